@@ -1,0 +1,50 @@
+# The front door. Every target works from a fresh clone on Debian 12, as root or with sudo.
+BUILD ?= build
+TEST_BUILD ?= build-test
+FUZZ_SECONDS ?= 60
+MESON_TEST_FLAGS = -Dtests=true -Dcrash_points=true -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Dwerror=true
+
+.PHONY: all run test check bench fuzz lint clean help setup-run setup-test test-build install-hint
+
+all: setup-run ## build the release binary at build/postern
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD)
+	@ninja -C $(BUILD)
+
+run: all ## install what is missing, build, start a relay on 127.0.0.1:2525 that delivers to `postern sink`
+	@scripts/demo.sh $(BUILD)/postern
+
+test: setup-test test-build all ## everything: unit tests, fuzz corpora, conversations with real servers
+	@scripts/test.sh $(TEST_BUILD) all
+
+check: setup-test test-build ## the daily part of `make test`: under three minutes
+	@scripts/test.sh $(TEST_BUILD) daily
+
+test-build:
+	@test -f $(TEST_BUILD)/build.ninja || meson setup $(TEST_BUILD) $(MESON_TEST_FLAGS)
+	@ninja -C $(TEST_BUILD)
+
+bench: all ## messages per second against Postfix on this machine (needs root; about 15 minutes)
+	@scripts/setup.sh bench
+	@tests/bench/run.sh $(BUILD)/postern
+
+fuzz: ## each fuzz target for FUZZ_SECONDS (60)
+	@scripts/setup.sh fuzz
+	@test -f build-fuzz/build.ninja || CC=clang meson setup build-fuzz -Dfuzz=true -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
+	@ninja -C build-fuzz
+	@tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS)
+
+lint: test-build ## clang-tidy and cppcheck
+	@scripts/setup.sh lint
+	@scripts/lint.sh $(TEST_BUILD)
+
+setup-run:
+	@scripts/setup.sh run
+
+setup-test:
+	@scripts/setup.sh test
+
+clean: ## remove what was built
+	rm -rf $(BUILD) $(TEST_BUILD) build-fuzz
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16

@@ -1,0 +1,48 @@
+#!/bin/bash
+# Installs the Debian packages that are missing for: run, test, bench, fuzz or lint. Says which, and nothing when all are there.
+set -eu
+run="gcc meson ninja-build pkg-config libevent-dev libssl-dev libunbound-dev libyaml-dev libjansson-dev libseccomp-dev
+     libmicrohttpd-dev libcurl4-openssl-dev"
+test="libcmocka-dev python3 python3-pytest python3-yaml knot postfix swaks s-nail openssl iproute2 procps"
+bench="linux-perf strace postfix"
+fuzz="clang libclang-rt-14-dev"
+lint="clang-tidy cppcheck valgrind"
+
+case ${1:-run} in
+run) want=$run ;;
+test) want="$run $test" ;;
+bench) want="$run $bench" ;;
+fuzz) want="$run $fuzz" ;;
+lint) want="$run $test $lint" ;;
+*) echo "usage: $0 run|test|bench|fuzz|lint" >&2; exit 64 ;;
+esac
+
+missing=
+for p in $want; do
+    dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+
+echo "Installing Debian packages:$missing"
+as_root=
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || { echo "These packages are missing, and there is no sudo. As root: apt-get install$missing" >&2; exit 77; }
+    as_root=sudo
+fi
+# Services that come with a package must not start by themselves: the tests start their own on loopback.
+policy=/usr/sbin/policy-rc.d
+made_policy=
+if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
+    $as_root chmod 755 $policy
+    made_policy=yes
+fi
+finish() { [ -z "$made_policy" ] || $as_root rm -f $policy; }
+trap finish EXIT
+log=$(mktemp)
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get -qq update >"$log" 2>&1 || { cat "$log" >&2; exit 69; }
+# shellcheck disable=SC2086
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends install $missing >"$log" 2>&1 ||
+    { tail -n 40 "$log" >&2; echo "apt-get could not install:$missing" >&2; exit 69; }
+rm -f "$log"

@@ -1,0 +1,16 @@
+#!/bin/bash
+# Runs the tests of a built tree: test.sh BUILD_FOLDER daily|all [pytest arguments]
+set -u
+build=$(realpath "$1"); what=$2; shift 2
+cd "$(dirname "$0")/.."
+export POSTERN_BUILD=$build
+export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:exitcode=99:detect_leaks=1:strict_string_checks=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1:exitcode=99}
+
+echo "== unit tests"
+meson test -C "$build" --no-rebuild --print-errorlogs || exit 1
+
+echo "== conversations"
+marks=()
+[ "$what" = all ] || marks=(-m "not slow")
+exec /usr/bin/python3 -m pytest -q -ra --durations=5 "${marks[@]}" tests/integration "$@"

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The growing buffer. */
+#include "base/buf.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/mem.h"
+
+void buf_deinit(struct buf *b)
+{
+    free(b->p);
+    *b = (struct buf){ .max = b->max };
+}
+
+char *buf_reserve(struct buf *b, size_t more)
+{
+    if (more > SIZE_MAX / 4 || (b->max && b->n + more > b->max)) {
+        b->overflow = true;
+        return NULL;
+    }
+    if (b->n + more > b->cap) {
+        size_t cap = b->cap ? b->cap * 2 : 128;
+        while (cap < b->n + more) cap *= 2;
+        b->p = mem_grow(b->p, cap, 1);
+        b->cap = cap;
+    }
+    return b->p + b->n;
+}
+
+void buf_add(struct buf *b, struct slice s)
+{
+    if (!s.n) return;
+    char *to = buf_reserve(b, s.n);
+    if (!to) return;
+    memcpy(to, s.p, s.n);
+    b->n += s.n;
+}
+
+void buf_add_str(struct buf *b, const char *s)
+{
+    buf_add(b, slice_str(s));
+}
+
+void buf_add_char(struct buf *b, char c)
+{
+    buf_add(b, slice_of(&c, 1));
+}
+
+void buf_add_u64(struct buf *b, uint64_t v)
+{
+    char digits[20];
+    size_t i = sizeof digits;
+    do digits[--i] = (char)('0' + v % 10);
+    while (v /= 10);
+    buf_add(b, slice_of(digits + i, sizeof digits - i));
+}
+
+void buf_addf(struct buf *b, const char *fmt, ...)
+{
+    va_list ap, again;
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    char *to = n >= 0 ? buf_reserve(b, (size_t)n + 1) : NULL;
+    if (to) {
+        vsnprintf(to, (size_t)n + 1, fmt, again);
+        b->n += (size_t)n;
+    }
+    va_end(again);
+}
+
+void buf_consume(struct buf *b, size_t n)
+{
+    if (n >= b->n) {
+        b->n = 0;
+        return;
+    }
+    memmove(b->p, b->p + n, b->n - n);
+    b->n -= n;
+}
+
+/* Length of the well-formed UTF-8 sequence at p, 0 if there is none (RFC 3629 §4). */
+static size_t utf8_length(const unsigned char *p, size_t n)
+{
+    static const struct { unsigned char lo, hi, second_lo, second_hi, len; } forms[] = {
+        { 0xC2, 0xDF, 0x80, 0xBF, 2 }, { 0xE0, 0xE0, 0xA0, 0xBF, 3 }, { 0xE1, 0xEC, 0x80, 0xBF, 3 },
+        { 0xED, 0xED, 0x80, 0x9F, 3 }, { 0xEE, 0xEF, 0x80, 0xBF, 3 }, { 0xF0, 0xF0, 0x90, 0xBF, 4 },
+        { 0xF1, 0xF3, 0x80, 0xBF, 4 }, { 0xF4, 0xF4, 0x80, 0x8F, 4 },
+    };
+    for (size_t i = 0; i < countof(forms); i++) {
+        if (p[0] < forms[i].lo || p[0] > forms[i].hi) continue;
+        if (n < forms[i].len || p[1] < forms[i].second_lo || p[1] > forms[i].second_hi) return 0;
+        for (size_t k = 2; k < forms[i].len; k++)
+            if (p[k] < 0x80 || p[k] > 0xBF) return 0;
+        return forms[i].len;
+    }
+    return 0;
+}
+
+void buf_add_printable(struct buf *b, struct slice s, size_t max_in)
+{
+    size_t end = s.n < max_in ? s.n : max_in;
+    for (size_t i = 0; i < end;) {
+        unsigned char c = (unsigned char)s.p[i];
+        size_t len = 1;
+        bool plain = c >= 0x20 && c < 0x7F && c != '\\';
+        if (c >= 0x80) {
+            len = utf8_length((const unsigned char *)s.p + i, end - i);
+            /* U+0080..U+009F are control characters; U+2028/9 and U+202A..E, U+2066..9 reorder or break lines. */
+            const unsigned char *u = (const unsigned char *)s.p + i;
+            plain = len && !(u[0] == 0xC2 && u[1] < 0xA0) &&
+                    !(u[0] == 0xE2 && u[1] == 0x80 && u[2] >= 0xA8 && u[2] <= 0xAE) &&
+                    !(u[0] == 0xE2 && u[1] == 0x81 && u[2] >= 0xA6 && u[2] <= 0xA9);
+            if (!len) len = 1;
+        }
+        if (plain)
+            buf_add(b, slice_sub(s, i, i + len));
+        else
+            for (size_t k = 0; k < len; k++) buf_addf(b, "\\x%02x", (unsigned char)s.p[i + k]);
+        i += len;
+    }
+    if (end < s.n) buf_add_str(b, "...");
+}
+
+const char *buf_cstr(struct buf *b)
+{
+    size_t max = b->max;
+    b->max = 0;
+    buf_reserve(b, 1)[0] = 0;
+    b->max = max;
+    return b->p;
+}

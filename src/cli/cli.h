@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The commands of `postern`. Each gets argv with its own name first and returns an exit code of sysexits(3).
+ * Listings take --json; all take --help. */
+#ifndef POSTERN_CLI_CLI_H
+#define POSTERN_CLI_CLI_H
+#include <sysexits.h>
+#include "base/err.h"
+
+#define CLI_DEFAULT_CONFIG "/etc/postern/postern.yaml"
+
+typedef int cli_command(int argc, char **argv);
+
+cli_command cli_run;      /* src/cli/run.c */
+cli_command cli_check;    /* src/cli/check.c */
+cli_command cli_config;   /* src/cli/config.c */
+cli_command cli_schema;   /* src/cli/schema.c: the manual page and JSON schema, for the build and for people */
+cli_command cli_reload;   /* src/cli/control.c */
+cli_command cli_status;   /* src/cli/control.c */
+cli_command cli_queue;    /* src/cli/queue.c */
+cli_command cli_spool;    /* src/cli/spool.c */
+cli_command cli_send;     /* src/cli/send.c */
+cli_command cli_sink;     /* src/cli/sink.c */
+
+#endif

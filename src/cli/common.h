@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What commands share: options, the control socket. */
+#ifndef POSTERN_CLI_COMMON_H
+#define POSTERN_CLI_COMMON_H
+#include <jansson.h>
+#include "base/buf.h"
+#include "base/err.h"
+
+/* One request to the running daemon: method "GET" or "POST", path "/v1/queue?...", body may be NULL. The answer's JSON is
+ * the caller's to json_decref. NULL with err: not running, refused, or the error text of the answer. Blocks. */
+json_t *cli_request(const char *socket_path, const char *method, const char *path, const json_t *body, struct err *err);
+
+/* Takes "--name VALUE", "--name=VALUE" or "-c VALUE" at argv[*at]; moves *at. False when argv[*at] is another word. Prints an error and exits
+ * with EX_USAGE when the value is missing. */
+bool cli_option(int argc, char **argv, int *at, const char *name, const char **value);
+bool cli_flag(char **argv, int at, const char *name);
+
+#endif

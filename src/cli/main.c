@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The one binary: finds the command and runs it. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/mem.h"
+#include "cli/cli.h"
+
+static const struct {
+    const char *name;
+    cli_command *run;
+    const char *help;
+} commands[] = {
+    { "run", cli_run, "the daemon, in the foreground" },
+    { "check", cli_check, "check the configuration: errors with file:line:column" },
+    { "config", cli_config, "get, set, diff, history, rollback" },
+    { "reload", cli_reload, "apply a changed configuration without dropping a connection" },
+    { "status", cli_status, "processes, sessions, queue, disk" },
+    { "queue", cli_queue, "list, show, retry, hold, release, delete" },
+    { "spool", cli_spool, "verify, dump, cat: read a spool directory by hand" },
+    { "schema", cli_schema, "the options as a manual page or JSON schema" },
+    { "send", cli_send, "a test client, also for load" },
+    { "sink", cli_sink, "a test server, also for load" },
+};
+
+static void usage(FILE *to)
+{
+    fputs("usage: postern COMMAND [ARGUMENT ...]\n\n", to);
+    for (size_t i = 0; i < countof(commands); i++) fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].help);
+    fputs("\n`postern COMMAND --help` tells more; so does the manual page postern(1).\n", to);
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        usage(stderr);
+        return EX_USAGE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        usage(stdout);
+        return 0;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        puts("postern " POSTERN_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < countof(commands); i++)
+        if (!strcmp(argv[1], commands[i].name)) return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "postern: no command \"%s\"\n\n", argv[1]);
+    usage(stderr);
+    return EX_USAGE;
+}

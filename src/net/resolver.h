@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * DNS on the event loop: libunbound, which caches and validates. Answers are copies valid within the callback. */
+#ifndef POSTERN_NET_RESOLVER_H
+#define POSTERN_NET_RESOLVER_H
+#include "base/err.h"
+#include "base/ip.h"
+#include "base/slice.h"
+
+struct event_base;
+struct resolver;
+struct resolver_query;
+struct config;
+
+enum resolver_status {
+    RESOLVER_OK,        /* at least one record; of MX n may yet be 0, when none of them names a host */
+    RESOLVER_NODATA,    /* the name exists, no such record */
+    RESOLVER_NXDOMAIN,
+    RESOLVER_TEMPFAIL,  /* SERVFAIL, time-out, bogus */
+};
+
+struct resolver_mx {
+    uint16_t preference;
+    char name[256];     /* lower case, without final dot; "" is the root: a null MX (RFC 7505) */
+};
+
+struct resolver_answer {
+    enum resolver_status status;
+    bool secure;                 /* DNSSEC validated */
+    uint32_t ttl;                /* seconds, at least 1 */
+    const struct ip *ips;        /* A and AAAA */
+    const struct resolver_mx *mx;
+    size_t n;
+    const char *reason;          /* of TEMPFAIL, and of OK with n == 0: one clause for logs and bounces; never NULL */
+};
+typedef void resolver_cb(void *arg, const struct resolver_answer *a);
+
+/* Blocks for reading /etc/resolv.conf; starts libunbound's thread, so call before a seccomp filter that forbids it. */
+struct resolver *resolver_new(struct event_base *base, const struct config *c, struct err *err) MUST_CHECK;
+void resolver_free(struct resolver *r); /* queries must be cancelled before */
+/* The callback always comes from the loop, once, never before these return, within dns.timeout; the query is gone when it
+ * returns (cancelling it within is harmless). At most 64 MX (names that are no host names are left out) and 32 addresses, IPv6 and
+ * IPv4 in turns. A name that is an IP address is answered with itself. Anything else that is no host name: RESOLVER_NXDOMAIN. */
+struct resolver_query *resolver_mx(struct resolver *r, struct slice name, resolver_cb *cb, void *arg);
+struct resolver_query *resolver_addresses(struct resolver *r, struct slice name, bool ipv4, bool ipv6, resolver_cb *cb, void *arg);
+void resolver_cancel(struct resolver_query **q); /* clears the pointer; no callback after; NULL is fine */
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Streams: TLS by OpenSSL on the stream's own descriptor. */
+#include "net/private.h"
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+
+/* What OpenSSL has to say, without its file names. */
+static void fail_tls(struct stream *s, const char *what)
+{
+    char text[200];
+    unsigned long code = ERR_get_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    snprintf(text, sizeof text, "%s: %s", what, reason ? reason : "the other side broke off");
+    ERR_clear_error();
+    stream_fail(s, STREAM_TLS_FAILED, text, 0);
+}
+
+void stream_start_tls(struct stream *s, struct ssl_ctx_st *ctx, bool server, const char *name)
+{
+    if (s->ended || s->freed) return;
+    stream_enter(s);
+    stream_flush(s); /* the reply that announced it goes out in the clear */
+    if (!s->ended && !s->freed) {
+        buf_deinit(&s->kept);
+        s->must_offer = false;
+        s->phase = STREAM_HANDSHAKE;
+        s->ssl = SSL_new(ctx);
+        if (!s->ssl || !SSL_set_fd(s->ssl, s->fd) || (name && !SSL_set_tlsext_host_name(s->ssl, name)))
+            fail_tls(s, "cannot set up TLS");
+        else {
+            /* Output is gathered anew for each try. */
+            SSL_set_mode(s->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+            if (server) SSL_set_accept_state(s->ssl);
+            else SSL_set_connect_state(s->ssl);
+            event_add(&s->write_ev, NULL); /* begins from the loop: no callback before this returns */
+        }
+    }
+    stream_leave(s);
+}
+
+void stream_handshake(struct stream *s)
+{
+    ERR_clear_error();
+    int rc = SSL_do_handshake(s->ssl);
+    if (rc == 1) {
+        stream_opened(s);
+        return;
+    }
+    switch (SSL_get_error(s->ssl, rc)) {
+    case SSL_ERROR_WANT_READ:
+        event_del(&s->write_ev);
+        event_add(&s->read_ev, NULL);
+        break;
+    case SSL_ERROR_WANT_WRITE: event_add(&s->write_ev, NULL); break;
+    default: fail_tls(s, "TLS handshake failed");
+    }
+}
+
+static ssize_t outcome(struct stream *s, int rc, bool writing)
+{
+    switch (SSL_get_error(s->ssl, rc)) {
+    case SSL_ERROR_WANT_READ:
+        if (writing) s->write_wants_read = true;
+        errno = EAGAIN;
+        return -1;
+    case SSL_ERROR_WANT_WRITE:
+        if (!writing) {
+            s->read_wants_write = true;
+            event_add(&s->write_ev, NULL);
+        }
+        errno = EAGAIN;
+        return -1;
+    case SSL_ERROR_ZERO_RETURN: return 0;
+    case SSL_ERROR_SYSCALL:
+        if (errno == 0) return 0; /* closed without a TLS goodbye: many servers do */
+        return -1;
+    default: {
+        unsigned long code = ERR_peek_error();
+        ERR_clear_error();
+        if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING) return 0;
+        errno = EPROTO;
+        return -1;
+    }
+    }
+}
+
+ssize_t stream_tls_read(struct stream *s, char *to, size_t room)
+{
+    size_t got = 0;
+    ERR_clear_error();
+    while (got < room) {
+        errno = 0;
+        int rc = SSL_read(s->ssl, to + got, (int)(room - got));
+        if (rc > 0) {
+            got += (size_t)rc;
+            if (!SSL_pending(s->ssl)) break;
+            continue;
+        }
+        if (got) break; /* the end or error shows again next time */
+        return outcome(s, rc, false);
+    }
+    return (ssize_t)got;
+}
+
+ssize_t stream_tls_write(struct stream *s, const char *p, size_t n)
+{
+    ERR_clear_error();
+    errno = 0;
+    int rc = SSL_write(s->ssl, p, (int)n);
+    return rc > 0 ? rc : outcome(s, rc, true);
+}
+
+bool stream_tls_pending(const struct stream *s)
+{
+    return SSL_pending(s->ssl) > 0;
+}
+
+void stream_tls_shutdown(struct stream *s)
+{
+    ERR_clear_error();
+    SSL_shutdown(s->ssl);
+    ERR_clear_error();
+}
+
+void stream_tls_free(struct stream *s)
+{
+    if (!s->ssl) return;
+    if (!s->ended && s->phase != STREAM_HANDSHAKE) stream_tls_shutdown(s);
+    SSL_free(s->ssl);
+    s->ssl = NULL;
+}
+
+bool stream_is_tls(const struct stream *s)
+{
+    return s->ssl && s->phase != STREAM_HANDSHAKE;
+}
+
+void stream_tls_info(const struct stream *s, const char **version, const char **cipher, int *bits)
+{
+    const SSL_CIPHER *c = SSL_get_current_cipher(s->ssl);
+    *version = SSL_get_version(s->ssl);
+    *cipher = c ? SSL_CIPHER_get_name(c) : "none";
+    *bits = c ? SSL_CIPHER_get_bits(c, NULL) : 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Receiving mail: the sessions of one worker. */
+#ifndef POSTERN_SERVER_SERVER_H
+#define POSTERN_SERVER_SERVER_H
+#include "config/config.h"
+#include "delivery/queue.h"
+#include "net/stream.h"
+
+struct server;
+
+struct server_options {
+    struct event_base *base;
+    struct stream_loop *streams;
+    const struct config *config;
+    struct queue *queue;
+    struct ssl_ctx_st *tls;      /* NULL: STARTTLS is not offered */
+};
+
+struct server *server_new(const struct server_options *o);
+/* fd: listening, non-blocking, bound to config->listeners[index]; stays open after server_drain. */
+void server_listen(struct server *s, int fd, size_t index);
+/* Accepts no more. Sessions finish their transaction and get 421 at the next command; those still open after `ms` are cut.
+ * on_idle comes when the last one is gone. */
+void server_drain(struct server *s, uint64_t ms, void (*on_idle)(void *arg), void *arg);
+void server_free(struct server *s);
+
+struct server_figures {
+    uint64_t sessions, accepted_connections, refused_connections, messages, recipients_refused, bytes;
+};
+void server_get_figures(const struct server *s, struct server_figures *out);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Mailbox addresses in the envelope (RFC 5321 §4.1.2, §4.1.3): the strict grammar. Local parts up to 64, domains up to
+ * 255, paths up to 256 bytes (§4.5.3.1). */
+#ifndef POSTERN_SMTP_ADDRESS_H
+#define POSTERN_SMTP_ADDRESS_H
+#include "base/slice.h"
+
+enum address_domain { ADDRESS_NO_DOMAIN, ADDRESS_NAME, ADDRESS_LITERAL };
+
+struct address {
+    struct slice text;    /* local@domain as written, without <> and source route; empty: null reverse-path */
+    struct slice local;   /* as written, quotes included */
+    struct slice domain;  /* as written, literals with brackets; empty for <> and <postmaster> */
+    enum address_domain kind;
+};
+
+/* Parses a path "<...>" at the start of *in and moves *in behind it. A source route is skipped. "<>" only when null_ok,
+ * "<postmaster>" (any case) only when postmaster_ok. 8-bit bytes are refused. Returns NULL or what is wrong, fit to be sent to
+ * the client. Slices point into *in. */
+const char *address_parse_path(struct slice *in, bool null_ok, bool postmaster_ok, struct address *out);
+/* A bare "local@domain" that fills all of s. */
+const char *address_parse(struct slice s, struct address *out);
+/* "example.com": labels of 1..63 letters, digits, hyphens (not at the ends) and underscores, up to 255 in all; a final dot is
+ * not allowed. need_dot: at least two labels. */
+bool address_domain_ok(struct slice s, bool need_dot);
+/* Argument of EHLO and HELO: a domain or an address literal. */
+bool address_helo_ok(struct slice s);
+/* Local parts: equal when unquoted forms are equal (RFC 5321 §4.1.2); out needs s.n bytes. Returns the length. */
+size_t address_local_unquote(struct slice local, char *out);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What is kept of a message besides its text: who sent it to whom, how it came, and what is put in front of
+ * its text when it is sent on. On disk a sequence of (tag, length, bytes), so that later versions can add
+ * fields and older ones pass over what they do not know. */
+#ifndef POSTERN_SPOOL_ENVELOPE_H
+#define POSTERN_SPOOL_ENVELOPE_H
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/ip.h"
+
+enum envelope_flag {
+    ENVELOPE_8BIT = 1,       /* MAIL FROM ... BODY=8BITMIME */
+    ENVELOPE_HAS_DOTS = 2,   /* some line of the text begins with a dot: stuffing is needed */
+    ENVELOPE_BOUNCE = 4,     /* made by us */
+    ENVELOPE_NO_DSN = 8,     /* came from a zone where bounces are off */
+    ENVELOPE_HELD = 16,      /* arrived on hold */
+    ENVELOPE_NO_FINAL_CRLF = 32, /* reserved: text always ends in CRLF today */
+};
+
+struct envelope {
+    uint64_t id;
+    uint64_t arrival;        /* wall ms */
+    uint32_t flags;
+    struct ip client;        /* family 0: made here */
+    struct slice helo, zone;
+    struct slice sender;     /* without <>; empty: the null reverse-path */
+    struct slice *rcpts;     /* without <> */
+    uint32_t rcpt_n;
+    struct slice prepend;    /* header lines put in front of the text when it is sent (Received ...), ending in CRLF */
+    uint64_t text_size;      /* bytes of message text, CRLF line ends, dots not stuffed */
+    struct slice message_id, subject; /* for listings; at most 255 bytes each; may be empty */
+};
+
+void envelope_encode(const struct envelope *e, struct buf *out);
+/* The slices point into `in`; the array of recipients is in `arena`. At most 100,000 recipients. */
+bool envelope_decode(struct slice in, struct arena *arena, struct envelope *out, struct err *err) MUST_CHECK;
+
+#endif
