@@ -62,7 +62,10 @@ void buf_addf(struct buf *b, const char *fmt, ...)
     va_copy(again, ap);
     int n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
+    size_t max = b->max;
+    b->max = max ? max + 1 : 0; /* the terminating NUL does not count */
     char *to = n >= 0 ? buf_reserve(b, (size_t)n + 1) : NULL;
+    b->max = max;
     if (to) {
         vsnprintf(to, (size_t)n + 1, fmt, again);
         b->n += (size_t)n;
@@ -107,10 +110,11 @@ void buf_add_printable(struct buf *b, struct slice s, size_t max_in)
         bool plain = c >= 0x20 && c < 0x7F && c != '\\';
         if (c >= 0x80) {
             len = utf8_length((const unsigned char *)s.p + i, end - i);
-            /* U+0080..U+009F are control characters; U+2028/9 and U+202A..E, U+2066..9 reorder or break lines. */
+            /* U+0080..U+009F are control characters; U+061C, U+200E/F, U+202A..E and U+2066..9 reorder text,
+             * U+2028/9 break lines. */
             const unsigned char *u = (const unsigned char *)s.p + i;
-            plain = len && !(u[0] == 0xC2 && u[1] < 0xA0) &&
-                    !(u[0] == 0xE2 && u[1] == 0x80 && u[2] >= 0xA8 && u[2] <= 0xAE) &&
+            plain = len && !(u[0] == 0xC2 && u[1] < 0xA0) && !(u[0] == 0xD8 && u[1] == 0x9C) &&
+                    !(u[0] == 0xE2 && u[1] == 0x80 && ((u[2] >= 0xA8 && u[2] <= 0xAE) || u[2] == 0x8E || u[2] == 0x8F)) &&
                     !(u[0] == 0xE2 && u[1] == 0x81 && u[2] >= 0xA6 && u[2] <= 0xA9);
             if (!len) len = 1;
         }

@@ -64,6 +64,8 @@ static bool needs_quotes(struct slice s)
 
 static void add_text(struct buf *b, struct slice s)
 {
+    bool cut = s.n > VALUE_MAX;
+    s = slice_sub(s, 0, VALUE_MAX);
     bool quote = needs_quotes(s);
     if (quote) buf_add_char(b, '"');
     while (s.n) { /* a double quote would end the value early */
@@ -71,8 +73,8 @@ static void add_text(struct buf *b, struct slice s)
         bool more = slice_cut(&s, '"', &part);
         buf_add_printable(b, part, VALUE_MAX);
         if (more) buf_add_str(b, "\\x22");
-        if (part.n > VALUE_MAX) break;
     }
+    if (cut) buf_add_str(b, "...");
     if (quote) buf_add_char(b, '"');
 }
 
@@ -82,7 +84,7 @@ static void add_field(struct buf *b, const struct log_field *f)
     buf_add_str(b, f->key);
     buf_add_char(b, '=');
     switch (f->kind) {
-    case LOG_FIELD_TEXT: add_text(b, slice_sub(f->text, 0, VALUE_MAX)); break;
+    case LOG_FIELD_TEXT: add_text(b, f->text); break;
     case LOG_FIELD_NUM: buf_add_u64(b, f->num); break;
     case LOG_FIELD_IP: ip_add(b, f->ip); break;
     case LOG_FIELD_ID: id_add(b, f->num); break;
@@ -124,7 +126,7 @@ bool id_parse(struct slice s, uint64_t *out)
     uint64_t v = 0;
     if (s.n != ID_TEXT_LEN) return false;
     for (size_t i = 0; i < s.n; i++) {
-        const char *at = memchr(id_digits, ascii_lower(s.p[i]), 32);
+        const char *at = memchr(id_digits, ascii_lower(s.p[i]), sizeof id_digits - 1);
         if (!at || (i == 0 && at - id_digits > 15)) return false;
         v = v << 5 | (uint64_t)(at - id_digits);
     }

@@ -6,13 +6,26 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* One request to the running daemon: method "GET" or "POST", path "/v1/queue?...", body may be NULL. The answer's JSON is
- * the caller's to json_decref. NULL with err: not running, refused, or the error text of the answer. Blocks. */
+/* One request to the running daemon: method "GET" or "POST", path "/v1/queue?...", body may be NULL. The answer's JSON
+ * is the caller's to json_decref. NULL with err: not running, refused, or the error text of the answer. Blocks. */
 json_t *cli_request(const char *socket_path, const char *method, const char *path, const json_t *body, struct err *err);
 
-/* Takes "--name VALUE", "--name=VALUE" or "-c VALUE" at argv[*at]; moves *at. False when argv[*at] is another word. Prints an error and exits
- * with EX_USAGE when the value is missing. */
+/* Takes "--name VALUE", "--name=VALUE" or "-c VALUE" at argv[*at]; moves *at. False when argv[*at] is another word.
+ * Prints an error and exits with EX_USAGE when the value is missing. */
 bool cli_option(int argc, char **argv, int *at, const char *name, const char **value);
 bool cli_flag(char **argv, int at, const char *name);
+
+/* Where the daemon listens: socket if given, else below run_directory of the configuration, else the default. Blocks.
+ * The caller frees. */
+char *cli_socket_path(const char *socket, const char *config);
+/* "postern: TEXT" on standard error; the exit code that goes with a cli_request that failed. */
+int cli_fail(const struct err *err);
+/* A configuration's findings, a line each: "file:line:column: error: option: text (hint)". */
+void cli_print_finding(const char *file, unsigned line, unsigned column, bool warning, const char *option,
+                       const char *text, const char *hint);
+/* A size or count in at most five columns: "812", "4.0K", "1.2M"; a span of time as clock_add_span, "-" for none. Valid
+ * until the buffer changes. */
+const char *cli_size(struct buf *b, uint64_t bytes);
+const char *cli_span(struct buf *b, int64_t ms);
 
 #endif

@@ -24,21 +24,21 @@ struct load_list {
 
 enum load_kind { LOAD_HEADING, LOAD_FLAG, LOAD_TEXT, LOAD_NUMBER, LOAD_SIZE, LOAD_LIST };
 
-/* `to` is a bool, const char *, uint64_t (both number kinds) or struct load_list; numbers are checked against min..max.
- * A number may end in "/s"; a size in K, M or G (powers of 1024). A heading has only `help`. */
+/* At `offset` of the caller's structure is a bool, const char *, uint64_t (both number kinds) or struct load_list; numbers are
+ * checked against min..max. A number may end in "/s"; a size in K, M or G (powers of 1024). A heading has only `help`. */
 struct load_option {
     const char *name; /* "--size" */
     enum load_kind kind;
-    void *to;
+    size_t offset;
     const char *value; /* what the help calls the value */
     const char *help;  /* further lines begin after '\n' */
     uint64_t min, max;
 };
 
-/* Fills what the options point to. *rest gets the one word that is no option, or stays as it was. False: the text of *err is
+/* Fills the structure at `to`. *rest gets the one word that is no option, or stays as it was. False: the text of *err is
  * for the user. "--" ends the options. */
-bool load_options_parse(const struct load_option *options, size_t n, int argc, char **argv, const char **rest,
-                        struct err *err) MUST_CHECK;
+bool load_options_parse(const struct load_option *options, size_t n, void *to, int argc, char **argv,
+                        const char **rest, struct err *err) MUST_CHECK;
 void load_options_help(const struct load_option *options, size_t n, const char *intro);
 /* argv holds --help or -h. */
 bool load_wants_help(int argc, char **argv);
@@ -53,7 +53,7 @@ struct load_endpoint {
 /* "HOST:PORT", "HOST", "[IPv6]:PORT"; asks the system's resolver, so it may block. */
 bool load_endpoint_parse(const char *text, const char *default_port, bool passive, struct load_endpoint *out,
                          struct err *err) MUST_CHECK;
-void load_raise_file_limit(void); /* of open files, as far as the hard limit */
+uint64_t load_raise_file_limit(void); /* of open files, as far as the hard limit; returns it */
 
 /* ---- loop */
 struct load_timer {

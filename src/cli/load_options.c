@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-static bool parse_number(const struct load_option *o, const char *text, struct err *err)
+static bool parse_number(const struct load_option *o, void *to, const char *text, struct err *err)
 {
     struct slice s = slice_str(text);
     uint64_t unit = 1, value;
@@ -22,19 +22,19 @@ static bool parse_number(const struct load_option *o, const char *text, struct e
     if (!slice_to_u64(s, UINT64_MAX / unit, &value) || value * unit < o->min || value * unit > o->max)
         return err_set(err, "%s takes a number from %llu to %llu", o->name, (unsigned long long)o->min,
                        (unsigned long long)o->max);
-    *(uint64_t *)o->to = value * unit;
+    *(uint64_t *)to = value * unit;
     return true;
 }
 
-static bool take_value(const struct load_option *o, const char *value, struct err *err)
+static bool take_value(const struct load_option *o, void *to, const char *value, struct err *err)
 {
-    if (o->kind == LOAD_NUMBER || o->kind == LOAD_SIZE) return parse_number(o, value, err);
+    if (o->kind == LOAD_NUMBER || o->kind == LOAD_SIZE) return parse_number(o, to, value, err);
     if (o->kind == LOAD_LIST) {
-        struct load_list *list = o->to;
+        struct load_list *list = to;
         if (list->n == LOAD_LIST_MAX) return err_set(err, "%s is given too often", o->name);
         list->items[list->n++] = value;
     } else
-        *(const char **)o->to = value;
+        *(const char **)to = value;
     return true;
 }
 
@@ -45,8 +45,8 @@ static const struct load_option *find_option(const struct load_option *options, 
     return NULL;
 }
 
-bool load_options_parse(const struct load_option *options, size_t n, int argc, char **argv, const char **rest,
-                        struct err *err)
+bool load_options_parse(const struct load_option *options, size_t n, void *to, int argc, char **argv,
+                        const char **rest, struct err *err)
 {
     bool words_only = false, seen = false;
     for (int i = 1; i < argc; i++) {
@@ -64,13 +64,14 @@ bool load_options_parse(const struct load_option *options, size_t n, int argc, c
         bool has_value = slice_cut(&value, '=', &name);
         const struct load_option *o = find_option(options, n, name);
         if (!o) return err_set(err, "no option \"%.*s\"", (int)(name.n < 60 ? name.n : 60), name.p);
+        void *field = (char *)to + o->offset;
         if (o->kind == LOAD_FLAG) {
             if (has_value) return err_set(err, "%s takes no value", o->name);
-            *(bool *)o->to = true;
+            *(bool *)field = true;
             continue;
         }
         if (!has_value && i + 1 == argc) return err_set(err, "%s needs a value: %s", o->name, o->value);
-        if (!take_value(o, has_value ? value.p : argv[++i], err)) return false;
+        if (!take_value(o, field, has_value ? value.p : argv[++i], err)) return false;
     }
     return true;
 }
@@ -148,10 +149,11 @@ bool load_endpoint_parse(const char *text, const char *default_port, bool passiv
     return out->n > 0 || err_set(err, "%s has no address", text);
 }
 
-void load_raise_file_limit(void)
+uint64_t load_raise_file_limit(void)
 {
-    struct rlimit r;
-    if (getrlimit(RLIMIT_NOFILE, &r) != 0) return;
+    struct rlimit r, old;
+    if (getrlimit(RLIMIT_NOFILE, &old) != 0) return 256;
+    r = old;
     r.rlim_cur = r.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &r); /* without it there are fewer sessions, and accept or socket says so */
+    return setrlimit(RLIMIT_NOFILE, &r) == 0 ? r.rlim_cur : old.rlim_cur;
 }

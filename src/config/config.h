@@ -151,6 +151,7 @@ struct config {
     struct {
         uint32_t level;                /* enum log_level */
     } log;
+    struct config_lookup *lookup;      /* how zones and domains are found fast: lookup.c */
 };
 
 /* One finding of parsing or checking. */
@@ -169,7 +170,8 @@ struct config_report {
     struct arena arena;
 };
 
-/* Reads and checks a file. Never NULL report; returns NULL when there is any error. Blocks on the file. */
+/* Reads and checks a file. *report is set up by the call and must be given to config_report_deinit afterwards.
+ * Returns NULL when there is any error; warnings may be in the report otherwise. Blocks on the file. */
 struct config *config_load(const char *path, struct config_report *report) MUST_CHECK;
 /* The same from memory; `path` is only for messages. */
 struct config *config_parse(struct slice text, const char *path, struct config_report *report) MUST_CHECK;

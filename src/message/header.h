@@ -23,7 +23,8 @@ struct header_reader {
 };
 void header_reader_init(struct header_reader *r, header_field_cb *on_field, void *arg);
 /* Takes text with CRLF line ends in pieces of any size. Returns how many bytes of `in` belong to the header (all of it until
- * ended). After `ended` it takes nothing. */
+ * ended). After `ended` it takes nothing. The beginning of a line that turns out to be no field may have been taken with an
+ * earlier piece; `size` then is right, it ends before that line. */
 size_t header_read(struct header_reader *r, struct slice in);
 void header_finish(struct header_reader *r); /* the text is over: hands on a last field without an empty line after it */
 void header_reader_deinit(struct header_reader *r);

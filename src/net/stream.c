@@ -120,8 +120,12 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         arm_timer(s, now);
         return;
     }
+    s->deadline = 0;
     stream_enter(s);
-    stream_fail(s, STREAM_TIMEOUT, "timed out", 0);
+    if (s->phase == STREAM_OPEN) /* not marked as ended: the owner may say why it closes */
+        s->ops->on_end(s->owner, STREAM_TIMEOUT, &(struct err){ .text = "timed out" });
+    else
+        stream_fail(s, STREAM_TIMEOUT, "timed out", 0);
     stream_leave(s);
 }
 

@@ -22,7 +22,8 @@ struct stream_ops {
     size_t (*on_input)(void *owner, struct slice in);
     /* All that was written has been given to the kernel (only after a time when some had to wait). May be NULL. */
     void (*on_drained)(void *owner);
-    /* The peer is gone, an error, or the deadline passed. The owner frees the stream. Called once. */
+    /* The peer is gone, an error, or the deadline passed. The owner frees the stream, after STREAM_TIMEOUT it may also write a
+     * last word and stream_close it. Called once. */
     void (*on_end)(void *owner, enum stream_end why, const struct err *err);
     /* The connection stands (stream_connect), or the TLS handshake is done. May be NULL for accepted streams without TLS. */
     void (*on_ready)(void *owner);

@@ -19,9 +19,11 @@ struct server_options {
 struct server *server_new(const struct server_options *o);
 /* fd: listening, non-blocking, bound to config->listeners[index]; stays open after server_drain. */
 void server_listen(struct server *s, int fd, size_t index);
-/* Accepts no more. Sessions finish their transaction and get 421 at the next command; those still open after `ms` are cut.
- * on_idle comes when the last one is gone. */
+/* Accepts no more. A transaction under way is finished; a client between commands may begin one more within 3 seconds; then it
+ * gets 421. Sessions still open after `ms` are cut. on_idle comes when the last one is gone. */
 void server_drain(struct server *s, uint64_t ms, void (*on_idle)(void *arg), void *arg);
+/* Cuts all sessions. Before queue_free and stream_loop_free. Commits under way go on; their callbacks need no server.
+ * NULL is fine. */
 void server_free(struct server *s);
 
 struct server_figures {

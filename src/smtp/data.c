@@ -33,8 +33,8 @@ static bool any(block b)
     return half[0] | half[1];
 }
 
-/* Sets the flags for the bytes s, which came in one piece behind a CR or not. A CR at the end of s is looked at with the next
- * piece. */
+/* Sets the flags for the bytes s, which came in one piece behind a CR or not. A CR at the end of s is looked at with
+ * the next piece. */
 static void look_at(struct data_reader *r, struct slice s, bool behind_cr)
 {
     block bare_cr = { 0 }, bare_lf = { 0 }, nul = { 0 }, high = { 0 };
@@ -72,17 +72,17 @@ static bool behind_cr(int state)
     return state == AT_DOT_CR || state == WITHIN_CR || state == WITHIN_CRS;
 }
 
-/* The state at `to` in a line of which from..to has just been read, from being at `state`. */
+/* The state at `to` when from..to was read within a line, from being at `state` (WITHIN or later). */
 static int state_at(int state, const char *from, const char *to)
 {
     int crs = 0;
     while (crs < 2 && to - crs > from && to[-crs - 1] == '\r') crs++;
-    if (to - crs == from && behind_cr(state)) crs += state - WITHIN;
+    if (to - crs == from) crs += state - WITHIN;
     return crs == 0 ? WITHIN : crs == 1 ? WITHIN_CR : WITHIN_CRS;
 }
 
-/* Walks over bytes of lines (none of them to be removed) and returns where it stopped: at the end, or at a dot that starts a
- * line. */
+/* Walks over bytes of lines (none of them to be removed) and returns where it stopped: at the end, or at a dot that
+ * starts a line. */
 static const char *walk_lines(struct data_reader *r, const char *at, const char *end)
 {
     while (at < end) {

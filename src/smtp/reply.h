@@ -14,7 +14,8 @@ struct reply_reader {
     unsigned lines;
     char enhanced[12];       /* "5.1.1" or "" */
     size_t text_n;
-    char text[REPLY_TEXT_MAX]; /* lines joined by '\n', codes taken off; bytes as they came */
+    char text[REPLY_TEXT_MAX]; /* lines joined by '\n', codes taken off, the enhanced ones, too; bytes as they came */
+    bool done;               /* the next bytes begin another reply */
 };
 
 enum reply_status { REPLY_MORE, REPLY_DONE, REPLY_BAD };

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The admin process. */
+#include "admin/admin.h"
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include "admin/internal.h"
+#include "base/log.h"
+#include "proc/privilege.h"
+
+static bool prepare(struct admin *a, const struct admin_start *s, struct err *err)
+{
+    static const char *const write[] = { "/dev/null", NULL };
+    static const char *const read[] = { "/lib",
+                                        "/lib64",
+                                        "/usr/lib",
+                                        "/etc/localtime",
+                                        "/usr/share/zoneinfo",
+                                        "/dev/urandom",
+                                        "/proc/self",
+                                        "/sys/devices/system/cpu",
+                                        NULL };
+    if (!privilege_drop(s->user, err) || (s->sandbox && !landlock_restrict(write, read, err))) return false;
+    a->http = http_open(a, s->socket, err);
+    return a->http && (!s->sandbox || seccomp_restrict(SECCOMP_ADMIN, err));
+}
+
+int admin_main(const struct admin_start *start)
+{
+    struct admin a = { .base = event_base_new() };
+    struct err err;
+    signal(SIGTERM, SIG_IGN); /* it serves until the last worker is gone; the master's channel tells */
+    peers_open(&a, start->channel);
+    if (!prepare(&a, start, &err)) {
+        log_event(LOG_ERROR, "admin-failed", LOG_ERR(&err));
+        return EXIT_FAILURE;
+    }
+    while (!a.stop) {
+        event_base_loop(a.base, EVLOOP_ONCE);
+        log_flush();
+    }
+    peers_close(&a);
+    http_close(&a.http);
+    event_base_free(a.base);
+    return 0;
+}

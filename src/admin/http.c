@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * HTTP on the control socket: libmicrohttpd on our event loop, without threads of its own. A request that has to wait
+ * for others is suspended meanwhile. */
+#include <event2/event.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include "admin/internal.h"
+#include "base/log.h"
+
+#define CONNECTIONS 64
+#define CONNECTION_MEMORY 32768
+#define IDLE_SECONDS 30
+
+struct admin_http {
+    struct admin *admin;
+    struct MHD_Daemon *daemon;
+    struct event *readable, *timer;
+};
+
+/* ---- turning the crank */
+
+static void run(struct admin_http *h)
+{
+    MHD_UNSIGNED_LONG_LONG ms;
+    MHD_run(h->daemon);
+    event_del(h->timer);
+    if (MHD_get_timeout(h->daemon, &ms) != MHD_YES) return;
+    if (ms > 60000) ms = 60000;
+    event_add(h->timer, &(struct timeval){ (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000 });
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    run(arg);
+}
+
+/* ---- answers */
+
+void http_answer(struct http_request *r, int status, json_t *answer)
+{
+    r->status = status;
+    r->answer = answer ? answer : json_object();
+    if (!r->waiting) return;
+    r->waiting = false;
+    MHD_resume_connection(r->connection);
+    event_add(r->admin->http->timer, &(struct timeval){ 0, 0 });
+}
+
+void http_error(struct http_request *r, int status, const char *text)
+{
+    http_answer(r, status, json_pack("{s:s}", "error", text));
+}
+
+static enum MHD_Result respond(struct http_request *r)
+{
+    char *text = json_dumps(r->answer, JSON_COMPACT);
+    if (!text) return MHD_NO;
+    struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+    if (!response) {
+        free(text);
+        return MHD_NO;
+    }
+    MHD_add_response_header(response, "Content-Type", "application/json");
+    enum MHD_Result rc = MHD_queue_response(r->connection, (unsigned)r->status, response);
+    MHD_destroy_response(response);
+    return rc;
+}
+
+/* ---- requests */
+
+const char *http_argument(const struct http_request *r, const char *name)
+{
+    return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+struct each_argument {
+    bool (*each)(void *arg, const char *name, const char *value);
+    void *arg;
+};
+
+static enum MHD_Result on_argument(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct each_argument *e = arg;
+    return e->each(e->arg, name, value ? value : "") ? MHD_YES : MHD_NO;
+}
+
+void http_each_argument(const struct http_request *r, bool (*each)(void *arg, const char *name, const char *value),
+                        void *arg)
+{
+    struct each_argument e = { each, arg };
+    MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, on_argument, &e);
+}
+
+static struct http_request *request_new(struct admin *a, struct MHD_Connection *c, const char *path, const char *method)
+{
+    struct http_request *r = mem_new(struct http_request);
+    int status;
+    r->admin = a;
+    r->connection = c;
+    r->path = mem_strdup(path);
+    r->body.max = ADMIN_BODY_MAX;
+    r->post = !strcmp(method, "POST");
+    r->route = api_route_find(method, slice_str(r->path), &r->rest, &status);
+    if (!r->route) http_error(r, status, status == 405 ? "not with this method" : "no such thing here");
+    return r;
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path, const char *method,
+                                  const char *version, const char *data, size_t *data_n, void **state)
+{
+    struct http_request *r = *state;
+    if (!r) {
+        *state = request_new(arg, connection, path, method);
+        return MHD_YES;
+    }
+    if (*data_n) { /* a body that is too large is read to its end and forgotten, so that the answer is heard */
+        buf_add(&r->body, slice_of(data, *data_n));
+        *data_n = 0;
+        return MHD_YES;
+    }
+    if (!r->status && r->body.overflow) http_error(r, MHD_HTTP_CONTENT_TOO_LARGE, "the request is too large");
+    if (!r->status) r->route->serve(r);
+    if (r->status) return respond(r);
+    r->waiting = true;
+    MHD_suspend_connection(connection);
+    return MHD_YES;
+}
+
+static void on_completed(void *arg, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode why)
+{
+    struct http_request *r = *state;
+    *state = NULL;
+    if (!r) return;
+    json_decref(r->answer);
+    json_decref(r->parts);
+    buf_deinit(&r->body);
+    free(r->path);
+    free(r);
+}
+
+/* ---- life */
+
+struct admin_http *http_open(struct admin *a, int listening, struct err *err)
+{
+    struct admin_http *h = mem_new(struct admin_http);
+    h->admin = a;
+    h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, a,
+        MHD_OPTION_LISTEN_SOCKET, listening, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
+    const union MHD_DaemonInfo *info = h->daemon ? MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+    if (!info) {
+        if (h->daemon) MHD_stop_daemon(h->daemon);
+        free(h);
+        err_set(err, "HTTP on the control socket cannot be started");
+        return NULL;
+    }
+    h->readable = event_new(a->base, info->epoll_fd, EV_READ | EV_PERSIST, on_event, h);
+    h->timer = evtimer_new(a->base, on_event, h);
+    event_add(h->readable, NULL);
+    return h;
+}
+
+/* No request may be waiting any more. */
+void http_close(struct admin_http **hp)
+{
+    struct admin_http *h = *hp;
+    *hp = NULL;
+    if (!h) return;
+    event_free(h->readable);
+    event_free(h->timer);
+    MHD_stop_daemon(h->daemon);
+    free(h);
+}

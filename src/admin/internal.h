@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the files of the admin process share. */
+#ifndef POSTERN_ADMIN_INTERNAL_H
+#define POSTERN_ADMIN_INTERNAL_H
+#include <jansson.h>
+#include "admin/admin.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "proc/channel.h"
+
+#define ADMIN_BODY_MAX (1u << 20)
+#define ADMIN_LIST_MAX 1000 /* messages in one listing */
+
+struct event;
+struct admin_http;
+
+/* ---- peers.c: the master and the workers */
+
+struct peer {
+    struct list node;
+    struct admin *admin;
+    struct channel *channel;
+    int pid;
+    bool master;
+};
+
+struct admin {
+    struct event_base *base;
+    struct admin_http *http;
+    struct peer *master;
+    struct list workers, asks;
+    json_int_t last_id;
+    bool stop;
+};
+
+/* One question to some peers. answers: array of objects, from those that answered in time; the callee's. missing: how
+ * many did not. */
+typedef void ask_cb(void *arg, json_t *answers, unsigned missing);
+void peers_open(struct admin *a, int master_fd);
+void peers_close(struct admin *a);
+/* Takes `request`. The callback comes from the loop, always, after ms at the latest. */
+void ask_workers(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void *arg);
+void ask_master(struct admin *a, const char *op, unsigned ms, ask_cb *cb, void *arg);
+
+/* ---- http.c */
+
+struct http_request {
+    struct admin *admin;
+    struct MHD_Connection *connection;
+    const struct route *route;
+    struct slice rest;         /* of the path, where the route ends in an asterisk */
+    struct buf body;
+    char *path;
+    bool post, waiting;        /* waiting: suspended until http_answer */
+    int status;                /* 0: not answered yet */
+    json_t *answer;
+    /* for routes that ask more than once */
+    json_t *parts;
+};
+
+struct admin_http *http_open(struct admin *a, int listening, struct err *err) MUST_CHECK;
+void http_close(struct admin_http **h);
+/* Takes `answer`; at once or later, once a request. */
+void http_answer(struct http_request *r, int status, json_t *answer);
+void http_error(struct http_request *r, int status, const char *text);
+const char *http_argument(const struct http_request *r, const char *name); /* of the query; NULL: not given */
+/* Each argument of the query; false from the callee stops. */
+void http_each_argument(const struct http_request *r, bool (*each)(void *arg, const char *name, const char *value),
+                        void *arg);
+
+/* ---- routes.c */
+
+struct route {
+    const char *method, *path; /* a path that ends in an asterisk takes one more segment */
+    void (*serve)(struct http_request *r);
+    const char *help;
+};
+/* NULL: *status is 404 or 405. */
+const struct route *api_route_find(const char *method, struct slice path, struct slice *rest, int *status);
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Questions to the master and to all workers at once. */
+#include <event2/event.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "admin/internal.h"
+#include "base/log.h"
+
+struct wait { /* for one peer's answer */
+    struct list node;
+    struct peer *peer;
+};
+
+struct ask {
+    struct list node;
+    struct admin *admin;
+    json_int_t id;
+    struct list waits;
+    unsigned missing;
+    json_t *answers;
+    struct event *timer;
+    ask_cb *cb;
+    void *arg;
+};
+
+static void finish(evutil_socket_t fd, short what, void *arg)
+{
+    struct ask *k = arg;
+    struct list *node;
+    list_remove(&k->node);
+    while ((node = list_pop_front(&k->waits))) {
+        k->missing++;
+        free(list_entry(node, struct wait, node));
+    }
+    k->cb(k->arg, k->answers, k->missing);
+    event_free(k->timer);
+    free(k);
+}
+
+static void finish_soon(struct ask *k)
+{
+    event_add(k->timer, &(struct timeval){ 0, 0 });
+}
+
+static struct ask *ask_new(struct admin *a, unsigned ms, ask_cb *cb, void *arg)
+{
+    struct ask *k = mem_new(struct ask);
+    struct timeval tv = { ms / 1000, (suseconds_t)(ms % 1000) * 1000 };
+    k->admin = a;
+    k->id = ++a->last_id;
+    k->answers = json_array();
+    k->cb = cb;
+    k->arg = arg;
+    k->timer = evtimer_new(a->base, finish, k);
+    list_init(&k->waits);
+    list_push_back(&a->asks, &k->node);
+    event_add(k->timer, &tv);
+    return k;
+}
+
+static void wait_for(struct ask *k, struct peer *p, json_t *message)
+{
+    struct wait *w = mem_new(struct wait);
+    w->peer = p;
+    list_push_back(&k->waits, &w->node);
+    channel_send(p->channel, message, -1);
+    json_decref(message);
+}
+
+void ask_workers(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void *arg)
+{
+    struct ask *k = ask_new(a, ms, cb, arg);
+    list_each(it, &a->workers)
+        wait_for(k, list_entry(it, struct peer, node), json_pack("{s:I, s:O}", "id", k->id, "request", request));
+    json_decref(request);
+    if (list_empty(&k->waits)) finish_soon(k);
+}
+
+void ask_master(struct admin *a, const char *op, unsigned ms, ask_cb *cb, void *arg)
+{
+    struct ask *k = ask_new(a, ms, cb, arg);
+    wait_for(k, a->master, json_pack("{s:s, s:I}", "op", op, "id", k->id));
+}
+
+/* The peer has answered, or never will. */
+static void settle(struct ask *k, const struct peer *p, const json_t *answer)
+{
+    list_each_safe(it, &k->waits) {
+        struct wait *w = list_entry(it, struct wait, node);
+        if (w->peer != p) continue;
+        list_remove(&w->node);
+        free(w);
+        if (json_is_object(answer)) json_array_append_new(k->answers, json_incref((json_t *)answer));
+        else k->missing++;
+    }
+    if (list_empty(&k->waits)) finish_soon(k);
+}
+
+static void peer_free(struct peer *p)
+{
+    list_each_safe(it, &p->admin->asks) settle(list_entry(it, struct ask, node), p, NULL);
+    list_remove(&p->node);
+    channel_free(&p->channel);
+    free(p);
+}
+
+static void on_peer_end(void *arg)
+{
+    struct peer *p = arg;
+    if (p->master) p->admin->stop = true; /* nobody to be here for */
+    else peer_free(p);
+}
+
+static void on_message(void *arg, const json_t *m, int fd);
+
+static void add_worker(struct admin *a, const json_t *m, int fd)
+{
+    struct peer *p = mem_new(struct peer);
+    p->admin = a;
+    p->pid = (int)json_integer_value(json_object_get(m, "pid"));
+    p->channel = channel_new(a->base, fd, on_message, on_peer_end, p);
+    list_push_back(&a->workers, &p->node);
+}
+
+static void on_message(void *arg, const json_t *m, int fd)
+{
+    struct peer *p = arg;
+    const char *op = json_string_value(json_object_get(m, "op"));
+    if (p->master && fd >= 0 && op && !strcmp(op, "worker")) {
+        add_worker(p->admin, m, fd);
+        return;
+    }
+    if (fd >= 0) close(fd);
+    const json_t *answer = json_object_get(m, "answer");
+    json_int_t id = json_integer_value(json_object_get(m, "id"));
+    list_each_safe(it, &p->admin->asks) {
+        struct ask *k = list_entry(it, struct ask, node);
+        if (k->id != id) continue;
+        settle(k, p, answer);
+        return;
+    }
+}
+
+void peers_open(struct admin *a, int master_fd)
+{
+    list_init(&a->workers);
+    list_init(&a->asks);
+    a->master = mem_new(struct peer);
+    a->master->admin = a;
+    a->master->master = true;
+    a->master->channel = channel_new(a->base, master_fd, on_message, on_peer_end, a->master);
+}
+
+void peers_close(struct admin *a)
+{
+    list_each_safe(it, &a->workers) peer_free(list_entry(it, struct peer, node));
+    peer_free(a->master);
+    list_each_safe(it, &a->asks) finish(-1, 0, list_entry(it, struct ask, node));
+}

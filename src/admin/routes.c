@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the control socket offers: the table of routes and what serves them. */
+#include <microhttpd.h>
+#include <stdlib.h>
+#include "admin/internal.h"
+
+#define STATUS_MS 5000
+#define QUEUE_MS 30000
+#define RELOAD_MS 90000
+
+/* ---- GET /v1/status */
+
+static void on_status_workers(void *arg, json_t *answers, unsigned missing)
+{
+    struct http_request *r = arg;
+    json_object_set_new(r->parts, "figures", answers);
+    json_object_set_new(r->parts, "missing", json_integer(missing));
+    json_t *all = r->parts;
+    r->parts = NULL;
+    http_answer(r, MHD_HTTP_OK, all);
+}
+
+static void on_status_master(void *arg, json_t *answers, unsigned missing)
+{
+    struct http_request *r = arg;
+    r->parts = json_incref(json_array_get(answers, 0));
+    json_decref(answers);
+    if (!r->parts) r->parts = json_object();
+    ask_workers(r->admin, json_pack("{s:s}", "op", "status"), STATUS_MS, on_status_workers, r);
+}
+
+static void serve_status(struct http_request *r)
+{
+    ask_master(r->admin, "status", STATUS_MS, on_status_master, r);
+}
+
+/* ---- POST /v1/reload */
+
+static void on_reload(void *arg, json_t *answers, unsigned missing)
+{
+    struct http_request *r = arg;
+    json_t *answer = json_incref(json_array_get(answers, 0));
+    json_decref(answers);
+    if (answer) http_answer(r, json_is_true(json_object_get(answer, "ok")) ? MHD_HTTP_OK : MHD_HTTP_CONFLICT, answer);
+    else http_error(r, MHD_HTTP_GATEWAY_TIMEOUT, "the master has not answered; the log tells more");
+}
+
+static void serve_reload(struct http_request *r)
+{
+    ask_master(r->admin, "reload", RELOAD_MS, on_reload, r);
+}
+
+/* ---- the queue: filters */
+
+static const struct {
+    const char *name;
+    bool number, selects; /* selects: narrows what is meant, rather than how it is shown */
+} filters[] = {
+    { "sender", false, true },    { "recipient", false, true }, { "destination", false, true },
+    { "older_than", true, true }, { "reason", false, true },    { "state", false, true },
+    { "limit", true, false },     { "after", false, false },    { "sort", false, false },
+};
+
+struct filter_reading {
+    json_t *request;
+    bool bad;
+};
+
+static bool read_argument(void *arg, const char *name, const char *value)
+{
+    struct filter_reading *f = arg;
+    for (size_t i = 0; i < countof(filters); i++) {
+        uint64_t n;
+        if (strcmp(name, filters[i].name)) continue;
+        json_t *v = !filters[i].number                              ? json_string(value)
+                    : slice_to_u64(slice_str(value), INT64_MAX, &n) ? json_integer((json_int_t)n)
+                                                                    : NULL;
+        f->bad |= !v; /* not a number, or not UTF-8 */
+        if (v) json_object_set_new(f->request, name, v);
+        return true;
+    }
+    f->bad = true;
+    return true;
+}
+
+/* ---- the queue: putting answers together */
+
+struct sort_key {
+    const char *name, *field;
+    bool number, descending;
+};
+static const struct sort_key sort_keys[] = {
+    { "arrival", "arrival", true, false },
+    { "-arrival", "arrival", true, true },
+    { "next", "next_try", true, false },
+    { "-next", "next_try", true, true },
+    { "size", "size", true, false },
+    { "-size", "size", true, true },
+    { "sender", "sender", false, false },
+    { "-sender", "sender", false, true },
+    { "id", "id", false, false },
+    { "-id", "id", false, true },
+    { "attempts", "attempts", true, false },
+    { "-attempts", "attempts", true, true },
+};
+
+static const struct sort_key *find_sort(const char *name)
+{
+    for (size_t i = 0; i < countof(sort_keys); i++)
+        if (!strcmp(sort_keys[i].name, name)) return &sort_keys[i];
+    return NULL;
+}
+
+struct sorted {
+    json_t *message;
+    const struct sort_key *key;
+};
+
+static int compare_messages(const void *pa, const void *pb)
+{
+    const struct sorted *a = pa, *b = pb;
+    const json_t *x = json_object_get(a->message, a->key->field), *y = json_object_get(b->message, b->key->field);
+    int c;
+    if (a->key->number) {
+        json_int_t i = json_integer_value(x), j = json_integer_value(y);
+        c = (i > j) - (i < j);
+    } else {
+        c = slice_cmp(slice_str(json_string_value(x)), slice_str(json_string_value(y)));
+    }
+    return a->key->descending ? -c : c;
+}
+
+/* Sorts, and keeps the first `limit`. */
+static json_t *sort_messages(json_t *all, const char *sort, size_t limit)
+{
+    size_t n = json_array_size(all), i;
+    const struct sort_key *key = find_sort(sort);
+    struct sorted *list = mem_zalloc((n + 1) * sizeof *list);
+    json_t *out = json_array(), *m;
+    json_array_foreach(all, i, m) list[i] = (struct sorted){ m, key };
+    if (key && n) qsort(list, n, sizeof *list, compare_messages);
+    for (i = 0; i < n && i < limit; i++) json_array_append(out, list[i].message);
+    free(list);
+    json_decref(all);
+    return out;
+}
+
+/* The sums of the numbers, the messages of all, the first error. */
+static json_t *merge(json_t *answers, const char *sort, size_t limit)
+{
+    json_t *all = json_object(), *messages = json_array(), *answer, *v;
+    const char *name;
+    size_t i;
+    json_array_foreach(answers, i, answer) {
+        json_object_foreach(answer, name, v) {
+            if (json_is_array(v) && !strcmp(name, "messages")) json_array_extend(messages, v);
+            else if (json_is_integer(v))
+                json_object_set_new(
+                    all, name, json_integer(json_integer_value(v) + json_integer_value(json_object_get(all, name))));
+            else if (!json_object_get(all, name)) json_object_set(all, name, v);
+        }
+    }
+    json_object_set_new(all, "messages", sort_messages(messages, sort, limit));
+    json_decref(answers);
+    return all;
+}
+
+static void on_queue(void *arg, json_t *answers, unsigned missing)
+{
+    struct http_request *r = arg;
+    const char *sort = json_string_value(json_object_get(r->parts, "sort"));
+    json_int_t limit = json_integer_value(json_object_get(r->parts, "limit"));
+    json_t *all = merge(answers, sort ? sort : "arrival", limit > 0 ? (size_t)limit : ADMIN_LIST_MAX);
+    const char *error = json_string_value(json_object_get(all, "error"));
+    bool show = r->rest.n != 0;
+    if (missing) json_object_set_new(all, "missing", json_integer(missing));
+    if (error) {
+        http_error(r, MHD_HTTP_BAD_REQUEST, error);
+    } else if (show && !json_array_size(json_object_get(all, "messages"))) {
+        http_error(r, MHD_HTTP_NOT_FOUND, "there is no message with this id in the queue");
+    } else {
+        http_answer(r, MHD_HTTP_OK, json_incref(all));
+    }
+    json_decref(all);
+}
+
+/* Takes request. */
+static void ask_queue(struct http_request *r, json_t *request)
+{
+    r->parts = json_incref(request); /* sort and limit are looked at again when the answers come */
+    ask_workers(r->admin, request, QUEUE_MS, on_queue, r);
+}
+
+/* ---- GET /v1/queue, GET /v1/queue/ID */
+
+static void serve_list(struct http_request *r)
+{
+    struct filter_reading f = { .request = json_pack("{s:s}", "op", "list") };
+    http_each_argument(r, read_argument, &f);
+    const char *sort = json_string_value(json_object_get(f.request, "sort"));
+    json_int_t limit = json_integer_value(json_object_get(f.request, "limit"));
+    if (f.bad || (sort && !find_sort(sort))) {
+        json_decref(f.request);
+        http_error(r, MHD_HTTP_BAD_REQUEST, "an argument is unknown or has a value it cannot have");
+        return;
+    }
+    if (!json_object_get(f.request, "limit") || limit > ADMIN_LIST_MAX)
+        json_object_set_new(f.request, "limit", json_integer(ADMIN_LIST_MAX));
+    ask_queue(r, f.request);
+}
+
+static void serve_show(struct http_request *r)
+{
+    json_t *request = json_pack("{s:s, s:[s%]}", "op", "show", "ids", r->rest.p, r->rest.n);
+    if (request) ask_queue(r, request);
+    else http_error(r, MHD_HTTP_BAD_REQUEST, "that is not an id");
+}
+
+/* ---- POST /v1/queue/... */
+
+/* Keeps only what queue_control knows, of the right types; false when something else is there, or nothing says which
+ * messages are meant: {"all": true} must be said. */
+static bool check_selection(json_t *body, json_t *request)
+{
+    const char *name;
+    json_t *v;
+    bool selected = false;
+    json_object_foreach(body, name, v) {
+        size_t i = 0;
+        while (i < countof(filters) && strcmp(name, filters[i].name)) i++;
+        if (!strcmp(name, "ids")) {
+            if (!json_is_array(v) || !json_array_size(v)) return false;
+            selected = true;
+        } else if (!strcmp(name, "all")) {
+            if (!json_is_true(v)) return false;
+            selected = true;
+            continue;
+        } else if (i == countof(filters) || (filters[i].number ? !json_is_integer(v) : !json_is_string(v))) {
+            return false;
+        } else {
+            selected |= filters[i].selects;
+        }
+        json_object_set(request, name, v);
+    }
+    return selected;
+}
+
+static void serve_change(struct http_request *r)
+{
+    json_t *body = json_loadb(r->body.p ? r->body.p : "", r->body.n, JSON_REJECT_DUPLICATES, NULL);
+    const char *op = strrchr(r->route->path, '/') + 1;
+    json_t *request = json_pack("{s:s}", "op", op);
+    bool fine = json_is_object(body) && check_selection(body, request);
+    json_decref(body);
+    if (fine) {
+        ask_queue(r, request);
+        return;
+    }
+    json_decref(request);
+    http_error(r, MHD_HTTP_BAD_REQUEST, "expected a JSON object with ids, filters, or \"all\": true");
+}
+
+/* ---- the table */
+
+static const struct route routes[] = {
+    { "GET", "/v1/status", serve_status, "the master, its workers and their figures" },
+    { "POST", "/v1/reload", serve_reload, "bring the configuration file in force" },
+    { "GET", "/v1/queue", serve_list,
+      "messages; sender, recipient, destination, older_than (ms), reason, state, limit, after, sort" },
+    { "GET", "/v1/queue/*", serve_show, "one message by its id" },
+    { "POST", "/v1/queue/retry", serve_change, "try these now; ids, filters or all" },
+    { "POST", "/v1/queue/hold", serve_change, "keep these until released" },
+    { "POST", "/v1/queue/release", serve_change, "let go what was held" },
+    { "POST", "/v1/queue/delete", serve_change, "remove these without telling their senders" },
+};
+
+static bool path_fits(const struct route *route, struct slice path, struct slice *rest)
+{
+    struct slice p = slice_str(route->path);
+    *rest = (struct slice){ 0 };
+    if (p.p[p.n - 1] != '*') return slice_eq(p, path);
+    p.n--;
+    *rest = slice_sub(path, p.n, path.n);
+    return slice_starts(path, p) && rest->n && slice_find(*rest, '/') < 0;
+}
+
+const struct route *api_route_find(const char *method, struct slice path, struct slice *rest, int *status)
+{
+    *status = MHD_HTTP_NOT_FOUND;
+    for (size_t i = 0; i < countof(routes); i++) {
+        if (!path_fits(&routes[i], path, rest)) continue;
+        if (!strcmp(routes[i].method, method)) return &routes[i];
+        *status = MHD_HTTP_METHOD_NOT_ALLOWED;
+    }
+    return NULL;
+}

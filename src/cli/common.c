@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What commands share. */
+#include "cli/common.h"
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "config/config.h"
+
+#define ANSWER_MAX (256u << 20)
+#define REQUEST_SECONDS 120L
+#define DEFAULT_SOCKET "/run/postern/control.sock"
+
+/* ---- arguments */
+
+static bool names(const char *word, const char *name, size_t n)
+{
+    if (name[0] == '-') return strlen(name) == n && !memcmp(word, name, n);
+    return n == strlen(name) + 2 && !memcmp(word, "--", 2) && !memcmp(word + 2, name, n - 2);
+}
+
+bool cli_option(int argc, char **argv, int *at, const char *name, const char **value)
+{
+    const char *word = argv[*at], *equals = strchr(word, '=');
+    if (!strncmp(word, "--", 2) && equals && names(word, name, (size_t)(equals - word))) {
+        *value = equals + 1;
+        return true;
+    }
+    if (!names(word, name, strlen(word))) return false;
+    if (*at + 1 >= argc) {
+        fprintf(stderr, "postern: %s needs a value\n", word);
+        exit(EX_USAGE);
+    }
+    *value = argv[++*at];
+    return true;
+}
+
+bool cli_flag(char **argv, int at, const char *name)
+{
+    return names(argv[at], name, strlen(argv[at]));
+}
+
+/* ---- the daemon */
+
+char *cli_socket_path(const char *socket, const char *config)
+{
+    struct config_report report = { 0 };
+    struct buf path = { 0 };
+    if (socket) return mem_strdup(socket);
+    struct config *c = config_load(config, &report);
+    if (c) buf_addf(&path, "%s/control.sock", c->system.run_directory);
+    else
+        buf_add_str(
+            &path,
+            DEFAULT_SOCKET); /* it may not be readable for us, or broken; the daemon runs on with the last good one */
+    char *copy = mem_strdup(buf_cstr(&path));
+    config_report_deinit(&report);
+    config_free(c);
+    buf_deinit(&path);
+    return copy;
+}
+
+static size_t on_data(char *p, size_t size, size_t n, void *arg)
+{
+    struct buf *answer = arg;
+    buf_add(answer, slice_of(p, size * n));
+    return answer->overflow ? 0 : size * n;
+}
+
+static bool explain(CURL *curl, CURLcode rc, const char *socket_path, struct err *err)
+{
+    long code = 0;
+    curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &code);
+    if (rc != CURLE_COULDNT_CONNECT)
+        return err_set(err, "the daemon at %.200s: %s", socket_path, curl_easy_strerror(rc));
+    if (code == EACCES || code == EPERM)
+        err_set(err, "no permission for %.200s: run this as root or as a member of the socket's group", socket_path);
+    else
+        err_set(err, "postern is not running (%.200s: %s)", socket_path, strerror(code ? (int)code : ECONNREFUSED));
+    err->code = code ? (int)code : ECONNREFUSED;
+    return false;
+}
+
+static bool perform(CURL *curl, const char *socket_path, const char *method, const char *path, const char *body,
+                    struct buf *answer, struct err *err)
+{
+    struct buf url = { 0 };
+    struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+    buf_addf(&url, "http://postern%s", path);
+    curl_easy_setopt(curl, CURLOPT_URL, buf_cstr(&url));
+    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket_path);
+    curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, REQUEST_SECONDS);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+    if (!strcmp(method, "POST")) curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body ? body : "");
+    CURLcode rc = curl_easy_perform(curl);
+    curl_slist_free_all(headers);
+    buf_deinit(&url);
+    return rc == CURLE_OK ? true : explain(curl, rc, socket_path, err);
+}
+
+/* A refused reload comes with findings: that answer is for the caller, as one that went well. */
+static json_t *understand(long status, const struct buf *text, struct err *err)
+{
+    json_error_t e;
+    json_t *answer = json_loadb(text->p ? text->p : "", text->n, JSON_REJECT_DUPLICATES, &e);
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    if (!json_is_object(answer)) err_set(err, "the daemon's answer is not understood (status %ld)", status);
+    else if (status / 100 != 2 && !json_object_get(answer, "findings"))
+        err_set(err, "%.300s", error ? error : "refused");
+    else return answer;
+    json_decref(answer);
+    return NULL;
+}
+
+json_t *cli_request(const char *socket_path, const char *method, const char *path, const json_t *body, struct err *err)
+{
+    struct buf text = { .max = ANSWER_MAX };
+    char *sent = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    CURL *curl = curl_easy_init();
+    json_t *answer = NULL;
+    long status = 0;
+    if (!curl) {
+        err_set(err, "no memory for a request");
+    } else if (perform(curl, socket_path, method, path, sent, &text, err)) {
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+        answer = understand(status, &text, err);
+    }
+    curl_easy_cleanup(curl);
+    free(sent);
+    buf_deinit(&text);
+    return answer;
+}
+
+int cli_fail(const struct err *err)
+{
+    fprintf(stderr, "postern: %s\n", err->text);
+    switch (err->code) {
+    case 0: return EX_DATAERR; /* refused with a reason */
+    case EACCES:
+    case EPERM: return EX_NOPERM;
+    default: return EX_UNAVAILABLE;
+    }
+}
+
+/* ---- words for people */
+
+void cli_print_finding(const char *file, unsigned line, unsigned column, bool warning, const char *option,
+                       const char *text, const char *hint)
+{
+    fprintf(stderr, "%s:%u:%u: %s: %s%s%s", file, line, column, warning ? "warning" : "error", option,
+            *option ? ": " : "", text);
+    if (*hint) fprintf(stderr, " (%s)", hint);
+    fputc('\n', stderr);
+}
+
+const char *cli_size(struct buf *b, uint64_t bytes)
+{
+    static const char units[] = "KMGTPE";
+    double v = (double)bytes;
+    int unit = -1;
+    buf_clear(b);
+    while (v >= 999.5 && unit < 5) {
+        v /= 1024;
+        unit++;
+    }
+    if (unit < 0) buf_add_u64(b, bytes);
+    else buf_addf(b, v < 9.95 ? "%.1f%c" : "%.0f%c", v, units[unit]);
+    return buf_cstr(b);
+}
+
+const char *cli_span(struct buf *b, int64_t ms)
+{
+    buf_clear(b);
+    if (ms < 0) buf_add_char(b, '-');
+    else clock_add_span(b, (uint64_t)ms);
+    return buf_cstr(b);
+}

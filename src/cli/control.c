@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * postern reload, postern status. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/common.h"
+
+struct control_options {
+    const char *config, *socket;
+    bool json;
+};
+
+/* -1: go on; else the exit code. */
+static int read_options(int argc, char **argv, const char *help, struct control_options *o)
+{
+    *o = (struct control_options){ .config = CLI_DEFAULT_CONFIG };
+    for (int i = 1; i < argc; i++) {
+        if (cli_option(argc, argv, &i, "-c", &o->config) || cli_option(argc, argv, &i, "--config", &o->config) ||
+            cli_option(argc, argv, &i, "--socket", &o->socket))
+            continue;
+        if (cli_flag(argv, i, "--json")) {
+            o->json = true;
+            continue;
+        }
+        bool asked = cli_flag(argv, i, "--help") || cli_flag(argv, i, "-h");
+        if (!asked) fprintf(stderr, "postern %s: what is \"%s\"?\n\n", argv[0], argv[i]);
+        fputs(help, asked ? stdout : stderr);
+        return asked ? 0 : EX_USAGE;
+    }
+    return -1;
+}
+
+static json_t *ask(const struct control_options *o, const char *method, const char *path, struct err *err)
+{
+    char *socket = cli_socket_path(o->socket, o->config);
+    json_t *answer = cli_request(socket, method, path, NULL, err);
+    free(socket);
+    return answer;
+}
+
+static void print_json(const json_t *j)
+{
+    json_dumpf(j, stdout, JSON_INDENT(2));
+    putchar('\n');
+}
+
+static const char *text_of(const json_t *j, const char *key)
+{
+    const char *s = json_string_value(json_object_get(j, key));
+    return s ? s : "";
+}
+
+static json_int_t number_of(const json_t *j, const char *key)
+{
+    return json_integer_value(json_object_get(j, key));
+}
+
+/* ---- reload */
+
+static const char reload_help[] =
+    "usage: postern reload [--json] [-c FILE | --socket PATH]\n"
+    "\n"
+    "Brings the changed configuration file in force without dropping a connection, and says so when\n"
+    "it is done. When the file has errors they are shown and the former configuration stays.\n";
+
+int cli_reload(int argc, char **argv)
+{
+    struct control_options o;
+    struct err err;
+    int code = read_options(argc, argv, reload_help, &o);
+    if (code >= 0) return code;
+    json_t *a = ask(&o, "POST", "/v1/reload", &err), *findings = json_object_get(a, "findings"), *f;
+    if (!a) return cli_fail(&err);
+    bool ok = json_is_true(json_object_get(a, "ok"));
+    size_t i;
+    if (o.json) print_json(a);
+    else
+        json_array_foreach(findings, i, f) cli_print_finding(
+            text_of(a, "file"), (unsigned)number_of(f, "line"), (unsigned)number_of(f, "column"),
+            json_is_true(json_object_get(f, "warning")), text_of(f, "option"), text_of(f, "text"), text_of(f, "hint"));
+    if (ok && !o.json) puts("the configuration is in force");
+    if (!ok && !o.json) fprintf(stderr, "postern: %s\n", text_of(a, "error"));
+    json_decref(a);
+    return ok ? 0 : EX_CONFIG;
+}
+
+/* ---- status */
+
+static const char status_help[] = "usage: postern status [--json] [-c FILE | --socket PATH]\n"
+                                  "\n"
+                                  "The daemon's processes, sessions, queue and disk.\n";
+
+static const json_t *figures_of(const json_t *a, json_int_t pid)
+{
+    size_t i;
+    const json_t *f;
+    json_array_foreach(json_object_get(a, "figures"), i, f)
+        if (number_of(f, "pid") == pid) return f;
+    return NULL;
+}
+
+static void print_worker(const json_t *w, const json_t *f)
+{
+    struct buf b = { 0 };
+    const json_t *server = json_object_get(f, "server"), *spool = json_object_get(f, "spool");
+    printf("%-6lld %-8lld %-9s %-8s", (long long)number_of(w, "slot"), (long long)number_of(w, "pid"),
+           text_of(w, "state"), cli_span(&b, number_of(w, "age")));
+    if (f)
+        printf("%9lld %10lld %11lld  %5s%s\n", (long long)number_of(server, "sessions"),
+               (long long)number_of(server, "messages"), (long long)number_of(json_object_get(f, "queue"), "messages"),
+               cli_size(&b, (uint64_t)number_of(spool, "bytes")),
+               json_is_true(json_object_get(spool, "full")) ? "  disk full" : "");
+    else
+        puts("        -          -           -      -");
+    buf_deinit(&b);
+}
+
+/* The sums over all workers of what the queue tells, in its own words. */
+static void print_queue(const json_t *a)
+{
+    json_t *sums = json_object(), *v;
+    const json_t *f;
+    const char *name;
+    size_t i, column = 6;
+    json_array_foreach(json_object_get(a, "figures"), i, f)
+        json_object_foreach(json_object_get(f, "queue"), name, v) if (json_is_integer(v))
+            json_object_set_new(sums, name, json_integer(json_integer_value(v) + number_of(sums, name)));
+    printf("\nqueue:");
+    json_object_foreach(sums, name, v) {
+        char text[80];
+        size_t n = (size_t)snprintf(text, sizeof text, " %.40s %lld", name, (long long)json_integer_value(v));
+        if (column + n > 79) {
+            printf("\n      ");
+            column = 6;
+        }
+        fputs(text, stdout);
+        column += n;
+    }
+    putchar('\n');
+    json_decref(sums);
+}
+
+static void print_status(const json_t *a)
+{
+    struct buf b = { 0 };
+    size_t i;
+    const json_t *w;
+    printf("postern %s, pid %lld, up %s%s\n", text_of(a, "version"), (long long)number_of(a, "pid"),
+           cli_span(&b, number_of(a, "uptime")), json_is_true(json_object_get(a, "stopping")) ? ", stopping" : "");
+    printf("configuration  %s, generation %lld\n", text_of(a, "file"), (long long)number_of(a, "generation"));
+    printf("listeners      %s\ndirectory      %s\n\n", text_of(a, "listeners"), text_of(a, "directory"));
+    puts("WORKER PID      STATE     UP       SESSIONS   RECEIVED      QUEUED  SPOOL");
+    json_array_foreach(json_object_get(a, "workers"), i, w) print_worker(w, figures_of(a, number_of(w, "pid")));
+    print_queue(a);
+    if (number_of(a, "missing")) printf("%lld workers have not answered\n", (long long)number_of(a, "missing"));
+    buf_deinit(&b);
+}
+
+int cli_status(int argc, char **argv)
+{
+    struct control_options o;
+    struct err err;
+    int code = read_options(argc, argv, status_help, &o);
+    if (code >= 0) return code;
+    json_t *a = ask(&o, "GET", "/v1/status", &err);
+    if (!a) return cli_fail(&err);
+    if (o.json) print_json(a);
+    else print_status(a);
+    json_decref(a);
+    return 0;
+}

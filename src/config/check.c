@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Checks between options, and config_load around everything. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/hash.h"
+#include "base/mem.h"
+#include "config/parse.h"
+
+#define RUN_DIRECTORY_MAX 90 /* a Unix socket's path has 107 bytes at the most */
+
+static const struct yaml_node *at(const struct check *k, const char *group, const char *name)
+{
+    return yaml_get(yaml_get(k->root, group), name);
+}
+
+/* The line that can be changed: the first node that is written. */
+static const struct yaml_node *either(const struct yaml_node *a, const struct yaml_node *b) { return a ? a : b; }
+
+static void check_sizes(const struct check *k)
+{
+    const struct config *c = k->c;
+    struct buf b = { 0 };
+    if (c->limits.message_size_filtered < 2 * c->limits.message_size) {
+        value_format_size(2 * c->limits.message_size, &b);
+        yaml_error(k->report, at(k, "limits", "message_size_filtered"),
+                   report_text(k->report, "write at least %s, or leave the line out", buf_cstr(&b)),
+                   "less than twice message_size");
+    }
+    if (c->queue.inline_size * 4 > c->queue.segment_size)
+        yaml_error(k->report, either(at(k, "queue", "segment_size"), at(k, "queue", "inline_size")), NULL,
+                   "segment_size is less than four times inline_size");
+    if (c->queue.memory < c->queue.inline_size * 4)
+        yaml_error(k->report, either(at(k, "queue", "memory"), at(k, "queue", "inline_size")), NULL,
+                   "memory is less than four times inline_size");
+    buf_deinit(&b);
+}
+
+static void check_times(const struct check *k)
+{
+    const struct config *c = k->c;
+    if (c->queue.retry_first > c->queue.retry_max)
+        yaml_error(k->report, either(at(k, "queue", "retry_first"), at(k, "queue", "retry_max")), NULL,
+                   "retry_first is longer than retry_max");
+    if (c->queue.lifetime < c->queue.retry_first)
+        yaml_error(k->report, either(at(k, "queue", "lifetime"), at(k, "queue", "retry_first")),
+                   "mail would be returned before its second try", "lifetime is shorter than retry_first");
+    if (c->queue.delay_warning > c->queue.lifetime)
+        yaml_warning(k->report, either(at(k, "queue", "delay_warning"), at(k, "queue", "lifetime")),
+                     "write 0 to switch the warning off", "delay_warning is longer than lifetime: it is never sent");
+    if (c->timeouts.session && c->timeouts.session < c->timeouts.command)
+        yaml_warning(k->report, at(k, "timeouts", "session"), NULL, "session is shorter than command");
+    if (c->delivery.connections > c->delivery.connections_total)
+        yaml_warning(k->report, either(at(k, "delivery", "connections"), at(k, "delivery", "connections_total")), NULL,
+                     "more connections to one destination than connections_total");
+}
+
+/* Names of records are unique. The first of two wins the table, the second gets the finding. */
+struct named {
+    const char *name;
+    struct config_place place;
+};
+static uint64_t hash_of_named(const void *item) { return hash_bytes(slice_str(((const struct named *)item)->name)); }
+static bool named_is(const void *item, const void *key) { return !strcmp(((const struct named *)item)->name, key); }
+
+static void check_unique(const struct check *k, const char *list, const char *field, const struct named *names,
+                         size_t n)
+{
+    struct htable seen;
+    htable_init(&seen, hash_of_named);
+    const struct yaml_node *node = yaml_get(k->root, list);
+    node = node ? node->children : NULL;
+    for (size_t i = 0; i < n && node; i++, node = node->next) {
+        if (!names[i].name[0]) continue;
+        const struct named *first = htable_find(&seen, hash_of_named(&names[i]), named_is, names[i].name);
+        if (!first) htable_add(&seen, (void *)&names[i]);
+        else yaml_error(k->report, either(yaml_get(node, field), node), "keep one of the two",
+                        "%s is written twice: also at line %u", names[i].name, first->place.line);
+    }
+    htable_deinit(&seen);
+}
+
+static void check_duplicates(const struct check *k)
+{
+    const struct config *c = k->c;
+    size_t most = c->domain_n + c->route_n + c->listener_n;
+    struct named *names = mem_zalloc((most + 1) * sizeof *names);
+    struct buf *texts = mem_zalloc((c->listener_n + 1) * sizeof *texts);
+    for (size_t i = 0; i < c->domain_n; i++) names[i] = (struct named){ c->domains[i].name, c->domains[i].place };
+    check_unique(k, "domains", "name", names, c->domain_n);
+    for (size_t i = 0; i < c->route_n; i++) names[i] = (struct named){ c->routes[i].to, c->routes[i].place };
+    check_unique(k, "routes", "to", names, c->route_n);
+    for (size_t i = 0; i < c->listener_n; i++) {
+        struct config_listener l = c->listeners[i];
+        static const uint8_t any[16];
+        if (l.ip.family == 6 && !memcmp(l.ip.bytes, any, 16)) l.ip.family = 0; /* [::] is * */
+        if (l.port) value_format_endpoint(&l.ip, l.port, &texts[i]);
+        names[i] = (struct named){ buf_cstr(&texts[i]), l.place };
+    }
+    check_unique(k, "listeners", "address", names, c->listener_n);
+    for (size_t i = 0; i < c->listener_n; i++) buf_deinit(&texts[i]);
+    free(texts);
+    free(names);
+}
+
+/* Of a file named in the configuration. Whether its contents are right is seen when it is used. */
+static void check_file(const struct check *k, const char *option, const char *path, bool secret)
+{
+    struct stat st;
+    const struct yaml_node *node = at(k, "tls", option);
+    if (!path[0]) return;
+    const char *shown = report_quote(k->report, slice_str(path));
+    if (stat(path, &st) < 0) {
+        int code = errno;
+        report_add(k->report, code == EACCES, yaml_place(node), yaml_path(k->report, node), NULL, "%s: %s", shown,
+                   strerror(code));
+    } else if (!S_ISREG(st.st_mode))
+        yaml_error(k->report, node, NULL, "%s is not a file", shown);
+    else if (secret && (st.st_mode & 0007))
+        yaml_error(k->report, node, report_text(k->report, "chmod o= %s", shown),
+                   "everybody on this machine can read %s", shown);
+}
+
+static void check_system(const struct check *k)
+{
+    const struct config *c = k->c;
+    check_file(k, "certificate", c->tls.certificate, false);
+    check_file(k, "key", c->tls.key, true);
+    if (!c->tls.certificate[0] != !c->tls.key[0])
+        yaml_error(k->report, either(at(k, "tls", "certificate"), at(k, "tls", "key")), "set both, or none",
+                   "%s is set, but not %s", c->tls.key[0] ? "key" : "certificate",
+                   c->tls.key[0] ? "certificate" : "key");
+    if (strlen(c->system.run_directory) > RUN_DIRECTORY_MAX)
+        yaml_error(k->report, at(k, "system", "run_directory"), "sockets allow only short paths",
+                   "the path is longer than %d characters", RUN_DIRECTORY_MAX);
+}
+
+/* A file that is right in itself, but does nothing. */
+static void check_useful(const struct check *k)
+{
+    const struct config *c = k->c;
+    bool trusted = false;
+    for (size_t i = 0; i < c->zone_n; i++) trusted |= c->zones[i].trust == CONFIG_TRUST_RELAY;
+    if (!c->domain_n && !trusted)
+        report_warning(k->report, (struct config_place){ 1, 1 }, "", "add domains, or a zone with trust: relay",
+                       "there are no domains and no trusted zone: all mail would be refused");
+}
+
+void check_all(const struct check *k)
+{
+    check_duplicates(k);
+    check_relay(k);
+    check_hops(k);
+    check_sizes(k);
+    check_times(k);
+    check_system(k);
+    if (!k->report->errors) check_useful(k);
+}
+
+bool config_read_file(const char *path, struct buf *out, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return err_sys(err, errno, "cannot read %s", path);
+    struct stat st;
+    ssize_t got = -1;
+    bool ok = false;
+    if (fstat(fd, &st) < 0) err_sys(err, errno, "cannot read %s", path);
+    else if (!S_ISREG(st.st_mode)) err_set(err, "%s is not a file", path);
+    else if (st.st_size > (off_t)YAML_TEXT_MAX) err_set(err, "%s is larger than %u MB", path, YAML_TEXT_MAX >> 20);
+    else ok = true;
+    while (ok && out->n <= YAML_TEXT_MAX && (got = read(fd, buf_reserve(out, 65536), 65536)) > 0) out->n += (size_t)got;
+    if (ok && got < 0) ok = err_sys(err, errno, "cannot read %s", path);
+    close(fd);
+    return ok;
+}
+
+struct config *config_parse(struct slice text, const char *path, struct config_report *report)
+{
+    *report = (struct config_report){ 0 };
+    struct arena nodes = { 0 };
+    bool empty;
+    struct config *c = mem_new(struct config);
+    c->file = arena_strdup(&c->arena, slice_str(path));
+    struct yaml_node *root = yaml_parse(text, &nodes, report, &empty);
+    if (root || empty) {
+        parse_tree(c, root, report);
+        lookup_build(c, root, report);
+        check_all(&(struct check){ c, root, report });
+    }
+    arena_deinit(&nodes);
+    report_sort(report);
+    if (!report->errors) return c;
+    config_free(c);
+    return NULL;
+}
+
+struct config *config_load(const char *path, struct config_report *report)
+{
+    *report = (struct config_report){ 0 };
+    struct buf text = { 0 };
+    struct err err;
+    struct config *c = NULL;
+    if (config_read_file(path, &text, &err)) c = config_parse(buf_slice(&text), path, report);
+    else report_error(report, (struct config_place){ 0 }, "", "the file is named with -c FILE", "%s", err.text);
+    buf_deinit(&text);
+    return c;
+}
+
+void config_free(struct config *c)
+{
+    if (!c) return;
+    lookup_free(c);
+    arena_deinit(&c->arena);
+    free(c);
+}

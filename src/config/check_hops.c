@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Next hops: none may be the relay itself, and none may bear its name. */
+#include "config/parse.h"
+
+/* Would a connection to the hop arrive at this listener? Names only when they are surely ours. */
+static bool hop_reaches(const struct config_hop *hop, const struct config_listener *l)
+{
+    static const uint8_t zeros[16];
+    if (hop->mx || hop->port != l->port) return false;
+    struct ip ip = hop->ip;
+    if (!ip.family && !strcmp(hop->host, "localhost")) ip = (struct ip){ .family = 4, .bytes = { 127, 0, 0, 1 } };
+    if (!ip.family) return false;
+    bool any = !l->ip.family || !memcmp(l->ip.bytes, zeros, 16);
+    if (any) return ip_is_loopback(&ip) && (l->ip.family != 4 || ip.family == 4);
+    return ip_eq(&ip, &l->ip);
+}
+
+static void check_hop(const struct check *k, const struct config_hop *hop, const struct yaml_node *node,
+                      const struct yaml_node *source)
+{
+    const struct config *c = k->c;
+    if (!hop->host) return;
+    for (size_t i = 0; i < c->listener_n; i++) {
+        const struct config_listener *l = &c->listeners[i];
+        if (!hop_reaches(hop, l)) continue;
+        struct buf b = { 0 };
+        value_format_endpoint(&l->ip, l->port, &b);
+        if (l->place.line) buf_addf(&b, " (line %u)", l->place.line);
+        yaml_error(k->report, node, "name the host that takes the mail, or another port",
+                   "%s is this relay itself, which listens on %s: mail would loop",
+                   report_quote(k->report, slice_str(hop->text)), buf_cstr(&b));
+        buf_deinit(&b);
+        break;
+    }
+    bool helo = c->delivery.helo[0] && !strcmp(hop->host, c->delivery.helo);
+    if (!hop->mx && (helo || !strcmp(hop->host, c->hostname)))
+        yaml_warning(
+            k->report, node, "give the relay a name of its own",
+            "the next hop has the name of this relay (%s): it may take the relay's mail for a loop and refuse it",
+            helo ? "delivery.helo" : "hostname");
+    if (hop->source.family && hop->ip.family && hop->source.family != hop->ip.family)
+        yaml_error(k->report, source ? source : node, NULL,
+                   "source and next hop are of different families (IPv4, IPv6)");
+    else if (c->delivery.family && hop->ip.family &&
+             hop->ip.family != (c->delivery.family == CONFIG_FAMILY_IPV4 ? 4 : 6))
+        yaml_error(k->report, node, NULL, "delivery.family excludes this address");
+}
+
+static const struct yaml_node *first_of(const struct check *k, const char *list)
+{
+    const struct yaml_node *node = yaml_get(k->root, list);
+    return node ? node->children : NULL;
+}
+
+void check_hops(const struct check *k)
+{
+    const struct config *c = k->c;
+    const struct yaml_node *node = yaml_get(k->root, "inner_host");
+    check_hop(k, &c->inner_host, node, yaml_get(node, "source"));
+    node = yaml_get(k->root, "smarthost");
+    check_hop(k, &c->smarthost, node, yaml_get(node, "source"));
+    node = first_of(k, "domains");
+    for (size_t i = 0; i < c->domain_n && node; i++, node = node->next) {
+        const struct config_domain *d = &c->domains[i];
+        const struct yaml_node *deliver = yaml_get(node, "deliver");
+        check_hop(k, &d->deliver, deliver, yaml_get(deliver, "source"));
+        if (!deliver && !c->inner_host.host && !c->smarthost.host && d->name[0])
+            yaml_warning(k->report, node, "add deliver to the domain, or set inner_host",
+                         "%s has no next hop: its mail goes to its MX, which is most likely this relay", d->name);
+    }
+    node = first_of(k, "routes");
+    for (size_t i = 0; i < c->route_n && node; i++, node = node->next) {
+        const struct yaml_node *via = yaml_get(node, "via"), *source = yaml_get(node, "source");
+        check_hop(k, &c->routes[i].via, via, source ? source : yaml_get(via, "source"));
+    }
+}

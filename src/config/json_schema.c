@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The JSON Schema (draft 2020-12) of the configuration file, made from the tables: for editors and other programs. */
+#include "base/slice.h"
+#include "config/dump.h"
+#include "config/schema.h"
+
+static json_t *table_schema(const struct schema_table *t);
+
+static json_t *pattern(const char *regex)
+{
+    return json_pack("{s:s, s:s}", "type", "string", "pattern", regex);
+}
+
+static json_t *either(json_t *a, json_t *b)
+{
+    return json_pack("{s:[o, o]}", "anyOf", a, b);
+}
+
+static json_t *integer(const struct schema_option *o)
+{
+    json_t *out = json_pack("{s:s, s:I}", "type", "integer", "minimum", (json_int_t)o->min);
+    if (o->max) json_object_set_new(out, "maximum", json_integer((json_int_t)o->max));
+    return out;
+}
+
+/* Words that look like numbers ("1.2") are numbers to most YAML readers. */
+static json_t *words(const struct schema_option *o)
+{
+    json_t *list = json_array();
+    for (const struct schema_word *w = o->words; w->word; w++) {
+        if (w->planned) continue;
+        json_array_append_new(list, json_string(w->word));
+        if (w->word[0] >= '0' && w->word[0] <= '9') json_array_append_new(list, json_real(w->value / 10.0));
+    }
+    return json_pack("{s:o}", "enum", list);
+}
+
+static json_t *scalar_schema(const struct schema_option *o, enum schema_type type)
+{
+    switch (type) {
+    case SCHEMA_BOOL: return json_pack("{s:[b, b, s, s, s, s]}", "enum", 1, 0, "yes", "no", "on", "off");
+    case SCHEMA_NUMBER:
+    case SCHEMA_PORT: return integer(o);
+    case SCHEMA_PERCENT: return either(integer(o), pattern("^[0-9]+ ?%$"));
+    case SCHEMA_SIZE: return either(integer(o), pattern("^[0-9]+ ?([KMGTkmgt]i?)?[Bb]?$"));
+    case SCHEMA_TIME: return either(json_pack("{s:i}", "const", 0), pattern("^([0-9]+(ms|s|m|h|d|w) ?)+$"));
+    case SCHEMA_ENUM: return words(o);
+    case SCHEMA_NETWORK: return pattern("^[0-9A-Fa-f.:]+(/[0-9.]+)?$");
+    case SCHEMA_ENDPOINT: return pattern("^(\\*|[0-9.]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]+$");
+    case SCHEMA_HOP: return either(json_pack("{s:s}", "type", "string"), json_pack("{s:s}", "$ref", "#/$defs/hop"));
+    default: return json_pack("{s:s}", "type", "string");
+    }
+}
+
+static json_t *option_schema(const struct schema_option *o)
+{
+    json_t *out;
+    switch (o->type) {
+    case SCHEMA_GROUP: out = table_schema(o->table); break;
+    case SCHEMA_RECORDS: out = json_pack("{s:s, s:o}", "type", "array", "items", table_schema(o->table)); break;
+    case SCHEMA_MAP:
+        out = json_pack("{s:s, s:o}", "type", "object", "additionalProperties", table_schema(o->table));
+        break;
+    case SCHEMA_LIST:
+        out = either(scalar_schema(o, o->item),
+                     json_pack("{s:s, s:o}", "type", "array", "items", scalar_schema(o, o->item)));
+        break;
+    default: out = scalar_schema(o, o->type); break;
+    }
+    json_object_set_new(out, "description", json_string(o->help));
+    uint64_t n;
+    bool number = (o->type == SCHEMA_NUMBER || o->type == SCHEMA_PORT) && o->fallback &&
+                  slice_to_u64(slice_str(o->fallback), INT64_MAX, &n);
+    if (o->fallback)
+        json_object_set_new(out, "default", number ? json_integer((json_int_t)n) : json_string(o->fallback));
+    if (o->example) json_object_set_new(out, "examples", json_pack("[s]", o->example));
+    return out;
+}
+
+static json_t *table_schema(const struct schema_table *t)
+{
+    json_t *properties = json_object(), *required = json_array();
+    for (size_t i = 0; i < t->n; i++) {
+        json_object_set_new(properties, t->options[i].name, option_schema(&t->options[i]));
+        if (t->options[i].required) json_array_append_new(required, json_string(t->options[i].name));
+    }
+    json_t *out = json_pack("{s:[s, s], s:o, s:b}", "type", "object", "null", "properties", properties,
+                            "additionalProperties", 0);
+    if (json_array_size(required)) {
+        json_object_set(out, "required", required);
+        json_object_set_new(out, "type", json_string("object"));
+    }
+    json_decref(required);
+    return out;
+}
+
+json_t *schema_to_json(void)
+{
+    json_t *out =
+        json_pack("{s:s, s:s}", "$schema", "https://json-schema.org/draft/2020-12/schema", "title", "postern.yaml");
+    json_t *root = table_schema(&schema_root);
+    json_object_update(out, root);
+    json_decref(root);
+    json_object_set_new(out, "$defs",
+                        json_pack("{s:o}", "hop", table_schema(schema_find(&schema_root, "smarthost", 9)->table)));
+    return out;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Finding a client's zone and a recipient's relay domain. Networks are sorted by family, prefix length (long ones
+ * first) and address, one run for each length: a search per length in use. Domains are hashed. */
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include "base/hash.h"
+#include "base/mem.h"
+#include "config/parse.h"
+
+struct entry {
+    struct ip_net net;
+    const struct config_zone *zone;
+};
+
+struct run { /* entries of one family and prefix length */
+    uint8_t family, prefix;
+    size_t from, n;
+};
+
+struct config_lookup {
+    struct htable domains;
+    struct entry *entries;
+    size_t entry_n;
+    struct run *runs;
+    size_t run_n;
+};
+
+static uint64_t hash_of_domain(const void *item)
+{
+    return hash_ibytes(slice_str(((const struct config_domain *)item)->name));
+}
+static bool domain_is(const void *item, const void *key)
+{
+    return slice_ieq(slice_str(((const struct config_domain *)item)->name), *(const struct slice *)key);
+}
+
+static int by_length(const void *pa, const void *pb)
+{
+    const struct entry *a = pa, *b = pb;
+    if (a->net.ip.family != b->net.ip.family) return a->net.ip.family - b->net.ip.family;
+    if (a->net.prefix != b->net.prefix) return b->net.prefix - a->net.prefix;
+    return memcmp(a->net.ip.bytes, b->net.ip.bytes, 16);
+}
+
+static void add_entry(struct config_lookup *l, struct ip_net net, const struct config_zone *zone)
+{
+    l->entries = mem_grow(l->entries, l->entry_n + 1, sizeof *l->entries);
+    l->entries[l->entry_n++] = (struct entry){ net, zone };
+}
+
+static void mask(struct ip *ip, unsigned prefix)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        if (i * 8 >= prefix) ip->bytes[i] = 0;
+        else if (prefix - i * 8 < 8) ip->bytes[i] &= (uint8_t)(0xFF00u >> (prefix - i * 8));
+    }
+}
+
+static unsigned mask_length(const struct ip *ip)
+{
+    unsigned n = 0;
+    while (n < (ip->family == 4 ? 32u : 128u) && (ip->bytes[n / 8] & (0x80 >> (n % 8)))) n++;
+    return n;
+}
+
+/* The networks attached to an interface. One that is as wide as the internet is nobody's
+ * own and is left out. */
+static bool add_interface(struct config_lookup *l, const struct ifaddrs *all, const char *name,
+                          const struct config_zone *zone)
+{
+    bool found = false;
+    for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
+        struct ip_net net = { 0 };
+        struct ip netmask;
+        if (strcmp(i->ifa_name, name) != 0) continue;
+        found = true;
+        if (!i->ifa_addr || !i->ifa_netmask || !ip_from_sockaddr(i->ifa_addr, &net.ip, NULL) ||
+            !ip_from_sockaddr(i->ifa_netmask, &netmask, NULL) || netmask.family != net.ip.family)
+            continue;
+        net.prefix = (uint8_t)mask_length(&netmask);
+        net.ip.scope = 0;
+        mask(&net.ip, net.prefix);
+        if (net.prefix >= (net.ip.family == 4 ? 8 : 16)) add_entry(l, net, zone);
+    }
+    return found;
+}
+
+static void add_interfaces(struct config_lookup *l, const struct config *c, const struct yaml_node *root,
+                           struct config_report *r)
+{
+    struct ifaddrs *all = NULL;
+    const struct yaml_node *zones = yaml_get(root, "zones"), *node = zones ? zones->children : NULL;
+    for (size_t i = 0; i < c->zone_n; i++, node = node ? node->next : NULL)
+        for (size_t k = 0; k < c->zones[i].interface_n; k++) {
+            if (!c->zones[i].interfaces[k][0] || (!all && getifaddrs(&all) < 0)) continue;
+            if (add_interface(l, all, c->zones[i].interfaces[k], &c->zones[i])) continue;
+            const struct yaml_node *list = yaml_get(node, "interfaces"), *item = yaml_at(list, k);
+            yaml_warning(r, item ? item : list, NULL, "this machine has no interface %s now",
+                         c->zones[i].interfaces[k]);
+        }
+    if (all) freeifaddrs(all);
+}
+
+static void make_runs(struct config_lookup *l)
+{
+    qsort(l->entries, l->entry_n, sizeof *l->entries, by_length);
+    for (size_t i = 0; i < l->entry_n; i++) {
+        const struct ip_net *net = &l->entries[i].net;
+        struct run *last = l->run_n ? &l->runs[l->run_n - 1] : NULL;
+        if (!last || last->family != net->ip.family || last->prefix != net->prefix) {
+            l->runs = mem_grow(l->runs, l->run_n + 1, sizeof *l->runs);
+            last = &l->runs[l->run_n++];
+            *last = (struct run){ net->ip.family, net->prefix, i, 0 };
+        }
+        last->n++;
+    }
+}
+
+void lookup_build(struct config *c, const struct yaml_node *root, struct config_report *report)
+{
+    struct config_lookup *l = mem_new(struct config_lookup);
+    c->lookup = l;
+    htable_init(&l->domains, hash_of_domain);
+    for (size_t i = 0; i < c->domain_n; i++) {
+        struct slice name = slice_str(c->domains[i].name);
+        if (name.n && !htable_find(&l->domains, hash_ibytes(name), domain_is, &name))
+            htable_add(&l->domains, &c->domains[i]);
+    }
+    for (size_t i = 0; i < c->zone_n; i++)
+        for (size_t k = 0; k < c->zones[i].network_n; k++)
+            if (c->zones[i].networks[k].ip.family) add_entry(l, c->zones[i].networks[k], &c->zones[i]);
+    add_interfaces(l, c, root, report);
+    if (l->entry_n) make_runs(l);
+}
+
+void lookup_free(struct config *c)
+{
+    if (!c->lookup) return;
+    htable_deinit(&c->lookup->domains);
+    free(c->lookup->entries);
+    free(c->lookup->runs);
+    free(c->lookup);
+    c->lookup = NULL;
+}
+
+/* A configuration put together by hand has no tables and is searched from end to end. */
+static const struct config_zone *zone_by_scan(const struct config *c, const struct ip *client)
+{
+    const struct config_zone *found = &c->zones[c->zone_n - 1];
+    int best = -1;
+    for (size_t i = 0; i < c->zone_n; i++)
+        for (size_t k = 0; k < c->zones[i].network_n; k++) {
+            const struct ip_net *net = &c->zones[i].networks[k];
+            if (net->prefix > best && ip_net_has(net, client)) best = net->prefix, found = &c->zones[i];
+        }
+    return found;
+}
+
+const struct config_zone *config_zone_of(const struct config *c, const struct config_listener *l,
+                                         const struct ip *client)
+{
+    if (l && l->zone >= 0) return &c->zones[l->zone];
+    const struct config_lookup *t = c->lookup;
+    if (!t) return zone_by_scan(c, client);
+    for (size_t i = 0; i < t->run_n; i++) {
+        const struct run *r = &t->runs[i];
+        if (r->family != client->family) continue;
+        struct entry key = { .net = { *client, r->prefix } };
+        mask(&key.net.ip, r->prefix);
+        const struct entry *found = bsearch(&key, t->entries + r->from, r->n, sizeof key, by_length);
+        if (found) return found->zone;
+    }
+    return &c->zones[c->zone_n - 1];
+}
+
+static const struct config_domain *find_domain(const struct config *c, struct slice name)
+{
+    if (c->lookup) return htable_find(&c->lookup->domains, hash_ibytes(name), domain_is, &name);
+    for (size_t i = 0; i < c->domain_n; i++)
+        if (domain_is(&c->domains[i], &name)) return &c->domains[i];
+    return NULL;
+}
+
+const struct config_domain *config_domain_of(const struct config *c, struct slice domain)
+{
+    if (domain.n > 255) return NULL;
+    bool exact = true;
+    struct slice label;
+    do {
+        const struct config_domain *d = find_domain(c, domain);
+        if (d && (exact || d->subdomains)) return d;
+        exact = false;
+    } while (slice_cut(&domain, '.', &label) && domain.n);
+    return NULL;
+}

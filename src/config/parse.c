@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * From the tree to struct config, led by the schema table. */
+#include "config/parse.h"
+#include <assert.h>
+#include <stdlib.h>
+#include "base/mem.h"
+
+struct parser {
+    struct config *c;
+    struct config_report *report;
+    const char *directory;
+};
+
+/* "As delivery.tls": replaced when everything is read. */
+#define TLS_UNSET ((enum config_client_tls)0xFF)
+
+static void fill(struct parser *p, const struct schema_table *t, const struct yaml_node *node, char *record);
+
+static struct value_source source(const struct parser *p, const struct yaml_node *node)
+{
+    return (struct value_source){ &p->c->arena, p->report, p->directory, node };
+}
+
+static void set_defaults(struct parser *p, const struct schema_table *t, char *record)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        const struct schema_option *o = &t->options[i];
+        void *field = record + o->offset;
+        struct value_source v = source(p, NULL);
+        if (o->type == SCHEMA_GROUP) set_defaults(p, o->table, record);
+        else if (o->type == SCHEMA_HOP)
+            *(struct config_hop *)field = (struct config_hop){ .port = 25, .tls = TLS_UNSET, .text = "" };
+        else if (o->type == SCHEMA_ZONE) *(int *)field = -1;
+        else if (o->type <= SCHEMA_SERVER) *(const char **)field = "";
+        else if (o->type == SCHEMA_ENUM && !o->fallback) *(uint32_t *)field = TLS_UNSET; /* tls of hops and routes */
+        if (!o->fallback) continue;
+        bool ok = value_parse(&v, o, o->type, slice_str(o->fallback), field);
+        assert(ok); /* the table is ours */
+        (void)ok;
+    }
+}
+
+static bool fail(struct parser *p, const struct yaml_node *node, const char *hint, const char *text)
+{
+    yaml_error(p->report, node, hint, "%s", text);
+    return false;
+}
+
+/* Room for the n elements of a list or map option; sets pointer and count. */
+static char *make_array(struct parser *p, const struct schema_option *o, char *record, size_t n, size_t size)
+{
+    char *array = n ? arena_alloc(&p->c->arena, n * size) : NULL;
+    memcpy(record + o->offset, &array, sizeof array);
+    memcpy(record + o->count_offset, &n, sizeof n);
+    return array;
+}
+
+static void fill_records(struct parser *p, const struct schema_option *o, const struct yaml_node *node, char *record)
+{
+    const struct schema_table *t = o->table;
+    bool by_name = o->type == SCHEMA_MAP;
+    if (yaml_is_null(node)) return;
+    if (node->kind != (by_name ? YAML_GROUP : YAML_LIST)) {
+        fail(p, node, by_name ? "write each as \"name: {...}\"" : "write each entry as \"- {...}\"",
+             by_name ? "expects entries with names" : "expects a list");
+        return;
+    }
+    char *at = make_array(p, o, record, node->n, t->size);
+    for (const struct yaml_node *item = node->children; item; item = item->next, at += t->size) {
+        memcpy(at + t->place_offset, by_name ? &item->key_place : &item->place, sizeof item->place);
+        if (by_name) {
+            struct value_source v = source(p, item);
+            const char *name = "";
+            if (!item->key.n) fail(p, item, NULL, "the name is empty");
+            else if (slice_find(item->key, '.') >= 0) fail(p, item, NULL, "a name without dots is expected");
+            else value_parse(&v, o, SCHEMA_NAME, item->key, &name);
+            memcpy(at + t->key_offset, &name, sizeof name);
+        }
+        fill(p, t, item, at);
+    }
+}
+
+static size_t item_size(enum schema_type type)
+{
+    return type == SCHEMA_NETWORK ? sizeof(struct ip_net) : sizeof(const char *);
+}
+
+/* A list of values; a single value stands for a list of one. */
+static void fill_list(struct parser *p, const struct schema_option *o, const struct yaml_node *node, char *record)
+{
+    if (yaml_is_null(node)) return;
+    if (node->kind == YAML_GROUP) {
+        fail(p, node, "write [one, another] or one \"- ...\" on each line", "expects a list of values");
+        return;
+    }
+    size_t size = item_size(o->item), n = node->kind == YAML_LIST ? node->n : 1;
+    char *at = make_array(p, o, record, n, size);
+    for (const struct yaml_node *item = node->kind == YAML_LIST ? node->children : node; n--;
+         item = item->next, at += size) {
+        struct value_source v = source(p, item);
+        static const char *const none = "";
+        if (o->item != SCHEMA_NETWORK) memcpy(at, &none, sizeof none);
+        if (item->kind != YAML_SCALAR) fail(p, item, NULL, "a single value is expected here");
+        else if (!item->text.n) fail(p, item, NULL, "the value is empty");
+        else value_parse(&v, o, o->item, item->text, at);
+    }
+}
+
+static void fill_hop(struct parser *p, const struct schema_option *o, const struct yaml_node *node,
+                     struct config_hop *hop)
+{
+    struct value_source v = source(p, node);
+    hop->place = node->place;
+    if (node->kind == YAML_LIST) fail(p, node, "write \"host:port\" or {host: ..., port: ...}", "expects one next hop");
+    else if (node->kind == YAML_SCALAR) value_parse(&v, o, SCHEMA_HOP, node->text, hop);
+    else {
+        fill(p, o->table, node, (char *)hop);
+        value_finish_hop(&v, hop);
+    }
+}
+
+static void fill_option(struct parser *p, const struct schema_option *o, const struct yaml_node *node, char *record)
+{
+    struct value_source v = source(p, node);
+    switch (o->type) {
+    case SCHEMA_GROUP: fill(p, o->table, node, record); return;
+    case SCHEMA_RECORDS:
+    case SCHEMA_MAP: fill_records(p, o, node, record); return;
+    case SCHEMA_LIST: fill_list(p, o, node, record); return;
+    default: break;
+    }
+    if (yaml_is_null(node)) fail(p, node, "leave the line out for the default", "has no value");
+    else if (o->type == SCHEMA_HOP) fill_hop(p, o, node, (void *)(record + o->offset));
+    else if (node->kind != YAML_SCALAR)
+        fail(p, node, o->example ? report_text(p->report, "for example %s", o->example) : NULL,
+             "expects a single value");
+    else value_parse(&v, o, o->type, node->text, record + o->offset);
+}
+
+/* Where else the table knows this name: "limits.message_size". */
+static const char *elsewhere(struct parser *p, struct slice name)
+{
+    for (size_t i = 0; i < schema_root.n; i++) {
+        const struct schema_option *o = &schema_root.options[i];
+        if (slice_eq(name, slice_str(o->name))) return o->name;
+        if (o->type == SCHEMA_GROUP && schema_find(o->table, name.p, name.n))
+            return report_text(p->report, "%s.%s", o->name, report_quote(p->report, name));
+    }
+    return NULL;
+}
+
+/* The next hop of this table that would take the entry as its own. */
+static const char *hop_with(const struct schema_table *t, struct slice name)
+{
+    for (size_t i = 0; i < t->n && t != &schema_root; i++)
+        if (t->options[i].type == SCHEMA_HOP && schema_find(t->options[i].table, name.p, name.n))
+            return t->options[i].name;
+    return NULL;
+}
+
+static void fail_unknown(struct parser *p, const struct schema_table *t, const struct yaml_node *node)
+{
+    if (p->report->n >= REPORT_FINDINGS_MAX) {
+        p->report->errors++;
+        return;
+    }
+    const char *names[64], *other = elsewhere(p, node->key), *near;
+    size_t n = 0;
+    struct buf known = { 0 };
+    for (; n < t->n && n < countof(names); n++) {
+        names[n] = t->options[n].name;
+        buf_addf(&known, "%s%s", n ? ", " : "", names[n]);
+    }
+    near = suggest(node->key, names, n);
+    const char *hop = hop_with(t, node->key);
+    if (hop) other = report_text(p->report, "%s: {host: ..., %s: ...}", hop, report_quote(p->report, node->key));
+    const char *hint = near    ? report_text(p->report, "did you mean %s?", near)
+                       : other ? report_text(p->report, "write it as %s", other)
+                               : report_text(p->report, "known here: %s", buf_cstr(&known));
+    report_error(p->report, node->key_place, yaml_path(p->report, node), hint, "there is no such option");
+    buf_deinit(&known);
+}
+
+static void fail_not_group(struct parser *p, const struct schema_table *t, const struct yaml_node *node)
+{
+    const char *first = t->options[0].name, *hint;
+    if (!node->parent) hint = "write \"name: value\" on each line, for example hostname: mx.example.com";
+    else if (node->kind == YAML_SCALAR && t->options[0].required)
+        hint = report_text(p->report, "write {%s: %s, ...}", first, report_quote(p->report, node->text));
+    else
+        hint = report_text(p->report, "write its entries as \"name: value\", for example %s", first);
+    fail(p, node, hint, "expects a group of entries");
+}
+
+/* Fills a group or record. node NULL or null: defaults only. */
+static void fill(struct parser *p, const struct schema_table *t, const struct yaml_node *node, char *record)
+{
+    if (t->size) set_defaults(p, t, record);
+    bool null = node && yaml_is_null(node);
+    if (node && !null && node->kind != YAML_GROUP) {
+        fail_not_group(p, t, node);
+        return;
+    }
+    for (const struct yaml_node *child = node ? node->children : NULL; child; child = child->next) {
+        const struct schema_option *o = schema_find(t, child->key.p, child->key.n);
+        if (!o) fail_unknown(p, t, child);
+    }
+    for (size_t i = 0; i < t->n; i++) { /* in the order of the table: a route's tls comes after its via */
+        const struct schema_option *o = &t->options[i];
+        const struct yaml_node *child = yaml_get(node, o->name);
+        if (child) fill_option(p, o, child, record);
+        if (child || !o->required) continue;
+        const char *above = node ? yaml_path(p->report, node) : "";
+        report_error(p->report, node ? node->place : (struct config_place){ 1, 1 },
+                     report_text(p->report, "%s%s%s", above, *above ? "." : "", o->name),
+                     o->example ? report_text(p->report, "add for example %s: %s", o->name, o->example) : NULL,
+                     "is missing");
+    }
+}
+
+/* The zone "internet" stands last, in the tree as in the array; it is added when it is not written. */
+static void order_zones(struct yaml_node *root)
+{
+    struct yaml_node *zones = yaml_get(root, "zones"), *internet = yaml_get(zones, "internet");
+    if (!internet || internet == zones->last) return;
+    struct yaml_node **at = &zones->children;
+    while (*at != internet) at = &(*at)->next;
+    *at = internet->next;
+    zones->last->next = internet;
+    zones->last = internet;
+    internet->next = NULL;
+}
+
+static void add_internet(struct parser *p)
+{
+    struct config *c = p->c;
+    if (c->zone_n && !strcmp(c->zones[c->zone_n - 1].name, "internet")) return;
+    struct config_zone *zones = arena_alloc(&c->arena, (c->zone_n + 1) * sizeof *zones);
+    if (c->zone_n) memcpy(zones, c->zones, c->zone_n * sizeof *zones);
+    fill(p, schema_find(&schema_root, "zones", 5)->table, NULL, (char *)&zones[c->zone_n]);
+    zones[c->zone_n].name = "internet";
+    c->zones = zones;
+    c->zone_n++;
+}
+
+static void resolve_zones(struct parser *p, const struct yaml_node *root)
+{
+    struct config *c = p->c;
+    const struct yaml_node *list = yaml_get(root, "listeners"),
+                           *item = list && list->kind == YAML_LIST ? list->children : NULL;
+    for (size_t i = 0; i < c->listener_n && item; i++, item = item->next) {
+        const struct yaml_node *node = yaml_get(item, "zone");
+        if (!node || node->kind != YAML_SCALAR || yaml_is_null(node)) continue;
+        const char **names = arena_alloc(&c->arena, c->zone_n * sizeof *names);
+        for (size_t z = 0; z < c->zone_n; z++) {
+            names[z] = c->zones[z].name;
+            if (slice_eq(node->text, slice_str(names[z]))) c->listeners[i].zone = (int)z;
+        }
+        if (c->listeners[i].zone >= 0) continue;
+        const char *near = suggest(node->text, names, c->zone_n);
+        yaml_error(p->report, node,
+                   near ? report_text(p->report, "did you mean %s?", near) : "declare it below zones:",
+                   "there is no zone \"%s\"", report_quote(p->report, node->text));
+    }
+}
+
+static void finish_hop(const struct config *c, struct config_hop *hop)
+{
+    if (hop->tls == TLS_UNSET) hop->tls = c->delivery.tls;
+}
+
+/* Defaults that follow from other options. */
+static void finish(struct parser *p)
+{
+    struct config *c = p->c;
+    if (!c->postmaster[0] && c->hostname[0]) {
+        struct buf b = { 0 };
+        buf_addf(&b, "postmaster@%s", c->hostname);
+        c->postmaster = arena_strdup(&c->arena, buf_slice(&b));
+        buf_deinit(&b);
+    }
+    if (!c->limits.message_size_filtered) c->limits.message_size_filtered = 2 * c->limits.message_size;
+    if (!c->listener_n) {
+        c->listeners = arena_alloc(&c->arena, sizeof *c->listeners);
+        c->listener_n = 1;
+        fill(p, schema_find(&schema_root, "listeners", 9)->table, &(struct yaml_node){ .kind = YAML_GROUP,
+             .children = &(struct yaml_node){ .kind = YAML_SCALAR, .key = SLICE("address"), .text = SLICE("*:25") } },
+             (char *)c->listeners);
+    }
+    finish_hop(c, &c->inner_host);
+    finish_hop(c, &c->smarthost);
+    for (size_t i = 0; i < c->domain_n; i++) finish_hop(c, &c->domains[i].deliver);
+    for (size_t i = 0; i < c->route_n; i++) finish_hop(c, &c->routes[i].via);
+}
+
+/* "/etc/postern/" of /etc/postern/postern.yaml: absolute when the directory exists. */
+static const char *directory_of(struct config *c, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct slice dir = slash ? slice_of(path, (size_t)(slash - path) + 1) : SLICE("./");
+    char *real = realpath(arena_strdup(&c->arena, dir), NULL);
+    struct buf b = { 0 };
+    if (real) buf_addf(&b, "%s%s", real, strcmp(real, "/") ? "/" : "");
+    else buf_add(&b, dir);
+    const char *out = arena_strdup(&c->arena, buf_slice(&b));
+    free(real);
+    buf_deinit(&b);
+    return out;
+}
+
+void parse_tree(struct config *c, struct yaml_node *root, struct config_report *report)
+{
+    struct parser p = { c, report, directory_of(c, c->file) };
+    order_zones(root);
+    fill(&p, &schema_root, root, (char *)c);
+    add_internet(&p);
+    resolve_zones(&p, root);
+    finish(&p);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The schema: every option of the configuration file, declared once in schema.c. Parsing, defaults, bounds, error
+ * texts, `config get`, the manual page and the JSON schema are all derived from these tables. */
+#ifndef POSTERN_CONFIG_SCHEMA_H
+#define POSTERN_CONFIG_SCHEMA_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum schema_type {
+    SCHEMA_STRING,    /* const char *: any printable text without blanks at the ends */
+    SCHEMA_HOST,      /* const char *: a host name, lower case, A-labels */
+    SCHEMA_DOMAIN,    /* the same; a relay domain */
+    SCHEMA_MAILBOX,   /* const char *: local@domain */
+    SCHEMA_RECIPIENT, /* const char *: domain, .domain or local@domain, lower case */
+    SCHEMA_NAME,      /* const char *: a user, an interface, a zone: letters, digits, "-", "_", "." */
+    SCHEMA_PATH,      /* const char *: made absolute from the directory of the configuration file */
+    SCHEMA_SERVER,    /* const char *: address[:port] */
+    SCHEMA_BOOL,      /* bool */
+    SCHEMA_NUMBER,    /* uint32_t */
+    SCHEMA_PERCENT,   /* uint32_t */
+    SCHEMA_PORT,      /* uint16_t */
+    SCHEMA_SIZE,      /* uint64_t, bytes */
+    SCHEMA_TIME,      /* uint64_t, milliseconds */
+    SCHEMA_ENUM,      /* an enum: one of `words` */
+    SCHEMA_IP,        /* struct ip; min is the wanted family, or 0 */
+    SCHEMA_NETWORK,   /* struct ip_net */
+    SCHEMA_ENDPOINT,  /* ip and port of struct config_listener; the offset is that of `ip` */
+    SCHEMA_ZONE,      /* int: name of a zone, resolved to its index once all are known */
+    SCHEMA_HOP,       /* struct config_hop: text, or a group of `table` */
+    SCHEMA_LIST,      /* pointer and count: scalars of `item` */
+    SCHEMA_GROUP,     /* a nested mapping of `table` in the same struct */
+    SCHEMA_RECORDS,   /* pointer and count: a list of mappings of `table` */
+    SCHEMA_MAP,       /* pointer and count: mappings of `table`, keyed by name */
+};
+
+struct schema_word {
+    const char *word; /* NULL ends the list */
+    uint32_t value;
+    bool planned;     /* known, but not in this version: a clear error */
+};
+
+struct schema_option {
+    const char *name;
+    enum schema_type type, item;
+    size_t offset, count_offset; /* into the struct of the table it stands in; count_offset: lists only */
+    const char *fallback;        /* the default, in the words of the file; NULL: none */
+    const char *shown;           /* how documents call the default, when it is not a plain value */
+    bool required;
+    uint64_t min, max;           /* of numbers, sizes (bytes) and times (ms); max 0: no limit */
+    const struct schema_word *words;
+    const struct schema_table *table;
+    const char *help;            /* a sentence or two */
+    const char *example;         /* in the words of the file, or NULL */
+};
+
+struct schema_table {
+    const struct schema_option *options;
+    size_t n;
+    size_t size;          /* of the record; 0 for groups */
+    size_t key_offset;    /* SCHEMA_MAP: const char * that takes the key */
+    size_t place_offset;  /* records: struct config_place */
+    const char *key_help; /* SCHEMA_MAP: what the key is called */
+};
+
+extern const struct schema_table schema_root; /* over struct config */
+
+const struct schema_option *schema_find(const struct schema_table *t, const char *name, size_t n);
+/* The words for a type in documents: "size", "list of networks" ... */
+const char *schema_type_name(const struct schema_option *o);
+
+#endif

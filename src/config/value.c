@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Numbers, sizes, times, words and yes/no; what is a name or an address goes to value_name.c and value_net.c. */
+#include "config/value.h"
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include "base/mem.h"
+
+bool value_fail(const struct value_source *v, const char *hint, const char *fmt, ...)
+{
+    char text[600];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    yaml_error(v->report, v->node, hint, "%s", text);
+    return false;
+}
+
+static const struct {
+    char letter;
+    uint64_t bytes;
+} size_units[] = { { 'T', 1ull << 40 }, { 'G', 1ull << 30 }, { 'M', 1ull << 20 }, { 'K', 1ull << 10 } };
+
+static const struct {
+    const char *word;
+    uint64_t ms;
+} time_units[] = { { "w", 604800000 }, { "d", 86400000 }, { "h", 3600000 },
+                   { "m", 60000 },     { "s", 1000 },     { "ms", 1 } };
+
+static bool digits(struct slice *s, uint64_t *out)
+{
+    size_t n = 0;
+    while (n < s->n && s->p[n] >= '0' && s->p[n] <= '9') n++;
+    bool ok = slice_to_u64(slice_sub(*s, 0, n), UINT64_MAX, out);
+    *s = slice_sub(*s, n, s->n);
+    return ok;
+}
+
+/* "20M", "20 MB", "20MiB", "4096": all units are binary. */
+static bool size_of(struct slice s, uint64_t *out)
+{
+    uint64_t unit = 1;
+    if (!digits(&s, out)) return false;
+    s = slice_trim(s);
+    for (size_t i = 0; s.n && i < countof(size_units); i++)
+        if (ascii_lower(s.p[0]) == ascii_lower(size_units[i].letter)) {
+            unit = size_units[i].bytes;
+            s = slice_sub(s, 1, s.n);
+            if (slice_ieq(s, SLICE("i")) || slice_istarts(s, SLICE("ib"))) s = slice_sub(s, 1, s.n);
+            break;
+        }
+    if (s.n && !slice_ieq(s, SLICE("b"))) return false;
+    if (*out > UINT64_MAX / unit) return false;
+    *out *= unit;
+    return true;
+}
+
+/* "90s", "1h30m", "500ms", "0". */
+static bool time_of(struct slice s, uint64_t *out)
+{
+    *out = 0;
+    if (slice_eq(s, SLICE("0"))) return true;
+    while (s.n) {
+        uint64_t n, unit = 0;
+        if (!digits(&s, &n)) return false;
+        s = slice_trim(s);
+        size_t letters = 0;
+        while (letters < s.n && s.p[letters] >= 'a' && s.p[letters] <= 'z') letters++;
+        for (size_t i = 0; i < countof(time_units); i++)
+            if (slice_eq(slice_sub(s, 0, letters), slice_str(time_units[i].word))) unit = time_units[i].ms;
+        if (!unit || n > UINT64_MAX / 2 / unit || *out > UINT64_MAX / 2) return false;
+        *out += n * unit;
+        s = slice_trim(slice_sub(s, letters, s.n));
+    }
+    return true;
+}
+
+void value_format_size(uint64_t bytes, struct buf *out)
+{
+    for (size_t i = 0; i < countof(size_units); i++)
+        if (bytes && bytes % size_units[i].bytes == 0) {
+            buf_addf(out, "%llu%c", (unsigned long long)(bytes / size_units[i].bytes), size_units[i].letter);
+            return;
+        }
+    buf_add_u64(out, bytes);
+}
+
+void value_format_time(uint64_t ms, struct buf *out)
+{
+    if (!ms) buf_add_char(out, '0');
+    for (size_t i = 1; ms; i++) /* weeks are read, days are written */
+        if (ms % time_units[i].ms == 0) {
+            buf_addf(out, "%llu%s", (unsigned long long)(ms / time_units[i].ms), time_units[i].word);
+            return;
+        }
+}
+
+static void format_number(enum schema_type type, uint64_t n, struct buf *out)
+{
+    if (type == SCHEMA_SIZE) value_format_size(n, out);
+    else if (type == SCHEMA_TIME) value_format_time(n, out);
+    else buf_addf(out, "%llu%s", (unsigned long long)n, type == SCHEMA_PERCENT ? "%" : "");
+}
+
+static bool in_bounds(const struct value_source *v, const struct schema_option *o, struct slice text, uint64_t n)
+{
+    bool small = n < o->min, large = o->max && n > o->max;
+    if (!small && !large) return true;
+    struct buf bound = { 0 };
+    format_number(o->type, small ? o->min : o->max, &bound);
+    value_fail(v, NULL, small ? "%s is too small: the least is %s" : "%s is too large: the most is %s",
+               report_quote(v->report, text), buf_cstr(&bound));
+    buf_deinit(&bound);
+    return false;
+}
+
+static bool parse_number(const struct value_source *v, const struct schema_option *o, struct slice text, uint64_t *out)
+{
+    const char *shown = report_quote(v->report, text);
+    struct slice s = text;
+    uint64_t n;
+    switch (o->type) {
+    case SCHEMA_SIZE:
+        if (!size_of(s, out)) return value_fail(v, "write for example 128K, 20M or 1G", "\"%s\" is not a size", shown);
+        break;
+    case SCHEMA_TIME:
+        if (slice_to_u64(s, UINT64_MAX, &n) && n)
+            return value_fail(v, report_text(v->report, "write %ss, %sm, %sh or %sd", shown, shown, shown, shown),
+                              "\"%s\" has no unit", shown);
+        if (!time_of(s, out))
+            return value_fail(v, "write for example 500ms, 30s, 5m, 1h30m or 7d", "\"%s\" is not a time", shown);
+        break;
+    case SCHEMA_PERCENT:
+        if (s.n && s.p[s.n - 1] == '%') s = slice_trim(slice_sub(s, 0, s.n - 1));
+        if (!slice_to_u64(s, UINT64_MAX, out))
+            return value_fail(v, "write for example 5%", "\"%s\" is not a percentage", shown);
+        break;
+    default:
+        if (!slice_to_u64(s, UINT64_MAX, out)) return value_fail(v, NULL, "\"%s\" is not a whole number", shown);
+        break;
+    }
+    return in_bounds(v, o, text, *out);
+}
+
+static bool parse_bool(const struct value_source *v, struct slice text, bool *out)
+{
+    static const char *const yes[] = { "yes", "true", "on" }, *const no[] = { "no", "false", "off" };
+    for (size_t i = 0; i < countof(yes); i++) {
+        if (slice_ieq(text, slice_str(yes[i]))) return *out = true;
+        if (slice_ieq(text, slice_str(no[i]))) return !(*out = false);
+    }
+    return value_fail(v, NULL, "\"%s\" is neither yes nor no", report_quote(v->report, text));
+}
+
+static bool parse_word(const struct value_source *v, const struct schema_option *o, struct slice text, uint32_t *out)
+{
+    struct buf known = { 0 };
+    const char *names[16] = { NULL };
+    size_t n = 0;
+    bool planned = false;
+    for (const struct schema_word *w = o->words; w->word; w++) {
+        bool same = slice_eq(text, slice_str(w->word));
+        planned |= same && w->planned;
+        if (w->planned) continue;
+        if (same) {
+            *out = w->value;
+            buf_deinit(&known);
+            return true;
+        }
+        buf_addf(&known, "%s%s", n ? ", " : "", w->word);
+        assert(n < countof(names));
+        names[n++] = w->word;
+    }
+    const char *near = suggest(text, names, n), *shown = report_quote(v->report, text);
+    if (planned)
+        value_fail(v, report_text(v->report, "this version knows: %s", buf_cstr(&known)), "%s is not available yet",
+                   shown);
+    else
+        value_fail(v, near ? report_text(v->report, "did you mean %s?", near) : NULL,
+                   n > 1 ? "\"%s\" is none of %s" : "\"%s\" is not %s", shown, buf_cstr(&known));
+    buf_deinit(&known);
+    return false;
+}
+
+bool value_parse(const struct value_source *v, const struct schema_option *o, enum schema_type type,
+                 struct slice text, void *field)
+{
+    uint64_t n;
+    switch (type) {
+    case SCHEMA_STRING:
+    case SCHEMA_HOST:
+    case SCHEMA_DOMAIN:
+    case SCHEMA_MAILBOX:
+    case SCHEMA_RECIPIENT:
+    case SCHEMA_NAME:
+    case SCHEMA_PATH: return value_parse_name(v, type, text, field);
+    case SCHEMA_BOOL: return parse_bool(v, text, field);
+    case SCHEMA_ENUM: return parse_word(v, o, text, field);
+    case SCHEMA_SIZE:
+    case SCHEMA_TIME: return parse_number(v, o, text, field);
+    case SCHEMA_NUMBER:
+    case SCHEMA_PERCENT:
+        if (!parse_number(v, o, text, &n)) return false;
+        assert(o->max && o->max <= UINT32_MAX);
+        *(uint32_t *)field = (uint32_t)n;
+        return true;
+    case SCHEMA_PORT:
+        if (!parse_number(v, o, text, &n)) return false;
+        *(uint16_t *)field = (uint16_t)n;
+        return true;
+    default: return value_parse_net(v, o, type, text, field);
+    }
+}
+
+void value_format(const struct schema_option *o, enum schema_type type, const void *field, struct buf *out)
+{
+    switch (type) {
+    case SCHEMA_STRING:
+    case SCHEMA_HOST:
+    case SCHEMA_DOMAIN:
+    case SCHEMA_MAILBOX:
+    case SCHEMA_RECIPIENT:
+    case SCHEMA_NAME:
+    case SCHEMA_SERVER:
+    case SCHEMA_PATH: buf_add_str(out, *(const char *const *)field); break;
+    case SCHEMA_BOOL: buf_add_str(out, *(const bool *)field ? "yes" : "no"); break;
+    case SCHEMA_NUMBER:
+    case SCHEMA_PERCENT: format_number(type, *(const uint32_t *)field, out); break;
+    case SCHEMA_PORT: format_number(type, *(const uint16_t *)field, out); break;
+    case SCHEMA_SIZE:
+    case SCHEMA_TIME: format_number(type, *(const uint64_t *)field, out); break;
+    case SCHEMA_ENUM:
+        for (const struct schema_word *w = o->words; w->word; w++)
+            if (w->value == *(const uint32_t *)field && !w->planned) {
+                buf_add_str(out, w->word);
+                break;
+            }
+        break;
+    case SCHEMA_IP:
+        if (((const struct ip *)field)->family) ip_add(out, field);
+        break;
+    case SCHEMA_NETWORK: value_format_net(field, out); break;
+    case SCHEMA_ENDPOINT: {
+        const struct config_listener *l = container_of(field, const struct config_listener, ip);
+        value_format_endpoint(&l->ip, l->port, out);
+        break;
+    }
+    case SCHEMA_HOP: buf_add_str(out, ((const struct config_hop *)field)->text); break;
+    default: assert(!"a type without a text form");
+    }
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * One connection to a host of a destination: its life, and which part of the session a reply is for. What the server says is
+ * never trusted to fit what was asked: a reply nobody asked for, one of the wrong kind or one too early ends the session, and
+ * only messages whose own final reply was seen are counted as delivered. */
+#include "delivery/internal.h"
+#include <assert.h>
+#include <stdlib.h>
+#include "delivery/reason.h"
+
+#define INPUT_MAX 8192      /* a line of a reply is shorter */
+#define LINGER_MS 2000      /* for QUIT */
+
+/* ---- words */
+
+void client_add_reason(const struct client *c, struct buf *out)
+{
+    reason_add_reply(out, slice_str(c->name), c->reply.code, c->reply.enhanced, slice_of(c->reply.text, c->reply.text_n));
+}
+
+static void set_name(struct client *c)
+{
+    struct buf b = { 0 };
+    buf_add_printable(&b, slice_str(c->host.name), 150);
+    buf_add_char(&b, '[');
+    ip_add(&b, &c->host.ip);
+    buf_add_char(&b, ']');
+    snprintf(c->name, sizeof c->name, "%s", buf_cstr(&b));
+    buf_deinit(&b);
+}
+
+void client_log(const struct client *c, const struct part *p, const char *event, uint32_t rcpt, uint32_t n, struct slice reply)
+{
+    const struct work *w = p->work;
+    uint64_t now = clock_wall_ms();
+    const char *version = "none", *cipher;
+    int bits;
+    if (!log_enabled(LOG_INFO)) return;
+    if (c->s && stream_is_tls(c->s)) stream_tls_info(c->s, &version, &cipher, &bits);
+    log_event(LOG_INFO, event, LOG_ID(w->m->spool.id), LOG_TEXT("to", w->env.rcpts[rcpt]), LOG_NUM("recipients", n),
+              LOG_STR("host", c->name), LOG_TEXT("reply", reply), LOG_STR("tls", version),
+              LOG_NUM("ms", now > w->env.arrival ? now - w->env.arrival : 0));
+}
+
+static uint32_t first_unsettled(const struct part *p)
+{
+    PART_EACH(i, p)
+        if (!p->work->rcpts[i].settled) return i;
+    return p->first;
+}
+
+void client_decide(struct client *c, struct part *p)
+{
+    uint32_t n = part_unsettled(p);
+    int class = c->reply.code / 100;
+    if (!n) return;
+    if (class == 2) { /* the way of nearly all mail: no text is put together but for the log */
+        char reply[256];
+        size_t text_n = c->reply.text_n < 200 ? c->reply.text_n : 200;
+        int k = snprintf(reply, sizeof reply, "%d %s%s", c->reply.code, c->reply.enhanced, c->reply.enhanced[0] ? " " : "");
+        memcpy(reply + k, c->reply.text, text_n);
+        client_log(c, p, "delivered", first_unsettled(p), n, slice_of(reply, (size_t)k + text_n));
+        part_result_all(p, RCPT_DELIVERED, slice_of(NULL, 0));
+        return;
+    }
+    struct buf reason = { 0 };
+    client_add_reason(c, &reason);
+    client_log(c, p, class == 5 ? "bounced" : "deferred", first_unsettled(p), n, buf_slice(&reason));
+    part_result_all(p, class == 5 ? RCPT_FAILED : RCPT_PENDING, buf_slice(&reason));
+    buf_deinit(&reason);
+}
+
+/* ---- the end */
+
+void client_free(struct client *c)
+{
+    struct destination *d = c->d;
+    bool usable = c->usable;
+    assert(!c->sending && !c->ending);
+    stream_free(&c->s);
+    if (c->gone) *c->gone = true;
+    if (list_linked(&c->idle_link)) d->idle_n--;
+    list_remove(&c->link);
+    list_remove(&c->idle_link);
+    list_remove(&c->lru_link);
+    list_remove(&c->pump_link);
+    free(c->chunk);
+    free(c);
+    destination_client_gone(d, usable);
+}
+
+void client_quit(struct client *c)
+{
+    assert(!c->borrowed);
+    if (c->s && c->usable) {
+        stream_write(c->s, SLICE("QUIT\r\n"));
+        stream_close(&c->s, LINGER_MS);
+    }
+    client_free(c);
+}
+
+/* Text that was not sent to its end cannot have been accepted: another connection may try at once. */
+static void give_back(struct client *c, struct part *p, bool may_have_arrived, struct slice reason)
+{
+    uint32_t n = part_unsettled(p);
+    p->tries++;
+    if (n && (may_have_arrived || p->tries >= PART_TRIES)) {
+        client_log(c, p, "deferred", first_unsettled(p), n, reason);
+        part_result_all(p, RCPT_PENDING, reason);
+        part_done(p);
+        return;
+    }
+    destination_requeue(p);
+}
+
+static void fail(struct client *c, struct slice reason, bool tls)
+{
+    struct destination *d = c->d;
+    struct part *ending = c->ending, *sending = c->sending;
+    bool all_sent = !c->texting && c->s && stream_unsent(c->s) == 0, worked = c->worked, usable = c->usable;
+    struct route_target host = c->host;
+    c->ending = c->sending = NULL;
+    stream_free(&c->s); /* first: it may still hold pieces of a text */
+    if (usable && (ending || sending))
+        log_event(LOG_INFO, "session failed", LOG_STR("destination", d->hop.key), LOG_TEXT("reply", reason));
+    if (ending && c->nothing_sent) part_done(ending);
+    else if (ending) give_back(c, ending, all_sent, reason);
+    if (sending) give_back(c, sending, false, reason);
+    client_free(c);
+    if (!usable) destination_connect_failed(d, &host, tls, reason);
+    else if (!worked) destination_session_failed(d, reason);
+}
+
+static void fail_text(struct client *c, const char *code, const char *what, bool tls)
+{
+    struct buf reason = { 0 };
+    buf_addf(&reason, "%s %s: ", code, c->name);
+    buf_add_printable(&reason, slice_str(what), 200);
+    fail(c, buf_slice(&reason), tls);
+    buf_deinit(&reason);
+}
+
+void client_fail(struct client *c, const char *what)
+{
+    fail_text(c, c->usable ? "4.4.2" : "4.4.1", what, false);
+}
+
+void client_fail_reply(struct client *c)
+{
+    struct buf reason = { 0 };
+    client_add_reason(c, &reason);
+    fail(c, buf_slice(&reason), false);
+    buf_deinit(&reason);
+}
+
+static const char *doing(const struct client *c)
+{
+    static const char *const names[] = { "connecting", "waiting for the greeting", "saying EHLO", "saying HELO",
+                                         "asking for TLS", "the TLS handshake", "being idle", "MAIL", "RCPT", "DATA" };
+    if (c->ending) return c->texting ? "sending the text" : "waiting for the reply to the text";
+    return names[c->stage];
+}
+
+static void on_end(void *owner, enum stream_end why, const struct err *err)
+{
+    struct client *c = owner;
+    char what[sizeof err->text + 64];
+    snprintf(what, sizeof what, "%s while %s", why == STREAM_TIMEOUT ? "timed out" : err->text, doing(c));
+    /* Opportunistic: a host that cannot do it well gets the mail without (RFC 7435 §3). */
+    if (why == STREAM_TLS_FAILED || (c->stage == CLIENT_TLS && !c->usable)) fail_text(c, "4.7.5", what, true);
+    else client_fail(c, what);
+}
+
+/* ---- replies */
+
+static void on_early_reply(struct client *c)
+{
+    struct part *p = c->ending;
+    bool refused = c->reply.code >= 400;
+    stream_free(&c->s); /* what is not sent of the text is not wanted */
+    if (refused) {
+        c->ending = NULL;
+        c->worked = true;
+        client_decide(c, p);
+        part_done(p);
+    }
+    client_fail(c, refused ? "refused the text before its end" : "accepted the text before its end");
+}
+
+static void on_reply(struct client *c)
+{
+    if (!c->usable) client_hello_reply(c);
+    else if (c->ending && (c->texting || c->borrowed)) on_early_reply(c);
+    else if (c->ending) client_dot_reply(c);
+    else if (c->sending || c->rset_awaited) client_mail_reply(c);
+    else if (c->reply.code == 421) client_quit(c); /* RFC 5321 §3.8: it closes an idle connection */
+    else client_fail(c, "sent a reply that nobody asked for");
+}
+
+static size_t on_input(void *owner, struct slice in)
+{
+    struct client *c = owner;
+    struct slice rest = in;
+    bool gone = false;
+    const char *why = "";
+    c->gone = &gone;
+    while (!gone && c->stage != CLIENT_TLS) {
+        enum reply_status status = reply_read(&c->reply, &rest, &why);
+        if (status == REPLY_MORE) {
+            c->gone = NULL;
+            return in.n - rest.n;
+        }
+        if (status == REPLY_BAD) client_fail(c, why);
+        else on_reply(c);
+    }
+    if (!gone) c->gone = NULL;
+    return in.n;
+}
+
+static void on_ready(void *owner)
+{
+    struct client *c = owner;
+    if (c->stage == CLIENT_TLS) {
+        client_hello_start(c); /* RFC 3207 §4.2: what was said before counts no more */
+        return;
+    }
+    c->stage = CLIENT_GREETING;
+    stream_set_deadline(c->s, c->q->config->timeouts.greeting);
+}
+
+static const struct stream_ops client_ops = { .on_input = on_input, .on_end = on_end, .on_ready = on_ready };
+
+/* ---- the beginning */
+
+static const struct ip *source_for(const struct destination *d, const struct ip *to)
+{
+    const struct config_delivery *c = &d->q->config->delivery;
+    if (d->hop.hop && d->hop.hop->source.family == to->family) return &d->hop.hop->source;
+    return to->family == 4 ? &c->source4 : &c->source6;
+}
+
+bool client_open(struct destination *d, struct target *target, struct err *err)
+{
+    struct queue *q = d->q;
+    struct client *c = mem_new(struct client);
+    c->q = q;
+    c->d = d;
+    c->host = target->t;
+    c->no_tls = target->no_tls;
+    c->s = stream_connect(q->o.streams, &c->host.ip, c->host.port, source_for(d, &c->host.ip), INPUT_MAX, &client_ops, c, err);
+    if (!c->s) {
+        free(c);
+        return false;
+    }
+    set_name(c);
+    stream_set_deadline(c->s, q->config->timeouts.connect);
+    list_push_back(&d->clients, &c->link);
+    d->client_n++;
+    d->connecting_n++;
+    q->connections++;
+    return true;
+}
+
+/* ---- what to send next */
+
+static void go_idle(struct client *c)
+{
+    if (list_linked(&c->idle_link)) return;
+    c->idle_since = clock_mono_ms();
+    c->d->idle_n++;
+    list_push_front(&c->d->idle, &c->idle_link); /* the last used first: others may time out */
+    list_push_back(&c->q->idle, &c->lru_link);
+    stream_set_deadline(c->s, 0); /* the queue's tick ends it */
+}
+
+static void leave_idle(struct client *c)
+{
+    if (!list_linked(&c->idle_link)) return;
+    c->d->idle_n--;
+    list_remove(&c->idle_link);
+    list_remove(&c->lru_link);
+}
+
+void client_next(struct client *c)
+{
+    struct part *p;
+    unsigned most = c->q->config->delivery.messages_per_connection;
+    bool last = c->q->draining || (most && c->messages + (c->ending != NULL) >= most);
+    leave_idle(c);
+    while (!last && !c->sending && (p = destination_take(c->d))) client_mail_start(c, p);
+    if (c->sending || c->ending) return;
+    if (last) client_quit(c);
+    else go_idle(c);
+}

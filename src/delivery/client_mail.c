@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * One transaction of a session: MAIL, RCPT, DATA and what their replies mean for each recipient.
+ *
+ * With PIPELINING (RFC 2920) all of it is one write, and RFC 2920 §3.1 allows a group of commands to begin with the end of
+ * the text of the message before: so while messages are waiting each costs one write and one read. The replies come in the order of
+ * the commands: first that to the text of `ending`, then those to RSET, MAIL, RCPT, DATA of `sending`. */
+#include "delivery/internal.h"
+#include "delivery/reason.h"
+
+void client_set_deadline(struct client *c)
+{
+    const struct config_timeouts *t = &c->q->config->timeouts;
+    if (c->ending) stream_set_deadline(c->s, c->texting ? t->data_block : t->data_done);
+    else stream_set_deadline(c->s, c->stage == CLIENT_DATA ? t->data_init : t->reply);
+}
+
+/* ---- commands */
+
+static void add_mail(const struct client *c, const struct part *p, struct buf *b)
+{
+    const struct envelope *e = &p->work->env;
+    buf_add_str(b, "MAIL FROM:<");
+    buf_add(b, e->sender);
+    buf_add_char(b, '>');
+    if (c->has_size) { /* RFC 1870 §5: without stuffed dots */
+        buf_add_str(b, " SIZE=");
+        buf_add_u64(b, e->prepend.n + e->text_size);
+    }
+    /* Where the server lacks 8BITMIME the text goes as it is: hardly a server minds, and there is no conversion yet
+     * (RFC 6152 §3). */
+    if (e->flags & ENVELOPE_8BIT && c->eight_bit) buf_add_str(b, " BODY=8BITMIME");
+    buf_add_str(b, "\r\n");
+}
+
+static void add_rcpt(const struct part *p, uint32_t i, struct buf *b)
+{
+    buf_add_str(b, "RCPT TO:<");
+    buf_add(b, p->work->env.rcpts[i]);
+    buf_add_str(b, ">\r\n");
+}
+
+static void write_one(struct client *c, enum client_stage stage)
+{
+    struct buf *b = &c->q->scratch;
+    buf_clear(b);
+    if (stage == CLIENT_MAIL) add_mail(c, c->sending, b);
+    else if (stage == CLIENT_RCPT) add_rcpt(c->sending, c->rcpt, b);
+    else buf_add_str(b, "DATA\r\n");
+    stream_write(c->s, buf_slice(b));
+    c->stage = stage;
+    client_set_deadline(c);
+}
+
+static void write_group(struct client *c, bool reset)
+{
+    struct part *p = c->sending;
+    struct buf *b = &c->q->scratch;
+    buf_clear(b);
+    if (reset) buf_add_str(b, "RSET\r\n");
+    add_mail(c, p, b);
+    PART_EACH(i, p) add_rcpt(p, i, b);
+    buf_add_str(b, "DATA\r\n");
+    stream_write(c->s, buf_slice(b));
+    c->stage = CLIENT_MAIL;
+}
+
+static bool too_large(struct client *c, struct part *p)
+{
+    const struct envelope *e = &p->work->env;
+    uint64_t size = e->prepend.n + e->text_size;
+    if (!c->size_max || size <= c->size_max) return false;
+    struct buf reason = { 0 };
+    buf_addf(&reason, "5.3.4 the message has %llu bytes, %s takes %llu at most", (unsigned long long)size, c->name,
+             (unsigned long long)c->size_max);
+    client_log(c, p, "bounced", p->first, p->n, buf_slice(&reason));
+    part_result_all(p, RCPT_FAILED, buf_slice(&reason));
+    buf_deinit(&reason);
+    part_done(p);
+    return true;
+}
+
+bool client_mail_start(struct client *c, struct part *p)
+{
+    bool reset = c->transaction;
+    if (too_large(c, p)) return false;
+    c->sending = p;
+    c->rcpt = p->first;
+    c->accepted = 0;
+    c->mail_refused = false;
+    c->rset_awaited = reset;
+    if (c->pipelining) write_group(c, reset);
+    else if (reset) {
+        stream_write(c->s, SLICE("RSET\r\n"));
+        c->stage = CLIENT_MAIL;
+    } else
+        write_one(c, CLIENT_MAIL);
+    client_set_deadline(c);
+    return true;
+}
+
+/* ---- replies */
+
+static void work_result(struct client *c)
+{
+    struct destination *d = c->d;
+    c->worked = true;
+    d->failures = d->bad_sessions = 0;
+    if (!d->blocked) d->reason[0] = 0;
+}
+
+/* The transaction is over without a text. */
+static void give_up(struct client *c)
+{
+    struct part *p = c->sending;
+    c->sending = NULL;
+    c->stage = CLIENT_IDLE;
+    work_result(c);
+    part_done(p);
+    client_next(c);
+}
+
+static void on_mail(struct client *c)
+{
+    if (c->reply.code / 100 == 2) c->transaction = true;
+    else {
+        c->mail_refused = true;
+        client_decide(c, c->sending);
+    }
+    if (c->pipelining) c->stage = CLIENT_RCPT;
+    else if (c->mail_refused) give_up(c);
+    else write_one(c, CLIENT_RCPT);
+}
+
+static void refuse_rcpt(struct client *c)
+{
+    struct part *p = c->sending;
+    struct buf reason = { 0 };
+    /* 552 here is "too many recipients" of old servers: RFC 5321 §4.5.3.1.10 */
+    bool permanent = c->reply.code / 100 == 5 && c->reply.code != 552;
+    client_add_reason(c, &reason);
+    client_log(c, p, permanent ? "bounced" : "deferred", c->rcpt, 1, buf_slice(&reason));
+    part_result(p, c->rcpt, permanent ? RCPT_FAILED : RCPT_PENDING, buf_slice(&reason));
+    buf_deinit(&reason);
+}
+
+static void on_rcpt(struct client *c)
+{
+    struct work_rcpt *rcpts = c->sending->work->rcpts;
+    if (c->reply.code / 100 != 2) {
+        if (!c->mail_refused) refuse_rcpt(c);
+    } else if (!c->mail_refused)
+        c->accepted++;
+    c->rcpt = rcpts[c->rcpt].next;
+    if (c->rcpt == UINT32_MAX) {
+        if (c->pipelining) c->stage = CLIENT_DATA;
+        else if (c->accepted) write_one(c, CLIENT_DATA);
+        else give_up(c);
+    } else if (!c->pipelining)
+        write_one(c, CLIENT_RCPT);
+}
+
+static void on_data(struct client *c)
+{
+    if (c->reply.code / 100 == 3) {
+        c->ending = c->sending;
+        c->sending = NULL;
+        c->stage = CLIENT_IDLE;
+        c->transaction = false;
+        c->nothing_sent = c->accepted == 0;
+        if (!c->nothing_sent) {
+            client_text_start(c);
+            return;
+        }
+        /* RFC 2920 §3.1: DATA was accepted without recipients; a lone dot ends it. */
+        stream_write(c->s, SLICE(".\r\n"));
+        client_set_deadline(c);
+        return;
+    }
+    client_decide(c, c->sending);
+    give_up(c);
+}
+
+static void on_rset(struct client *c)
+{
+    c->rset_awaited = false;
+    c->transaction = false;
+    if (c->reply.code / 100 != 2) client_fail_reply(c);
+    else if (!c->pipelining) write_one(c, CLIENT_MAIL);
+}
+
+/* 2xx to DATA, 3xx to the others and 1xx are no answers to what was asked. */
+static bool makes_sense(const struct client *c)
+{
+    int class = c->reply.code / 100;
+    if (class == 4 || class == 5) return true;
+    if (!c->ending && !c->rset_awaited && c->stage == CLIENT_DATA) return class == 3;
+    return class == 2;
+}
+
+void client_mail_reply(struct client *c)
+{
+    bool *gone = c->gone;
+    if (c->reply.code == 421) { /* RFC 5321 §3.8: the server goes away, which says nothing about the message */
+        client_fail_reply(c);
+        return;
+    }
+    if (!makes_sense(c)) {
+        client_fail(c, "sent a reply that does not fit the command");
+        return;
+    }
+    if (c->rset_awaited) on_rset(c);
+    else if (c->stage == CLIENT_MAIL) on_mail(c);
+    else if (c->stage == CLIENT_RCPT) on_rcpt(c);
+    else on_data(c);
+    if (!*gone && c->sending) client_set_deadline(c);
+}
+
+void client_dot_reply(struct client *c)
+{
+    struct part *p = c->ending;
+    if (!makes_sense(c)) {
+        client_fail(c, "sent a reply that does not fit the text");
+        return;
+    }
+    c->ending = NULL;
+    c->messages++;
+    work_result(c);
+    if (!c->nothing_sent) client_decide(c, p);
+    c->nothing_sent = false;
+    part_done(p);
+    if (c->reply.code == 421) client_fail_reply(c);
+    else if (!c->sending) client_next(c);
+    else client_set_deadline(c);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Sending a message's text. Small ones are copied into the stream; larger ones are borrowed to it or sent from their file;
+ * those with dots to be stuffed go through a buffer in pieces. A piece is written when the one before has gone, so that memory
+ * is bounded and the time limit is one for each piece. */
+#include "delivery/internal.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "smtp/data.h"
+
+#define COPY_MAX 2048            /* a piece up to this is cheaper copied than borrowed */
+#define STUFF_AT_ONCE 32768      /* a text with dots up to this is stuffed in one go */
+#define CHUNK 65536
+#define FILE_CHUNK (256u << 10)
+
+static void stuff(struct client *c, struct slice text)
+{
+    struct buf *b = &c->q->scratch;
+    buf_clear(b);
+    char *to = buf_reserve(b, 2 * text.n);
+    stream_write(c->s, slice_of(to, data_stuff(text, &c->line_start, to)));
+}
+
+/* From within the stream: the rest is the pump's. */
+static void on_piece_sent(void *arg)
+{
+    struct client *c = arg;
+    c->borrowed--;
+    if (!c->s || !c->texting || c->borrowed || list_linked(&c->pump_link)) return;
+    list_push_back(&c->q->pumping, &c->pump_link);
+    queue_kick(c->q);
+}
+
+static void write_memory(struct client *c, const struct spool_text *t)
+{
+    for (size_t i = 0; i < t->piece_n; i++) {
+        if (t->pieces[i].n <= COPY_MAX) {
+            stream_write(c->s, t->pieces[i]);
+            continue;
+        }
+        c->borrowed++;
+        stream_write_own(c->s, t->pieces[i], on_piece_sent, c);
+    }
+    c->text_at = t->n;
+}
+
+static void write_file(struct client *c, const struct spool_text *t)
+{
+    uint64_t n = t->n - c->text_at < FILE_CHUNK ? t->n - c->text_at : FILE_CHUNK, at = c->text_at;
+    c->text_at += n;
+    c->borrowed++;
+    stream_write_file(c->s, t->fd, t->offset + at, n, on_piece_sent, c);
+}
+
+/* Up to n bytes of the text from c->text_at, from pieces or from the file. */
+static size_t read_text(const struct client *c, const struct spool_text *t, char *to, size_t n)
+{
+    size_t done = 0;
+    uint64_t at = 0;
+    for (size_t i = 0; t->pieces && i < t->piece_n && done < n; i++) {
+        struct slice s = t->pieces[i];
+        uint64_t skip = c->text_at + done > at ? c->text_at + done - at : 0;
+        at += s.n;
+        if (skip >= s.n) continue;
+        s = slice_sub(s, (size_t)skip, s.n);
+        s = slice_sub(s, 0, n - done);
+        memcpy(to + done, s.p, s.n);
+        done += s.n;
+    }
+    while (!t->pieces && done < n) {
+        uint64_t left = t->n - c->text_at - done;
+        size_t want = n - done < left ? n - done : (size_t)left;
+        ssize_t k = want ? pread(t->fd, to + done, want, (off_t)(t->offset + c->text_at + done)) : 0;
+        if (k < 0 && errno == EINTR) continue;
+        if (k <= 0) break;
+        done += (size_t)k;
+    }
+    return done;
+}
+
+/* The chunk: first its stuffed text, behind that the text as read. */
+static bool write_stuffed(struct client *c, const struct spool_text *t)
+{
+    if (!c->chunk) c->chunk = mem_alloc(3 * CHUNK);
+    char *raw = c->chunk + 2 * CHUNK;
+    size_t n = read_text(c, t, raw, CHUNK);
+    if (!n) return false;
+    size_t k = data_stuff(slice_of(raw, n), &c->line_start, c->chunk);
+    c->text_at += n;
+    c->borrowed++;
+    stream_write_own(c->s, slice_of(c->chunk, k), on_piece_sent, c);
+    return true;
+}
+
+static void end_text(struct client *c)
+{
+    stream_write(c->s, SLICE(".\r\n"));
+    c->texting = false;
+    client_set_deadline(c);
+    /* RFC 2920 §3.1: the next MAIL may follow in the same group. */
+    if (c->pipelining) client_next(c);
+}
+
+void client_text_more(struct client *c)
+{
+    const struct work *w = c->ending ? c->ending->work : NULL;
+    if (!w || !c->texting || c->borrowed) return;
+    const struct spool_text *t = &w->content->text;
+    bool dots = w->env.flags & ENVELOPE_HAS_DOTS;
+    if (c->text_at < t->n) {
+        client_set_deadline(c);
+        if (t->pieces && !dots) write_memory(c, t);
+        else if (t->pieces && t->n <= STUFF_AT_ONCE) {
+            for (size_t i = 0; i < t->piece_n; i++) stuff(c, t->pieces[i]);
+            c->text_at = t->n;
+        } else if (!dots) write_file(c, t);
+        else if (!write_stuffed(c, t)) { /* without the dot at its end the server takes no half of a message */
+            log_event(LOG_ERROR, "message cannot be read from the spool", LOG_ID(w->m->spool.id));
+            client_fail(c, "broken off by us, the message could not be read from the spool");
+            return;
+        }
+    }
+    if (c->text_at == t->n) end_text(c);
+}
+
+void client_text_start(struct client *c)
+{
+    const struct envelope *e = &c->ending->work->env;
+    c->texting = true;
+    c->text_at = 0;
+    c->line_start = true;
+    stuff(c, e->prepend);
+    client_text_more(c);
+}

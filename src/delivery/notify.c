@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Who is told when mail fails or is late: the sender; for a null sender, or where bounces are off, the postmaster; and
+ * when even the postmaster's notice fails, the log. A bounce is a message like any other: it goes through the spool. */
+#include <stdlib.h>
+#include <unistd.h>
+#include "delivery/bounce.h"
+#include "delivery/internal.h"
+
+/* The header as it would have been sent. Reads at most 64 KiB; from a file that was opened to be sent a moment ago. */
+static void read_headers(const struct work *w, struct buf *out)
+{
+    const struct spool_text *t = &w->content->text;
+    size_t want = BOUNCE_HEADERS_MAX;
+    buf_add(out, slice_sub(w->env.prepend, 0, want));
+    for (size_t i = 0; t->pieces && i < t->piece_n && out->n < want; i++)
+        buf_add(out, slice_sub(t->pieces[i], 0, want - out->n));
+    while (!t->pieces && out->n < want) {
+        uint64_t at = out->n - w->env.prepend.n;
+        size_t room = want - out->n < t->n - at ? want - out->n : (size_t)(t->n - at);
+        ssize_t k = room ? pread(t->fd, buf_reserve(out, room), room, (off_t)(t->offset + at)) : 0;
+        if (k <= 0) break;
+        out->n += (size_t)k;
+    }
+    out->n = bounce_cut_headers(buf_slice(out), want).n;
+}
+
+static void on_written(void *arg, bool ok, const struct err *err)
+{
+    struct work *w = arg;
+    if (ok)
+        log_event(LOG_INFO, "notified", LOG_ID(w->m->spool.id), ((struct log_field){ .key = "notice", .kind = LOG_FIELD_ID, .num = w->notice_id }));
+    else
+        log_event(LOG_ERROR, "bounce not written, tried again later", LOG_ID(w->m->spool.id), LOG_ERR(err));
+    w->on_told(w, ok);
+}
+
+static bool has_dots(struct slice text)
+{
+    return text.n && (text.p[0] == '.' || memmem(text.p, text.n, "\n.", 2));
+}
+
+static void submit(struct work *w, struct slice to, struct slice text)
+{
+    struct queue *q = w->q;
+    struct err err;
+    struct envelope e = { .id = w->notice_id,
+                          .arrival = clock_wall_ms(),
+                          .flags = ENVELOPE_BOUNCE | (has_dots(text) ? ENVELOPE_HAS_DOTS : 0),
+                          .zone = w->env.zone,
+                          .rcpts = &to,
+                          .rcpt_n = 1,
+                          .text_size = text.n,
+                          .subject = SLICE("Mail delivery report") };
+    struct spool_draft *draft = spool_draft_new(q->main->sp);
+    if (spool_draft_append(draft, text, &err)) {
+        queue_submit(q, draft, &e, on_written, w);
+        return;
+    }
+    spool_draft_free(&draft);
+    on_written(w, false, &err);
+}
+
+static void write_notice(struct work *w, enum bounce_kind kind, enum rcpt_status status, struct slice to)
+{
+    struct queue *q = w->q;
+    struct message *m = w->m;
+    struct bounce_rcpt rcpts[NOTICE_RCPTS];
+    struct buf headers = { 0 }, text = { 0 };
+    w->notice_id = queue_new_id(q);
+    struct bounce b = { .kind = kind, .hostname = q->config->hostname, .to = to, .sender = w->env.sender,
+                        .id = w->notice_id, .original_id = m->spool.id, .arrival = m->arrival, .now = clock_wall_ms(),
+                        .until = message_end(m), .rcpts = rcpts,
+                        .random = (uint64_t)queue_random(q) << 32 | queue_random(q) };
+    for (uint32_t i = 0; i < m->rcpt_n; i++) {
+        struct slice reason = label_text(w->rcpts[i].reason ? w->rcpts[i].reason : m->reason);
+        if (w->rcpts[i].status != status) continue;
+        if (status == RCPT_PENDING && w->blocked && w->blocked->reason[0]) reason = slice_str(w->blocked->reason);
+        if (b.rcpt_n < NOTICE_RCPTS) rcpts[b.rcpt_n++] = (struct bounce_rcpt){ w->env.rcpts[i], reason };
+        else b.more_n++;
+    }
+    if (status == RCPT_FAILED) b.more_n = 0; /* they get a notice of their own */
+    read_headers(w, &headers);
+    b.headers = buf_slice(&headers);
+    bounce_build(&b, &text);
+    submit(w, to, buf_slice(&text));
+    buf_deinit(&headers);
+    buf_deinit(&text);
+}
+
+/* A notice to the postmaster, or a bounce to the postmaster of a message of his own. */
+static bool is_last_resort(const struct work *w)
+{
+    return w->env.flags & ENVELOPE_BOUNCE && w->m->rcpt_n == 1 &&
+           slice_ieq(w->env.rcpts[0], slice_str(w->q->config->postmaster));
+}
+
+void notify_failed(struct work *w, void (*cb)(struct work *w, bool ok))
+{
+    struct queue *q = w->q;
+    w->on_told = cb;
+    if (is_last_resort(w)) {
+        log_event(LOG_ERROR, "notice to the postmaster failed, message dropped", LOG_ID(w->m->spool.id),
+                  LOG_TEXT("to", w->env.rcpts[0]), LOG_TEXT("reply", label_text(w->rcpts[0].reason)));
+        cb(w, true);
+        return;
+    }
+    bool to_sender = w->env.sender.n && !(w->env.flags & (ENVELOPE_BOUNCE | ENVELOPE_NO_DSN));
+    if (!to_sender)
+        log_event(LOG_WARNING, "sender cannot be told, notice goes to the postmaster", LOG_ID(w->m->spool.id),
+                  LOG_TEXT("from", w->env.sender));
+    write_notice(w, to_sender ? BOUNCE_FAILED : BOUNCE_NOTICE, RCPT_FAILED,
+                 to_sender ? w->env.sender : slice_str(q->config->postmaster));
+}
+
+void notify_delayed(struct work *w, void (*cb)(struct work *w, bool ok))
+{
+    w->on_told = cb;
+    write_notice(w, BOUNCE_DELAYED, RCPT_PENDING, w->env.sender);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The hosts behind a destination: looked up, kept as long as DNS allows, and tried in order. One that failed is passed over for
+ * a while, so that not each new connection waits for a dead first host. */
+#include <stdlib.h>
+#include "delivery/internal.h"
+
+#define REFUSED_KEEP_MS 60000  /* at least this long a domain that takes no mail is not asked for again */
+#define KEEP_MIN_MS 5000       /* a TTL of nothing must not make a look-up a message */
+#define TTL_MAX 3600u          /* seconds: people who change their DNS do not want to wait longer */
+
+void targets_free(struct destination *d)
+{
+    if (d->query) route_cancel(&d->query);
+    free(d->targets);
+    d->targets = NULL;
+    d->target_n = 0;
+}
+
+static bool same(const struct route_target *a, const struct route_target *b)
+{
+    return a->port == b->port && ip_eq(&a->ip, &b->ip);
+}
+
+/* What was learned of a host is kept when it is named again. */
+static void take_targets(struct destination *d, const struct route_answer *a)
+{
+    struct target *targets = mem_zalloc(a->n * sizeof *targets);
+    for (size_t i = 0; i < a->n; i++) {
+        targets[i].t = a->targets[i];
+        for (size_t k = 0; k < d->target_n; k++)
+            if (same(&d->targets[k].t, &a->targets[i])) {
+                targets[i].bad_until = d->targets[k].bad_until;
+                targets[i].no_tls = d->targets[k].no_tls;
+            }
+    }
+    free(d->targets);
+    d->targets = targets;
+    d->target_n = a->n;
+}
+
+static const char *refusal(enum route_status status)
+{
+    switch (status) {
+    case ROUTE_NO_SUCH_DOMAIN: return "5.1.2";
+    case ROUTE_NULL_MX: return "5.1.10"; /* RFC 7505 §4.2 */
+    case ROUTE_NO_ADDRESS: return "5.4.4";
+    case ROUTE_LOOP: return "5.4.6";
+    default: return NULL;
+    }
+}
+
+static void on_answer(void *arg, const struct route_answer *a)
+{
+    struct destination *d = arg;
+    struct buf why = { 0 };
+    uint32_t ttl = a->ttl < TTL_MAX ? a->ttl : TTL_MAX;
+    const char *code = refusal(a->status);
+    uint64_t keep = (uint64_t)ttl * 1000;
+    d->query = NULL;
+    d->refused = code != NULL;
+    if (keep < (code ? REFUSED_KEEP_MS : KEEP_MIN_MS)) keep = code ? REFUSED_KEEP_MS : KEEP_MIN_MS;
+    d->targets_until = clock_mono_ms() + keep;
+    if (a->status == ROUTE_OK && a->n) {
+        take_targets(d, a);
+        if (!d->blocked) d->reason[0] = 0;
+    } else {
+        buf_addf(&why, "%s ", code ? code : "4.4.3");
+        buf_add_printable(&why, slice_str(a->reason), LABEL_MAX);
+        if (code) {
+            struct slice cut = label_cut(buf_slice(&why), REASON_MAX);
+            snprintf(d->reason, sizeof d->reason, "%.*s", SLICE_ARG(cut));
+            d->blocked = d->probing = false;
+        } else {
+            d->targets_until = 0;
+            destination_block(d, buf_slice(&why));
+        }
+        buf_deinit(&why);
+    }
+    destination_want(d);
+    destination_kick(d);
+}
+
+bool targets_ready(struct destination *d)
+{
+    if (d->targets_until > clock_mono_ms()) return true;
+    if (!d->query) d->query = route_resolve(d->q->o.resolver, d->q->routes, &d->hop, on_answer, d);
+    return false;
+}
+
+bool targets_pick(struct destination *d, uint64_t now, size_t *at)
+{
+    for (size_t i = 0; i < d->target_n; i++)
+        if (d->targets[i].bad_until <= now) {
+            *at = i;
+            return true;
+        }
+    return false;
+}
+
+void targets_forgive(struct destination *d)
+{
+    for (size_t i = 0; i < d->target_n; i++) d->targets[i].bad_until = 0;
+}
+
+struct target *targets_find(struct destination *d, const struct route_target *host)
+{
+    for (size_t i = 0; i < d->target_n; i++)
+        if (same(&d->targets[i].t, host)) return &d->targets[i];
+    return NULL;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Works: a message is read if it is not in memory still, its recipients are sorted by destination into parts, and the parts'
+ * results are gathered. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include "delivery/internal.h"
+
+#define SPARE_WORKS 256
+
+struct work *work_new(struct queue *q, struct message *m)
+{
+    struct work *w;
+    struct list *node = list_pop_front(&q->spare_works);
+    assert(!m->work);
+    if (node) {
+        w = list_entry(node, struct work, link);
+        q->spare_work_n--;
+        struct arena keep = w->arena;
+        *w = (struct work){ .arena = keep };
+    } else
+        w = mem_new(struct work);
+    w->q = q;
+    w->m = m;
+    list_init(&w->parts);
+    m->work = w;
+    return w;
+}
+
+void work_count(struct work *w)
+{
+    w->counted = true;
+    w->q->active++;
+}
+
+static void drop_content(struct work *w)
+{
+    struct queue *q = w->q;
+    if (w->content && !w->content->text.pieces) q->files--;
+    spool_content_free(w->content);
+    w->content = NULL;
+    q->memory -= w->memory;
+    w->memory = 0;
+}
+
+static void leave_origin(struct work *w)
+{
+    if (!w->from) return;
+    struct destination *d = w->from;
+    w->from = NULL;
+    d->loading_n--;
+    destination_want(d);
+}
+
+void work_free(struct work *w)
+{
+    struct queue *q = w->q;
+    if (w->load) {
+        spool_load_cancel(&w->load);
+        w->m->home->loads--;
+    }
+    list_each_safe(node, &w->parts) {
+        struct part *p = list_entry(node, struct part, sibling);
+        if (list_linked(&p->link)) destination_unready(p);
+    }
+    leave_origin(w);
+    drop_content(w);
+    if (w->rcpts)
+        for (uint32_t i = 0; i < w->m->rcpt_n; i++) label_put(&q->reasons, &w->rcpts[i].reason);
+    if (w->counted) {
+        q->active--;
+        if (!list_empty(&q->due) || !list_empty(&q->refill) || q->heap.n) queue_kick(q);
+    }
+    list_remove(&w->link);
+    w->m->work = NULL;
+    arena_reset(&w->arena);
+    if (q->spare_work_n >= SPARE_WORKS) {
+        arena_deinit(&w->arena);
+        free(w);
+        return;
+    }
+    q->spare_work_n++;
+    list_push_front(&q->spare_works, &w->link);
+}
+
+bool work_set_content(struct work *w, struct spool_content *c, struct err *err)
+{
+    struct message *m = w->m;
+    if (!envelope_decode(c->envelope, &w->arena, &w->env, err)) {
+        spool_content_free(c);
+        return false;
+    }
+    if (w->env.rcpt_n != m->rcpt_n) {
+        spool_content_free(c);
+        return err_set(err, "the envelope has %u recipients, not %u as before", w->env.rcpt_n, m->rcpt_n);
+    }
+    w->q->memory -= w->memory;
+    w->content = c;
+    w->memory = c->memory;
+    w->q->memory += w->memory;
+    if (!c->text.pieces) w->q->files++;
+    w->rcpts = arena_alloc(&w->arena, m->rcpt_n * sizeof *w->rcpts);
+    for (uint32_t i = 0; m->rcpts && i < m->rcpt_n; i++) {
+        w->rcpts[i].status = (uint8_t)m->rcpts[i].status;
+        w->rcpts[i].reason = label_ref(m->rcpts[i].reason);
+    }
+    return true;
+}
+
+/* ---- reading */
+
+static void on_load(void *arg, struct spool_content *content, const struct err *err)
+{
+    struct work *w = arg;
+    struct message *m = w->m;
+    struct err decode_err = { 0 };
+    w->load = NULL;
+    m->home->loads--;
+    if (content && work_set_content(w, content, &decode_err)) {
+        work_begin(w);
+        return;
+    }
+    struct buf why = { 0 };
+    buf_addf(&why, "4.3.0 the message cannot be read from the spool: %s", content ? decode_err.text : err->text);
+    bool damaged = content || err->code == EBADMSG;
+    log_event(LOG_ERROR, damaged ? "message damaged, held" : "message cannot be read", LOG_ID(m->spool.id),
+              LOG_TEXT("error", buf_slice(&why)));
+    message_set_reason(m, buf_slice(&why), label_text(m->where));
+    buf_deinit(&why);
+    bool delete = m->flags & MESSAGE_DELETE;
+    work_free(w);
+    if (delete) message_done(m);
+    else if (damaged) message_hold(m);
+    else message_defer(m, clock_wall_ms() + m->home->q->config->queue.retry_first);
+}
+
+void work_load(struct message *m, struct destination *from)
+{
+    struct queue *q = m->home->q;
+    message_become(m, MESSAGE_ACTIVE);
+    struct work *w = work_new(q, m);
+    work_count(w);
+    w->memory = m->spool.meta_n + (m->spool.big ? 0 : m->spool.text_n); /* counted before it is there */
+    q->memory += w->memory;
+    if (from) {
+        w->from = from;
+        from->loading_n++;
+    }
+    m->home->loads++;
+    w->load = spool_load_start(m->home->sp, &m->spool, false, on_load, w);
+}
+
+/* ---- sorting recipients by destination */
+
+static struct part *part_new(struct work *w, struct destination *d)
+{
+    struct part *p = arena_alloc(&w->arena, sizeof *p);
+    p->work = w;
+    p->dest = d;
+    p->first = p->last = UINT32_MAX;
+    list_push_back(&w->parts, &p->sibling);
+    w->open++;
+    d->filling = p;
+    return p;
+}
+
+static void set_result(struct work *w, uint32_t i, enum rcpt_status status, struct slice reason)
+{
+    struct work_rcpt *r = &w->rcpts[i];
+    r->status = (uint8_t)status;
+    r->settled = true;
+    if (status == RCPT_PENDING) w->deferred = true;
+    if (!reason.n && !r->reason) return;
+    struct label *old = r->reason;
+    r->reason = label_get(&w->q->reasons, reason);
+    label_put(&w->q->reasons, &old);
+}
+
+/* A byte that would end a command's line must never get into one, whoever wrote it to the spool. */
+static bool is_clean(struct slice address)
+{
+    for (size_t i = 0; i < address.n; i++)
+        if ((unsigned char)address.p[i] < 0x20 || address.p[i] == 0x7F) return false;
+    return true;
+}
+
+static void route_recipient(struct work *w, uint32_t i)
+{
+    struct route_hop hop;
+    struct err err;
+    struct queue *q = w->q;
+    bool clean = is_clean(w->env.sender) && is_clean(w->env.rcpts[i]);
+    if (!clean || !route_find(q->routes, w->env.rcpts[i], &hop, &err)) {
+        char reason[sizeof err.text + 16];
+        int n = snprintf(reason, sizeof reason, "5.1.2 %s", clean ? err.text : "control characters in an address");
+        set_result(w, i, RCPT_FAILED, slice_of(reason, (size_t)n));
+        log_event(LOG_INFO, "bounced", LOG_ID(w->m->spool.id), LOG_TEXT("to", w->env.rcpts[i]), LOG_STR("reply", reason));
+        return;
+    }
+    struct destination *d = destination_get(q, &hop);
+    struct part *p = d->filling;
+    if (!p || p->work != w || p->n >= q->config->delivery.recipients) p = part_new(w, d);
+    if (p->last == UINT32_MAX) p->first = i;
+    else w->rcpts[p->last].next = i;
+    p->last = i;
+    p->n++;
+    w->rcpts[i].next = UINT32_MAX;
+}
+
+void work_begin(struct work *w)
+{
+    struct message *m = w->m;
+    w->began = clock_mono_ms();
+    work_hold(w);
+    if (!(m->flags & (MESSAGE_HOLD | MESSAGE_DELETE)))
+        for (uint32_t i = 0; i < m->rcpt_n; i++)
+            if (w->rcpts[i].status == RCPT_PENDING) route_recipient(w, i);
+    leave_origin(w);
+    /* All are sorted before the first one goes out; a part may be finished in here. */
+    list_each_safe(node, &w->parts) {
+        struct part *p = list_entry(node, struct part, sibling);
+        p->dest->filling = NULL;
+    }
+    list_each_safe(node, &w->parts) destination_add(list_entry(node, struct part, sibling));
+    m->flags &= (uint8_t)~MESSAGE_FORCE;
+    work_release(w);
+}
+
+void work_release(struct work *w)
+{
+    assert(w->open);
+    if (--w->open == 0) work_finish(w);
+}
+
+void work_cancel_ready(struct work *w)
+{
+    work_hold(w);
+    list_each_safe(node, &w->parts) {
+        struct part *p = list_entry(node, struct part, sibling);
+        if (!list_linked(&p->link)) continue;
+        destination_unready(p);
+        part_done(p);
+    }
+    work_release(w);
+}
+
+/* ---- results of parts */
+
+void part_result(struct part *p, uint32_t i, enum rcpt_status status, struct slice reason)
+{
+    struct work *w = p->work;
+    set_result(w, i, status, reason);
+    if (status == RCPT_PENDING) message_set_reason(w->m, reason, slice_str(p->dest->hop.key));
+}
+
+void part_result_all(struct part *p, enum rcpt_status status, struct slice reason)
+{
+    PART_EACH(i, p)
+        if (!p->work->rcpts[i].settled) part_result(p, i, status, reason);
+}
+
+uint32_t part_unsettled(const struct part *p)
+{
+    uint32_t n = 0;
+    PART_EACH(i, p) n += !p->work->rcpts[i].settled;
+    return n;
+}
+
+void part_done(struct part *p)
+{
+    struct work *w = p->work;
+    assert(!list_linked(&p->link));
+    list_remove(&p->sibling);
+    /* With others still under way a result may have to wait for long: the tick brings it to disk. */
+    if (w->open > 1 && w->m->state == MESSAGE_ACTIVE && !list_linked(&w->link)) list_push_back(&w->q->unsaved, &w->link);
+    work_release(w);
+}
+
+void part_blocked(struct part *p)
+{
+    if (!p->work->blocked) p->work->blocked = p->dest;
+    part_done(p);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The inner parts of the resolver: libunbound's set-up, and records as name servers sent them made into what the program may
+ * trust. */
+#ifndef POSTERN_NET_RESOLVER_PARTS_H
+#define POSTERN_NET_RESOLVER_PARTS_H
+#include "net/resolver.h"
+
+#define RESOLVER_MX_MAX 64
+#define RESOLVER_IPS_MAX 32
+
+struct ub_ctx;
+
+/* Options, name servers, /etc/hosts, and the thread started. Blocks on files. */
+bool resolver_set_up(struct ub_ctx *ub, const struct config *c, struct err *err) MUST_CHECK;
+
+/* A host name as text: labels of 1..63 letters, digits, hyphens and underscores, 253 bytes in all, no final dot. */
+bool resolver_name_ok(struct slice name);
+/* Rdata of A or AAAA records, ended by a NULL pointer; lengths that do not fit are left out. Returns how many were taken. */
+size_t resolver_read_ips(char *const *data, const int *len, bool ipv6, struct ip out[RESOLVER_IPS_MAX]);
+/* Rdata of MX records, names not compressed. *odd says why the last one left out was; untouched when none was. */
+size_t resolver_read_mx(char *const *data, const int *len, struct resolver_mx out[RESOLVER_MX_MAX], const char **odd);
+
+#endif

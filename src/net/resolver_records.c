@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Rdata of A, AAAA and MX records. Name servers are strangers: sizes, characters and counts are checked here. */
+#include "net/resolver_parts.h"
+
+static bool is_name_char(char c)
+{
+    c = ascii_lower(c);
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+bool resolver_name_ok(struct slice name)
+{
+    struct slice label;
+    bool more = true;
+    if (!name.n || name.n > 253) return false;
+    while (more) {
+        more = slice_cut(&name, '.', &label);
+        if (!label.n || label.n > 63) return false;
+        for (size_t i = 0; i < label.n; i++)
+            if (!is_name_char(label.p[i])) return false;
+    }
+    return true;
+}
+
+size_t resolver_read_ips(char *const *data, const int *len, bool ipv6, struct ip out[RESOLVER_IPS_MAX])
+{
+    static const char mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (char)0xFF, (char)0xFF };
+    size_t n = 0, want = ipv6 ? 16 : 4;
+    for (size_t i = 0; data[i] && n < RESOLVER_IPS_MAX; i++) {
+        if (len[i] != (int)want) continue;
+        if (ipv6 && memcmp(data[i], mapped, sizeof mapped) == 0) continue; /* IPv4 in disguise belongs into an A record */
+        out[n] = (struct ip){ .family = ipv6 ? 6 : 4 };
+        memcpy(out[n++].bytes, data[i], want);
+    }
+    return n;
+}
+
+/* RFC 1035 §3.1: a name as length-prefixed labels that fills `wire`; "" for the root. NULL or what is wrong. */
+static const char *name_from_wire(struct slice wire, char out[256])
+{
+    size_t at = 0, n = 0;
+    struct ip ip;
+    out[0] = 0;
+    for (;;) {
+        if (at >= wire.n) return "an MX record is cut short";
+        size_t label = (unsigned char)wire.p[at++];
+        if (label == 0) break;
+        if (label > 63 || at + label > wire.n || n + label + 1 > 253) return "an MX record's host name is too long or malformed";
+        if (n) out[n++] = '.';
+        for (size_t end = at + label; at < end; at++) {
+            if (!is_name_char(wire.p[at])) return "an MX record names a host with characters no host name has";
+            out[n++] = ascii_lower(wire.p[at]);
+        }
+    }
+    if (at != wire.n) return "an MX record has bytes behind its host name";
+    out[n] = 0;
+    return ip_parse(slice_of(out, n), &ip) ? "an MX record names an address instead of a host (RFC 5321 section 5.1)" : NULL;
+}
+
+size_t resolver_read_mx(char *const *data, const int *len, struct resolver_mx out[RESOLVER_MX_MAX], const char **odd)
+{
+    size_t n = 0;
+    for (size_t i = 0; data[i] && n < RESOLVER_MX_MAX; i++) {
+        if (len[i] < 3) {
+            *odd = "an MX record is cut short";
+            continue;
+        }
+        const unsigned char *p = (const unsigned char *)data[i];
+        const char *wrong = name_from_wire(slice_of(p + 2, (size_t)len[i] - 2), out[n].name);
+        if (wrong) *odd = wrong;
+        else out[n++].preference = (uint16_t)(p[0] << 8 | p[1]);
+    }
+    return n;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The workers of one configuration, and which of them looks after which sockets: slot i after socket i of each
+ * listener, and after i + n, i + 2n ... when an earlier configuration had more workers, so that none is ever left
+ * alone. */
+#include <event2/event.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <openssl/ssl.h>
+#include "base/log.h"
+#include "proc/directory.h"
+#include "proc/process.h"
+#include "proc/tls.h"
+
+#define WORKERS_MAX 256
+#define READY_SECONDS 60
+
+static unsigned worker_count(const struct config *c)
+{
+    cpu_set_t cores;
+    unsigned n = c->system.workers;
+    if (!n) n = sched_getaffinity(0, sizeof cores, &cores) == 0 ? (unsigned)CPU_COUNT(&cores) : 1;
+    return n < WORKERS_MAX ? n : WORKERS_MAX;
+}
+
+static bool load_tls(struct generation *g, const struct config *c, struct err *err)
+{
+    char dir[4200], certificate[4300], key[4300];
+    snprintf(certificate, sizeof certificate, "%s", c->tls.certificate);
+    snprintf(key, sizeof key, "%s", *c->tls.key ? c->tls.key : c->tls.certificate); /* both may be in one file */
+    if (!*c->tls.certificate) {
+        snprintf(dir, sizeof dir, "%s/tls", g->master->directory);
+        snprintf(certificate, sizeof certificate, "%s/certificate.pem", dir);
+        snprintf(key, sizeof key, "%s/key.pem", dir);
+        if (!directory_make(dir, 0700, NULL, err) || !tls_self_signed(dir, c->hostname, err)) return false;
+    }
+    g->server_tls = tls_server_new(certificate, key, c->tls.min_version, err);
+    if (!g->server_tls) return false;
+    g->client_tls = tls_client_new(err);
+    return g->client_tls != NULL;
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    struct generation *g = arg;
+    if (g == g->master->next) reload_failed(g->master, "the new workers were not ready in time");
+}
+
+struct generation *generation_new(struct master *m, struct config *c, const struct listen_set *former, bool patient,
+                                  struct err *err)
+{
+    struct generation *g = mem_new(struct generation);
+    g->master = m;
+    g->number = ++m->generations;
+    g->slot_n = worker_count(c);
+    g->slots = mem_zalloc(g->slot_n * sizeof *g->slots);
+    g->deadline = evtimer_new(m->base, on_deadline, g);
+    if (!load_tls(g, c, err) || !(g->listeners = listen_set_open(c, g->slot_n, former, patient, err))) {
+        generation_free(&g);
+        return NULL;
+    }
+    g->config = c;
+    return g;
+}
+
+static void on_pause_over(evutil_socket_t fd, short what, void *arg)
+{
+    struct slot *s = arg;
+    struct err err;
+    if (s->child || child_start_worker(s, &err)) return;
+    log_event(LOG_ERROR, "worker-start", LOG_NUM("slot", s->index), LOG_ERR(&err));
+    event_add(s->timer, &(struct timeval){ 5, 0 });
+}
+
+bool generation_start(struct generation *g, struct err *err)
+{
+    for (unsigned i = 0; i < g->slot_n; i++) {
+        struct slot *s = &g->slots[i];
+        s->generation = g;
+        s->index = i;
+        s->timer = evtimer_new(g->master->base, on_pause_over, s);
+    }
+    for (unsigned i = 0; i < g->slot_n; i++)
+        if (!child_start_worker(&g->slots[i], err)) return false;
+    event_add(g->deadline, &(struct timeval){ READY_SECONDS, 0 });
+    return true;
+}
+
+static bool slot_ready(const struct slot *s)
+{
+    return s->child && s->child->state == CHILD_READY;
+}
+
+bool generation_ready(const struct generation *g)
+{
+    for (unsigned i = 0; i < g->slot_n; i++)
+        if (!slot_ready(&g->slots[i])) return false;
+    return true;
+}
+
+struct child *generation_any(const struct generation *g, unsigned from)
+{
+    for (unsigned i = 0; i < g->slot_n; i++)
+        if (slot_ready(&g->slots[(from + i) % g->slot_n])) return g->slots[(from + i) % g->slot_n].child;
+    return NULL;
+}
+
+static void hand_sockets(const struct generation *g, unsigned slot, struct child *to)
+{
+    for (size_t i = 0; i < g->config->listener_n; i++)
+        for (size_t k = slot; k < listen_set_sockets(g->listeners, i); k += g->slot_n)
+            child_send(to, json_pack("{s:s, s:i, s:i}", "op", "listen", "listener", (int)i, "socket", (int)k),
+                       listen_set_fd(g->listeners, i, k));
+}
+
+/* Workers pass over sockets that they have already. */
+void generation_share_sockets(struct generation *g)
+{
+    if (!g->serving) return;
+    for (unsigned i = 0; i < g->slot_n; i++) {
+        struct child *to = generation_any(g, i); /* its own worker, or the next one there is */
+        if (to) hand_sockets(g, i, to);
+    }
+}
+
+void generation_serve(struct generation *g)
+{
+    g->serving = true;
+    event_del(g->deadline);
+    generation_share_sockets(g);
+}
+
+void generation_drain(struct generation *g, uint64_t ms)
+{
+    g->serving = false;
+    event_del(g->deadline);
+    for (unsigned i = 0; i < g->slot_n; i++) {
+        if (g->slots[i].timer) event_del(g->slots[i].timer);
+        if (g->slots[i].child) child_drain(g->slots[i].child, ms);
+    }
+}
+
+void generation_free(struct generation **gp)
+{
+    struct generation *g = *gp;
+    *gp = NULL;
+    if (!g) return;
+    for (unsigned i = 0; i < g->slot_n; i++)
+        if (g->slots[i].timer) event_free(g->slots[i].timer);
+    event_free(g->deadline);
+    listen_set_free(&g->listeners);
+    SSL_CTX_free(g->server_tls);
+    SSL_CTX_free(g->client_tls);
+    config_free(g->config);
+    free(g->slots);
+    free(g);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Giving up what a process does not need: its user, its files, its system calls. */
+#ifndef POSTERN_PROC_PRIVILEGE_H
+#define POSTERN_PROC_PRIVILEGE_H
+#include <sys/types.h>
+#include "base/err.h"
+
+struct privilege_user {
+    bool change; /* false: stay who we are */
+    uid_t uid;
+    gid_t gid;
+    char name[64];
+};
+
+/* "" or not being root: no change. false: no such user. Blocks (passwd database). */
+bool privilege_lookup(const char *name, struct privilege_user *out, struct err *err) MUST_CHECK;
+/* Becomes that user for good, with its group only, and sets no_new_privs in any case. */
+bool privilege_drop(const struct privilege_user *u, struct err *err) MUST_CHECK;
+
+/* Landlock: from here on this thread and those it starts reach only these paths. Lists end with NULL; paths that do not
+ * exist are passed over. Where the kernel has no Landlock: a line in the log, and true. */
+bool landlock_restrict(const char *const *read_write, const char *const *read_only, struct err *err) MUST_CHECK;
+
+enum seccomp_profile { SECCOMP_RELAY, SECCOMP_ADMIN };
+/* A list of allowed system calls for all threads of the process. Others fail with ENOSYS; those that only an attacker
+ * would make end the process. In builds with a sanitizer, or where the kernel has no seccomp: a line in the log, and
+ * true. */
+bool seccomp_restrict(enum seccomp_profile profile, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the files of the master share. A generation is the workers of one configuration; each of its slots has a worker,
+ * or waits for the pause before the next one is over. */
+#ifndef POSTERN_PROC_PROCESS_H
+#define POSTERN_PROC_PROCESS_H
+#include <jansson.h>
+#include <sys/types.h>
+#include "base/list.h"
+#include "config/config.h"
+#include "proc/channel.h"
+#include "proc/listen.h"
+#include "proc/master.h"
+#include "proc/privilege.h"
+#include "proc/restart.h"
+#include "proc/spools.h"
+
+struct event;
+struct master;
+struct slot;
+struct ssl_ctx_st;
+
+enum child_state { CHILD_STARTING, CHILD_READY, CHILD_DRAINING };
+
+struct child {
+    struct list node;        /* in master->children */
+    struct master *master;
+    struct slot *slot;       /* NULL: the admin process, or a worker that drains */
+    struct channel *channel; /* NULL: it closed its end */
+    struct event *killer;    /* when it comes, SIGKILL */
+    pid_t pid;
+    enum child_state state;
+    bool admin;
+    unsigned generation, index;
+    int spool;               /* its own, or -1 */
+    uint64_t started;        /* monotonic ms */
+};
+
+struct slot {
+    struct generation *generation;
+    unsigned index;
+    struct child *child;     /* NULL: in a pause */
+    struct event *timer;     /* ends the pause */
+    struct restart restart;
+};
+
+struct generation {
+    struct master *master;
+    unsigned number;
+    struct config *config;
+    struct ssl_ctx_st *server_tls, *client_tls;
+    struct listen_set *listeners;
+    struct slot *slots;
+    unsigned slot_n;
+    bool serving;            /* its workers accept connections */
+    struct event *deadline;  /* until all are ready */
+};
+
+struct master {
+    struct event_base *base;
+    int (*admin_main)(const struct admin_start *start);
+    char *file;                          /* the configuration's path, absolute */
+    char *directory, *run_directory;     /* as at the start: these cannot change on the way */
+    char *control_path;
+    struct privilege_user relay_user, admin_user;
+    int lock, control;
+    struct spools *spools;
+    struct list children;
+    struct generation *current, *next;   /* next: not serving yet */
+    unsigned generations;                /* counts them */
+    unsigned adopter;                    /* whose turn it is to take a spool that was left */
+    struct child *admin;
+    struct event *admin_timer, *tick, *signals;
+    struct restart admin_restart;
+    int signal_fd;
+    uint64_t started;                    /* wall ms */
+    json_t *reload_ids;                  /* requests that wait for the reload under way */
+    json_t *reload_findings;             /* of the configuration that it brings */
+    json_t *reload_later;                /* those that came while one was under way: for the next */
+    bool reload_again;                   /* somebody asked while one was under way */
+    bool stopping;
+    int exit_code;
+};
+
+/* ---- child.c: starting and ending processes */
+struct child *child_start_worker(struct slot *s, struct err *err) MUST_CHECK;
+struct child *child_start_admin(struct master *m, struct err *err) MUST_CHECK;
+void child_send(struct child *c, json_t *message, int fd); /* takes the message; nothing when the channel is closed */
+void child_drain(struct child *c, uint64_t ms); /* and kills it some time after that; it belongs to no slot any more */
+void child_free(struct child *c);                          /* after its end */
+void child_connect_admin(struct child *worker); /* a channel between it and the admin process, when both are there */
+
+/* ---- generation.c: workers of one configuration */
+struct generation *generation_new(struct master *m, struct config *c, const struct listen_set *former, bool patient,
+                                  struct err *err) MUST_CHECK;           /* takes c only when it succeeds */
+bool generation_start(struct generation *g, struct err *err) MUST_CHECK; /* starts the workers */
+bool generation_ready(const struct generation *g);         /* all are */
+void generation_serve(struct generation *g);               /* its workers get the sockets */
+void generation_share_sockets(struct generation *g);       /* again: those of slots in a pause go to their neighbours */
+void generation_drain(struct generation *g, uint64_t ms);
+void generation_free(struct generation **g);               /* its workers must have left their slots */
+struct child *generation_any(const struct generation *g, unsigned from); /* a worker that is ready, or NULL */
+
+/* ---- workers.c: what workers say, and their end */
+void workers_on_message(void *child, const json_t *m, int fd);
+void workers_on_channel_end(void *child);
+void workers_on_exit(struct child *c, int status);
+void workers_adopt(struct master *m);                      /* gives away spools that nobody has */
+
+/* ---- reload.c */
+void reload_start(struct master *m, json_t *id);           /* id: of the admin's request (stolen), or NULL: a signal */
+void reload_ready(struct master *m);                       /* a worker of m->next is ready */
+void reload_failed(struct master *m, const char *why);     /* m->next cannot be */
+json_t *reload_log_findings(const struct config_report *r, const char *file);
+
+/* ---- master.c */
+void master_stop(struct master *m, uint64_t drain_ms, int exit_code);
+void master_check_stopped(struct master *m);               /* after each end of a process */
+void master_start_admin(struct master *m);
+void master_on_admin_message(void *child, const json_t *m, int fd);
+
+/* ---- notify.c: sd_notify(3)'s protocol; nothing when no one listens */
+void notify_send(const char *state);
+
+#endif

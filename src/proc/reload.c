@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A new configuration: read, checked, its workers started beside the old ones; when all of them are ready they get the
+ * sockets and the old ones drain. Anything that goes wrong before leaves everything as it was. */
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "proc/process.h"
+
+json_t *reload_log_findings(const struct config_report *r, const char *file)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < r->n; i++) {
+        const struct config_finding *f = &r->findings[i];
+        log_event(f->warning ? LOG_WARNING : LOG_ERROR, "configuration", LOG_STR("file", file),
+                  LOG_NUM("line", f->place.line), LOG_NUM("column", f->place.column), LOG_STR("option", f->option),
+                  LOG_STR("text", f->text), LOG_STR("hint", f->hint));
+        /* text with bytes that are not UTF-8 does not become JSON; the log has it */
+        json_t *finding =
+            json_pack("{s:b, s:i, s:i, s:s, s:s, s:s}", "warning", f->warning, "line", (int)f->place.line, "column",
+                      (int)f->place.column, "option", f->option, "text", f->text, "hint", f->hint);
+        if (finding) json_array_append_new(all, finding);
+    }
+    return all;
+}
+
+/* Tells everybody who asked. error: NULL when it went well. */
+static void answer(struct master *m, const char *error)
+{
+    size_t i;
+    const json_t *id;
+    json_array_foreach(m->reload_ids, i, id) {
+        if (!m->admin) break;
+        json_t *a = json_pack("{s:O, s:{s:b, s:s, s:O}}", "id", id, "answer", "ok", error == NULL, "file", m->file,
+                              "findings", m->reload_findings);
+        if (!a) continue; /* a path that is not UTF-8 */
+        if (error) json_object_set_new(json_object_get(a, "answer"), "error", json_string(error));
+        child_send(m->admin, a, -1);
+    }
+    json_array_clear(m->reload_ids);
+    json_decref(m->reload_findings);
+    m->reload_findings = NULL;
+    if (!m->stopping) notify_send("READY=1");
+}
+
+static void finish(struct master *m, const char *error)
+{
+    if (error) log_event(LOG_ERROR, "reload-failed", LOG_STR("reason", error));
+    answer(m, error);
+    if (!m->reload_again || m->stopping) return;
+    m->reload_again = false;
+    json_array_extend(m->reload_ids, m->reload_later);
+    json_array_clear(m->reload_later);
+    reload_start(m, NULL);
+}
+
+/* What only a restart changes. */
+static void check_unchanged(struct master *m, const struct config *c)
+{
+    const struct {
+        const char *option, *is, *wanted;
+    } fixed[] = {
+        { "system.directory", m->directory, c->system.directory },
+        { "system.run_directory", m->run_directory, c->system.run_directory },
+        { "system.user", m->current->config->system.user, c->system.user },
+        { "system.admin_user", m->current->config->system.admin_user, c->system.admin_user },
+    };
+    for (size_t i = 0; i < countof(fixed); i++) {
+        if (!strcmp(fixed[i].is, fixed[i].wanted)) continue;
+        log_event(LOG_WARNING, "needs-restart", LOG_STR("option", fixed[i].option));
+        json_array_append_new(m->reload_findings, json_pack("{s:b, s:i, s:i, s:s, s:s, s:s}", "warning", 1, "line", 0,
+                                                            "column", 0, "option", fixed[i].option, "text",
+                                                            "takes effect only after a restart", "hint", ""));
+    }
+}
+
+static struct config *load(struct master *m)
+{
+    struct config_report report = { 0 };
+    struct config *c = config_load(m->file, &report);
+    m->reload_findings = reload_log_findings(&report, m->file);
+    config_report_deinit(&report);
+    if (c) check_unchanged(m, c);
+    return c;
+}
+
+void reload_start(struct master *m, json_t *id)
+{
+    char text[96];
+    struct err err;
+    if (id) json_array_append_new(m->next ? m->reload_later : m->reload_ids, id);
+    if (m->next || m->stopping) { /* whoever asks now may mean a newer file than the one being brought in */
+        m->reload_again = true;
+        return;
+    }
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_mono_us());
+    notify_send(text);
+    struct config *c = load(m);
+    if (!c) {
+        finish(m, "the configuration has errors; the former one stays in force");
+        return;
+    }
+    m->next = generation_new(m, c, m->current->listeners, false, &err);
+    if (!m->next) config_free(c);
+    else if (generation_start(m->next, &err)) return;
+    reload_failed(m, err.text);
+}
+
+void reload_failed(struct master *m, const char *why)
+{
+    char reason[400]; /* `why` may belong to what is freed here */
+    snprintf(reason, sizeof reason, "%s", why);
+    if (m->next) generation_drain(m->next, 0);
+    generation_free(&m->next);
+    if (!m->current) { /* the very first one */
+        log_event(LOG_ERROR, "start-failed", LOG_STR("reason", reason));
+        master_stop(m, 0, EXIT_FAILURE);
+        return;
+    }
+    generation_share_sockets(m->current); /* ports may have grown sockets for workers that never came */
+    finish(m, reason);
+}
+
+/* All new workers have their spools: from here on they accept. The old ones get word after that; what arrives between
+ * waits in the accept queues, which both share. */
+void reload_ready(struct master *m)
+{
+    struct generation *old = m->current;
+    if (!generation_ready(m->next)) return;
+    m->current = m->next;
+    m->next = NULL;
+    generation_serve(m->current);
+    struct buf listeners = { 0 };
+    listen_set_describe(m->current->config, &listeners);
+    log_event(LOG_INFO, old ? "reloaded" : "ready", LOG_NUM("generation", m->current->number),
+              LOG_NUM("workers", m->current->slot_n), LOG_TEXT("listeners", buf_slice(&listeners)));
+    buf_deinit(&listeners);
+    if (old) {
+        generation_drain(old, old->config->system.drain);
+        generation_free(&old);
+    }
+    finish(m, NULL);
+    workers_adopt(m);
+}

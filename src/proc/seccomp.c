@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The system calls a process may still make. */
+#include <errno.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "proc/privilege.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define SANITIZER 1
+#endif
+#endif
+#ifndef SANITIZER
+#define SANITIZER 0
+#endif
+
+/* What both kinds of process need: memory, threads, the event loop, descriptors they have, time. */
+static const char *const common_calls[] = {
+    "accept4",
+    "brk",
+    "clock_getres",
+    "clock_gettime",
+    "clock_nanosleep",
+    "close",
+    "dup",
+    "dup2",
+    "dup3",
+    "epoll_create",
+    "epoll_create1",
+    "epoll_ctl",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "epoll_wait",
+    "eventfd2",
+    "exit",
+    "exit_group",
+    "fcntl",
+    "fstat",
+    "fstatfs",
+    "futex",
+    "getcpu",
+    "getcwd",
+    "getegid",
+    "geteuid",
+    "getgid",
+    "getpeername",
+    "getpid",
+    "getppid",
+    "getrandom",
+    "getresgid",
+    "getresuid",
+    "getrlimit",
+    "getrusage",
+    "getsockname",
+    "getsockopt",
+    "gettid",
+    "gettimeofday",
+    "getuid",
+    "ioctl",
+    "lseek",
+    "madvise",
+    "membarrier",
+    "mmap",
+    "mprotect",
+    "mremap",
+    "munmap",
+    "nanosleep",
+    "newfstatat",
+    "pipe",
+    "pipe2",
+    "poll",
+    "ppoll",
+    "prlimit64",
+    "pselect6",
+    "read",
+    "readv",
+    "recvfrom",
+    "recvmsg",
+    "restart_syscall",
+    "rseq",
+    "rt_sigaction",
+    "rt_sigpending",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "rt_sigtimedwait",
+    "sched_getaffinity",
+    "sched_yield",
+    "select",
+    "sendmsg",
+    "sendto",
+    "set_robust_list",
+    "setsockopt",
+    "shutdown",
+    "sigaltstack",
+    "socketpair",
+    "stat",
+    "statx",
+    "sysinfo",
+    "tgkill",
+    "time",
+    "timerfd_create",
+    "timerfd_gettime",
+    "timerfd_settime",
+    "times",
+    "umask",
+    "uname",
+    "write",
+    "writev",
+    "open",
+    "openat",
+    "access",
+    "faccessat",
+    "faccessat2",
+    "lstat",
+    "readlink",
+    "readlinkat",
+    "set_tid_address",
+    "mlock",
+    "munlock",
+    "get_mempolicy",
+};
+/* What a relay needs besides: the network, the spool. Which files is Landlock's matter. */
+static const char *const relay_calls[] = {
+    "accept",          "bind",
+    "chmod",           "connect",
+    "copy_file_range", "fadvise64",
+    "fallocate",       "fchmod",
+    "fchmodat",        "fdatasync",
+    "flock",           "fsync",
+    "ftruncate",       "getdents64",
+    "ioprio_set",      "link",
+    "linkat",          "mkdir",
+    "mkdirat",         "msync",
+    "pread64",         "preadv",
+    "preadv2",         "pwrite64",
+    "pwritev",         "pwritev2",
+    "readahead",       "recvmmsg",
+    "rename",          "renameat",
+    "renameat2",       "rmdir",
+    "sched_getparam",  "sched_getscheduler",
+    "sendfile",        "sendmmsg",
+    "splice",          "statfs",
+    "sync_file_range", "syncfs",
+    "truncate",        "unlink",
+    "unlinkat",        "utimensat",
+};
+/* Nothing here is ever called by us or our libraries: whoever does is somebody else. */
+static const char *const deadly_calls[] = {
+    "execve",
+    "execveat",
+    "fork",
+    "vfork",
+    "ptrace",
+    "process_vm_readv",
+    "process_vm_writev",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "chroot",
+    "unshare",
+    "setns",
+    "bpf",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "kexec_load",
+    "kexec_file_load",
+    "reboot",
+    "setuid",
+    "setgid",
+    "setreuid",
+    "setregid",
+    "setresuid",
+    "setresgid",
+    "setgroups",
+    "capset",
+    "userfaultfd",
+    "perf_event_open",
+    "keyctl",
+    "add_key",
+    "request_key",
+    "open_by_handle_at",
+    "mknod",
+    "mknodat",
+    "personality",
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+};
+
+/* Calls that this architecture does not have are passed over. */
+static int add_calls(scmp_filter_ctx f, uint32_t action, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int call = seccomp_syscall_resolve_name(names[i]);
+        if (call < 0) continue;
+        int rc = seccomp_rule_add(f, action, call, 0);
+        if (rc != 0) return rc;
+    }
+    return 0;
+}
+
+/* Threads, but no processes and no namespaces. clone3 keeps its flags in memory, where a filter cannot look: the C
+ * library falls back to clone when it is told there is no such call. */
+static int add_threads(scmp_filter_ctx f)
+{
+    return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, 0x10000, 0x10000));
+}
+
+static int add_relay(scmp_filter_ctx f)
+{
+    static const int families[] = { AF_INET, AF_INET6, AF_UNIX, AF_NETLINK }; /* AF_NETLINK: getaddrinfo, interfaces */
+    int rc = add_calls(f, SCMP_ACT_ALLOW, relay_calls, countof(relay_calls));
+    for (size_t i = 0; rc == 0 && i < countof(families); i++)
+        rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+    return rc;
+}
+
+static int add_rules(scmp_filter_ctx f, enum seccomp_profile profile)
+{
+    int rc = add_calls(f, SCMP_ACT_ALLOW, common_calls, countof(common_calls));
+    if (rc == 0) rc = add_calls(f, SCMP_ACT_KILL_PROCESS, deadly_calls, countof(deadly_calls));
+    if (rc == 0) rc = add_threads(f);
+    if (rc == 0) rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+    /* a process may end itself */
+    if (rc == 0)
+        rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+    if (rc == 0 && profile == SECCOMP_RELAY) rc = add_relay(f);
+    return rc;
+}
+
+bool seccomp_restrict(enum seccomp_profile profile, struct err *err)
+{
+    if (SANITIZER) {
+        log_event(LOG_INFO, "no-seccomp", LOG_STR("reason", "built with a sanitizer, which needs other system calls"));
+        return true;
+    }
+    if (prctl(PR_GET_SECCOMP) < 0) {
+        log_event(LOG_WARNING, "no-seccomp", LOG_STR("reason", "the kernel has none"));
+        return true;
+    }
+    scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+    if (!f) return err_set(err, "seccomp: no memory");
+    int rc = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1); /* all threads */
+    if (rc == 0) (void)seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree of calls, not a list */
+    if (rc == 0) rc = add_rules(f, profile);
+    if (rc == 0) rc = seccomp_load(f);
+    seccomp_release(f);
+    return rc == 0 ? true : err_sys(err, -rc, "seccomp");
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * TLS contexts, and the certificate a relay makes for itself so that STARTTLS works from the first minute. */
+#include "proc/tls.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <unistd.h>
+#include "base/log.h"
+
+#define LIFE_DAYS 3650
+#define RENEW_DAYS 30
+
+/* The newest of OpenSSL's errors in words; the queue is emptied. */
+static bool err_tls(struct err *err, const char *doing, const char *file)
+{
+    unsigned long code = ERR_peek_last_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    if (code && ERR_SYSTEM_ERROR(code)) err_sys(err, ERR_GET_REASON(code), "%s %.200s", doing, file);
+    else err_set(err, "%s %.200s: %s", doing, file, reason ? reason : "unknown error");
+    ERR_clear_error();
+    return false;
+}
+
+static bool add_name(X509 *cert, const char *hostname)
+{
+    char san[300];
+    snprintf(san, sizeof san, "DNS:%.255s", hostname);
+    X509_NAME *name = X509_get_subject_name(cert);
+    /* a common name is at most 64 bytes; the alternative name is what counts (RFC 6125 §6.4.4) */
+    if (strlen(hostname) <= 64 &&
+        !X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)hostname, -1, -1, 0))
+        return false;
+    X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san);
+    bool ok = ext && X509_add_ext(cert, ext, -1) == 1 && X509_set_issuer_name(cert, name) == 1;
+    X509_EXTENSION_free(ext);
+    return ok;
+}
+
+static X509 *make_certificate(EVP_PKEY *key, const char *hostname)
+{
+    unsigned char serial[16];
+    X509 *cert = X509_new();
+    BIGNUM *number = NULL;
+    bool ok = cert && RAND_bytes(serial, sizeof serial) == 1;
+    serial[0] &= 0x7f; /* RFC 5280 §4.1.2.2: positive */
+    ok = ok && (number = BN_bin2bn(serial, sizeof serial, NULL)) &&
+         BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert)) && X509_set_version(cert, X509_VERSION_3) &&
+         X509_gmtime_adj(X509_getm_notBefore(cert), -3600) &&
+         X509_time_adj_ex(X509_getm_notAfter(cert), LIFE_DAYS, 0, NULL) && X509_set_pubkey(cert, key) &&
+         add_name(cert, hostname) && X509_sign(cert, key, EVP_sha256());
+    BN_free(number);
+    if (ok) return cert;
+    X509_free(cert);
+    return NULL;
+}
+
+/* Written under another name and renamed, so that a half-written one is never found. */
+static bool write_pem(const char *path, EVP_PKEY *key, X509 *cert, struct err *err)
+{
+    char temporary[4200];
+    snprintf(temporary, sizeof temporary, "%s.new", path);
+    (void)unlink(temporary);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!f) {
+        if (fd >= 0) close(fd);
+        return err_sys(err, errno, "making %.200s", temporary);
+    }
+    bool ok = key ? PEM_write_PKCS8PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1 : PEM_write_X509(f, cert) == 1;
+    if (!ok) err_tls(err, "writing", temporary);
+    if (ok && (fflush(f) != 0 || fsync(fileno(f)) != 0)) ok = err_sys(err, errno, "writing %.200s", temporary);
+    fclose(f);
+    if (ok && rename(temporary, path) != 0) ok = err_sys(err, errno, "renaming %.200s", temporary);
+    if (!ok) (void)unlink(temporary);
+    return ok;
+}
+
+static bool still_good(const char *certificate, const char *key, const char *hostname)
+{
+    FILE *f = fopen(certificate, "re");
+    if (!f) return false;
+    X509 *cert = PEM_read_X509(f, NULL, NULL, NULL);
+    fclose(f);
+    time_t soon = time(NULL) + RENEW_DAYS * 86400L;
+    bool good = cert && access(key, R_OK) == 0 && X509_check_host(cert, hostname, 0, 0, NULL) == 1 &&
+                X509_cmp_time(X509_get0_notAfter(cert), &soon) > 0;
+    X509_free(cert);
+    ERR_clear_error();
+    return good;
+}
+
+bool tls_self_signed(const char *dir, const char *hostname, struct err *err)
+{
+    char certificate[4200], key_file[4200];
+    snprintf(certificate, sizeof certificate, "%s/certificate.pem", dir);
+    snprintf(key_file, sizeof key_file, "%s/key.pem", dir);
+    if (still_good(certificate, key_file, hostname)) return true;
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *cert = key ? make_certificate(key, hostname) : NULL;
+    bool ok = cert ? write_pem(key_file, key, NULL, err) && write_pem(certificate, NULL, cert, err)
+                   : err_tls(err, "making a certificate for", hostname);
+    X509_free(cert);
+    EVP_PKEY_free(key);
+    if (ok) log_event(LOG_INFO, "certificate-made", LOG_STR("file", certificate), LOG_STR("name", hostname));
+    return ok;
+}
+
+/* A daemon cannot be asked: an encrypted key fails instead of prompting. */
+static int no_passphrase(char *out, int n, int writing, void *arg)
+{
+    return -1;
+}
+
+static SSL_CTX *context_new(const SSL_METHOD *method, unsigned min_version)
+{
+    SSL_CTX *ctx = SSL_CTX_new(method);
+    if (!ctx) return NULL;
+    SSL_CTX_set_min_proto_version(ctx, min_version == 13 ? TLS1_3_VERSION : TLS1_2_VERSION);
+    SSL_CTX_set_mode(ctx,
+                     SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+    return ctx;
+}
+
+struct ssl_ctx_st *tls_server_new(const char *certificate, const char *key, unsigned min_version, struct err *err)
+{
+    SSL_CTX *ctx = context_new(TLS_server_method(), min_version);
+    if (!ctx) {
+        err_tls(err, "TLS", "");
+        return NULL;
+    }
+    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(ctx, 0);
+    bool ok = SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!eNULL:!SHA1:!DSS") == 1 ||
+              err_tls(err, "TLS ciphers", "");
+    if (ok && SSL_CTX_use_certificate_chain_file(ctx, certificate) != 1)
+        ok = err_tls(err, "tls.certificate: reading", certificate);
+    if (ok && SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1) ok = err_tls(err, "tls.key: reading", key);
+    if (ok && SSL_CTX_check_private_key(ctx) != 1)
+        ok = err_tls(err, "tls.key: the key does not belong to", certificate);
+    if (ok) return ctx;
+    SSL_CTX_free(ctx);
+    return NULL;
+}
+
+struct ssl_ctx_st *tls_client_new(struct err *err)
+{
+    SSL_CTX *ctx = context_new(TLS_client_method(), 12);
+    if (!ctx) {
+        err_tls(err, "TLS", "");
+        return NULL;
+    }
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    return ctx;
+}

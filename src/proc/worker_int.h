@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the files of a relay worker share. */
+#ifndef POSTERN_PROC_WORKER_INT_H
+#define POSTERN_PROC_WORKER_INT_H
+#include <jansson.h>
+#include "base/list.h"
+#include "delivery/queue.h"
+#include "proc/channel.h"
+#include "proc/worker.h"
+#include "server/server.h"
+
+struct event;
+
+struct worker_socket {
+    size_t listener, socket; /* as the master counts them */
+    int fd;
+};
+
+struct worker_spool {
+    struct list node;
+    int n;
+    bool adopted;
+    struct spool *spool;
+};
+
+struct worker {
+    const struct worker_start *start;
+    const struct config *config;
+    struct event_base *base;
+    struct stream_loop *streams;
+    struct resolver *resolver;
+    struct queue *queue;             /* NULL until there is a spool */
+    struct server *server;
+    struct channel *master, *admin;
+    unsigned admin_count;            /* tells a new admin process's channel from the former one's */
+    struct list requests;            /* of the admin process, not answered yet */
+    struct list spools;
+    struct worker_socket *sockets;
+    size_t socket_n;
+    struct event *terminate, *deadline;
+    uint64_t started;                /* monotonic ms */
+    bool draining, server_idle, queue_idle, stop;
+    int exit_code;
+};
+
+/* worker_control.c: requests of the admin process */
+void worker_control_open(struct worker *w, int fd);
+void worker_control_free(struct worker *w);
+
+#endif

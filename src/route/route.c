@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The next hop of a recipient by the configuration. Routes and relay domains are hashed once; a look-up tries the address,
+ * then its domain, then each parent domain. */
+#include "route/route.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/mem.h"
+#include "route/table.h"
+#include "smtp/address.h"
+
+#define MX_PORT 25
+#define KEY_MAX 324 /* 64 + 255 and a little: nothing longer is an address (RFC 5321 §4.5.3.1) */
+
+struct entry {
+    struct slice key; /* lower case, local parts unquoted; points behind the struct */
+    const struct config_route *route;
+    const struct config_domain *domain;
+};
+
+/* A key under construction, of which the suffixes are keys too. */
+struct key {
+    char text[KEY_MAX];
+    size_t n;
+};
+
+static uint64_t entry_hash(const void *item) { return hash_bytes(((const struct entry *)item)->key); }
+
+static bool entry_match(const void *item, const void *key)
+{
+    return slice_eq(((const struct entry *)item)->key, *(const struct slice *)key);
+}
+
+static const struct entry *entry_find(const struct htable *t, struct slice key)
+{
+    return htable_find(t, hash_bytes(key), entry_match, &key);
+}
+
+/* Splits at the last '@': a domain holds none, a quoted local part may. */
+static bool split(struct slice text, struct slice *local, struct slice *domain)
+{
+    const char *at = text.n ? memrchr(text.p, '@', text.n) : NULL;
+    *local = at ? slice_sub(text, 0, (size_t)(at - text.p)) : slice_sub(text, 0, 0);
+    *domain = at ? slice_sub(text, local->n + 1, text.n) : text;
+    return at != NULL;
+}
+
+/* "Local"@Domain, .Domain or Domain in the form that is compared; false when it is longer than any address. */
+static bool key_make(struct slice text, struct key *k)
+{
+    struct slice local, domain;
+    bool has_local = split(text, &local, &domain);
+    if (text.n >= sizeof k->text) return false;
+    k->n = has_local ? address_local_unquote(local, k->text) : 0;
+    if (has_local) k->text[k->n++] = '@';
+    memcpy(k->text + k->n, domain.p, domain.n);
+    k->n += domain.n;
+    for (size_t i = 0; i < k->n; i++) k->text[i] = ascii_lower(k->text[i]);
+    return true;
+}
+
+static void entry_add(struct htable *t, const char *text, struct entry e)
+{
+    struct key k;
+    if (!key_make(slice_str(text), &k) || entry_find(t, slice_of(k.text, k.n))) return; /* of equal entries the first counts */
+    struct entry *item = mem_zalloc(sizeof *item + k.n);
+    *item = e;
+    memcpy(item + 1, k.text, k.n);
+    item->key = slice_of(item + 1, k.n);
+    htable_add(t, item);
+}
+
+struct route_table *route_table_new(const struct config *c)
+{
+    struct route_table *t = mem_new(struct route_table);
+    t->config = c;
+    htable_init(&t->routes, entry_hash);
+    htable_init(&t->domains, entry_hash);
+    for (size_t i = 0; i < c->route_n; i++) entry_add(&t->routes, c->routes[i].to, (struct entry){ .route = &c->routes[i] });
+    for (size_t i = 0; i < c->domain_n; i++)
+        entry_add(&t->domains, c->domains[i].name, (struct entry){ .domain = &c->domains[i] });
+    route_self_read(t);
+    return t;
+}
+
+static void entries_free(struct htable *t)
+{
+    size_t at = 0;
+    for (void *item; (item = htable_next(t, &at));) free(item);
+    htable_deinit(t);
+}
+
+void route_table_free(struct route_table *t)
+{
+    if (!t) return;
+    entries_free(&t->routes);
+    entries_free(&t->domains);
+    free(t->own);
+    free(t);
+}
+
+/* The route with the narrowest match. `key` is local@domain in compared form. */
+static const struct config_route *find_route(const struct route_table *t, struct slice key, size_t local_n)
+{
+    const struct entry *e = NULL;
+    if (!t->routes.n) return NULL;
+    e = entry_find(&t->routes, key);
+    struct slice domain = slice_sub(key, local_n + 1, key.n);
+    if (!e) e = entry_find(&t->routes, domain);
+    /* ".example.com" covers example.com too: borrow a dot for the whole domain, then use the dots that are there. */
+    char dotted[KEY_MAX];
+    dotted[0] = '.';
+    memcpy(dotted + 1, domain.p, domain.n);
+    struct slice rest = slice_of(dotted, domain.n + 1);
+    while (!e && rest.n) {
+        e = entry_find(&t->routes, rest);
+        ptrdiff_t dot = slice_find(slice_sub(rest, 1, rest.n), '.');
+        rest = dot < 0 ? slice_sub(rest, rest.n, rest.n) : slice_sub(rest, (size_t)dot + 1, rest.n);
+    }
+    return e ? e->route : NULL;
+}
+
+/* The relay domain that covers it, the longest name first. */
+static const struct config_domain *find_domain(const struct route_table *t, struct slice domain)
+{
+    const struct entry *e = t->domains.n ? entry_find(&t->domains, domain) : NULL;
+    struct slice parent = domain, label;
+    while (t->domains.n && !e && slice_cut(&parent, '.', &label)) {
+        e = entry_find(&t->domains, parent);
+        if (e && !e->domain->subdomains) e = NULL;
+    }
+    return e ? e->domain : NULL;
+}
+
+static void set_key(const struct config *c, struct route_hop *out)
+{
+    const struct config_hop *h = out->hop;
+    struct buf b = { 0 };
+    if (!h) {
+        buf_addf(&b, "mx:%s:%u", out->domain, MX_PORT);
+    } else {
+        buf_add_str(&b, h->mx ? "mx:" : "host:");
+        if (h->ip.family == 6) buf_add_char(&b, '[');
+        if (h->ip.family) ip_add(&b, &h->ip);
+        else buf_add_str(&b, h->host);
+        if (h->ip.family == 6) buf_add_char(&b, ']');
+        buf_addf(&b, ":%u", h->port);
+        if (h->tls == CONFIG_CLIENT_TLS_NONE && c->delivery.tls != CONFIG_CLIENT_TLS_NONE) buf_add_str(&b, ",tls=none");
+        if (h->source.family) {
+            buf_add_str(&b, ",source=");
+            ip_add(&b, &h->source);
+        }
+    }
+    snprintf(out->key, sizeof out->key, "%s", buf_cstr(&b));
+    for (char *p = out->key; *p; p++) *p = ascii_lower(*p);
+    buf_deinit(&b);
+}
+
+static void decide(const struct route_table *t, const struct key *k, size_t local_n, struct route_hop *out)
+{
+    const struct config *c = t->config;
+    struct slice domain = slice_sub(slice_of(k->text, k->n), local_n + 1, k->n);
+    const struct config_route *route = find_route(t, slice_of(k->text, k->n), local_n);
+    const struct config_domain *relay = route ? NULL : find_domain(t, domain);
+    *out = (struct route_hop){ .why = "mx" };
+    if (route) {
+        *out = (struct route_hop){ .hop = &route->via, .why = "route", .place = route->place };
+    } else if (relay && relay->deliver.host) {
+        *out = (struct route_hop){ .hop = &relay->deliver, .why = "domain", .place = relay->place };
+    } else if (relay && c->inner_host.host) {
+        *out = (struct route_hop){ .hop = &c->inner_host, .why = "inner_host", .place = c->inner_host.place };
+    } else if (!relay && c->smarthost.host) {
+        *out = (struct route_hop){ .hop = &c->smarthost, .why = "smarthost", .place = c->smarthost.place };
+    } else {
+        memcpy(out->domain, domain.p, domain.n);
+    }
+    set_key(c, out);
+}
+
+static bool refuse(struct slice rcpt, const char *why, struct err *err)
+{
+    struct buf b = { 0 };
+    buf_add_printable(&b, rcpt, 120);
+    err_set(err, "the recipient address <%.250s> cannot be routed: %s", buf_cstr(&b), why);
+    buf_deinit(&b);
+    return false;
+}
+
+bool route_find(const struct route_table *t, struct slice rcpt, struct route_hop *out, struct err *err)
+{
+    struct slice local, domain, name = rcpt;
+    struct key k;
+    if (slice_ieq(name, SLICE("postmaster"))) name = slice_str(t->config->postmaster); /* RFC 5321 §4.5.1 */
+    if (!name.n) return refuse(rcpt, "it is empty", err);
+    if (!split(name, &local, &domain)) return refuse(rcpt, "it has no domain", err);
+    if (!local.n) return refuse(rcpt, "it has no local part", err);
+    if (domain.n && domain.p[0] == '[') return refuse(rcpt, "address literals are not relayed", err);
+    if (!address_domain_ok(domain, false)) return refuse(rcpt, "what follows the @ is not a domain name", err);
+    if (!key_make(name, &k)) return refuse(rcpt, "it is too long", err);
+    size_t local_n = k.n - domain.n - 1;
+    decide(t, &k, local_n, out);
+    return true;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The Received header. */
+#include "server/received.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+/* Names end up in a header that others parse: nothing but what a domain or an address literal may hold. */
+static void add_name(struct buf *out, struct slice s)
+{
+    if (s.n > 255) s.n = 255; /* RFC 5321 §4.5.3.1.2 */
+    if (!s.n) s = SLICE("unknown");
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i], low = ascii_lower(c);
+        bool fine = (low >= 'a' && low <= 'z') || (c >= '0' && c <= '9') || (c && strchr(".-_:[]", c));
+        buf_add_char(out, fine ? c : '?');
+    }
+}
+
+/* A recipient passed the grammar: printable ASCII. Looked at again, for a header must not be opened by a slip
+ * elsewhere. */
+static void add_path(struct buf *out, struct slice s)
+{
+    if (s.n > 320) s.n = 320;
+    buf_add_char(out, '<');
+    for (size_t i = 0; i < s.n; i++) buf_add_char(out, s.p[i] >= 0x20 && s.p[i] < 0x7F ? s.p[i] : '?');
+    buf_add_char(out, '>');
+}
+
+/* RFC 3848: the S tells of TLS and exists with EHLO only. */
+static const char *protocol(const struct received *r)
+{
+    if (!r->esmtp) return "SMTP";
+    return r->tls_version ? "ESMTPS" : "ESMTP";
+}
+
+void received_format(const struct received *r, struct buf *out)
+{
+    buf_add(out, SLICE("Received: from "));
+    add_name(out, r->helo);
+    buf_add(out, SLICE(" (["));
+    ip_add_literal(out, &r->client);
+    buf_add(out, SLICE("])\r\n\tby "));
+    buf_add_str(out, r->hostname);
+    buf_add(out, SLICE(" with "));
+    buf_add_str(out, protocol(r));
+    if (r->tls_version) {
+        buf_add(out, SLICE(" ("));
+        add_name(out, slice_str(r->tls_version));
+        buf_add_char(out, ' ');
+        add_name(out, slice_str(r->tls_cipher));
+        buf_add_char(out, ' ');
+        buf_add_u64(out, r->tls_bits > 0 ? (uint64_t)r->tls_bits : 0);
+        buf_add(out, SLICE(" bits)\r\n\t"));
+    } else
+        buf_add_char(out, ' ');
+    buf_add(out, SLICE("id "));
+    id_add(out, r->id);
+    if (r->rcpt.n) {
+        buf_add(out, SLICE("\r\n\tfor "));
+        add_path(out, r->rcpt);
+    }
+    buf_add(out, SLICE(";\r\n\t"));
+    clock_add_rfc5322(out, r->wall_ms);
+    buf_add(out, SLICE("\r\n"));
+}

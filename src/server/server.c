@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The server of one worker: listening, who is let in, draining. */
+#include "server/server.h"
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/session.h"
+#include "smtp/reply.h"
+
+#define ACCEPTS_PER_TURN 16 /* other workers shall have their share, and open sessions their turn */
+#define ACCEPT_PAUSE_MS 500 /* when descriptors or memory ran out */
+#define LOG_EVERY_MS 1000   /* lines about clients turned away */
+
+struct listener {
+    struct list link;
+    struct server *server;
+    const struct config_listener *config;
+    struct event *event;
+};
+
+/* ---- who is let in */
+
+/* Says why and closes, without a session. What does not fit into the socket's empty buffer is not said. */
+static void turn_away(struct server *s, int fd, const struct ip *ip, int code, const char *enhanced, const char *why,
+                      bool plain)
+{
+    struct buf *out = &s->scratch;
+    char text[400];
+    uint64_t now = clock_mono_ms();
+    snprintf(text, sizeof text, "%s %s", s->o.config->hostname, why);
+    buf_clear(out);
+    reply_format(out, code, enhanced, slice_str(text));
+    if (plain && send(fd, out->p, out->n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) { /* it will see the close */ }
+    close(fd);
+    s->figures.refused_connections++;
+    s->turned_away++;
+    if (s->turned_away_logged && now - s->turned_away_logged < LOG_EVERY_MS) return;
+    log_event(LOG_INFO, "refused", LOG_STR("stage", "connect"), LOG_IP("client", ip), LOG_NUM("code", code),
+              LOG_STR("text", why), LOG_NUM("since_last", s->turned_away));
+    s->turned_away = 0;
+    s->turned_away_logged = now;
+}
+
+static void admit(struct listener *l, int fd, const struct ip *ip, uint16_t port)
+{
+    struct server *s = l->server;
+    const struct config *c = s->o.config;
+    const struct config_zone *zone = config_zone_of(c, l->config, ip);
+    uint32_t *in_zone = &s->zone_sessions[zone - c->zones];
+    bool implicit = l->config->tls == CONFIG_TLS_IMPLICIT;
+    struct client *client = NULL;
+    if (zone->mode == CONFIG_ZONE_INACTIVE)
+        turn_away(s, fd, ip, 554, "5.7.1", "takes no mail from your network", !implicit);
+    else if (implicit && !s->o.tls)
+        turn_away(s, fd, ip, 421, "4.7.0", "has no certificate", false);
+    else if (s->figures.sessions >= c->limits.connections)
+        turn_away(s, fd, ip, 421, "4.7.0", "has too many connections, try again later", !implicit);
+    else if (zone->max_connections && *in_zone >= zone->max_connections)
+        turn_away(s, fd, ip, 421, "4.7.0", "has too many connections from your network, try again later", !implicit);
+    else if (!(client = clients_enter(&s->clients, ip, c->limits.connections_per_client)))
+        turn_away(s, fd, ip, 421, "4.7.0", "has too many connections from you, please use those first", !implicit);
+    if (!client) return;
+    ++*in_zone;
+    s->figures.sessions++;
+    s->figures.accepted_connections++;
+    session_start(s, l->config, fd, ip, port, zone, client);
+}
+
+void server_session_gone(struct server *s, struct session *session)
+{
+    static const struct timeval at_once = { 0, 0 };
+    list_remove(&session->link);
+    clients_leave(&s->clients, session->client);
+    s->zone_sessions[session->zone - s->o.config->zones]--;
+    s->figures.sessions--;
+    if (s->draining && list_empty(&s->sessions)) evtimer_add(s->drain_idle, &at_once);
+}
+
+uint64_t server_message_size(const struct session *s)
+{
+    return s->zone->message_size ? s->zone->message_size : s->server->o.config->limits.message_size;
+}
+
+/* ---- listening */
+
+static void stop_accepting(struct server *s)
+{
+    list_each(it, &s->listeners) event_del(list_entry(it, struct listener, link)->event);
+}
+
+static void accept_again(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *s = arg;
+    list_each(it, &s->listeners) event_add(list_entry(it, struct listener, link)->event, NULL);
+}
+
+static void pause_accepting(struct server *s, int code)
+{
+    static const struct timeval pause = { 0, ACCEPT_PAUSE_MS * 1000 };
+    struct err err;
+    err_sys(&err, code, "no connection can be accepted for a moment");
+    log_event(LOG_WARNING, "accept-paused", LOG_ERR(&err), LOG_NUM("sessions", s->figures.sessions));
+    stop_accepting(s);
+    evtimer_add(s->accept_again, &pause);
+}
+
+static void on_connection(evutil_socket_t fd, short what, void *arg)
+{
+    struct listener *l = arg;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        struct sockaddr_storage from;
+        socklen_t n = sizeof from;
+        struct ip ip;
+        uint16_t port;
+        int client = accept4(fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (client < 0) {
+            if (errno == EAGAIN) return;
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+                pause_accepting(l->server, errno);
+                return;
+            }
+            continue; /* this client is gone already; accept(2) names many errors for that */
+        }
+        if (ip_from_sockaddr((struct sockaddr *)&from, &ip, &port)) admit(l, client, &ip, port);
+        else close(client);
+    }
+}
+
+void server_listen(struct server *s, int fd, size_t index)
+{
+    struct listener *l = mem_new(struct listener);
+    l->server = s;
+    l->config = &s->o.config->listeners[index];
+    l->event = event_new(s->o.base, fd, EV_READ | EV_PERSIST, on_connection, l);
+    list_push_back(&s->listeners, &l->link);
+    event_add(l->event, NULL);
+}
+
+/* ---- draining */
+
+static void on_drain_cut(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *s = arg;
+    list_each_safe(it, &s->sessions) {
+        struct session *session = list_entry(it, struct session, link);
+        if (session->phase == SESSION_COMMIT) continue; /* its answer is near, and a lost one means mail twice */
+        if (session->phase != SESSION_TLS) session_reply(session, 421, "4.3.2", "restarting now, please try again");
+        session_close(session, "cut to restart", false);
+    }
+}
+
+static void on_drain_idle(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *s = arg;
+    void (*on_idle)(void *) = s->on_idle;
+    s->on_idle = NULL;
+    if (on_idle) on_idle(s->on_idle_arg); /* may free the server */
+}
+
+void server_drain(struct server *s, uint64_t ms, void (*on_idle)(void *arg), void *arg)
+{
+    static const struct timeval at_once = { 0, 0 };
+    struct timeval cut = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
+    if (s->draining) return;
+    s->draining = true;
+    s->on_idle = on_idle;
+    s->on_idle_arg = arg;
+    stop_accepting(s);
+    evtimer_del(s->accept_again);
+    list_each_safe(it, &s->sessions) session_drain(list_entry(it, struct session, link));
+    if (list_empty(&s->sessions)) evtimer_add(s->drain_idle, &at_once);
+    else evtimer_add(s->drain_cut, &cut);
+}
+
+/* ---- life */
+
+static void on_yield(evutil_socket_t fd, short what, void *arg)
+{
+    session_yield(arg);
+}
+
+struct server *server_new(const struct server_options *o)
+{
+    struct server *s = mem_new(struct server);
+    s->o = *o;
+    list_init(&s->listeners);
+    list_init(&s->sessions);
+    list_init(&s->yielding);
+    clients_init(&s->clients);
+    s->zone_sessions = mem_zalloc(o->config->zone_n * sizeof *s->zone_sessions);
+    s->yield = evtimer_new(o->base, on_yield, s);
+    s->accept_again = evtimer_new(o->base, accept_again, s);
+    s->drain_cut = evtimer_new(o->base, on_drain_cut, s);
+    s->drain_idle = evtimer_new(o->base, on_drain_idle, s);
+    return s;
+}
+
+static void free_sessions(struct server *s)
+{
+    s->draining = false; /* nobody waits for the last one any more */
+    list_each_safe(it, &s->sessions) {
+        struct session *session = list_entry(it, struct session, link);
+        bool committing = session->phase == SESSION_COMMIT;
+        session_close(session, "server stopped", true);
+        if (!committing) continue;
+        server_session_gone(s, session);
+        session->server = NULL; /* the callback of the commit frees it */
+    }
+}
+
+void server_free(struct server *s)
+{
+    struct list *node;
+    if (!s) return;
+    free_sessions(s);
+    while ((node = list_pop_front(&s->listeners))) {
+        struct listener *l = list_entry(node, struct listener, link);
+        event_free(l->event);
+        free(l);
+    }
+    event_free(s->yield);
+    event_free(s->accept_again);
+    event_free(s->drain_cut);
+    event_free(s->drain_idle);
+    clients_deinit(&s->clients);
+    buf_deinit(&s->scratch);
+    free(s->zone_sessions);
+    free(s);
+}
+
+void server_get_figures(const struct server *s, struct server_figures *out)
+{
+    *out = s->figures;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A session and its server as the files of this folder see them. Nobody else includes this. session.c tells how a
+ * session lives and who may free it. */
+#ifndef POSTERN_SERVER_SESSION_H
+#define POSTERN_SERVER_SESSION_H
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/list.h"
+#include "message/header.h"
+#include "server/clients.h"
+#include "server/server.h"
+#include "smtp/command.h"
+#include "smtp/data.h"
+#include "spool/spool.h"
+
+struct event;
+
+struct server {
+    struct server_options o;
+    struct list listeners, sessions;
+    struct htable clients;       /* struct client */
+    uint32_t *zone_sessions;     /* open sessions of each of config->zones */
+    struct server_figures figures;
+    struct list yielding;        /* sessions that go on in the next turn of the loop */
+    struct event *yield;
+    struct event *accept_again;  /* after a pause for want of descriptors */
+    struct buf scratch;          /* one reply or header at a time */
+    uint64_t turned_away, turned_away_logged; /* since the last line about it; when that was */
+    bool draining;
+    struct event *drain_cut, *drain_idle;
+    void (*on_idle)(void *arg);
+    void *on_idle_arg;
+    char waste[16384];           /* where text of refused messages goes */
+};
+
+enum session_phase {
+    SESSION_TLS,    /* the handshake is under way */
+    SESSION_START,  /* greeted, no EHLO or HELO yet */
+    SESSION_READY,  /* no transaction */
+    SESSION_MAIL,   /* a sender was given */
+    SESSION_RCPT,   /* and at least one recipient taken */
+    SESSION_DATA,   /* message text is coming */
+    SESSION_COMMIT, /* the text is complete and on its way to the disk */
+    SESSION_OVER,   /* the last reply was given */
+};
+
+/* A refusal that is kept until the end of the text, when it can be told. Strings are constants or in the arena. */
+struct refusal {
+    int code;       /* 0: none */
+    const char *enhanced, *text;
+    bool hang_up;   /* what follows on this connection cannot be trusted */
+};
+
+/* What one message needs; zero between transactions. */
+struct transaction {
+    struct slice sender;
+    struct slice *rcpts;
+    uint32_t *rcpt_index;        /* hash table of numbers into rcpts, plus one; 2 * rcpt_room slots */
+    uint32_t rcpt_n, rcpt_room;
+    bool body_8bit, has_message_id, has_subject;
+    uint32_t hops;               /* Received headers so far */
+    uint64_t id, end;            /* of the message; mono ms by which its text must be complete */
+    struct slice message_id, subject;
+    struct spool_draft *draft;   /* NULL in SESSION_DATA: the text goes to waste */
+    struct data_reader data;
+    struct header_reader header;
+    struct refusal refusal;
+};
+
+struct session {
+    struct list link;            /* in server->sessions */
+    struct list yield_link;      /* in server->yielding */
+    struct server *server;       /* NULL: the server is gone, the commit under way is all that is left */
+    struct stream *stream;       /* NULL: the client is gone, likewise */
+    const struct config_listener *listener;
+    const struct config_zone *zone;
+    struct client *client;
+    struct ip ip;
+    uint16_t port;
+    enum session_phase phase;
+    bool esmtp, held, congested, skipping, skip_cr;
+    bool quit, last_done;        /* the client said QUIT; it had its last message since draining began */
+    uint32_t errors, chatter;    /* bad commands and refusals; commands since the last message */
+    uint32_t messages, rcpts, refused;
+    uint32_t skipped;            /* bytes of a line that is too long */
+    uint64_t id, bytes, end;     /* end: mono ms; 0: no limit for the session as a whole */
+    char *helo;                  /* NULL: none yet */
+    const char *reason;          /* why it is over */
+    struct arena arena;          /* of the transaction */
+    struct transaction tx;
+};
+
+/* ---- session.c: life */
+void session_start(struct server *server, const struct config_listener *l, int fd, const struct ip *ip, uint16_t port,
+                   const struct config_zone *zone, struct client *client);
+void session_greet(struct session *s);
+/* Nothing more is read; once the caller has returned to the loop, what was written is sent and the session ends. */
+void session_hang_up(struct session *s, const char *reason);
+/* Ends it now (not from within a verb's handler): sends what was written unless `cut`. Frees the session, or leaves it
+ * to its commit. */
+void session_close(struct session *s, const char *reason, bool cut);
+/* The server is to be emptied: the client may finish, or begin within moments, one transaction; then it gets 421. */
+void session_drain(struct session *s);
+/* Forgets the transaction; the session keeps a small block of memory for the next. */
+void session_reset(struct session *s);
+void session_arm(struct session *s);   /* sets the deadline that fits the phase */
+void session_go_on(struct session *s); /* reads again if it was held and nothing holds it now */
+void session_check_errors(struct session *s); /* says 421 and hangs up when there were too many */
+void session_yield(struct server *server); /* those that gave way to others go on */
+
+/* ---- reply.c: what the client is told */
+void session_reply(struct session *s, int code, const char *enhanced, const char *text);
+/* A refusal: logs it with the command's name (or another stage), counts it as an error, replies. `about`: the address
+ * or argument it is about; may be empty. */
+void session_refuse(struct session *s, const char *stage, int code, const char *enhanced, const char *text,
+                    struct slice about);
+void session_log(struct session *s, const char *event, const char *reason);
+
+/* ---- the verbs: each answers the client and moves the phase. They never free the session. */
+typedef void verb_handler(struct session *s, const struct command *c);
+verb_handler verb_ehlo, verb_starttls, verb_mail, verb_rcpt, verb_data, verb_rset, verb_noop, verb_vrfy, verb_expn, verb_help,
+    verb_quit, verb_auth, verb_bdat;
+
+/* ---- data.c */
+/* Takes message text; returns the bytes used: all, or up to the end of the message. */
+size_t data_take(struct session *s, struct slice in);
+
+/* ---- server.c */
+uint64_t server_message_size(const struct session *s); /* the limit that holds for this client */
+void server_session_gone(struct server *server, struct session *s);
+
+#endif

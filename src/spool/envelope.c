@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The envelope on disk: fields of a tag (1 byte), a length (LEB128, at most 5 bytes) and that many bytes; numbers are
+ * little-endian. Each tag comes once but that of a recipient. Unknown tags are passed over. */
+#include "spool/envelope.h"
+#include <assert.h>
+#include <endian.h>
+#include "base/mem.h"
+
+enum tag {
+    TAG_ID = 1,
+    TAG_ARRIVAL,
+    TAG_FLAGS,
+    TAG_CLIENT, /* family, address, and for IPv6 the scope */
+    TAG_HELO,
+    TAG_ZONE,
+    TAG_SENDER,
+    TAG_RCPT,
+    TAG_PREPEND,
+    TAG_TEXT_SIZE,
+    TAG_MESSAGE_ID,
+    TAG_SUBJECT,
+    TAG_KNOWN /* one past the last */
+};
+#define RCPT_MAX 100000
+#define LISTING_MAX 255
+
+static void add_field(struct buf *out, enum tag tag, struct slice value)
+{
+    assert(value.n <= UINT32_MAX);
+    buf_add_char(out, (char)tag);
+    uint64_t n = value.n;
+    for (; n > 127; n >>= 7) buf_add_char(out, (char)(n | 128));
+    buf_add_char(out, (char)n);
+    buf_add(out, value);
+}
+
+static void add_number(struct buf *out, enum tag tag, uint64_t v)
+{
+    uint64_t le = htole64(v);
+    add_field(out, tag, slice_of(&le, sizeof le));
+}
+
+static void add_text(struct buf *out, enum tag tag, struct slice value)
+{
+    if (value.n) add_field(out, tag, value);
+}
+
+static void add_client(struct buf *out, const struct ip *ip)
+{
+    char b[21] = { (char)ip->family };
+    size_t n = ip->family == 4 ? 4 : 16;
+    uint32_t scope = htole32(ip->scope);
+    if (!ip->family) return;
+    memcpy(b + 1, ip->bytes, n);
+    memcpy(b + 1 + n, &scope, sizeof scope);
+    add_field(out, TAG_CLIENT, slice_of(b, ip->family == 4 ? 5 : 21));
+}
+
+void envelope_encode(const struct envelope *e, struct buf *out)
+{
+    add_number(out, TAG_ID, e->id);
+    add_number(out, TAG_ARRIVAL, e->arrival);
+    if (e->flags) add_number(out, TAG_FLAGS, e->flags);
+    add_client(out, &e->client);
+    add_text(out, TAG_HELO, e->helo);
+    add_text(out, TAG_ZONE, e->zone);
+    add_text(out, TAG_SENDER, e->sender);
+    for (uint32_t i = 0; i < e->rcpt_n; i++) add_field(out, TAG_RCPT, e->rcpts[i]);
+    add_text(out, TAG_PREPEND, e->prepend);
+    add_number(out, TAG_TEXT_SIZE, e->text_size);
+    add_text(out, TAG_MESSAGE_ID, slice_sub(e->message_id, 0, LISTING_MAX));
+    add_text(out, TAG_SUBJECT, slice_sub(e->subject, 0, LISTING_MAX));
+}
+
+/* Cuts one field off *in. */
+static bool next_field(struct slice *in, unsigned *tag, struct slice *value)
+{
+    uint64_t n = 0;
+    size_t at = 1;
+    for (unsigned shift = 0;; shift += 7, at++) {
+        if (at >= in->n || shift > 28) return false;
+        unsigned char c = (unsigned char)in->p[at];
+        n |= (uint64_t)(c & 127) << shift;
+        if (c < 128) break;
+    }
+    at++;
+    if (n > in->n - at) return false;
+    *tag = (unsigned char)in->p[0];
+    *value = slice_of(in->p + at, (size_t)n);
+    *in = slice_sub(*in, at + (size_t)n, in->n);
+    return true;
+}
+
+static bool take_number(struct slice value, uint64_t max, uint64_t *out)
+{
+    uint64_t le;
+    if (value.n != sizeof le) return false;
+    memcpy(&le, value.p, sizeof le);
+    *out = le64toh(le);
+    return *out <= max;
+}
+
+static bool take_client(struct slice value, struct ip *out)
+{
+    uint32_t scope;
+    if (!value.n) return false;
+    *out = (struct ip){ .family = (uint8_t)value.p[0] };
+    size_t n = out->family == 4 ? 4 : 16;
+    if (!(out->family == 4 && value.n == 5) && !(out->family == 6 && value.n == 21)) return false;
+    memcpy(out->bytes, value.p + 1, n);
+    if (out->family == 6) {
+        memcpy(&scope, value.p + 17, sizeof scope);
+        out->scope = le32toh(scope);
+    }
+    return true;
+}
+
+static bool take_field(struct envelope *e, unsigned tag, struct slice value)
+{
+    uint64_t flags = 0;
+    switch (tag) {
+    case TAG_ID: return take_number(value, UINT64_MAX, &e->id);
+    case TAG_ARRIVAL: return take_number(value, UINT64_MAX, &e->arrival);
+    case TAG_FLAGS:
+        if (!take_number(value, UINT32_MAX, &flags)) return false;
+        e->flags = (uint32_t)flags;
+        return true;
+    case TAG_CLIENT: return take_client(value, &e->client);
+    case TAG_HELO: e->helo = value; return true;
+    case TAG_ZONE: e->zone = value; return true;
+    case TAG_SENDER: e->sender = value; return true;
+    case TAG_RCPT:
+        if (e->rcpts) e->rcpts[e->rcpt_n] = value; /* second round */
+        return e->rcpt_n++ < RCPT_MAX;
+    case TAG_PREPEND: e->prepend = value; return true;
+    case TAG_TEXT_SIZE: return take_number(value, UINT64_MAX, &e->text_size);
+    case TAG_MESSAGE_ID: e->message_id = slice_sub(value, 0, LISTING_MAX); return true;
+    case TAG_SUBJECT: e->subject = slice_sub(value, 0, LISTING_MAX); return true;
+    default: return true; /* of a later version */
+    }
+}
+
+static bool take_all(struct slice in, struct envelope *e, struct err *err)
+{
+    uint32_t seen = 0;
+    while (in.n) {
+        unsigned tag;
+        struct slice value;
+        if (!next_field(&in, &tag, &value)) return err_set(err, "the envelope ends within a field");
+        if (tag < TAG_KNOWN && tag != TAG_RCPT) {
+            if (seen & 1u << tag) return err_set(err, "the envelope has field %u twice", tag);
+            seen |= 1u << tag;
+        }
+        if (!take_field(e, tag, value)) return err_set(err, "field %u of the envelope is not valid", tag);
+    }
+    uint32_t needed = 1u << TAG_ID | 1u << TAG_ARRIVAL | 1u << TAG_TEXT_SIZE;
+    return (seen & needed) == needed || err_set(err, "the envelope is not complete");
+}
+
+bool envelope_decode(struct slice in, struct arena *arena, struct envelope *out, struct err *err)
+{
+    struct envelope e = { 0 };
+    if (!take_all(in, &e, err)) return false;
+    *out = (struct envelope){ .rcpts = arena_alloc(arena, (e.rcpt_n ? e.rcpt_n : 1) * sizeof *out->rcpts) };
+    return take_all(in, out, err);
+}

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon under test: its configuration, its start and its stop, and what must not be in its log."""
+import json
+import os
+import re
+import signal
+import subprocess
+
+from lib.smtp import Smtp, TRUSTED
+from lib.util import BINARY, free_port, listens, merge, wait_until
+
+SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:|Assertion .* failed")
+
+
+def sanitizer_env():
+    env = dict(os.environ)
+    env.setdefault("ASAN_OPTIONS", "abort_on_error=0:exitcode=99:detect_leaks=1")
+    env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1:exitcode=99")
+    return env
+
+
+def postern(*args, timeout=30, check=None, stdin=None):
+    """A command of the binary; check: the exit code it must have."""
+    done = subprocess.run([str(BINARY), *map(str, args)], capture_output=True, text=True, timeout=timeout,
+                          env=sanitizer_env(), input=stdin)
+    assert not SANITIZER.search(done.stderr), done.stderr
+    assert check is None or done.returncode == check, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+class Postern:
+    """A relay in a folder of its own. Clients from 127.0.0.2 (zone lan) may relay, all others are strangers. Look-ups
+    go nowhere unless dns.servers is set. `changes` are laid over this configuration."""
+
+    def __init__(self, folder, changes=None, start=True):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port, self.process, self.expected_exit = free_port(), None, 0
+        self.config_path, self.log_path = folder / "postern.yaml", folder / "log"
+        (folder / "data").mkdir(exist_ok=True)
+        self.config = merge({
+            "hostname": "mx.postern.example",
+            "listeners": [{"address": f"127.0.0.1:{self.port}"}],
+            "zones": {"lan": {"networks": [TRUSTED], "trust": "relay"}},
+            "dns": {"servers": [f"127.0.0.1:{free_port()}"], "timeout": "1s"},
+            "queue": {"retry_first": "1s", "retry_max": "2s"},
+            "system": {"directory": str(folder / "data"), "run_directory": str(folder / "run"), "user": "",
+                       "admin_user": "",
+                       "workers": 1, "drain": "5s"},
+            "log": {"level": "debug"},
+        }, changes or {})
+        self.write()
+        if start:
+            self.start()
+
+    def write(self, changes=None):
+        self.config = merge(self.config, changes or {})
+        self.config_path.write_text(json.dumps(self.config, indent=2) + "\n")  # which is YAML, too
+
+    def start(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([str(BINARY), "run", "-c", str(self.config_path)], stderr=log, stdout=log,
+                                            stdin=subprocess.DEVNULL, env=sanitizer_env(), start_new_session=True)
+        ports = [int(listener["address"].rsplit(":", 1)[1]) for listener in self.config["listeners"]]
+        wait_until(lambda: all(map(listens, ports)) or self.process.poll() is not None,
+                   lambda: f"the daemon to listen\n{self.log_tail()}", 30)
+        assert self.process.poll() is None, f"the daemon ended with {self.process.returncode}\n{self.log_tail()}"
+
+    def stop(self, sig=signal.SIGTERM, seconds=30):
+        """Stops it. No test passes over a wrong exit code, a sanitizer's report or processes that are left."""
+        if self.process:
+            if self.process.poll() is None:
+                self.process.send_signal(sig)
+            try:
+                code = self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError(f"the daemon did not stop in {seconds} s\n{self.log_tail()}") from None
+            group, self.process = self.process.pid, None
+            assert code == self.expected_exit, f"exit code {code}\n{self.log_tail()}"
+            wait_until(lambda: not group_alive(group), "its processes to end", 10)
+        self.check_log()
+
+    def kill(self):
+        """SIGKILL to all of its processes."""
+        if self.process:
+            with_group(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def restart(self, changes=None):
+        self.stop()
+        self.write(changes)
+        self.start()
+
+    def check_log(self):
+        log = self.log()
+        report = SANITIZER.search(log)
+        assert not report, f"{self.log_path}:\n{log[max(0, report.start() - 500):report.start() + 6000]}"
+
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def log_tail(self, lines=60):
+        return "\n".join(self.log().splitlines()[-lines:])
+
+    def wait_log(self, pattern, seconds=20):
+        return wait_until(lambda: re.search(pattern, self.log()), lambda: f"{pattern} in the log\n{self.log_tail()}",
+                          seconds)
+
+    # ---- talking to it
+
+    def client(self, **kw):
+        return Smtp(self.port, **kw)
+
+    def trusted(self, **kw):
+        return Smtp(self.port, source=TRUSTED, **kw)
+
+    def send(self, to, text="Subject: test\n\ntext\n", sender="sender@client.example", source=TRUSTED):
+        """One message from a client that may relay; returns the reply to its text."""
+        with Smtp(self.port, source=source) as c:
+            c.ehlo()
+            reply = c.message(to, text, sender)
+            c.quit()
+            return reply
+
+    def command(self, *args, check=0):
+        return postern(*args, "-c", self.config_path, check=check)
+
+    def queue(self):
+        """The messages in the queue, as `postern queue list --json` tells them."""
+        answer = json.loads(self.command("queue", "list", "--json").stdout)
+        return answer["messages"] if isinstance(answer, dict) else answer
+
+    def wait_queue_empty(self, seconds=20):
+        wait_until(lambda: not self.queue(), lambda: f"an empty queue; there are {self.queue()}", seconds, 0.2)
+
+    def wait_queued(self, n=1, seconds=20):
+        return wait_until(lambda: (lambda q: q if len(q) == n else None)(self.queue()),
+                          lambda: f"{n} messages in the queue; there are {self.queue()}", seconds, 0.2)
+
+
+def with_group(pid, sig):
+    try:
+        os.killpg(pid, sig)
+    except ProcessLookupError:
+        pass
+
+
+def group_alive(pid):
+    """Is there a process of the group that is not a zombie?"""
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry.name}/stat") as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[2]) == pid and fields[0] != "Z":
+            return True
+    return False

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real programs beside the relay, each in a temporary folder on loopback: Postfix, Knot DNS, swaks."""
+import os
+import pathlib
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+
+from lib.smtp import Smtp
+from lib.util import free_port, listens, wait_until
+
+
+def have(program):
+    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+MASTER_CF = """
+{listen} inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+proxymap unix - - n - - proxymap
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+tlsmgr unix - - n 1000? 1 tlsmgr
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+class Postfix:
+    """An instance of its own that passes on everything it takes to `relayhost` ("127.0.0.1:2525"). Needs root."""
+
+    def __init__(self, relayhost, **settings):
+        self.port = free_port()
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-postfix-"))
+        self.folder.chmod(0o755)  # its own user must come through
+        self.config, self.maillog = self.folder / "etc", self.folder / "maillog"
+        queue, data = self.folder / "queue", self.folder / "data"
+        for folder in (self.config, queue, data):
+            folder.mkdir()
+        shutil.chown(data, "postfix")
+        host, port = relayhost.rsplit(":", 1)
+        lines = {
+            "compatibility_level": "3.6", "queue_directory": queue, "data_directory": data,
+            "maillog_file": self.maillog,
+            "maillog_file_prefixes": self.folder, "myhostname": "postfix.example", "mydestination": "",
+            "inet_interfaces": "127.0.0.1",
+            "inet_protocols": "ipv4", "mynetworks": "127.0.0.0/8", "relayhost": f"[{host}]:{port}",
+            "smtp_host_lookup": "native",
+            "smtp_dns_support_level": "disabled", "local_transport": "error:no local mail", "alias_maps": "",
+            "biff": "no",
+            "minimal_backoff_time": "2s", "maximal_backoff_time": "3s", "queue_run_delay": "2s",
+            "smtpd_relay_restrictions": "permit_mynetworks,reject",
+            "smtpd_recipient_restrictions": "permit_mynetworks,reject", "smtpd_tls_security_level": "none", **settings,
+        }
+        (self.config / "main.cf").write_text("".join(f"{k} = {v}\n" for k, v in lines.items()))
+        (self.config / "master.cf").write_text(MASTER_CF.format(listen=f"127.0.0.1:{self.port}"))
+        self.run("start")
+        wait_until(lambda: listens(self.port), lambda: f"Postfix\n{self.log()}", 30)
+
+    @property
+    def hop(self):
+        return f"127.0.0.1:{self.port}"
+
+    def run(self, command):
+        done = subprocess.run([have("postfix"), "-c", str(self.config), command], capture_output=True, text=True,
+                              timeout=60)
+        assert done.returncode == 0, f"postfix {command}: {done.stdout}{done.stderr}{self.log()}"
+
+    def log(self):
+        return self.maillog.read_text(errors="replace") if self.maillog.exists() else ""
+
+    def client(self, **kw):
+        return Smtp(self.port, **kw)
+
+    def stop(self):
+        try:
+            self.run("stop")
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Knot:
+    """An authoritative server; zones: {"test": "@ SOA ... lines of a zone file"}. SOA and NS are put in front."""
+
+    def __init__(self, folder, zones):
+        self.port = free_port()
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log_path = folder / "log"
+        for name, records in zones.items():
+            self.write_zone(name, records)
+        listed = "".join(f"  - domain: {name}\n    file: {folder}/{name}.zone\n" for name in zones)
+        (folder / "knot.conf").write_text(
+            f"server:\n  rundir: {folder}\n  listen: 127.0.0.1@{self.port}\n"
+            "  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\n"
+            f"log:\n  - target: stderr\n    any: info\ndatabase:\n  storage: {folder}\n"
+            f"template:\n  - id: default\n    storage: {folder}\n    zonefile-sync: -1\n    journal-content: none\n"
+            f"zone:\n{listed}")
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen([have("knotd"), "-c", str(folder / "knot.conf")], stderr=log, stdout=log)
+        first = next(iter(zones))
+        wait_until(lambda: self.answers(first), lambda: f"knotd\n{self.log_path.read_text()}", 20)
+
+    @property
+    def server(self):
+        return f"127.0.0.1:{self.port}"
+
+    def write_zone(self, name, records):
+        (self.folder / f"{name}.zone").write_text(
+            f"$ORIGIN {name}.\n$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 5\n@ NS ns\nns A 127.0.0.1\n{records}\n")
+
+    def answers(self, name):
+        question = b"".join(bytes([len(x)]) + x.encode() for x in name.split(".")) + b"\0" + struct.pack("!HH", 6, 1)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(0.3)
+            try:
+                s.sendto(struct.pack("!HHHHHH", 7, 0, 1, 0, 0, 0) + question, ("127.0.0.1", self.port))
+                answer = s.recv(1000)
+            except OSError:
+                return False
+        return answer[3] & 15 == 0 and answer[7] > 0
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def swaks(port, to, *options, sender="swaks@client.example", source="127.0.0.2", check=0):
+    """Sends with swaks; the finished process. check: its exit code, None for any."""
+    done = subprocess.run([have("swaks"), "--server", f"127.0.0.1:{port}", "--from", sender, "--to", to,
+                           "--local-interface", source,
+                           "--helo", "swaks.client.example", "--timeout", "20", *options], capture_output=True,
+                          text=True, timeout=60)
+    assert check is None or done.returncode == check, done.stdout + done.stderr
+    return done
