@@ -4,7 +4,7 @@ TEST_BUILD ?= build-test
 FUZZ_SECONDS ?= 60
 MESON_TEST_FLAGS = -Dtests=true -Dcrash_points=true -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Dwerror=true
 
-.PHONY: all run test check bench fuzz lint clean help setup-run setup-test test-build install-hint
+.PHONY: all run test check bench fuzz lint install clean help setup-run setup-test test-build install-hint
 
 all: setup-run ## build the release binary at build/postern
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD)
@@ -42,6 +42,9 @@ setup-run:
 
 setup-test:
 	@scripts/setup.sh test
+
+install: all ## put program, manual pages and service file below /usr (DESTDIR is honoured)
+	@meson install -C $(BUILD)
 
 clean: ## remove what was built
 	rm -rf $(BUILD) $(TEST_BUILD) build-fuzz

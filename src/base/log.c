@@ -108,7 +108,7 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
     buf_add_str(b, log_state.process);
     buf_add_char(b, ' ');
     buf_add_str(b, event);
-    for (; fields->key; fields++) add_field(b, fields);
+    for (fields++; fields->key; fields++) add_field(b, fields);
     buf_add_char(b, '\n');
     if (level >= LOG_WARNING || b->n > GATHER_MAX) log_flush();
 }

@@ -31,10 +31,11 @@ struct log_field {
 #define LOG_ERR(e) LOG_STR("error", (e)->text)
 
 #define log_event(level, event, ...) \
-    log_fields(level, event, (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(,) { .key = NULL } })
+    log_fields(level, event, (const struct log_field[]){ { .key = "" }, ##__VA_ARGS__, { .key = NULL } })
 
 void log_open(const char *process, enum log_level least); /* process: "master", "relay-0" ...; copied */
 bool log_enabled(enum log_level level);
+/* The first of fields is passed over (it makes the macro's list never empty). */
 void log_fields(enum log_level level, const char *event, const struct log_field *fields);
 void log_flush(void);
 

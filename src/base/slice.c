@@ -2,6 +2,13 @@
  * Byte slices: comparison, search, cutting. */
 #include "base/slice.h"
 
+struct slice slice_sub(struct slice s, size_t from, size_t to)
+{
+    if (to > s.n) to = s.n;
+    if (from > to) from = to;
+    return (struct slice){ s.p ? s.p + from : NULL, to - from };
+}
+
 bool slice_ieq(struct slice a, struct slice b)
 {
     return a.n == b.n && slice_istarts(a, b);

@@ -38,14 +38,7 @@ static inline char ascii_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/* Bytes from..to (to exclusive), both clamped to the slice. */
-static inline struct slice slice_sub(struct slice s, size_t from, size_t to)
-{
-    if (to > s.n) to = s.n;
-    if (from > to) from = to;
-    return (struct slice){ s.p + from, to - from };
-}
-
+struct slice slice_sub(struct slice s, size_t from, size_t to); /* bytes from..to (to exclusive), both clamped */
 bool slice_ieq(struct slice a, struct slice b);                 /* ASCII case folded */
 bool slice_starts(struct slice s, struct slice prefix);
 bool slice_istarts(struct slice s, struct slice prefix);        /* ASCII case folded */

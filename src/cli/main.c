@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The one binary: finds the command and runs it. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/mem.h"
 #include "cli/cli.h"
 
@@ -30,8 +32,19 @@ static void usage(FILE *to)
     fputs("\n`postern COMMAND --help` tells more; so does the manual page postern(1).\n", to);
 }
 
+/* Whoever started us may have closed descriptors 0 to 2. Nothing else may get these numbers: what is logged or printed
+ * would be written into it, and workers would inherit it. */
+static void open_standard(void)
+{
+    int fd;
+    do fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    open_standard();
     signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
         usage(stderr);

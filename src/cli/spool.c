@@ -9,10 +9,14 @@
 
 static void usage(FILE *to)
 {
-    fputs("usage: postern spool verify DIR [--json]   check every record and every text; exit code 65 when something is damaged\n"
-          "       postern spool dump DIR [--json]     one line a record: segment, offset, bytes, type, message, envelope\n"
-          "       postern spool cat DIR ID            the message as it would be sent, also one that has ended while it is there\n\n"
-          "DIR is a spool directory (one of a worker, with files lock and seg-*). Nothing is changed; a running relay may own it.\n",
+    fputs("usage: postern spool verify DIR [--json]   check every record and every text; exit code 65 when something "
+          "is damaged\n"
+          "       postern spool dump DIR [--json]     one line a record: segment, offset, bytes, type, message, "
+          "envelope\n"
+          "       postern spool cat DIR ID            the message as it would be sent, also one that has ended while "
+          "it is there\n\n"
+          "DIR is a spool directory (one of a worker, with files lock and seg-*). Nothing is changed; a running relay "
+          "may own it.\n",
           to);
 }
 

@@ -9,6 +9,7 @@
 
 #define INPUT_MAX 8192      /* a line of a reply is shorter */
 #define LINGER_MS 2000      /* for QUIT */
+#define FAIR_SHARE 20       /* messages after which a connection is given up when others want one */
 
 /* ---- words */
 
@@ -112,13 +113,20 @@ static void give_back(struct client *c, struct part *p, bool may_have_arrived, s
     destination_requeue(p);
 }
 
+/* To the final dot, whatever of the commands behind it may still wait. */
+static bool text_is_sent(const struct client *c)
+{
+    return !c->texting && !c->borrowed && stream_unsent(c->s) <= c->behind_text;
+}
+
 static void fail(struct client *c, struct slice reason, bool tls)
 {
     struct destination *d = c->d;
     struct part *ending = c->ending, *sending = c->sending;
-    bool all_sent = !c->texting && c->s && stream_unsent(c->s) == 0, worked = c->worked, usable = c->usable;
+    bool all_sent = c->ending && c->s && text_is_sent(c), worked = c->worked, usable = c->usable;
     struct route_target host = c->host;
-    c->ending = c->sending = NULL;
+    c->ending = NULL;
+    client_set_sending(c, NULL);
     stream_free(&c->s); /* first: it may still hold pieces of a text */
     if (usable && (ending || sending))
         log_event(LOG_INFO, "session failed", LOG_STR("destination", d->hop.key), LOG_TEXT("reply", reason));
@@ -127,7 +135,7 @@ static void fail(struct client *c, struct slice reason, bool tls)
     if (sending) give_back(c, sending, false, reason);
     client_free(c);
     if (!usable) destination_connect_failed(d, &host, tls, reason);
-    else if (!worked) destination_session_failed(d, reason);
+    else if (!worked && (ending || sending)) destination_session_failed(d, reason);
 }
 
 static void fail_text(struct client *c, const char *code, const char *what, bool tls)
@@ -189,7 +197,7 @@ static void on_early_reply(struct client *c)
 static void on_reply(struct client *c)
 {
     if (!c->usable) client_hello_reply(c);
-    else if (c->ending && (c->texting || c->borrowed)) on_early_reply(c);
+    else if (c->ending && !text_is_sent(c)) on_early_reply(c);
     else if (c->ending) client_dot_reply(c);
     else if (c->sending || c->rset_awaited) client_mail_reply(c);
     else if (c->reply.code == 421) client_quit(c); /* RFC 5321 §3.8: it closes an idle connection */
@@ -200,7 +208,7 @@ static size_t on_input(void *owner, struct slice in)
 {
     struct client *c = owner;
     struct slice rest = in;
-    bool gone = false;
+    bool gone = false, ahead = false;
     const char *why = "";
     c->gone = &gone;
     while (!gone && c->stage != CLIENT_TLS) {
@@ -209,8 +217,12 @@ static size_t on_input(void *owner, struct slice in)
             c->gone = NULL;
             return in.n - rest.n;
         }
+        size_t unsent = stream_unsent(c->s);
         if (status == REPLY_BAD) client_fail(c, why);
+        else if (ahead && !c->ending && c->reply.code != 421) client_fail(c, "sent a reply ahead of the command it is for");
         else on_reply(c);
+        /* What is written in answer to a reply is written when no other is awaited, and has not gone out yet. */
+        ahead = !gone && stream_unsent(c->s) > unsent;
     }
     if (!gone) c->gone = NULL;
     return in.n;
@@ -267,6 +279,7 @@ static void go_idle(struct client *c)
     if (list_linked(&c->idle_link)) return;
     c->idle_since = clock_mono_ms();
     c->d->idle_n++;
+    destination_wake_starved(c->q); /* this one can make room */
     list_push_front(&c->d->idle, &c->idle_link); /* the last used first: others may time out */
     list_push_back(&c->q->idle, &c->lru_link);
     stream_set_deadline(c->s, 0); /* the queue's tick ends it */
@@ -280,13 +293,21 @@ static void leave_idle(struct client *c)
     list_remove(&c->lru_link);
 }
 
+void client_set_sending(struct client *c, struct part *p)
+{
+    if (c->pipelining) c->d->soon_n += (p != NULL) - (unsigned)(c->sending != NULL);
+    c->sending = p;
+}
+
 void client_next(struct client *c)
 {
     struct part *p;
     unsigned most = c->q->config->delivery.messages_per_connection;
-    bool last = c->q->draining || (most && c->messages + (c->ending != NULL) >= most);
+    unsigned messages = c->messages + (c->ending != NULL);
+    bool last = c->q->draining || (most && messages >= most) || (messages >= FAIR_SHARE && !list_empty(&c->q->starved));
     leave_idle(c);
     while (!last && !c->sending && (p = destination_take(c->d))) client_mail_start(c, p);
+    if (last && c->d->ready_n) destination_kick(c->d); /* it may have been counted on */
     if (c->sending || c->ending) return;
     if (last) client_quit(c);
     else go_idle(c);

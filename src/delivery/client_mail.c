@@ -83,7 +83,8 @@ bool client_mail_start(struct client *c, struct part *p)
 {
     bool reset = c->transaction;
     if (too_large(c, p)) return false;
-    c->sending = p;
+    client_set_sending(c, p);
+    c->turn_at = clock_mono_us();
     c->rcpt = p->first;
     c->accepted = 0;
     c->mail_refused = false;
@@ -105,14 +106,14 @@ static void work_result(struct client *c)
     struct destination *d = c->d;
     c->worked = true;
     d->failures = d->bad_sessions = 0;
-    if (!d->blocked) d->reason[0] = 0;
+    if (!d->blocked && !d->refused) d->reason[0] = 0;
 }
 
 /* The transaction is over without a text. */
 static void give_up(struct client *c)
 {
     struct part *p = c->sending;
-    c->sending = NULL;
+    client_set_sending(c, NULL);
     c->stage = CLIENT_IDLE;
     work_result(c);
     part_done(p);
@@ -163,10 +164,12 @@ static void on_data(struct client *c)
 {
     if (c->reply.code / 100 == 3) {
         c->ending = c->sending;
-        c->sending = NULL;
+        client_set_sending(c, NULL);
+        c->d->turn_us = clock_mono_us() - c->turn_at;
         c->stage = CLIENT_IDLE;
         c->transaction = false;
         c->nothing_sent = c->accepted == 0;
+        c->behind_text = 0;
         if (!c->nothing_sent) {
             client_text_start(c);
             return;

@@ -52,8 +52,8 @@ void destination_free(struct destination *d)
 
 static bool is_useless(const struct destination *d, uint64_t now)
 {
-    return !d->ready_n && !d->parked_n && !d->loading_n && !d->client_n && !d->query && d->idle_since + KEEP_MS < now &&
-           (!d->failures || d->retry_at < now);
+    return !d->ready_n && !d->parked_n && !d->loading_n && !d->waiting_n && !d->client_n && !d->query &&
+           d->idle_since + KEEP_MS < now && (!d->failures || d->retry_at < now);
 }
 
 /* Some at a time: the place in the table is only a hint, as it changes in between. */
@@ -74,11 +74,22 @@ void destination_collect(struct queue *q)
 
 /* ---- ready parts */
 
+uint64_t destination_weight(const struct queue *q, uint64_t memory, bool file)
+{
+    return memory + (file ? q->config->queue.memory / FILES_MAX : 0);
+}
+
+static uint64_t part_weight(const struct part *p)
+{
+    return destination_weight(p->dest->q, p->work->memory, !p->work->content->text.pieces);
+}
+
 /* One destination may not have all the room: what is beyond waits parked, without its text in memory. */
 bool destination_has_room(const struct destination *d)
 {
-    unsigned most = d->q->config->queue.active / 4 * 3;
-    return d->ready_n + d->loading_n < (most < 100 ? 100 : most);
+    const struct config_queue *c = &d->q->config->queue;
+    unsigned most = c->active / 4 * 3, n = d->ready_n + d->loading_n;
+    return n < (most < 100 ? 100 : most) && (!n || d->bytes < c->memory / 4 * 3);
 }
 
 static void enter_ready(struct part *p, bool front)
@@ -88,6 +99,7 @@ static void enter_ready(struct part *p, bool front)
     if (front) list_push_front(&d->ready, &p->link);
     else list_push_back(&d->ready, &p->link);
     d->ready_n++;
+    d->bytes += part_weight(p);
 }
 
 void destination_add(struct part *p)
@@ -104,9 +116,12 @@ void destination_add(struct part *p)
 
 void destination_unready(struct part *p)
 {
+    struct destination *d = p->dest;
     assert(list_linked(&p->link));
     list_remove(&p->link);
-    p->dest->ready_n--;
+    d->ready_n--;
+    d->bytes -= part_weight(p);
+    if (d->parked_n) destination_want(d);
 }
 
 struct part *destination_take(struct destination *d)
@@ -114,7 +129,6 @@ struct part *destination_take(struct destination *d)
     if (list_empty(&d->ready)) return NULL;
     struct part *p = list_entry(d->ready.next, struct part, link);
     destination_unready(p);
-    if (d->parked_n) destination_want(d);
     return p;
 }
 

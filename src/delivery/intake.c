@@ -91,6 +91,7 @@ static void on_commit(void *arg, bool ok, struct spool_content *content, const s
     else if (m->flags & MESSAGE_DELETE) message_done(m);
     else if (m->flags & MESSAGE_HOLD) {
         message_hold(m);
+        message_save(m); /* the envelope does not know of an administrator's wish */
         log_event(LOG_INFO, "held", LOG_ID(m->spool.id));
     } else message_due(m);
 }
@@ -118,7 +119,8 @@ static struct spool_msg *on_recovered(void *arg, uint64_t id, struct slice encod
     struct arena arena = { 0 };
     struct envelope e = { 0 };
     struct err err;
-    bool readable = envelope_decode(encoded, &arena, &e, &err);
+    uint64_t now = clock_wall_ms();
+    bool readable = envelope_decode(encoded, &arena, &e, &err), stated = false;
     struct message *m = message_new(h, id, &e);
     queue_raise_id(q, id);
     if (!readable) {
@@ -126,14 +128,13 @@ static struct spool_msg *on_recovered(void *arg, uint64_t id, struct slice encod
         m->arrival = id >> 22;
         message_set_reason(m, slice_str(err.text), slice_of(NULL, 0));
         message_hold(m);
-    } else if (state.n && !state_decode(state, m, &q->reasons, &q->names))
+    } else if (state.n && !(stated = state_decode(state, m, &q->reasons, &q->names)))
         log_event(LOG_WARNING, "state of a message unreadable, it starts anew", LOG_ID(id));
-    else if (!state.n && e.flags & ENVELOPE_HELD)
-        m->flags |= MESSAGE_HOLD;
+    if (!stated && e.flags & ENVELOPE_HELD) m->flags |= MESSAGE_HOLD;
     arena_deinit(&arena);
     if (!readable) return &m->spool;
     if (m->flags & MESSAGE_HOLD) message_hold(m);
-    else if (m->next_try > clock_wall_ms()) {
+    else if (m->next_try > now && !queue_is_absurd(q, m->next_try, now)) {
         uint64_t end = message_end(m);
         message_defer(m, m->next_try < end ? m->next_try : end);
     } else message_due(m);

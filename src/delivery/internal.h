@@ -36,6 +36,7 @@ struct event;
 #define REASON_MAX LABEL_MAX
 #define PART_TRIES 3             /* connections a part may lose before it is deferred */
 #define BAD_SESSIONS 5           /* sessions in a row that ended without any result: the destination is down */
+#define FILES_MAX 200            /* descriptors of large messages held */
 
 /* ---- messages */
 
@@ -129,6 +130,8 @@ void heap_remove(struct heap *h, struct message *m);             /* nothing if i
 
 /* first * 2^n up to max, a fifth more or less by `random`. */
 uint64_t retry_delay(uint64_t first, uint64_t max, unsigned n, uint32_t random);
+/* No retry is set so far ahead: the wall clock was wrong, then or now. */
+bool queue_is_absurd(const struct queue *q, uint64_t when, uint64_t now);
 void queue_fill(struct queue *q);      /* starts to load messages that are due while there is room */
 void queue_arm(struct queue *q);       /* the timer for the heap's top */
 
@@ -141,6 +144,7 @@ struct queue {
     struct event *pump, *tick, *timer;
     bool pump_pending;
     uint64_t timer_at;                 /* wall ms the timer is set to; 0: not set */
+    uint64_t wall_ms;                  /* of the last tick, to find out when the clock is set back */
     struct list homes;
     struct home *main;
     struct list all;                   /* messages, about in the order of arrival */
@@ -202,8 +206,9 @@ struct work {
     struct work_rcpt *rcpts;
     struct list parts;
     unsigned open;                     /* parts, and holds */
-    struct destination *from;          /* it was parked there, and counts in its loading_n */
-    struct destination *blocked;       /* some part could not be tried: that one is down or full */
+    struct destination *from;          /* it was parked there, and counts in its loading_n, */
+    uint64_t from_bytes;               /* and for so much in its bytes */
+    struct destination *blocked;       /* some part could not be tried: that one is down or full; counted in its waiting_n */
     bool deferred;                     /* some recipient was tried and deferred */
     bool counted;                      /* in queue.active */
     bool owed;                         /* a bounce could not be written */
@@ -264,6 +269,10 @@ struct destination {
     struct route_hop hop;
     struct list ready, parked, clients, idle;
     unsigned ready_n, loading_n, client_n, idle_n, connecting_n;
+    unsigned waiting_n;                /* works that are parked here when all of their parts are over */
+    uint64_t bytes;                    /* what ready and loading ones take of queue.memory, descriptors as a share of it */
+    unsigned soon_n;                   /* clients that can take a part with the text they are about to send */
+    uint64_t turn_us;                  /* how long the last group of commands took */
     uint64_t parked_n;
     struct list refill, kicked, starved; /* links */
     struct part *filling;              /* while a work is routed */
@@ -290,6 +299,7 @@ struct part *destination_take(struct destination *d); /* the next part for a cli
 void destination_unready(struct part *p);          /* out of the ready list */
 void destination_park(struct destination *d, struct message *m);
 void destination_unpark(struct message *m);
+uint64_t destination_weight(const struct queue *q, uint64_t memory, bool file); /* in destination.bytes */
 bool destination_has_room(const struct destination *d);
 void destination_want(struct destination *d);      /* puts it on queue.refill if there is cause */
 void destination_dispatch(struct destination *d);
@@ -303,6 +313,7 @@ void destination_connect_failed(struct destination *d, const struct route_target
 void destination_connected(struct destination *d);
 void destination_session_failed(struct destination *d, struct slice reason);
 void destination_client_gone(struct destination *d, bool usable);
+void destination_wake_starved(struct queue *q);    /* a connection may be had: the next one that wants it is tried */
 /* targets.c */
 bool targets_ready(struct destination *d);         /* else a look-up is under way, which dispatches */
 bool targets_pick(struct destination *d, uint64_t now, size_t *at);
@@ -342,7 +353,9 @@ struct client {
     bool texting;                      /* the text of `ending` is not all written */
     bool worked;                       /* some transaction came to a result */
     unsigned borrowed;                 /* pieces of text the stream holds */
+    size_t behind_text;                /* bytes written behind the text of `ending`: the next group of commands */
     unsigned messages;
+    uint64_t turn_at;                  /* mono us: MAIL of `sending` was written */
     uint64_t text_at;                  /* bytes of text written */
     bool line_start;
     char *chunk;                       /* for stuffing dots */
@@ -351,6 +364,7 @@ struct client {
 
 bool client_open(struct destination *d, struct target *target, struct err *err) MUST_CHECK;
 void client_next(struct client *c);                /* takes the next part, or goes idle, or quits; may free c */
+void client_set_sending(struct client *c, struct part *p); /* NULL: none */
 void client_quit(struct client *c);                /* QUIT; frees c; it has no parts */
 void client_free(struct client *c);                /* no parts may be left */
 /* The session is of no use any more: parts are requeued or deferred for this reason, c is freed. */

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #define TICK_MS 1000
+#define SET_BACK_MS 60000 /* a wall clock set back by less than this is none of our business */
 
 /* Results of works that still go on: at most a second of them is forgotten in a crash, and then delivered twice. */
 static void save_results(struct queue *q)
@@ -34,11 +35,25 @@ static void quit_idle(struct queue *q, uint64_t since)
     }
 }
 
+/* Nobody is to wait for a moment that was near and is far now. */
+static void look_at_clock(struct queue *q)
+{
+    uint64_t now = clock_wall_ms(), before = q->wall_ms;
+    q->wall_ms = now;
+    if (now + SET_BACK_MS > before) return;
+    log_event(LOG_WARNING, "clock set back", LOG_NUM("ms", before - now));
+    list_each(node, &q->all) {
+        struct message *m = list_entry(node, struct message, all);
+        if (m->state == MESSAGE_DEFERRED && queue_is_absurd(q, m->next_try, now)) message_due(m);
+    }
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct queue *q = arg;
     uint64_t now = clock_mono_ms(), keep = q->config->delivery.idle;
     save_results(q);
+    look_at_clock(q);
     quit_idle(q, now > keep ? now - keep : 0);
     destination_collect(q);
     queue_kick(q); /* also for a wall clock that was set, and for the end of draining */
@@ -167,19 +182,26 @@ static void free_clients(struct queue *q)
     for (struct destination *d; (d = htable_next(&q->destinations, &at));)
         while (!list_empty(&d->clients)) {
             struct client *c = list_entry(d->clients.next, struct client, link);
-            c->sending = c->ending = NULL;
+            c->ending = NULL;
+            client_set_sending(c, NULL);
             client_free(c);
         }
 }
 
-void queue_free(struct queue *q)
+void queue_stop(struct queue *q)
 {
-    if (!q) return;
+    if (q->dead) return;
     save_results(q);
     q->draining = q->dead = true;
     control_free_all(q);
     free_clients(q);
     free_works(q);
+}
+
+void queue_free(struct queue *q)
+{
+    if (!q) return;
+    queue_stop(q);
     list_each_safe(node, &q->all) {
         struct message *m = list_entry(node, struct message, all);
         if (m->state != MESSAGE_INCOMING) message_free(m);

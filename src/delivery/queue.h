@@ -22,11 +22,13 @@ struct queue_options {
 
 struct queue *queue_new(const struct queue_options *o);
 /* A spool to serve. The first one added takes new messages; others are adopted ones that only get emptied; an adopted spool
- * without messages is closed, and on_empty(arg, sp) called so that its directory may be removed. Replays it by spool_recover. */
+ * without messages is closed by the queue (spool_close), then on_empty(arg, sp) tells its owner that sp is gone and its directory may
+ * be removed. All other spools stay their owner's to close, between queue_stop and queue_free. Replays it by spool_recover. */
 void queue_add_spool(struct queue *q, struct spool *sp, bool adopted, void (*on_empty)(void *arg, struct spool *sp), void *arg);
-/* Starts no new deliveries; on_idle comes once those under way are over (at most `ms` later). For draining. */
+/* Starts no new deliveries, new messages are still taken; on_idle comes once those under way are over (at most `ms` later). For draining. */
 void queue_drain(struct queue *q, uint64_t ms, void (*on_idle)(void *arg), void *arg);
-void queue_free(struct queue *q); /* breaks off what is under way */
+void queue_stop(struct queue *q); /* breaks off what is under way; messages stay, as their spools look at them until they are closed */
+void queue_free(struct queue *q); /* stops it if need be */
 
 uint64_t queue_new_id(struct queue *q); /* unique over workers and restarts; grows with time */
 
@@ -38,7 +40,12 @@ struct spool *queue_spool(struct queue *q); /* the one for new messages */
 
 /* Requests of `postern queue`: {"op": "list"|"show"|"retry"|"hold"|"release"|"delete"|"figures", "ids": [...], "sender": .., "recipient": ..,
  * "destination": .., "older_than": ms, "reason": .., "state": .., "limit": n, "after": id, "sort": ..}. The answer is given to `reply`,
- * from the loop, in slices of time that do not stall mail: {"messages": [...], "matched": n} or {"error": text}. */
+ * from the loop, in slices of time that do not stall mail: {"messages": [...], "matched": n} or {"error": text}.
+ * Addresses: "<>", "@domain", a whole address, or a part of one. destination, reason: a part. state: incoming, active, deferred, held.
+ * sort: arrival (default), next, size, sender, id, attempts; "-" in front turns it round. limit: 100, at most 1000. Without ids and
+ * filters all messages are meant. "retry" also lifts back-off; held messages are only freed by "release". "figures" answers
+ * {"messages", "incoming", "active", "deferred", "held", "connections", "memory": n, "destinations": [{"name", "messages",
+ * "connections", "state": up|idle|down|refused, "reason", "next_try"}], "reasons": [{"reason", "messages"}]}, the 100 largest. */
 void queue_control(struct queue *q, const json_t *request, void (*reply)(void *arg, json_t *answer), void *arg);
 
 #endif

@@ -28,7 +28,7 @@ static void expire(struct work *w)
 {
     struct message *m = w->m;
     uint64_t now = clock_wall_ms();
-    if (now < message_end(m)) return;
+    if (now < message_end(m) || m->flags & MESSAGE_HOLD) return;
     struct buf text = { 0 };
     uint32_t first = UINT32_MAX;
     for (uint32_t i = 0; i < m->rcpt_n; i++) {

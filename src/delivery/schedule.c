@@ -10,7 +10,6 @@
 #include "delivery/internal.h"
 
 #define LOADS_PER_TURN 256
-#define FILES_MAX 200 /* descriptors of large messages held */
 
 /* ---- the heap */
 
@@ -77,6 +76,11 @@ uint64_t retry_delay(uint64_t first, uint64_t max, unsigned n, uint32_t random)
     uint64_t fifth = delay / 5;
     if (fifth) delay = delay - fifth + random % (2 * fifth + 1);
     return delay;
+}
+
+bool queue_is_absurd(const struct queue *q, uint64_t when, uint64_t now)
+{
+    return when > now && when - now > 2 * q->config->queue.retry_max;
 }
 
 void queue_arm(struct queue *q)

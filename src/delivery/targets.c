@@ -6,6 +6,7 @@
 
 #define REFUSED_KEEP_MS 60000  /* at least this long a domain that takes no mail is not asked for again */
 #define KEEP_MIN_MS 5000       /* a TTL of nothing must not make a look-up a message */
+#define STALE_MS 60000         /* known hosts serve on for so long when DNS fails, if they serve us at the moment */
 #define TTL_MAX 3600u          /* seconds: people who change their DNS do not want to wait longer */
 
 void targets_free(struct destination *d)
@@ -63,6 +64,8 @@ static void on_answer(void *arg, const struct route_answer *a)
     if (a->status == ROUTE_OK && a->n) {
         take_targets(d, a);
         if (!d->blocked) d->reason[0] = 0;
+    } else if (!code && d->target_n && d->client_n > d->connecting_n) {
+        d->targets_until = clock_mono_ms() + STALE_MS;
     } else {
         buf_addf(&why, "%s ", code ? code : "4.4.3");
         buf_add_printable(&why, slice_str(a->reason), LABEL_MAX);

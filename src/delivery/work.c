@@ -49,6 +49,7 @@ static void leave_origin(struct work *w)
     struct destination *d = w->from;
     w->from = NULL;
     d->loading_n--;
+    d->bytes -= w->from_bytes;
     destination_want(d);
 }
 
@@ -64,6 +65,7 @@ void work_free(struct work *w)
         if (list_linked(&p->link)) destination_unready(p);
     }
     leave_origin(w);
+    if (w->blocked) w->blocked->waiting_n--;
     drop_content(w);
     if (w->rcpts)
         for (uint32_t i = 0; i < w->m->rcpt_n; i++) label_put(&q->reasons, &w->rcpts[i].reason);
@@ -144,7 +146,9 @@ void work_load(struct message *m, struct destination *from)
     q->memory += w->memory;
     if (from) {
         w->from = from;
+        w->from_bytes = destination_weight(q, w->memory, m->spool.big);
         from->loading_n++;
+        from->bytes += w->from_bytes;
     }
     m->home->loads++;
     w->load = spool_load_start(m->home->sp, &m->spool, false, on_load, w);
@@ -278,6 +282,9 @@ void part_done(struct part *p)
 
 void part_blocked(struct part *p)
 {
-    if (!p->work->blocked) p->work->blocked = p->dest;
+    if (!p->work->blocked) {
+        p->work->blocked = p->dest;
+        p->dest->waiting_n++;
+    }
     part_done(p);
 }

@@ -49,13 +49,16 @@ struct stream {
     struct buf kept;           /* read, not taken */
     struct list dirty;
     struct stream_item *out, **out_tail;
-    size_t unsent;
+    size_t unsent, clear;      /* bytes of output; those of them written before TLS began, which go out in the clear */
     struct ssl_st *ssl;
 };
 
 void stream_schedule_flush(struct stream *s);
 /* Sends what it can. Ends the stream on errors: the caller must not touch s afterwards but through stream_leave. */
 void stream_flush(struct stream *s);
+void stream_seal_output(struct stream *s); /* what is waiting now goes out before TLS begins */
+/* Sends that. False: not all could be sent now, or the stream has ended. */
+bool stream_flush_clear(struct stream *s);
 void stream_drop_output(struct stream *s);
 void stream_fail(struct stream *s, enum stream_end why, const char *what, int code); /* tells the owner, once */
 static inline void stream_enter(struct stream *s) { s->depth++; }

@@ -67,8 +67,8 @@ static bool set_options(struct ub_ctx *ub, struct err *err)
         { "infra-keep-probing:", "yes" },
         { "rrset-roundrobin:", "yes" },
         { "local-zone:", ". typetransparent" }, /* a host of /etc/hosts keeps its MX records */
-        { "local-zone:", "test. nodefault" },   /* the administrator's DNS may well serve these */
-        { "local-zone:", "home.arpa. nodefault" },
+        { "local-zone:", "test. transparent" }, /* the administrator's DNS may well serve these */
+        { "local-zone:", "home.arpa. transparent" },
     };
     ub_ctx_debugout(ub, NULL);
     for (size_t i = 0; i < countof(options); i++)

@@ -28,7 +28,7 @@ void stream_drop_output(struct stream *s)
         item_free(item);
     }
     s->out_tail = &s->out;
-    s->unsent = 0;
+    s->unsent = s->clear = 0;
 }
 
 static void append(struct stream *s, struct stream_item *item)
@@ -107,13 +107,15 @@ static void sent(struct stream *s, size_t k)
     }
 }
 
-static ssize_t send_bytes(struct stream *s)
+static ssize_t send_bytes(struct stream *s, size_t most)
 {
     struct iovec iov[IOV_COUNT];
     struct msghdr m = { .msg_iov = iov };
     struct stream_item *item = s->out;
-    for (; item && item->p && m.msg_iovlen < IOV_COUNT; item = item->next)
+    for (; item && item->p && item->n <= most && m.msg_iovlen < IOV_COUNT; item = item->next) {
         iov[m.msg_iovlen++] = (struct iovec){ (void *)item->p, item->n };
+        most -= item->n;
+    }
     /* A file's part follows: let the kernel wait for it rather than send a small packet. */
     return sendmsg(s->fd, &m, MSG_NOSIGNAL | (item && !item->p ? MSG_MORE : 0));
 }
@@ -161,7 +163,26 @@ static ssize_t send_tls(struct stream *s)
 static ssize_t send_some(struct stream *s)
 {
     if (s->ssl) return send_tls(s);
-    return s->out->p ? send_bytes(s) : send_file(s);
+    return s->out->p ? send_bytes(s, SIZE_MAX) : send_file(s);
+}
+
+void stream_seal_output(struct stream *s)
+{
+    if (s->out) last_item(s)->room = 0; /* nothing is added to it any more */
+    s->clear = s->unsent;
+}
+
+bool stream_flush_clear(struct stream *s)
+{
+    while (s->clear) {
+        ssize_t k = s->out->p ? send_bytes(s, s->clear) : send_file(s);
+        if (k < 0 && errno == EINTR) continue;
+        if (k < 0 && errno != EAGAIN) stream_fail(s, STREAM_ERROR, "the connection broke", errno);
+        if (k < 0) return false;
+        s->clear -= (size_t)k;
+        sent(s, (size_t)k);
+    }
+    return true;
 }
 
 void stream_flush(struct stream *s)

@@ -17,31 +17,42 @@ static void fail_tls(struct stream *s, const char *what)
     stream_fail(s, STREAM_TLS_FAILED, text, 0);
 }
 
+static SSL *ssl_new(SSL_CTX *ctx, int fd, bool server, const char *name)
+{
+    SSL *ssl = SSL_new(ctx);
+    if (!ssl || !SSL_set_fd(ssl, fd) || (name && !SSL_set_tlsext_host_name(ssl, name))) {
+        SSL_free(ssl);
+        return NULL;
+    }
+    /* Output is gathered anew for each try. */
+    SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    /* A read is over after one record: a peer that sends key updates without end shall not keep the loop. */
+    SSL_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
+    if (server) SSL_set_accept_state(ssl);
+    else SSL_set_connect_state(ssl);
+    return ssl;
+}
+
+/* All of it begins from the loop, failures too: no callback before this returns. */
 void stream_start_tls(struct stream *s, struct ssl_ctx_st *ctx, bool server, const char *name)
 {
     if (s->ended || s->freed) return;
-    stream_enter(s);
-    stream_flush(s); /* the reply that announced it goes out in the clear */
-    if (!s->ended && !s->freed) {
-        buf_deinit(&s->kept);
-        s->must_offer = false;
-        s->phase = STREAM_HANDSHAKE;
-        s->ssl = SSL_new(ctx);
-        if (!s->ssl || !SSL_set_fd(s->ssl, s->fd) || (name && !SSL_set_tlsext_host_name(s->ssl, name)))
-            fail_tls(s, "cannot set up TLS");
-        else {
-            /* Output is gathered anew for each try. */
-            SSL_set_mode(s->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-            if (server) SSL_set_accept_state(s->ssl);
-            else SSL_set_connect_state(s->ssl);
-            event_add(&s->write_ev, NULL); /* begins from the loop: no callback before this returns */
-        }
-    }
-    stream_leave(s);
+    buf_deinit(&s->kept);
+    s->must_offer = false;
+    s->phase = STREAM_HANDSHAKE;
+    stream_seal_output(s); /* the reply that announced it goes out in the clear */
+    s->ssl = ssl_new(ctx, s->fd, server, name);
+    event_del(&s->read_ev); /* not before that reply is out */
+    event_add(&s->write_ev, NULL);
 }
 
 void stream_handshake(struct stream *s)
 {
+    if (!stream_flush_clear(s)) return;
+    if (!s->ssl) {
+        fail_tls(s, "cannot set up TLS");
+        return;
+    }
     ERR_clear_error();
     int rc = SSL_do_handshake(s->ssl);
     if (rc == 1) {

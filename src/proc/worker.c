@@ -257,12 +257,13 @@ static void worker_deinit(struct worker *w)
 {
     worker_control_free(w);
     if (w->server) server_free(w->server);
-    if (w->queue) queue_free(w->queue);
+    if (w->queue) queue_stop(w->queue);
     list_each_safe(it, &w->spools) {
         struct worker_spool *s = list_entry(it, struct worker_spool, node);
         spool_close(s->spool); /* all that was acknowledged is on disk already; this waits for the rest */
         free(s);
     }
+    if (w->queue) queue_free(w->queue); /* now that no spool looks at its messages any more */
     if (w->resolver) resolver_free(w->resolver);
     if (w->streams) stream_loop_free(w->streams);
     close_sockets(w);

@@ -70,14 +70,14 @@ static void admit(struct listener *l, int fd, const struct ip *ip, uint16_t port
     session_start(s, l->config, fd, ip, port, zone, client);
 }
 
-void server_session_gone(struct server *s, struct session *session)
+void server_session_gone(struct server *server, struct session *s)
 {
     static const struct timeval at_once = { 0, 0 };
-    list_remove(&session->link);
-    clients_leave(&s->clients, session->client);
-    s->zone_sessions[session->zone - s->o.config->zones]--;
-    s->figures.sessions--;
-    if (s->draining && list_empty(&s->sessions)) evtimer_add(s->drain_idle, &at_once);
+    list_remove(&s->link);
+    clients_leave(&server->clients, s->client);
+    server->zone_sessions[s->zone - server->o.config->zones]--;
+    server->figures.sessions--;
+    if (server->draining && list_empty(&server->sessions)) evtimer_add(server->drain_idle, &at_once);
 }
 
 uint64_t server_message_size(const struct session *s)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copying forward what is alive in a segment with little alive: in slices, each read and checked in a thread and
- * handed to the log from the buffer it was read into. What the segment says of older ones that are still there is carried on as
- * well. When all of it is on disk again the segment needs nothing any more, and goes the way of the dead. */
+ * handed to the log from the buffer it was read into. What the segment says of older ones that are still there is
+ * carried on as well. When all of it is on disk again the segment needs nothing any more, and goes the way of the dead.
+ */
 #include "spool/private.h"
 #include <assert.h>
 #include <errno.h>
@@ -88,7 +89,8 @@ static void compact_run(struct spool *sp, struct job *j)
     int fd = openat(sp->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     c->bad = fd < 0;
     c->record_n = 0;
-    for (uint64_t want = SLICE_BYTES; !c->bad && !c->end; want = c->cap * 2) { /* again, larger, for one that is larger than this */
+    for (uint64_t want = SLICE_BYTES; !c->bad && !c->end;
+         want = c->cap * 2) { /* again, larger, for one that is larger than this */
         if (want > c->used - c->at) want = c->used - c->at;
         if (want < RECORD_HEAD) {
             c->end = true;
@@ -161,11 +163,14 @@ static void carry_message(struct spool *sp, struct compaction *c, const struct s
     list_push_back(&sp->commits, &k->item.link);
 }
 
-/* A state that has a newer one on its way is left: that one frees it. This goes in front of any that is saved from now on. */
+/* A state that has a newer one on its way is left: that one frees it. This goes in front of any that is saved from now
+ * on. */
 static void carry_state(struct spool *sp, struct compaction *c, const struct slice_record *r)
 {
     struct spool_msg *msg = spool_find(sp, r->head.id);
-    if (!msg || msg->state_segment != c->segment->index || msg->state_offset != r->offset || state_in_flight(sp, msg->id)) return;
+    if (!msg || msg->state_segment != c->segment->index || msg->state_offset != r->offset ||
+        state_in_flight(sp, msg->id))
+        return;
     const char *p = c->buf + (r->offset - c->from) + RECORD_HEAD;
     list_push_back(&sp->commits, &state_item_new(sp, msg->id, slice_of(p, r->head.meta_n))->link);
 }
@@ -237,7 +242,9 @@ static void compact_done(struct spool *sp, struct job *j)
 static void compact_start(struct spool *sp, struct segment *s)
 {
     struct compaction *c = sp->compaction = mem_new(struct compaction);
-    *c = (struct compaction){ .segment = s, .sequence = s->sequence, .seed = s->seed, .at = SEGMENT_HEAD, .used = s->used };
+    *c = (struct compaction){
+        .segment = s, .sequence = s->sequence, .seed = s->seed, .at = SEGMENT_HEAD, .used = s->used
+    };
     c->job = (struct job){ .run = compact_run, .done = compact_done, .slow = true };
     s->pins++;
     pool_submit(sp, &c->job);
@@ -254,7 +261,8 @@ void compact_consider(struct spool *sp)
         if (!s->sealed) continue;
         total += s->used;
         alive += s->live_bytes;
-        bool little = !s->kept && !s->retiring && !segment_is_dead(sp, s) && s->live_bytes < s->used / 100 * ALIVE_PERCENT;
+        bool little =
+            !s->kept && !s->retiring && !segment_is_dead(sp, s) && s->live_bytes < s->used / 100 * ALIVE_PERCENT;
         if (little && !oldest) oldest = s;
     }
     uint64_t dead = total - (alive < total ? alive : total);

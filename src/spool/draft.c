@@ -44,7 +44,8 @@ void draft_fail(struct spool_draft *d, int error, const char *what)
 {
     if (d->failed) return;
     d->failed = true;
-    err_sys(&d->err, error, "%s", what);
+    d->error = error;
+    d->error_what = what;
     spool_lack_of_space(d->sp, error);
 }
 
@@ -71,10 +72,7 @@ char *spool_draft_room(struct spool_draft *d, size_t *room)
 bool spool_draft_added(struct spool_draft *d, size_t n, struct err *err)
 {
     struct chunk *c = d->last;
-    if (d->failed) {
-        *err = d->err;
-        return false;
-    }
+    if (d->failed) return err_sys(err, d->error, "%s", d->error_what);
     if (!n) return true;
     assert(c && n <= c->cap - c->n);
     if (!d->n) crash_point("draft-first");
@@ -197,7 +195,8 @@ static void draft_done(struct spool *sp, struct item *it)
     sp->pending -= handed_bytes(d);
     if (it->error) draft_fail(d, it->error, "cannot write to the spool");
     if (it->error || d->failed) {
-        struct err err = d->err;
+        struct err err;
+        err_sys(&err, d->error, "%s", d->error_what);
         draft_delete(d);
         if (!sp->closing) cb(arg, false, NULL, &err);
         return;
@@ -218,7 +217,7 @@ void draft_refuse(struct spool_draft *d)
 {
     struct list one;
     list_init(&one);
-    if (!d->item.error) d->item.error = d->err.code ? d->err.code : EIO;
+    if (!d->item.error) d->item.error = d->error;
     list_push_back(&one, &d->item.link);
     outbox_put_items(d->sp, &one);
 }
@@ -230,8 +229,8 @@ void draft_queue(struct spool_draft *d)
     handover_soon(d->sp);
 }
 
-void spool_draft_commit(struct spool_draft *d, uint64_t id, struct slice envelope, struct spool_msg *msg, spool_commit_cb *cb,
-                        void *arg)
+void spool_draft_commit(struct spool_draft *d, uint64_t id, struct slice envelope, struct spool_msg *msg,
+                        spool_commit_cb *cb, void *arg)
 {
     assert(!d->committing);
     struct item *it = &d->item;

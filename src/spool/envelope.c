@@ -45,6 +45,11 @@ static void add_text(struct buf *out, enum tag tag, struct slice value)
     if (value.n) add_field(out, tag, value);
 }
 
+static struct slice listing(struct slice s)
+{
+    return s.n > LISTING_MAX ? slice_sub(s, 0, LISTING_MAX) : s;
+}
+
 static void add_client(struct buf *out, const struct ip *ip)
 {
     char b[21] = { (char)ip->family };
@@ -68,8 +73,8 @@ void envelope_encode(const struct envelope *e, struct buf *out)
     for (uint32_t i = 0; i < e->rcpt_n; i++) add_field(out, TAG_RCPT, e->rcpts[i]);
     add_text(out, TAG_PREPEND, e->prepend);
     add_number(out, TAG_TEXT_SIZE, e->text_size);
-    add_text(out, TAG_MESSAGE_ID, slice_sub(e->message_id, 0, LISTING_MAX));
-    add_text(out, TAG_SUBJECT, slice_sub(e->subject, 0, LISTING_MAX));
+    add_text(out, TAG_MESSAGE_ID, listing(e->message_id));
+    add_text(out, TAG_SUBJECT, listing(e->subject));
 }
 
 /* Cuts one field off *in. */
@@ -134,8 +139,8 @@ static bool take_field(struct envelope *e, unsigned tag, struct slice value)
         return e->rcpt_n++ < RCPT_MAX;
     case TAG_PREPEND: e->prepend = value; return true;
     case TAG_TEXT_SIZE: return take_number(value, UINT64_MAX, &e->text_size);
-    case TAG_MESSAGE_ID: e->message_id = slice_sub(value, 0, LISTING_MAX); return true;
-    case TAG_SUBJECT: e->subject = slice_sub(value, 0, LISTING_MAX); return true;
+    case TAG_MESSAGE_ID: e->message_id = listing(value); return true;
+    case TAG_SUBJECT: e->subject = listing(value); return true;
     default: return true; /* of a later version */
     }
 }

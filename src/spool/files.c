@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The files of a spool's directory: their names, how a segment comes to be and how it goes. A name seg-* is only ever given
- * to a file whose head is on disk, and no record is written before that name is on disk too; so no two
- * segments that hold records were ever written under the same sequence number. */
+ * The files of a spool's directory: their names, how a segment comes to be and how it goes. A name seg-* is only ever
+ * given to a file whose head is on disk, and no record is written before that name is on disk too; so no two segments
+ * that hold records were ever written under the same sequence number. */
 #include "spool/private.h"
 #include <assert.h>
 #include <errno.h>
@@ -69,8 +69,8 @@ static int take_spare(struct spool *sp, struct made_segment *m, char name[NAME_N
     return -1;
 }
 
-/* A new file, its blocks reserved if the file system can and has them. Without them it is tried all the same: what little is left may do
- * for the records that make other segments free. */
+/* A new file, its blocks reserved if the file system can and has them. Without them it is tried all the same: what
+ * little is left may do for the records that make other segments free. */
 static int make_file(struct spool *sp, struct made_segment *m, char name[NAME_N], struct err *err)
 {
     name_spare(name, m->sequence);
@@ -96,7 +96,8 @@ bool segment_make(struct spool *sp, uint64_t sequence, struct made_segment *out,
     if (fd < 0) return false;
     name_segment(name, sequence);
     bool ok = write_head(sp, fd, &m, err);
-    if (ok && renameat(sp->dir_fd, old, sp->dir_fd, name) != 0) ok = err_sys(err, errno, "cannot name %s/%s", sp->dir, name);
+    if (ok && renameat(sp->dir_fd, old, sp->dir_fd, name) != 0)
+        ok = err_sys(err, errno, "cannot name %s/%s", sp->dir, name);
     if (ok && fsync(sp->dir_fd) != 0) {
         ok = err_sys(err, errno, "cannot sync the directory %s", sp->dir);
         unlinkat(sp->dir_fd, name, 0);

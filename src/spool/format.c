@@ -253,5 +253,6 @@ bool scan_text_ok(struct scan *s, const struct scan_event *ev)
 {
     uint32_t crc;
     uint64_t n = record_inline(&ev->head);
-    return !n || (window_crc(&s->window, ev->offset + RECORD_HEAD + ev->head.meta_n, n, &crc) && crc == ev->head.text_crc);
+    return !n ||
+           (window_crc(&s->window, ev->offset + RECORD_HEAD + ev->head.meta_n, n, &crc) && crc == ev->head.text_crc);
 }

@@ -47,7 +47,10 @@ uint32_t segment_seed(const struct segment_head *h); /* where the sum of each re
 void record_encode(const struct record_head *h, uint64_t sequence, uint32_t seed, char out[RECORD_HEAD]);
 bool record_decode(const char in[RECORD_HEAD], uint64_t sequence, uint32_t seed, struct record_head *out);
 /* Bytes in the segment, padding included. */
-static inline uint64_t record_inline(const struct record_head *h) { return h->flags & RECORD_BIG && h->type <= RECORD_COPY ? 0 : h->text_n; }
+static inline uint64_t record_inline(const struct record_head *h)
+{
+    return h->flags & RECORD_BIG && h->type <= RECORD_COPY ? 0 : h->text_n;
+}
 static inline uint64_t record_size(const struct record_head *h)
 {
     return (RECORD_HEAD + h->meta_n + record_inline(h) + 7) & ~(uint64_t)7;

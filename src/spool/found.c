@@ -82,7 +82,8 @@ static bool read_head(struct found *f, struct old_segment *o, int dir_fd, const 
     o->status = fd < 0 ? SEGMENT_BAD : segment_head_read(fd, &o->head);
     if (fd >= 0) close(fd);
     if (o->status == SEGMENT_NEWER)
-        return err_set(err, "%s/%s was written by a newer version of Postern; this one does not read it", dir_name, name);
+        return err_set(err, "%s/%s was written by a newer version of Postern; this one does not read it", dir_name,
+                       name);
     if (o->head.sequence != o->sequence) o->status = SEGMENT_BAD;
     if (o->status != SEGMENT_BAD && o->head.epoch > f->epoch) f->epoch = o->head.epoch;
     return true;

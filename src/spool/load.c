@@ -91,7 +91,8 @@ static bool open_big(struct spool *sp, struct spool_load *l, const struct record
     int fd = openat(sp->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     int error = fd < 0 ? errno : 0;
     if (!error && fstat(fd, &st) != 0) error = errno;
-    bool ok = !error && (uint64_t)st.st_size == head->text_n && (!l->check_big || big_check(fd, head->text_n, head->text_crc));
+    bool ok = !error && (uint64_t)st.st_size == head->text_n &&
+              (!l->check_big || big_check(fd, head->text_n, head->text_crc));
     if (ok) {
         c->pub.text.fd = fd;
         return true;
@@ -114,7 +115,8 @@ static bool load(struct spool *sp, struct spool_load *l)
     bool ok = record_read(fd, &l->place, &c->record, &head, &l->err);
     if (ok && (head.id != l->msg.id || head.meta_n != l->msg.meta_n || head.text_n != l->msg.text_n))
         ok = bad(&l->err, &l->place, "the place");
-    if (!ok && l->err.code == EBADMSG) damaged_save(sp->dir_fd, fd, l->place.sequence, l->place.offset, message_cost(&l->msg));
+    if (!ok && l->err.code == EBADMSG)
+        damaged_save(sp->dir_fd, fd, l->place.sequence, l->place.offset, message_cost(&l->msg));
     close(fd);
     if (!ok) return false;
     c->pub.envelope = slice_of(c->record + RECORD_HEAD, head.meta_n);
@@ -142,8 +144,8 @@ static void load_done(struct spool *sp, struct job *j)
     segment_unpin(l->segment);
     if (!l->content && l->err.code == EBADMSG) {
         sp->damaged++;
-        log_event(LOG_ERROR, "spool-damaged", LOG_ID(l->msg.id), LOG_STR("dir", sp->dir), LOG_NUM("segment", l->place.sequence),
-                  LOG_NUM("offset", l->place.offset), LOG_ERR(&l->err));
+        log_event(LOG_ERROR, "spool-damaged", LOG_ID(l->msg.id), LOG_STR("dir", sp->dir),
+                  LOG_NUM("segment", l->place.sequence), LOG_NUM("offset", l->place.offset), LOG_ERR(&l->err));
     }
     if (l->cancelled || sp->closing)
         spool_content_free(l->content ? &l->content->pub : NULL);
@@ -158,7 +160,8 @@ static struct place place_of(const struct spool *sp, const struct segment *s, co
     return (struct place){ .sequence = s->sequence, .seed = s->seed, .offset = msg->offset, .n = n };
 }
 
-struct spool_load *spool_load_start(struct spool *sp, const struct spool_msg *msg, bool envelope_only, spool_load_cb *cb, void *arg)
+struct spool_load *spool_load_start(struct spool *sp, const struct spool_msg *msg, bool envelope_only,
+                                    spool_load_cb *cb, void *arg)
 {
     struct spool_load *l = mem_new(struct spool_load);
     assert(!msg->dead);

@@ -62,7 +62,7 @@ struct flush {
     struct made_segment cur;      /* the thread's own from here */
     uint64_t pos, synced, zeroed, marked;
     struct list unsynced;         /* done and state records that are written, not yet known to be on disk */
-    uint64_t retry_at, synced_at; /* mono ms */
+    uint64_t retry_at, synced_at, worked_at; /* mono ms */
     int error;
     struct iovec *iov;
     unsigned iov_n;
@@ -184,7 +184,8 @@ void name_spare(char out[NAME_N], uint64_t sequence);
 void name_big(char out[NAME_N], uint64_t id);
 void name_draft(char out[NAME_N], uint64_t no);
 bool name_parse(const char *name, const char *prefix, uint64_t *number); /* hexadecimal, or an id for "big-" */
-/* A segment that is durably there under its name, out of a spare or new. Any thread; takes flush.lock for the spares. */
+/* A segment that is durably there under its name, out of a spare or new. Any thread; takes flush.lock for the spares.
+ */
 bool segment_make(struct spool *sp, uint64_t sequence, struct made_segment *out, struct err *err) MUST_CHECK;
 /* Makes it a spare or removes it; durable on return. Any thread, one at a time. */
 bool segment_retire(struct spool *sp, uint64_t sequence, uint64_t size) MUST_CHECK;
@@ -201,7 +202,7 @@ void list_move_all(struct list *from, struct list *to);         /* to the end of
 
 /* ---- write.c: the flush thread's hands */
 void log_write(struct spool *sp, struct list *todo);            /* all of it; completes or keeps what is in it */
-bool log_idle(struct spool *sp, uint64_t *wait_ms);             /* a small piece of work for idle times; false: none left */
+bool log_idle(struct spool *sp, uint64_t *wait_ms); /* a small piece of work for idle times; false: none left */
 bool log_end(struct spool *sp, uint8_t flags);                  /* END record, synced */
 
 /* ---- segment.c */
@@ -254,7 +255,8 @@ struct spool_draft {
     uint64_t n;
     uint32_t crc;
     bool failed, committing;
-    struct err err;
+    int error;              /* when it failed, and at what */
+    const char *error_what;
     struct big *big;
     struct item item;
     struct spool_msg *msg;
@@ -275,7 +277,8 @@ void big_start(struct spool_draft *d);           /* the draft's chunks, and all 
 void big_add(struct spool_draft *d);             /* the last chunk is full */
 uint64_t big_outstanding(const struct big *b);
 void big_commit(struct spool_draft *d);          /* draft_queue or draft_refuse follows from the loop */
-/* The log failed: removes the finished file. False: there is none (any more); else draft_refuse follows from the loop. */
+/* The log failed: removes the finished file. False: there is none (any more); else draft_refuse follows from the loop.
+ */
 bool big_discard(struct spool_draft *d) MUST_CHECK;
 void big_abandon(struct spool_draft *d);
 uint64_t big_oldest_ticket(const struct spool *sp); /* of the commits under way; UINT64_MAX: none */
@@ -286,10 +289,11 @@ struct place {
     uint64_t sequence, offset, n; /* n: bytes to read, head and meta at the least */
     uint32_t seed;
 };
-/* Reads one record of a segment and checks head, meta and, when n reaches over it, the inline text. *p is the caller's to free, NULL
- * on failure unless the code is EBADMSG (damaged). */
+/* Reads one record of a segment and checks head, meta and, when n reaches over it, the inline text. *p is the caller's
+ * to free, NULL on failure unless the code is EBADMSG (damaged). */
 bool record_read(int fd, const struct place *at, char **p, struct record_head *head, struct err *err) MUST_CHECK;
-bool record_check(const char *p, const struct record_head *head); /* of one that is in memory whole: the sums of meta and text */
+bool record_check(const char *p,
+                  const struct record_head *head); /* of one that is in memory whole: the sums of meta and text */
 bool big_check(int fd, uint64_t n, uint32_t crc); /* reads it all */
 
 /* ---- scan.c, recover.c */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Recovery, second part: what was found is taken over, reported, and told to the queue: batches of envelopes and states are read
- * in a thread and handed on in slices of a few milliseconds. */
+ * Recovery, second part: what was found is taken over, reported, and told to the queue: batches of envelopes and states
+ * are read in a thread and handed on in slices of a few milliseconds. */
 #include "spool/recover.h"
 #include <assert.h>
 #include <errno.h>
@@ -42,24 +42,29 @@ static void log_report(const struct spool *sp, const struct report *p)
         log_event(LOG_WARNING, "spool-tail-cut", LOG_STR("dir", sp->dir), LOG_NUM("segment", p->sequence),
                   LOG_NUM("offset", p->offset), LOG_STR("what", scan_report_text(p->kind)));
     else
-        log_event(LOG_ERROR, "spool-damaged", LOG_STR("dir", sp->dir), LOG_NUM("segment", p->sequence), LOG_NUM("offset", p->offset),
-                  LOG_NUM("bytes", p->size), LOG_ID(p->id), LOG_STR("what", scan_report_text(p->kind)));
+        log_event(LOG_ERROR, "spool-damaged", LOG_STR("dir", sp->dir), LOG_NUM("segment", p->sequence),
+                  LOG_NUM("offset", p->offset), LOG_NUM("bytes", p->size), LOG_ID(p->id),
+                  LOG_STR("what", scan_report_text(p->kind)));
 }
 
 static void tell_reports(struct spool *sp)
 {
     struct recovery *r = sp->recovery;
     for (; r->told < r->log.report_n && r->told < REPORTS_LOGGED; r->told++) log_report(sp, &r->log.reports[r->told]);
-    if (r->told < r->log.report_n) log_event(LOG_ERROR, "spool-damaged", LOG_STR("dir", sp->dir), LOG_NUM("more", r->log.report_n - r->told));
+    if (r->told < r->log.report_n)
+        log_event(LOG_ERROR, "spool-damaged", LOG_STR("dir", sp->dir), LOG_NUM("more", r->log.report_n - r->told));
     r->told = r->log.report_n;
 }
 
 /* ---- batches, in the thread */
 
-static void read_one(struct spool *sp, struct recovery *r, struct replay_batch *b, struct old_message *m, int *fd, uint32_t *open_segment)
+static void read_one(struct spool *sp, struct recovery *r, struct replay_batch *b, struct old_message *m, int *fd,
+                     uint32_t *open_segment)
 {
-    const struct { uint32_t segment, offset, n; uint8_t type; } parts[] = {
-        { m->segment, m->offset, m->meta_n, RECORD_MESSAGE }, { m->state_segment, m->state_offset, m->state_n, RECORD_STATE },
+    const struct { uint32_t segment, offset, n; uint8_t type;
+    } parts[] = {
+        { m->segment, m->offset, m->meta_n, RECORD_MESSAGE },
+        { m->state_segment, m->state_offset, m->state_n, RECORD_STATE },
     };
     size_t got[2] = { 0 };
     struct err err;
@@ -132,7 +137,11 @@ static void surface(struct spool *sp, struct replay_batch *b)
     struct spool_msg *msg = r->user.on_message(r->user.arg, m->id, envelope, state);
     assert(msg);
     *msg = (struct spool_msg){
-        .id = m->id, .segment = segment_index(sp, o->sequence), .offset = m->offset, .meta_n = m->meta_n, .text_n = m->text_n,
+        .id = m->id,
+        .segment = segment_index(sp, o->sequence),
+        .offset = m->offset,
+        .meta_n = m->meta_n,
+        .text_n = m->text_n,
         .big = m->big,
     };
     if (m->state_segment) {

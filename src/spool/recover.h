@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Recovery: what spool_open found, what reading the log made of it (scan.c, in a thread), and how it is told to the queue
- * (recover.c, on the loop). */
+ * Recovery: what spool_open found, what reading the log made of it (scan.c, in a thread), and how it is told to the
+ * queue (recover.c, on the loop). */
 #ifndef POSTERN_SPOOL_RECOVER_H
 #define POSTERN_SPOOL_RECOVER_H
 #include "spool/private.h"
@@ -39,7 +39,16 @@ struct old_message {          /* or only the state of one whose record comes lat
     struct old_message *free_next;
 };
 
-enum report_kind { REPORT_GAP, REPORT_RECORD, REPORT_TEXT, REPORT_BIG, REPORT_HEAD, REPORT_SEGMENT, REPORT_UNKNOWN, REPORT_TAIL };
+enum report_kind {
+    REPORT_GAP,
+    REPORT_RECORD,
+    REPORT_TEXT,
+    REPORT_BIG,
+    REPORT_HEAD,
+    REPORT_SEGMENT,
+    REPORT_UNKNOWN,
+    REPORT_TAIL
+};
 struct report {
     enum report_kind kind;
     uint64_t sequence, offset, size, id;
@@ -67,6 +76,7 @@ void log_read_all(struct log_read *r);
 void log_read_deinit(struct log_read *r);
 struct old_message *log_read_find(const struct log_read *r, uint64_t id);
 const char *scan_report_text(enum report_kind kind);
-void scan_report_add(struct log_read *r, enum report_kind kind, uint64_t sequence, uint64_t offset, uint64_t size, uint64_t id);
+void scan_report_add(struct log_read *r, enum report_kind kind, uint64_t sequence, uint64_t offset, uint64_t size,
+                     uint64_t id);
 
 #endif

@@ -138,7 +138,8 @@ bool state_in_flight(const struct spool *sp, uint64_t id)
 static void state_item_done(struct spool *sp, struct item *it)
 {
     struct spool_msg *msg = spool_find(sp, it->id);
-    if (htable_find(&sp->state_items, hash_u64(it->id), state_item_match, &it->id) == it) htable_remove(&sp->state_items, it);
+    if (htable_find(&sp->state_items, hash_u64(it->id), state_item_match, &it->id) == it)
+        htable_remove(&sp->state_items, it);
     if (!it->error) {
         segment_place(sp, it, RECORD_HEAD + it->meta_n);
         if (msg) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Recovery, first part: reads all segments, oldest first, and finds which messages live and where. What does not
- * check is damage, but at the end of the last segment that an owner wrote to who did not come to close it: what was not yet
- * acknowledged may be torn there, and is cut. */
+ * check is damage, but at the end of the last segment that an owner wrote to who did not come to close it: what was not
+ * yet acknowledged may be torn there, and is cut. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -34,7 +34,10 @@ struct things {
 };
 
 static uint64_t old_hash(const void *item) { return hash_u64(((const struct old_message *)item)->id); }
-static bool old_match(const void *item, const void *key) { return ((const struct old_message *)item)->id == *(const uint64_t *)key; }
+static bool old_match(const void *item, const void *key)
+{
+    return ((const struct old_message *)item)->id == *(const uint64_t *)key;
+}
 
 struct old_message *log_read_find(const struct log_read *r, uint64_t id)
 {
@@ -68,7 +71,8 @@ static void old_drop(struct log_read *r, struct old_message *m)
     r->free_list = m;
 }
 
-void scan_report_add(struct log_read *r, enum report_kind kind, uint64_t sequence, uint64_t offset, uint64_t size, uint64_t id)
+void scan_report_add(struct log_read *r, enum report_kind kind, uint64_t sequence, uint64_t offset, uint64_t size,
+                     uint64_t id)
 {
     if (r->report_n == r->report_cap) {
         r->report_cap = r->report_cap ? r->report_cap * 2 : 16;
@@ -96,7 +100,8 @@ static void apply_message(struct log_read *r, size_t place, const struct thing *
 {
     struct old_message *m = old_get(r, t->head.id);
     if (t->head.type == RECORD_MESSAGE) m->state_segment = 0; /* a copy keeps the state, which may be older than it */
-    if (t->head.type == RECORD_COPY) refer(&r->found->segments[place], r->found->segments[place].sequence - t->head.back);
+    if (t->head.type == RECORD_COPY)
+        refer(&r->found->segments[place], r->found->segments[place].sequence - t->head.back);
     m->segment = (uint32_t)place + 1;
     m->offset = (uint32_t)t->offset;
     m->meta_n = t->head.meta_n;
@@ -161,7 +166,8 @@ static void collect(struct log_read *r, struct scan *s, struct things *all)
     }
 }
 
-/* In a segment that was not ended texts may be torn, too: such a record is not there, and an older copy of it counts. */
+/* In a segment that was not ended texts may be torn, too: such a record is not there, and an older copy of it counts.
+ */
 static void check_texts(struct scan *s, struct things *all)
 {
     for (size_t i = 0; i < all->n; i++) {
@@ -176,10 +182,14 @@ static bool is_good(const struct thing *t) { return t->kind == SCAN_RECORD && !t
 const char *scan_report_text(enum report_kind kind)
 {
     static const char *const texts[] = {
-        [REPORT_GAP] = "no record where one should be", [REPORT_RECORD] = "a record that does not check",
-        [REPORT_TEXT] = "a text that does not check", [REPORT_BIG] = "the file of a large message is missing or damaged",
-        [REPORT_HEAD] = "one copy of the head of a segment", [REPORT_SEGMENT] = "a segment that cannot be read",
-        [REPORT_UNKNOWN] = "a record of an unknown type", [REPORT_TAIL] = "a write that was not finished",
+        [REPORT_GAP] = "no record where one should be",
+        [REPORT_RECORD] = "a record that does not check",
+        [REPORT_TEXT] = "a text that does not check",
+        [REPORT_BIG] = "the file of a large message is missing or damaged",
+        [REPORT_HEAD] = "one copy of the head of a segment",
+        [REPORT_SEGMENT] = "a segment that cannot be read",
+        [REPORT_UNKNOWN] = "a record of an unknown type",
+        [REPORT_TAIL] = "a write that was not finished",
     };
     return texts[kind];
 }
@@ -188,7 +198,8 @@ static void report_thing(struct log_read *r, const struct scan *s, const struct 
 {
     enum report_kind kind = t->kind == SCAN_GAP ? REPORT_GAP : t->text_bad ? REPORT_TEXT : REPORT_RECORD;
     scan_report_add(r, kind, s->sequence, t->offset, t->size, t->head.id);
-    if (!r->read_only) damaged_save(r->dir_fd, s->window.fd, s->sequence, t->offset, t->size < SAVE_MAX ? t->size : SAVE_MAX);
+    if (!r->read_only)
+        damaged_save(r->dir_fd, s->window.fd, s->sequence, t->offset, t->size < SAVE_MAX ? t->size : SAVE_MAX);
 }
 
 /* An END there, so that the next owner knows what this one found. */
@@ -215,7 +226,7 @@ static void settle_tail(struct log_read *r, bool written)
     struct old_segment *o = &r->found->segments[r->tail.segment - 1];
     if (!written)
         cut_tail(r);
-    else if (o->file_size > r->tail.at)
+    else if (r->tail.any)
         scan_report_add(r, REPORT_GAP, o->sequence, r->tail.at, o->file_size - r->tail.at, 0);
     r->tail.segment = 0;
 }
@@ -314,8 +325,8 @@ static void check_bigs(struct log_read *r)
     }
 }
 
-/* Files without a message: their commit did not come to its end, or the message has ended. Kept when something is damaged: it may have
- * been their record. */
+/* Files without a message: their commit did not come to its end, or the message has ended. Kept when something is
+ * damaged: it may have been their record. */
 static void remove_orphans(struct log_read *r)
 {
     char name[NAME_N];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Which segments are needed still. A segment goes when nothing alive is in it and all older segments that its done
- * and copy records speak of are gone: without those records what the older ones hold would come to life again. Before one goes, all
- * that was said so far about its messages is synced (the barrier). */
+ * and copy records speak of are gone: without those records what the older ones hold would come to life again. Before
+ * one goes, all that was said so far about its messages is synced (the barrier). */
 #include "spool/private.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -146,7 +146,8 @@ static void retire_run(struct spool *sp, struct job *j)
 {
     struct retire_job *r = container_of(j, struct retire_job, job);
     unlink_bigs(sp, r->bigs, r->big_n);
-    while (r->gone < r->segment_n && segment_retire(sp, r->segments[r->gone].sequence, r->segments[r->gone].size)) r->gone++;
+    while (r->gone < r->segment_n && segment_retire(sp, r->segments[r->gone].sequence, r->segments[r->gone].size))
+        r->gone++;
 }
 
 static void retire_done(struct spool *sp, struct job *j)
@@ -158,7 +159,8 @@ static void retire_done(struct spool *sp, struct job *j)
             segment_forget(sp, s);
             continue;
         }
-        if (i == r->gone) log_event(LOG_WARNING, "spool-segment-stays", LOG_STR("dir", sp->dir), LOG_NUM("segment", s->sequence));
+        if (i == r->gone)
+            log_event(LOG_WARNING, "spool-segment-stays", LOG_STR("dir", sp->dir), LOG_NUM("segment", s->sequence));
         s->kept = true;
         s->retiring = false;
     }
@@ -227,7 +229,8 @@ void tick_arm(struct spool *sp)
     event_add(sp->tick_event, &wait);
 }
 
-/* Syncs what waits for no commit, so that a power cut a second later forgets no end of a message; then lets go what is dead. */
+/* Syncs what waits for no commit, so that a power cut a second later forgets no end of a message; then lets go what is
+ * dead. */
 void tick_run(evutil_socket_t fd, short what, void *arg)
 {
     struct spool *sp = arg;

@@ -22,7 +22,10 @@
 #define FULL_ASK_MS 1000
 
 static uint64_t message_hash(const void *item) { return hash_u64(((const struct spool_msg *)item)->id); }
-static bool message_match(const void *item, const void *key) { return ((const struct spool_msg *)item)->id == *(const uint64_t *)key; }
+static bool message_match(const void *item, const void *key)
+{
+    return ((const struct spool_msg *)item)->id == *(const uint64_t *)key;
+}
 
 struct spool_msg *spool_find(const struct spool *sp, uint64_t id)
 {
@@ -68,8 +71,9 @@ static bool take_lock(struct spool *sp, bool *busy, struct err *err)
 
 static void init(struct spool *sp, struct event_base *base, const struct spool_options *o)
 {
-    struct list *const lists[] = { &sp->commits, &sp->states, &sp->syncs, &sp->big_commits, &sp->sync_waits, &sp->relief, &sp->relieved,
-                                   &sp->flush.incoming, &sp->flush.unsynced };
+    struct list *const lists[] = { &sp->commits,     &sp->states,         &sp->syncs,
+                                   &sp->big_commits, &sp->sync_waits,     &sp->relief,
+                                   &sp->relieved,    &sp->flush.incoming, &sp->flush.unsynced };
     for (size_t i = 0; i < countof(lists); i++) list_init(lists[i]);
     sp->base = base;
     sp->o = *o;
@@ -120,6 +124,15 @@ static void deinit(struct spool *sp)
     if (!sp->depth) free(sp);
 }
 
+/* The directory itself may be new. Whoever made it should have synced its name; once more does no harm. */
+static void sync_parent(struct spool *sp)
+{
+    int fd = openat(sp->dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return;
+    fsync(fd);
+    close(fd);
+}
+
 struct spool *spool_open(struct event_base *base, const struct spool_options *o, bool *busy, struct err *err)
 {
     struct spool *sp = mem_new(struct spool);
@@ -127,6 +140,7 @@ struct spool *spool_open(struct event_base *base, const struct spool_options *o,
     init(sp, base, o);
     bool ok = outbox_init(sp, err) && take_lock(sp, busy, err) && look_around(sp, err) &&
               segment_make(sp, sp->flush.next_sequence++, &sp->flush.cur, err);
+    if (ok) sync_parent(sp);
     bool pool = ok && pool_init(sp, err);
     if (!pool || !flush_start(sp, err)) {
         if (pool) pool_deinit(sp);

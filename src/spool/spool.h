@@ -41,7 +41,8 @@ struct spool_msg {
 /* Takes the lock (fails at once when another process has it), makes the directory's first segment. Reads at most
  * the segments' headers: the rest is spool_recover's. *busy tells a lock held from other failures. */
 struct spool *spool_open(struct event_base *base, const struct spool_options *o, bool *busy, struct err *err) MUST_CHECK;
-/* Writes out what is pending, waits for it (this one blocks), frees. Drafts and loads must be over. */
+/* Writes out what is pending, waits for it (this one blocks), frees. Drafts and loads must be over;
+ * every live spool_msg must still be there. */
 void spool_close(struct spool *sp);
 
 /* Replays what a former owner left: reads record headers and envelopes, not texts (but checks the texts of the segment

@@ -15,6 +15,7 @@
 #define MARK_MS 100
 #define ZERO_STEP (256u << 10)
 #define ZERO_WAIT_MS 2
+#define ZERO_IDLE_MS 50
 
 static uint64_t item_size(const struct item *it)
 {
@@ -200,7 +201,8 @@ static bool abandon_segment(struct spool *sp)
     return stays;
 }
 
-/* What says of failed commits that their records, should any have reached the disk, are void. NULL when there are none. */
+/* What says of failed commits that their records, should any have reached the disk, are void. NULL when there are none.
+ */
 static struct item *make_void(struct list *batch)
 {
     size_t n = 0;
@@ -255,6 +257,7 @@ static void fail_batch(struct spool *sp, struct list *batch, int error)
 void log_write(struct spool *sp, struct list *todo)
 {
     struct flush *f = &sp->flush;
+    f->worked_at = clock_mono_ms();
     while (!list_empty(todo)) {
         struct list batch;
         bool sync = false, wait = clock_mono_ms() < f->retry_at;
@@ -282,7 +285,7 @@ static bool zero_step(struct spool *sp)
     struct flush *f = &sp->flush;
     struct iovec v[ZERO_STEP / sizeof zeros];
     if (f->zeroed < f->pos) f->zeroed = (f->pos + 4095) & ~(uint64_t)4095;
-    if (f->cur.written || f->zeroed >= f->cur.size) return false;
+    if (f->zeroed >= f->cur.size) return false;
     uint64_t n = f->cur.size - f->zeroed < ZERO_STEP ? f->cur.size - f->zeroed : ZERO_STEP, left = n;
     unsigned k = 0;
     for (; left; k++) {
@@ -308,12 +311,14 @@ bool log_idle(struct spool *sp, uint64_t *wait_ms)
     uint64_t now = clock_mono_ms();
     bool more = false;
     if (f->cur.fd < 0) return false;
-    if (f->synced > f->marked && f->pos + 2 * RECORD_HEAD <= f->cur.size) { /* so that damage can be told from a torn tail */
+    if (f->synced > f->marked &&
+        f->pos + 2 * RECORD_HEAD <= f->cur.size) { /* so that damage can be told from a torn tail */
         more = true;
         *wait_ms = f->synced_at + MARK_MS > now ? f->synced_at + MARK_MS - now : 0;
         if (!*wait_ms && write_mark(f, RECORD_MARK, 0) != 0) f->marked = f->synced;
     }
-    if (!zero_step(sp)) return more;
-    if (!more || *wait_ms > ZERO_WAIT_MS) *wait_ms = ZERO_WAIT_MS;
+    uint64_t zero_wait = f->worked_at + ZERO_IDLE_MS > now ? f->worked_at + ZERO_IDLE_MS - now : ZERO_WAIT_MS;
+    if (f->cur.written || f->zeroed >= f->cur.size || (zero_wait == ZERO_WAIT_MS && !zero_step(sp))) return more;
+    if (!more || *wait_ms > zero_wait) *wait_ms = zero_wait;
     return true;
 }

@@ -69,6 +69,14 @@ def postern(tmp_path):
     _stop_all(things)
 
 
+@pytest.fixture(scope="module")
+def module_postern(tmp_path_factory):
+    """The same for a whole module."""
+    things = []
+    yield _maker(lambda: tmp_path_factory.mktemp("postern"), things)
+    _stop_all(things)
+
+
 @pytest.fixture
 def make_sink():
     """Makes sinks: make_sink(port=..., host=..., extensions=[...])."""

@@ -60,7 +60,8 @@ def test_endless_message_is_cut_off(relay):
             for _ in range(1000):
                 c.sock.sendall(b"x" * 78 + b"\r\n" + b"y" * 78 + b"\r\n" * 50)
                 time.sleep(0.001)
-            c.reply(250)
+            c.reply(552)
+            c.reply()
 
 
 def test_too_many_recipients(relay, ready):

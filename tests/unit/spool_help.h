@@ -45,7 +45,8 @@ static inline void help_dir(struct help *h)
 {
     snprintf(h->dir, sizeof h->dir, "/tmp/postern-spool-XXXXXX");
     assert_non_null(mkdtemp(h->dir));
-    h->o = (struct spool_options){ .dir = h->dir, .segment_size = 256 << 10, .inline_size = 32 << 10, .free_percent = 0 };
+    h->o =
+        (struct spool_options){ .dir = h->dir, .segment_size = 256 << 10, .inline_size = 32 << 10, .free_percent = 0 };
     h->msgs = mem_zalloc((HELP_MAX + 1) * sizeof *h->msgs);
 }
 

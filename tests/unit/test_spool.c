@@ -6,7 +6,7 @@
 
 /* ---- a disk that fails when it is told to (linked with --wrap) */
 
-static _Atomic int fail_write, fail_sync, fail_reserve; /* errno, or 0 */
+static _Atomic int fail_write, fail_sync, fail_truncate; /* errno, or 0 */
 
 ssize_t __real_pwritev(int fd, const struct iovec *v, int n, off_t at);
 ssize_t __wrap_pwritev(int fd, const struct iovec *v, int n, off_t at);
@@ -30,6 +30,18 @@ int __wrap_fdatasync(int fd)
     return -1;
 }
 
+int __real_ftruncate(int fd, off_t n);
+int __wrap_ftruncate(int fd, off_t n);
+int __wrap_ftruncate(int fd, off_t n)
+{
+    if (!fail_truncate) return __real_ftruncate(fd, n);
+    errno = fail_truncate;
+    return -1;
+}
+
+int __wrap_ftruncate64(int fd, off_t n);
+int __wrap_ftruncate64(int fd, off_t n) { return __wrap_ftruncate(fd, n); }
+
 static int setup(void **state)
 {
     struct help *h = *state = mem_new(struct help);
@@ -41,7 +53,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct help *h = *state;
-    fail_write = fail_sync = fail_reserve = 0;
+    fail_write = fail_sync = fail_truncate = 0;
     if (h->sp) help_close(h);
     help_remove(h);
     free(h);
@@ -58,7 +70,9 @@ static void reopen(struct help *h)
 static void test_write_and_read(void **state)
 {
     struct help *h = *state;
-    static const uint64_t sizes[] = { 0, 1, 7, 8, 9, 4096, 8127, 8128, 8129, 32 << 10, (32 << 10) + 1, 300000, 2 << 20 };
+    static const uint64_t sizes[] = {
+        0, 1, 7, 8, 9, 4096, 8127, 8128, 8129, 32 << 10, (32 << 10) + 1, 300000, 2 << 20
+    };
     help_recover(h);
     for (size_t i = 0; i < countof(sizes); i++) help_put(h, i + 1, sizes[i]);
     assert_int_equal(h->acks, countof(sizes));
@@ -179,6 +193,38 @@ static void test_recycling(void **state)
     }
 }
 
+/* The record that says a message ended must outlive the message's own record, which another message may keep there. */
+static void test_ends_are_kept(void **state)
+{
+    struct help *h = *state;
+    uint64_t id = 0;
+    h->sp->compact_min = UINT64_MAX;
+    for (int i = 0; i < 10; i++) help_put(h, ++id, 4000);
+    for (int round = 0; round < 8; round++) {
+        for (int i = 0; i < 100; i++) help_put(h, ++id, 4000);
+        if (round == 2) /* far from their records */
+            for (uint64_t k = 2; k <= 10; k++) spool_done(h->sp, &h->msgs[k].msg);
+        for (uint64_t k = id - 99; k <= id; k++) spool_done(h->sp, &h->msgs[k].msg);
+        for (int i = 0; i < 10; i++) {
+            usleep(10000);
+            event_base_loop(h->base, EVLOOP_NONBLOCK);
+        }
+    }
+    for (int round = 0; round < 2; round++) {
+        reopen(h);
+        assert_int_equal(h->messages, 1);
+        assert_true(h->msgs[1].known);
+    }
+    h->sp->compact_min = 0; /* now its segment can be let go, and with it all that hung on it */
+    help_put(h, ++id, 10);
+    spool_done(h->sp, &h->msgs[id].msg);
+    struct spool_figures f;
+    HELP_UNTIL(h, (spool_get_figures(h->sp, &f), f.segments <= 2));
+    reopen(h);
+    assert_int_equal(h->messages, 1);
+    assert_int_equal(help_load(h, 1, NULL), 4000);
+}
+
 /* One message in ten stays, some with a state: their segments are copied forward, again and again. */
 static void test_compaction(void **state)
 {
@@ -219,7 +265,8 @@ static void test_compaction(void **state)
     }
 }
 
-/* Every fourth stays, so no segment has little alive: the segments of mail that only passes through must go all the same. */
+/* Every fourth stays, so no segment has little alive: the segments of mail that only passes through must go all the
+ * same. */
 static void test_held_by_others(void **state)
 {
     struct help *h = *state;
@@ -274,6 +321,69 @@ static void test_commit_while_recovering(void **state)
     assert_int_equal(h->messages, 3001);
 }
 
+static void close_it(struct help *h)
+{
+    spool_close(h->sp);
+    h->sp = NULL;
+}
+
+static void close_on_done(void *arg, uint64_t messages, uint64_t damaged) { close_it(arg); }
+
+static void close_on_commit(void *arg, bool ok, struct spool_content *content, const struct err *err)
+{
+    assert_true(ok);
+    spool_content_free(content);
+    close_it(arg);
+}
+
+static void close_on_load(void *arg, struct spool_content *content, const struct err *err)
+{
+    spool_content_free(content);
+    close_it(arg);
+}
+
+static void close_on_sync(void *arg, bool ok) { close_it(arg); }
+
+/* A spool may be closed from its own callbacks, with others under way; what was handed over is written all the same. */
+static void test_close_in_callbacks(void **state)
+{
+    struct help *h = *state;
+    struct spool_recovery r = { help_on_message, close_on_done, h };
+    for (int way = 0; way < 4; way++) {
+        uint64_t id = (uint64_t)way * 100;
+        if (way == 0) spool_recover(h->sp, &r);
+        for (int i = 0; i < 20; i++) help_commit(h, ++id, i % 7 == 3 ? 100000 : 3000);
+        if (way == 1)
+            spool_draft_commit(help_draft(h, 500, 10), 500, SLICE("envelope of 500"), &h->msgs[500].msg,
+                               close_on_commit, h);
+        if (way == 2) HELP_UNTIL(h, h->msgs[id].acked);
+        if (way == 2) spool_load_start(h->sp, &h->msgs[id].msg, false, close_on_load, h);
+        if (way == 3) spool_sync(h->sp, close_on_sync, h);
+        HELP_UNTIL(h, !h->sp);
+        event_base_free(h->base);
+        help_open(h);
+    }
+    help_recover(h);
+    assert_int_equal(h->messages, 81);
+    assert_int_equal(h->damaged, 0);
+}
+
+/* Cancelled loads: no callback, and the segment is free again. */
+static void test_cancelled_load(void **state)
+{
+    struct help *h = *state;
+    struct help_load l = { 0 };
+    help_put(h, 1, 1000);
+    for (int i = 0; i < 10; i++) {
+        struct spool_load *load = spool_load_start(h->sp, &h->msgs[1].msg, i % 2, help_loaded, &l);
+        spool_load_cancel(&load);
+        assert_null(load);
+        spool_load_cancel(&load);
+    }
+    HELP_UNTIL(h, h->sp->segments[0]->pins == 0);
+    assert_false(l.over);
+}
+
 static void test_many(void **state)
 {
     struct help *h = *state;
@@ -295,7 +405,9 @@ static void test_many(void **state)
 static void test_failing_disk(void **state)
 {
     struct help *h = *state;
-    static const struct { int write, sync; } faults[] = { { ENOSPC, 0 }, { EIO, 0 }, { 0, EIO } };
+    static const struct {
+        int write, sync, truncate;
+    } faults[] = { { ENOSPC, 0, 0 }, { EIO, 0, 0 }, { 0, EIO, 0 }, { 0, EIO, EIO } };
     uint64_t id = 0, alive = 0;
     for (size_t i = 0; i < countof(faults); i++) {
         uint64_t ends = id + 1, stays = id + 2;
@@ -305,6 +417,7 @@ static void test_failing_disk(void **state)
         alive += 2;
         fail_write = faults[i].write;
         fail_sync = faults[i].sync;
+        fail_truncate = faults[i].truncate;
         spool_save_state(h->sp, &h->msgs[stays].msg, SLICE("old"));
         spool_done(h->sp, &h->msgs[ends].msg);
         help_put(h, ++id, 3000);
@@ -314,7 +427,7 @@ static void test_failing_disk(void **state)
         spool_save_state(h->sp, &h->msgs[stays].msg, SLICE("new"));
         assert_false(help_sync(h));
         if (faults[i].write == ENOSPC) assert_true(spool_full(h->sp));
-        fail_write = fail_sync = 0;
+        fail_write = fail_sync = fail_truncate = 0;
         HELP_UNTIL(h, (help_put(h, ++id, 3000), h->msgs[id].acked)); /* works again when the disk does */
         alive++;
         assert_true(help_sync(h));
@@ -325,7 +438,7 @@ static void test_failing_disk(void **state)
     assert_int_equal(h->damaged, 0);
     assert_false(h->msgs[1].known);
     assert_string_equal(h->msgs[2].state, "new");
-    assert_int_equal(help_count(h, "big-"), 3);
+    assert_int_equal(help_count(h, "big-"), countof(faults));
 }
 
 /* The id of a failed commit may be used again: what voids the failed one must not touch the new one. */
@@ -365,11 +478,13 @@ static void test_envelope(void **state)
         buf_clear(&b);
         envelope_encode(&in, &b);
         assert_true(envelope_decode(buf_slice(&b), &arena, &out, &err));
-        assert_true(out.id == in.id && out.arrival == in.arrival && out.flags == in.flags && out.text_size == in.text_size);
+        assert_true(out.id == in.id && out.arrival == in.arrival && out.flags == in.flags &&
+                    out.text_size == in.text_size);
         assert_true(ip_eq(&in.client, &out.client));
         assert_int_equal(out.rcpt_n, 3);
         for (size_t k = 0; k < 3; k++) assert_true(slice_eq(out.rcpts[k], rcpts[k]));
-        assert_true(slice_eq(out.prepend, in.prepend) && slice_eq(out.subject, in.subject) && slice_eq(out.helo, in.helo));
+        assert_true(slice_eq(out.prepend, in.prepend) && slice_eq(out.subject, in.subject) &&
+                    slice_eq(out.helo, in.helo));
         for (size_t n = 0; n < b.n; n++) { /* torn anywhere: no crash; mostly an error, never more than was there */
             char *part = mem_alloc(n);
             memcpy(part, b.p, n);
@@ -390,9 +505,23 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_write_and_read), T(test_shared_flush), T(test_states), T(test_second_owner), T(test_abandoned_drafts),
-        T(test_congestion), T(test_recycling), T(test_compaction), T(test_held_by_others), T(test_commit_while_recovering), T(test_many),
-        T(test_failing_disk), T(test_same_id_again), cmocka_unit_test(test_envelope),
+        T(test_write_and_read),
+        T(test_shared_flush),
+        T(test_states),
+        T(test_second_owner),
+        T(test_abandoned_drafts),
+        T(test_congestion),
+        T(test_recycling),
+        T(test_ends_are_kept),
+        T(test_compaction),
+        T(test_held_by_others),
+        T(test_commit_while_recovering),
+        T(test_close_in_callbacks),
+        T(test_cancelled_load),
+        T(test_many),
+        T(test_failing_disk),
+        T(test_same_id_again),
+        cmocka_unit_test(test_envelope),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The spool after a crash and on a damaged disk. Nothing acknowledged is lost, nothing damaged goes unreported, and the rest survives.
- * Children run this same program: `test_spool_crash child DIR`. */
+ * The spool after a crash and on a damaged disk. Nothing acknowledged is lost, nothing damaged goes unreported, and the
+ * rest survives. Children run this same program: `test_spool_crash child DIR`. */
 #include "spool_help.h"
 #include <signal.h>
 #include <sys/mman.h>
@@ -66,6 +66,7 @@ static int child(const char *dir)
     struct spool_figures f; /* let segments go and be copied, too */
     HELP_UNTIL(&h, (spool_get_figures(h.sp, &f), f.segments <= 4));
     help_close(&h);
+    free(h.msgs);
     return 0;
 }
 
@@ -77,7 +78,8 @@ static void check_after(struct help *h, const unsigned char *notes)
     for (uint64_t id = 1; id <= HELP_MAX; id++) {
         const struct help_msg *m = &h->msgs[id];
         if (notes[id] == ACKED && !m->known) fail_msg("message %d was acknowledged and is lost", (int)id);
-        if ((!notes[id] || notes[id] == ENDED) && m->known) fail_msg("message %d should not be there (%d)", (int)id, notes[id]);
+        if ((!notes[id] || notes[id] == ENDED) && m->known)
+            fail_msg("message %d should not be there (%d)", (int)id, notes[id]);
         if (m->known) assert_int_equal(help_load(h, id, NULL), id % 17 == 0 ? 70000 : 500 + id * 37 % 6000);
     }
     help_close(h);
@@ -128,9 +130,10 @@ static void crash_at(const char *const *steps, size_t n)
 static void test_kill_at_steps(void **state)
 {
 #ifdef POSTERN_CRASH_POINTS
-    static const char *const steps[] = { "draft-first", "draft-big", "commit-queued", "write-before", "write-after", "flush-after",
-                                         "commit-callback", "done-queued", "done-written", "state-written", "segment-new",
-                                         "segment-removed", "compact-copied" };
+    static const char *const steps[] = { "draft-first",   "draft-big",     "commit-queued",   "write-before",
+                                         "write-after",   "flush-after",   "commit-callback", "done-queued",
+                                         "done-written",  "state-written", "segment-new",     "segment-removed",
+                                         "compact-copied" };
     crash_at(steps, countof(steps));
 #else
     skip();
@@ -169,7 +172,8 @@ static void image_read(struct help *h, struct image *im) /* of the newest segmen
     DIR *d = opendir(h->dir);
     im->name[0] = 0;
     while ((e = readdir(d)))
-        if (!strncmp(e->d_name, "seg-", 4) && strcmp(e->d_name, im->name) > 0) snprintf(im->name, sizeof im->name, "%.40s", e->d_name);
+        if (!strncmp(e->d_name, "seg-", 4) && strcmp(e->d_name, im->name) > 0)
+            snprintf(im->name, sizeof im->name, "%.40s", e->d_name);
     int fd = openat(dirfd(d), im->name, O_RDONLY);
     closedir(d);
     assert_true(fd >= 0 && fstat(fd, &st) == 0);
@@ -327,7 +331,8 @@ static void test_of_a_newer_version(void **state)
     assert_int_equal(segment_head_read(fd, &head), SEGMENT_OK);
     struct record_head unknown = { .type = 99, .id = 5 };
     record_encode(&unknown, head.sequence, segment_seed(&head), record);
-    assert_int_equal(pwrite(fd, record, sizeof record, (off_t)((h.msgs[1].msg.offset + message_cost(&h.msgs[1].msg)))), sizeof record);
+    assert_int_equal(pwrite(fd, record, sizeof record, (off_t)((h.msgs[1].msg.offset + message_cost(&h.msgs[1].msg)))),
+                     sizeof record);
     close(fd);
     help_open(&h);
     help_recover(&h);
@@ -404,7 +409,8 @@ static void test_forged_records(void **state)
     begin(&h);
     help_put(&h, 1, 30);
     struct record_head forged = { .type = RECORD_MESSAGE, .id = 666 };
-    for (size_t i = 0; i < 8; i++) record_encode(&forged, h.sp->active, (uint32_t)i * 0x10000001u, text + i * RECORD_HEAD);
+    for (size_t i = 0; i < 8; i++)
+        record_encode(&forged, h.sp->active, (uint32_t)i * 0x10000001u, text + i * RECORD_HEAD);
     struct spool_draft *d = spool_draft_new(h.sp);
     assert_true(spool_draft_append(d, slice_of(text, sizeof text), &err));
     h.msgs[2] = (struct help_msg){ .id = 2 };
@@ -427,7 +433,11 @@ static void test_forged_records(void **state)
 static void put_real(struct help *h, uint64_t id, struct slice text)
 {
     struct slice rcpt = SLICE("you@example.org");
-    struct envelope e = { .id = id, .sender = SLICE("me\"\\\n@example.com"), .rcpts = &rcpt, .rcpt_n = 1, .prepend = SLICE("Received: here\r\n"),
+    struct envelope e = { .id = id,
+                          .sender = SLICE("me\"\\\n@example.com"),
+                          .rcpts = &rcpt,
+                          .rcpt_n = 1,
+                          .prepend = SLICE("Received: here\r\n"),
                           .text_size = text.n };
     struct buf b = { 0 };
     struct err err;
@@ -486,9 +496,11 @@ int main(int argc, char **argv)
     if (argc == 3 && !strcmp(argv[1], "child")) return child(argv[2]);
     log_open("test", LOG_ERROR + 1); /* damage is what this is about */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_torn_tail), cmocka_unit_test(test_flipped_bytes), cmocka_unit_test(test_lost_head),
-        cmocka_unit_test(test_of_a_newer_version), cmocka_unit_test(test_big_files), cmocka_unit_test(test_forged_records),
-        cmocka_unit_test(test_commands), cmocka_unit_test(test_kill_at_steps), cmocka_unit_test(test_kill_at_random),
+        cmocka_unit_test(test_torn_tail),      cmocka_unit_test(test_flipped_bytes),
+        cmocka_unit_test(test_lost_head),      cmocka_unit_test(test_of_a_newer_version),
+        cmocka_unit_test(test_big_files),      cmocka_unit_test(test_forged_records),
+        cmocka_unit_test(test_commands),       cmocka_unit_test(test_kill_at_steps),
+        cmocka_unit_test(test_kill_at_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/mem.h"
@@ -21,7 +22,7 @@ struct side {
     struct stream *s;
     struct buf got;
     size_t take_max;      /* of one on_input; 0: all */
-    bool pause_after, ready, ended, drained, free_on_input, starttls;
+    bool pause_after, ready, ended, drained, free_on_input, starttls, ended_within;
     enum stream_end why;
     int inputs, released;
     SSL_CTX *ctx;
@@ -43,7 +44,9 @@ static size_t on_input(void *owner, struct slice in)
     if (me->pause_after) stream_pause(me->s);
     if (me->starttls) {
         me->starttls = false;
+        stream_write(me->s, SLICE("220 begin\r\n"));
         stream_start_tls(me->s, me->ctx, true, NULL);
+        me->ended_within = me->ended;
     }
     return n;
 }
@@ -82,6 +85,23 @@ static void turn(int times)
         event_base_loopexit(base, &tv);
         event_base_loop(base, EVLOOP_ONCE);
     }
+}
+
+/* A stream, accepted from the plain socket that is returned. */
+static int make_raw(struct side *b, size_t in_max, int *fd)
+{
+    struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t n = sizeof sin;
+    int l = socket(AF_INET, SOCK_STREAM, 0), c = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(l, (void *)&sin, sizeof sin), 0);
+    assert_int_equal(listen(l, 5), 0);
+    getsockname(l, (void *)&sin, &n);
+    assert_int_equal(connect(c, (void *)&sin, n), 0);
+    *fd = accept4(l, NULL, NULL, SOCK_NONBLOCK);
+    assert_true(*fd >= 0);
+    close(l);
+    b->s = stream_accept(loop, *fd, in_max, &ops, b);
+    return c;
 }
 
 /* A connected pair of TCP streams. */
@@ -292,7 +312,7 @@ static void test_tls_and_injection(void **state)
     make_pair(&a, &b, 100);
     a.ready = false;
     stream_write(a.s, SLICE("STARTTLS\r\nMAIL FROM:<injected>\r\n")); /* the second line must never be seen */
-    turn(3);
+    turn(6);
     stream_start_tls(a.s, client, false, "mx.example.com");
     for (int i = 0; i < 100 && !(a.ready && b.ready); i++) turn(1);
     assert_true(a.ready && b.ready);
@@ -331,6 +351,94 @@ static void test_tls_garbage(void **state)
     SSL_CTX_free(b.ctx);
 }
 
+/* The peer resets the connection behind its STARTTLS: that the reply cannot be sent is told from the loop. */
+static void test_tls_after_a_reset(void **state)
+{
+    struct side b = { .starttls = true, .ctx = server_ctx() };
+    struct linger reset = { .l_onoff = 1 };
+    int fd, c = make_raw(&b, 100, &fd);
+    assert_int_equal(write(c, "STARTTLS\r\n", 10), 10);
+    setsockopt(c, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    close(c);
+    turn(5);
+    assert_int_equal(b.inputs, 1);
+    assert_false(b.ended_within);
+    assert_true(b.ended);
+    done(&b);
+    SSL_CTX_free(b.ctx);
+}
+
+/* What was written before TLS goes out before it, in the clear, also when it has to wait for the peer. */
+static void test_tls_waits_for_the_reply(void **state)
+{
+    struct side b = { .starttls = true, .ctx = server_ctx() };
+    int fd, c = make_raw(&b, 100, &fd), small = 4096;
+    size_t n = 1 << 20, got = 0;
+    char *big = mem_zalloc(n), in[65536], tail[11] = "";
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    stream_write_own(b.s, slice_of(big, n), NULL, NULL);
+    assert_int_equal(write(c, "STARTTLS\r\n", 10), 10);
+    turn(10);
+    assert_true(stream_unsent(b.s) > 11);
+    assert_int_equal(write(c, "garbage", 7), 7); /* meanwhile: not looked at, and no reason to turn and turn */
+    int inputs = b.inputs;
+    turn(2);
+    assert_true(!b.ended && b.inputs == inputs);
+    fcntl(c, F_SETFL, O_NONBLOCK);
+    for (int i = 0; i < 100000 && got < n + 11; i++) {
+        turn(1);
+        ssize_t k = read(c, in, sizeof in);
+        if (k <= 0) continue;
+        got += (size_t)k;
+        if (got == n + 11) memcpy(tail, in + k - 11, 11);
+    }
+    assert_int_equal(got, n + 11);
+    assert_memory_equal(tail, "220 begin\r\n", 11);
+    turn(5);
+    assert_true(b.ended);
+    assert_int_equal(b.why, STREAM_TLS_FAILED);
+    close(c);
+    done(&b);
+    free(big);
+    SSL_CTX_free(b.ctx);
+}
+
+/* Records that carry nothing for us are read one a turn: the loop has others to serve. */
+static void test_tls_key_updates_without_end(void **state)
+{
+    struct side b = { .starttls = true, .ctx = server_ctx() };
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = SSL_new(ctx);
+    int fd, left = 0, before, c = make_raw(&b, 100, &fd);
+    char reply[11];
+    assert_int_equal(write(c, "STARTTLS\r\n", 10), 10);
+    turn(3);
+    assert_int_equal(read(c, reply, sizeof reply), 11);
+    fcntl(c, F_SETFL, O_NONBLOCK);
+    SSL_set_fd(ssl, c);
+    SSL_set_connect_state(ssl);
+    for (int i = 0; i < 100 && SSL_do_handshake(ssl) != 1; i++) turn(1);
+    for (int i = 0; i < 100 && !b.ready; i++) turn(1);
+    assert_true(b.ready);
+    for (int i = 0; i < 500; i++) {
+        assert_int_equal(SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(ssl), 1);
+    }
+    ioctl(fd, FIONREAD, &before);
+    event_base_loop(base, EVLOOP_ONCE);
+    ioctl(fd, FIONREAD, &left);
+    assert_true(left > before / 2);
+    buf_clear(&b.got);
+    assert_int_equal(SSL_write(ssl, "after all", 9), 9);
+    for (int i = 0; i < 2000 && b.got.n < 9; i++) turn(1);
+    assert_true(slice_eq(buf_slice(&b.got), SLICE("after all")));
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    close(c);
+    done(&b);
+    SSL_CTX_free(b.ctx);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -338,6 +446,7 @@ int main(void)
         CASE(test_what_is_not_taken_comes_again), CASE(test_too_much_untaken_ends), CASE(test_pause_keeps_and_resume_offers),
         CASE(test_free_within_input), CASE(test_mixture_in_order), CASE(test_release_on_free), CASE(test_close_sends_the_rest),
         CASE(test_deadline), CASE(test_refused), CASE(test_tls_and_injection), CASE(test_tls_garbage),
+        CASE(test_tls_after_a_reset), CASE(test_tls_waits_for_the_reply), CASE(test_tls_key_updates_without_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,14 +90,21 @@ class Session:
         if callable(action):
             action = action(self, argument)
         if action is None:
-            action = self.sink.ehlo_reply(self) if stage == "ehlo" else self.defaults[stage]
+            action = self.default(stage)
         if action is RESET:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         if action in (CLOSE, RESET):
             return 0
         reply = action if isinstance(action, bytes) else action.encode() + b"\r\n"
         self.sock.sendall(reply)
-        return int(reply[:3])
+        return int(reply[:3]) if reply[:3].isdigit() else 500
+
+    def default(self, stage):
+        if stage == "ehlo":
+            return self.sink.ehlo_reply(self)
+        if stage == "rcpt" and self.sender is None:
+            return "503 5.5.1 no sender"
+        return "554 5.5.1 no recipients" if stage == "data" and not self.rcpts else self.defaults[stage]
 
     def run(self):
         with contextlib.suppress(OSError), contextlib.closing(self.sock):
@@ -138,18 +145,19 @@ class Session:
             self.buffer = b""
 
     def take_text(self):
-        if not self.rcpts:
-            self.sink.complaints.append("DATA without recipients")
-        if self.buffer[:3] == b".\r\n":
-            self.buffer, text = self.buffer[3:], b""
-        else:
-            text = self.read_until(b"\r\n.\r\n")
-            if text is None:
-                return 0
-            text = text[:-3]
+        self.buffer = b"\r\n" + self.buffer  # so that a dot at the very start ends the text as well
+        text = self.read_until(b"\r\n.\r\n")
+        if text is None:
+            return 0
+        text = text[2:-3]
+        if not self.rcpts and text:
+            self.sink.complaints.append("text sent though there are no recipients")
         if re.search(rb"\r(?!\n)|(?<!\r)\n", text):
             self.sink.complaints.append("bare CR or LF in a message")
         message = Received(self.sender, self.params, list(self.rcpts), text, self)
+        if not self.rcpts:
+            self.sock.sendall(b"554 5.5.1 no recipients\r\n")
+            return 554
         code = self.answer("text", text.decode("latin-1"))
         (self.sink.messages if code // 100 == 2 else self.sink.refused).append(message)
         self.reset()
@@ -173,10 +181,10 @@ class Sink:
 
     @property
     def hop(self):
-        return f"{self.host}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def start(self):
-        self.listener = socket.socket()
+        self.listener = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind((self.host, self.port))
         self.listener.listen(200)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small file systems that only this process and its children see; they vanish with it. Needs root."""
+import contextlib
+import ctypes
+import os
+import subprocess
+
+CLONE_NEWNS = 0x20000
+_private = False
+
+
+def _unshare_mounts():
+    global _private
+    if _private:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), "no mounts of our own")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    _private = True
+
+
+class Disk:
+    """kind: "tmpfs" or "ext4" (in an image, by a loop device; options go to mkfs)."""
+
+    def __init__(self, folder, kind, megabytes, *options):
+        self.path, self.mounted = folder / "disk", False
+        self.path.mkdir(parents=True)
+        _unshare_mounts()
+        if kind == "tmpfs":
+            command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", self.path]
+        else:
+            image = folder / "image"
+            with open(image, "wb") as f:
+                f.truncate(megabytes << 20)
+            subprocess.run(["mkfs.ext4", "-q", "-m", "0", *options, image], check=True,
+                           env={**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"})
+            command = ["mount", "-o", "loop", image, self.path]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise OSError(done.stderr)
+        self.mounted = True
+        self.ballast = self.path / "ballast"
+
+    def free(self):
+        s = os.statvfs(self.path)
+        return s.f_bavail * s.f_frsize
+
+    def fill(self, leave=0):
+        """Takes all space but so much."""
+        size = self.free() - leave
+        with contextlib.suppress(OSError), open(self.ballast, "ab") as f:
+            os.posix_fallocate(f.fileno(), f.tell(), max(size, 1))
+        block = b"\0" * 4096
+        with contextlib.suppress(OSError), open(self.ballast, "ab", buffering=0) as f:
+            while self.free() > leave and f.write(block):
+                pass
+
+    def relieve(self):
+        self.ballast.unlink(missing_ok=True)
+
+    def stop(self):
+        if self.mounted:
+            subprocess.run(["umount", "-l", self.path], check=True)
+            self.mounted = False
