@@ -3,7 +3,7 @@
 set -eu
 run="gcc meson ninja-build pkg-config libevent-dev libssl-dev libunbound-dev libyaml-dev libjansson-dev libseccomp-dev
      libmicrohttpd-dev libcurl4-openssl-dev"
-test="libcmocka-dev python3 python3-pytest python3-yaml knot postfix swaks s-nail openssl iproute2 procps"
+test="libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-yaml knot postfix swaks s-nail openssl iproute2 procps"
 bench="postfix iproute2 python3 procps"
 fuzz="clang libclang-rt-14-dev"
 lint="clang-tidy cppcheck valgrind"

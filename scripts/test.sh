@@ -13,4 +13,5 @@ meson test -C "$build" --no-rebuild --print-errorlogs || exit 1
 echo "== conversations"
 marks=()
 [ "$what" = all ] || marks=(-m "not slow")
-exec /usr/bin/python3 -m pytest -q -ra --durations=5 "${marks[@]}" tests/integration "$@"
+# Most of a conversation is waiting: more of them than cores.
+exec /usr/bin/python3 -m pytest -q -ra -n "${TEST_JOBS:-4}" --durations=5 "${marks[@]}" tests/integration "$@"

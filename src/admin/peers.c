@@ -155,5 +155,5 @@ void peers_close(struct admin *a)
 {
     list_each_safe(it, &a->workers) peer_free(list_entry(it, struct peer, node));
     peer_free(a->master);
-    list_each_safe(it, &a->asks) finish(-1, 0, list_entry(it, struct ask, node));
+    while (!list_empty(&a->asks)) finish(-1, 0, list_entry(a->asks.next, struct ask, node)); /* one may ask the next */
 }

@@ -71,7 +71,7 @@ static bool read_argument(void *arg, const char *name, const char *value)
     struct filter_reading *f = arg;
     for (size_t i = 0; i < countof(filters); i++) {
         uint64_t n;
-        if (strcmp(name, filters[i].name)) continue;
+        if (strcmp(name, filters[i].name) != 0) continue;
         json_t *v = !filters[i].number                              ? json_string(value)
                     : slice_to_u64(slice_str(value), INT64_MAX, &n) ? json_integer((json_int_t)n)
                                                                     : NULL;
@@ -125,7 +125,8 @@ static int compare_messages(const void *pa, const void *pb)
         json_int_t i = json_integer_value(x), j = json_integer_value(y);
         c = (i > j) - (i < j);
     } else {
-        c = slice_cmp(slice_str(json_string_value(x)), slice_str(json_string_value(y)));
+        const char *i = json_string_value(x), *j = json_string_value(y); /* NULL: not known */
+        c = strcasecmp(i ? i : "", j ? j : ""); /* as the workers sort */
     }
     return a->key->descending ? -c : c;
 }
@@ -227,7 +228,7 @@ static bool check_selection(json_t *body, json_t *request)
     bool selected = false;
     json_object_foreach(body, name, v) {
         size_t i = 0;
-        while (i < countof(filters) && strcmp(name, filters[i].name)) i++;
+        while (i < countof(filters) && strcmp(name, filters[i].name) != 0) i++;
         if (!strcmp(name, "ids")) {
             if (!json_is_array(v) || !json_array_size(v)) return false;
             selected = true;

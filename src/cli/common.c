@@ -106,12 +106,54 @@ static bool perform(CURL *curl, const char *socket_path, const char *method, con
     return rc == CURLE_OK ? true : explain(curl, rc, socket_path, err);
 }
 
+/* Length of a control character of a terminal at s: C0, DEL, or C1 in UTF-8; else 0. */
+static size_t control_length(const char *s)
+{
+    unsigned char c = (unsigned char)s[0], next = c ? (unsigned char)s[1] : 0;
+    if (c == 0xC2 && next >= 0x80 && next < 0xA0) return 2;
+    return c < 0x20 || c == 0x7F;
+}
+
+static void disarm_string(json_t *j)
+{
+    struct slice s = slice_of(json_string_value(j), json_string_length(j));
+    struct buf clean = { 0 };
+    for (size_t i = 0, n; i < s.n; i += n ? n : 1) {
+        n = control_length(s.p + i);
+        buf_add_char(&clean, n ? '?' : s.p[i]);
+    }
+    if (s.n) json_string_setn_nocheck(j, clean.p, clean.n);
+    buf_deinit(&clean);
+}
+
+static bool is_armed(const char *s)
+{
+    while (*s && !control_length(s)) s++;
+    return *s;
+}
+
+void cli_disarm(json_t *j)
+{
+    size_t i;
+    const char *key;
+    json_t *v;
+    void *next;
+    if (json_is_string(j)) disarm_string(j);
+    json_array_foreach(j, i, v) cli_disarm(v);
+    json_object_foreach_safe(j, next, key, v) {
+        if (is_armed(key)) json_object_del(j, key);
+        else cli_disarm(v);
+    }
+}
+
 /* A refused reload comes with findings: that answer is for the caller, as one that went well. */
 static json_t *understand(long status, const struct buf *text, struct err *err)
 {
     json_error_t e;
     json_t *answer = json_loadb(text->p ? text->p : "", text->n, JSON_REJECT_DUPLICATES, &e);
-    const char *error = json_string_value(json_object_get(answer, "error"));
+    json_t *said = json_object_get(answer, "error");
+    if (json_is_string(said)) disarm_string(said);
+    const char *error = json_string_value(said);
     if (!json_is_object(answer)) err_set(err, "the daemon's answer is not understood (status %ld)", status);
     else if (status / 100 != 2 && !json_object_get(answer, "findings"))
         err_set(err, "%.300s", error ? error : "refused");

@@ -73,6 +73,7 @@ int cli_reload(int argc, char **argv)
     if (code >= 0) return code;
     json_t *a = ask(&o, "POST", "/v1/reload", &err), *findings = json_object_get(a, "findings"), *f;
     if (!a) return cli_fail(&err);
+    if (!o.json) cli_disarm(a);
     bool ok = json_is_true(json_object_get(a, "ok"));
     size_t i;
     if (o.json) print_json(a);
@@ -166,6 +167,7 @@ int cli_status(int argc, char **argv)
     if (code >= 0) return code;
     json_t *a = ask(&o, "GET", "/v1/status", &err);
     if (!a) return cli_fail(&err);
+    if (!o.json) cli_disarm(a);
     if (o.json) print_json(a);
     else print_status(a);
     json_decref(a);

@@ -85,6 +85,10 @@ static bool take_filter(int argc, char **argv, int *i, struct queue_options *o, 
     const char *value;
     for (size_t k = 0; k < countof(filters); k++) {
         if (!cli_option(argc, argv, i, filters[k].option, &value)) continue;
+        if (!*value) { /* most likely a variable that was not set; it would fit everything */
+            *code = bad("empty:", filters[k].option);
+            return true;
+        }
         json_t *text = filters[k].number ? NULL : json_string(value);
         if (text) json_object_set_new(o->filters, filters[k].key, text);
         else if (!filters[k].number || !take_number(o, filters[k].key, value, !strcmp(filters[k].key, "older_than")))
@@ -106,6 +110,10 @@ static bool take_word(int argc, char **argv, int *i, struct queue_options *o)
         cli_option(argc, argv, i, "--socket", &o->socket))
         return true;
     if (!id_parse(slice_str(argv[*i]), &id)) return false;
+    size_t k;
+    json_t *known;
+    json_array_foreach(o->ids, k, known)
+        if (!strcmp(json_string_value(known), argv[*i])) return true;
     json_array_append_new(o->ids, json_string(argv[*i]));
     return true;
 }
@@ -175,6 +183,7 @@ static int do_list(const struct queue_options *o, const char *socket)
     json_int_t limit = json_integer_value(json_object_get(o->filters, "limit"));
     json_t *a = ask_list(o, socket, limit ? limit : 100, &err);
     if (!a) return cli_fail(&err);
+    if (!o->json) cli_disarm(a);
     if (o->json) queue_print_json(a);
     else queue_print_list(a);
     json_decref(a);
@@ -195,6 +204,7 @@ static int do_show(const struct queue_options *o, const char *socket)
         else json_array_extend(shown, json_object_get(a, "messages"));
         json_decref(a);
     }
+    if (!o->json) cli_disarm(shown);
     if (o->json) queue_print_json(shown);
     else json_array_foreach(shown, i, id) queue_print_message(id, i > 0);
     json_decref(shown);
@@ -252,7 +262,10 @@ static int do_change(const struct queue_options *o, const char *socket)
         if (!strcmp(done[i][0], o->op)) printf("%lld message%s %s\n", (long long)n, n == 1 ? "" : "s", done[i][1]);
     if (!o->json) queue_print_missing(a);
     json_decref(a);
-    return !n && json_array_size(o->ids) ? EX_DATAERR : 0;
+    json_int_t unknown = (json_int_t)json_array_size(o->ids) - n;
+    if (unknown > 0)
+        fprintf(stderr, "postern: %lld of the ids fit%s no message in the queue\n", (long long)unknown, unknown == 1 ? "s" : "");
+    return unknown > 0 ? EX_DATAERR : 0;
 }
 
 int cli_queue(int argc, char **argv)

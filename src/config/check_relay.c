@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "config/parse.h"
 
-/* Trust relay needs at least these prefix lengths; the first entry that overlaps a network decides. Private ranges
+/* Trust relay needs at least these prefix lengths; every entry that overlaps a network counts. Private ranges
  * (RFC 1918, 6598, 3927, 4193, 4291) may be trusted whole. The transition ranges hold all of IPv4 in a few bits
  * (RFC 6052, 3056, 4380). */
 static const struct {
@@ -16,11 +16,11 @@ static const struct {
     { "10.0.0.0/8", 8, NULL },     { "172.16.0.0/12", 12, NULL }, { "192.168.0.0/16", 16, NULL },
     { "100.64.0.0/10", 10, NULL }, { "127.0.0.0/8", 8, NULL },    { "169.254.0.0/16", 16, NULL },
     { "::1/128", 128, NULL },      { "fc00::/7", 7, NULL },       { "fe80::/10", 10, NULL },
-    { "64:ff9b::/96", 104, "it stands for all of IPv4 (NAT64)" },
-    { "2002::/16", 24, "it stands for all of IPv4 (6to4)" },
-    { "2001::/32", 64, "anybody can have an address in it (Teredo)" },
     { "0.0.0.0/0", 8, "wider than any organisation's network" },
     { "::/0", 16, "wider than any organisation's network" },
+    { "64:ff9b::/96", 104, "all of IPv4 (NAT64)" },
+    { "2002::/16", 24, "all of IPv4 (6to4)" },
+    { "2001::/32", 64, "anybody's (Teredo)" },
 };
 #define PRIVATE_RULES 9
 #define PUBLIC_ADDRESSES_MAX (4ull << 24) /* IPv4, of all trusted networks together */

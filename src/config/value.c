@@ -119,7 +119,7 @@ static bool parse_number(const struct value_source *v, const struct schema_optio
 {
     const char *shown = report_quote(v->report, text);
     struct slice s = text;
-    uint64_t n;
+    uint64_t n = 0;
     switch (o->type) {
     case SCHEMA_SIZE:
         if (!size_of(s, out)) return value_fail(v, "write for example 128K, 20M or 1G", "\"%s\" is not a size", shown);
@@ -186,7 +186,7 @@ static bool parse_word(const struct value_source *v, const struct schema_option 
 bool value_parse(const struct value_source *v, const struct schema_option *o, enum schema_type type,
                  struct slice text, void *field)
 {
-    uint64_t n;
+    uint64_t n = 0;
     switch (type) {
     case SCHEMA_STRING:
     case SCHEMA_HOST:
@@ -198,7 +198,10 @@ bool value_parse(const struct value_source *v, const struct schema_option *o, en
     case SCHEMA_BOOL: return parse_bool(v, text, field);
     case SCHEMA_ENUM: return parse_word(v, o, text, field);
     case SCHEMA_SIZE:
-    case SCHEMA_TIME: return parse_number(v, o, text, field);
+    case SCHEMA_TIME: /* a wrong value leaves the default, so that nothing else is found wrong because of it */
+        if (!parse_number(v, o, text, &n)) return false;
+        *(uint64_t *)field = n;
+        return true;
     case SCHEMA_NUMBER:
     case SCHEMA_PERCENT:
         if (!parse_number(v, o, text, &n)) return false;

@@ -44,8 +44,10 @@ bool value_parse_host(const struct value_source *v, struct slice text, bool loos
         labels++;
     }
     uint64_t number;
+    struct ip ip;
     if (slice_to_u64(label, UINT64_MAX, &number))
-        return value_fail(v, NULL, "\"%s\" is neither a host name nor an IP address", shown);
+        return value_fail(v, NULL, ip_parse(text, &ip) ? "\"%s\" is an address, not a host name"
+                                                       : "\"%s\" is neither a host name nor an IP address", shown);
     if (!loose && labels < 2)
         return value_fail(v, report_text(v->report, "write it with its domain, for example %s.example.com", shown),
                           "\"%s\" is not a full host name", shown);
@@ -101,7 +103,7 @@ static bool parse_recipient(const struct value_source *v, struct slice text, con
         return value_fail(v,
                           report_text(v->report, "write \"%s\"", report_quote(v->report, slice_sub(text, 1, text.n))),
                           "\"%s\" is not a domain name", report_quote(v->report, text));
-    const char *name;
+    const char *name = NULL;
     if (slice_starts(text, SLICE("."))) {
         if (!value_parse_host(v, slice_sub(text, 1, text.n), true, &name)) return false;
         struct buf b = { 0 };

@@ -277,6 +277,8 @@ bool client_open(struct destination *d, struct target *target, struct err *err)
 static void go_idle(struct client *c)
 {
     if (list_linked(&c->idle_link)) return;
+    free(c->chunk);
+    c->chunk = NULL;
     c->idle_since = clock_mono_ms();
     c->d->idle_n++;
     destination_wake_starved(c->q); /* this one can make room */

@@ -23,7 +23,7 @@ struct control_op {
     struct match match;
     struct top top;
     struct list *at;             /* the next message, or the head of queue.all */
-    uint64_t started, matched;
+    uint64_t started, newest, matched; /* newest: the last id given when it began */
     size_t shown;
     json_t *messages;
     struct event *timer;
@@ -117,7 +117,8 @@ static void apply(struct control_op *op, struct message *m, const struct envelop
 static bool is_meant(struct control_op *op, struct message *m, const struct envelope **e)
 {
     *e = NULL;
-    if (m->arrival > op->started && !op->match.ids) return false; /* else the end might never be reached */
+    /* Else the end might never be reached. An arrival later than now alone may be due to a clock that was set back. */
+    if (m->arrival > op->started && m->spool.id > op->newest && !op->match.ids) return false;
     if (!match_message(&op->match, m, op->started)) return false;
     bool list = op->kind == OP_LIST && op->top.key == SORT_SENDER;
     if (!match_needs_envelope(&op->match) && !list) return true;
@@ -234,6 +235,7 @@ void queue_control(struct queue *q, const json_t *request, void (*reply)(void *a
     unsigned n = 0;
     list_each(node, &q->ops) n++;
     *op = (struct control_op){ .q = q, .reply = reply, .arg = arg, .started = clock_wall_ms(), .messages = json_array() };
+    op->newest = (q->last_ms + 1) << 22;
     op->error = n < OPS_MAX ? op_init(op, request) : "too many requests at once";
     op->at = q->all.next;
     if (op->kind == OP_RETRY) q->retried_at = clock_mono_ms();

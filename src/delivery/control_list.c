@@ -98,6 +98,23 @@ static json_t *id_json(uint64_t id)
     return json_string(text);
 }
 
+static bool has_key(const void *item, const void *key)
+{
+    return slice_eq(slice_str(((const struct destination *)item)->hop.key), *(const struct slice *)key);
+}
+
+/* Why a recipient waits of whom nothing is written down, because the destination as a whole does; or "". */
+static struct slice destination_reason(const struct message *m, struct slice rcpt)
+{
+    struct queue *q = m->home->q;
+    struct route_hop hop;
+    struct err err;
+    if (!route_find(q->routes, rcpt, &hop, &err)) return slice_str("");
+    struct slice key = slice_str(hop.key);
+    const struct destination *d = htable_find(&q->destinations, hash_bytes(key), has_key, &key);
+    return slice_str(d && d->blocked ? d->reason : "");
+}
+
 static json_t *rcpts_json(const struct message *m, const struct envelope *e, uint32_t max)
 {
     static const char *const names[] = { "pending", "delivered", "failed", "failed" };
@@ -113,7 +130,10 @@ static json_t *rcpts_json(const struct message *m, const struct envelope *e, uin
             reason = m->rcpts[i].reason;
         }
         json_t *r = json_pack("{s:o, s:s}", "address", printable(e->rcpts[i], 400), "status", names[status]);
-        if (reason) json_object_set_new(r, "reason", printable(label_text(reason), LABEL_MAX));
+        struct slice why = reason                  ? label_text(reason)
+                           : status == RCPT_PENDING ? destination_reason(m, e->rcpts[i])
+                                                    : slice_str("");
+        if (why.n) json_object_set_new(r, "reason", printable(why, LABEL_MAX));
         json_array_append_new(list, r);
     }
     return list;
@@ -173,11 +193,6 @@ static void put_group(struct group *list, size_t *n, struct group g)
     else at--;
     for (; at && list[at - 1].n < g.n; at--) list[at] = list[at - 1];
     list[at] = g;
-}
-
-static bool has_key(const void *item, const void *key)
-{
-    return slice_eq(slice_str(((const struct destination *)item)->hop.key), *(const struct slice *)key);
 }
 
 static json_t *destination_json(const struct group *g)

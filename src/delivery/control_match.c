@@ -100,12 +100,17 @@ bool match_message(const struct match *f, const struct message *m, uint64_t now)
     return !f->reason || match_part(slice_str(f->reason), message_reason(m));
 }
 
-/* What is known of a single recipient's destination is used; else the recipients are routed as they would be now. */
+/* The domain of a recipient is meant as well as its next hop. Of that, what is known for a single recipient is used; else the
+ * recipients are routed as they would be now. */
 static bool match_destination(const struct match *f, const struct message *m, const struct envelope *e)
 {
     struct slice part = slice_str(f->destination);
     struct route_hop hop;
     struct err err;
+    for (uint32_t i = 0; i < e->rcpt_n; i++) {
+        struct slice rcpt = e->rcpts[i];
+        if (rcpt.n > part.n && rcpt.p[rcpt.n - part.n - 1] == '@' && slice_iends(rcpt, part)) return true;
+    }
     if (m->rcpt_n == 1 && m->where) return match_part(part, label_text(m->where));
     for (uint32_t i = 0; i < e->rcpt_n; i++)
         if (route_find(m->home->q->routes, e->rcpts[i], &hop, &err) && match_part(part, slice_str(hop.key))) return true;

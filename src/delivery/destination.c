@@ -79,11 +79,6 @@ uint64_t destination_weight(const struct queue *q, uint64_t memory, bool file)
     return memory + (file ? q->config->queue.memory / FILES_MAX : 0);
 }
 
-static uint64_t part_weight(const struct part *p)
-{
-    return destination_weight(p->dest->q, p->work->memory, !p->work->content->text.pieces);
-}
-
 /* One destination may not have all the room: what is beyond waits parked, without its text in memory. */
 bool destination_has_room(const struct destination *d)
 {
@@ -99,7 +94,6 @@ static void enter_ready(struct part *p, bool front)
     if (front) list_push_front(&d->ready, &p->link);
     else list_push_back(&d->ready, &p->link);
     d->ready_n++;
-    d->bytes += part_weight(p);
 }
 
 void destination_add(struct part *p)
@@ -110,6 +104,8 @@ void destination_add(struct part *p)
         part_blocked(p);
         return;
     }
+    p->bytes = destination_weight(d->q, p->work->memory, p->work->file);
+    d->bytes += p->bytes;
     enter_ready(p, false);
     destination_dispatch(d);
 }
@@ -120,7 +116,6 @@ void destination_unready(struct part *p)
     assert(list_linked(&p->link));
     list_remove(&p->link);
     d->ready_n--;
-    d->bytes -= part_weight(p);
     if (d->parked_n) destination_want(d);
 }
 

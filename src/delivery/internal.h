@@ -213,6 +213,7 @@ struct work {
     bool counted;                      /* in queue.active */
     bool owed;                         /* a bounce could not be written */
     bool warned;                       /* a warning was tried in this attempt */
+    bool file;                         /* it has a descriptor, or will have one when it is loaded: counted in queue.files */
     uint64_t notice_id;                /* of the bounce being written */
     void (*on_told)(struct work *w, bool ok);
     uint64_t began;                    /* mono ms */
@@ -228,6 +229,7 @@ struct part {
     uint32_t first, last, n;           /* recipients */
     unsigned tries;
     uint64_t ready_at;                 /* mono ms */
+    uint64_t bytes;                    /* its share of destination.bytes */
 };
 
 struct work *work_new(struct queue *q, struct message *m);
@@ -270,7 +272,7 @@ struct destination {
     struct list ready, parked, clients, idle;
     unsigned ready_n, loading_n, client_n, idle_n, connecting_n;
     unsigned waiting_n;                /* works that are parked here when all of their parts are over */
-    uint64_t bytes;                    /* what ready and loading ones take of queue.memory, descriptors as a share of it */
+    uint64_t bytes;                    /* what parts and loading ones take of queue.memory, descriptors as a share of it */
     unsigned soon_n;                   /* clients that can take a part with the text they are about to send */
     uint64_t turn_us;                  /* how long the last group of commands took */
     uint64_t parked_n;

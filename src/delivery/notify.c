@@ -74,7 +74,8 @@ static void write_notice(struct work *w, enum bounce_kind kind, enum rcpt_status
     for (uint32_t i = 0; i < m->rcpt_n; i++) {
         struct slice reason = label_text(w->rcpts[i].reason ? w->rcpts[i].reason : m->reason);
         if (w->rcpts[i].status != status) continue;
-        if (status == RCPT_PENDING && w->blocked && w->blocked->reason[0]) reason = slice_str(w->blocked->reason);
+        if (status == RCPT_PENDING && !w->rcpts[i].settled && w->blocked && w->blocked->reason[0])
+            reason = slice_str(w->blocked->reason);
         if (b.rcpt_n < NOTICE_RCPTS) rcpts[b.rcpt_n++] = (struct bounce_rcpt){ w->env.rcpts[i], reason };
         else b.more_n++;
     }

@@ -198,9 +198,23 @@ void queue_stop(struct queue *q)
     free_works(q);
 }
 
+/* The spools were closed: nobody calls back for what was on its way to them. */
+static void forget_commits(struct queue *q)
+{
+    list_each_safe(node, &q->all) {
+        struct message *m = list_entry(node, struct message, all);
+        if (m->state != MESSAGE_INCOMING) continue;
+        work_free(m->work);
+        message_free(m);
+    }
+    q->commits = 0;
+    free_works(q);
+}
+
 void queue_free(struct queue *q)
 {
     if (!q) return;
+    if (q->dead) forget_commits(q);
     queue_stop(q);
     list_each_safe(node, &q->all) {
         struct message *m = list_entry(node, struct message, all);

@@ -35,7 +35,7 @@ static void expire(struct work *w)
         struct work_rcpt *r = &w->rcpts[i];
         if (r->status != RCPT_PENDING) continue;
         struct slice last = label_text(r->reason ? r->reason : m->reason);
-        if (w->blocked && w->blocked->reason[0]) last = slice_str(w->blocked->reason);
+        if (!r->settled && w->blocked && w->blocked->reason[0]) last = slice_str(w->blocked->reason);
         buf_clear(&text);
         buf_add_str(&text, "4.4.7 could not be delivered within ");
         clock_add_span(&text, message_end(m) - m->arrival);

@@ -22,21 +22,23 @@ static bool same(const struct route_target *a, const struct route_target *b)
     return a->port == b->port && ip_eq(&a->ip, &b->ip);
 }
 
-/* What was learned of a host is kept when it is named again. */
+/* What was learned of a host is kept when it is named again. Several MX names may share an address: it is tried once, because
+ * what is known is known of the address. */
 static void take_targets(struct destination *d, const struct route_answer *a)
 {
     struct target *targets = mem_zalloc(a->n * sizeof *targets);
+    size_t n = 0;
     for (size_t i = 0; i < a->n; i++) {
-        targets[i].t = a->targets[i];
-        for (size_t k = 0; k < d->target_n; k++)
-            if (same(&d->targets[k].t, &a->targets[i])) {
-                targets[i].bad_until = d->targets[k].bad_until;
-                targets[i].no_tls = d->targets[k].no_tls;
-            }
+        size_t twin = 0;
+        while (twin < n && !same(&targets[twin].t, &a->targets[i])) twin++;
+        if (twin < n) continue;
+        const struct target *former = targets_find(d, &a->targets[i]);
+        targets[n++] = (struct target){ .t = a->targets[i], .bad_until = former ? former->bad_until : 0,
+                                        .no_tls = former && former->no_tls };
     }
     free(d->targets);
     d->targets = targets;
-    d->target_n = a->n;
+    d->target_n = n;
 }
 
 static const char *refusal(enum route_status status)

@@ -33,10 +33,16 @@ void work_count(struct work *w)
     w->q->active++;
 }
 
+static void count_file(struct work *w, bool file)
+{
+    w->q->files += (unsigned)file - (unsigned)w->file;
+    w->file = file;
+}
+
 static void drop_content(struct work *w)
 {
     struct queue *q = w->q;
-    if (w->content && !w->content->text.pieces) q->files--;
+    count_file(w, false);
     spool_content_free(w->content);
     w->content = NULL;
     q->memory -= w->memory;
@@ -63,6 +69,7 @@ void work_free(struct work *w)
     list_each_safe(node, &w->parts) {
         struct part *p = list_entry(node, struct part, sibling);
         if (list_linked(&p->link)) destination_unready(p);
+        p->dest->bytes -= p->bytes;
     }
     leave_origin(w);
     if (w->blocked) w->blocked->waiting_n--;
@@ -100,7 +107,7 @@ bool work_set_content(struct work *w, struct spool_content *c, struct err *err)
     w->content = c;
     w->memory = c->memory;
     w->q->memory += w->memory;
-    if (!c->text.pieces) w->q->files++;
+    count_file(w, !c->text.pieces);
     w->rcpts = arena_alloc(&w->arena, m->rcpt_n * sizeof *w->rcpts);
     for (uint32_t i = 0; m->rcpts && i < m->rcpt_n; i++) {
         w->rcpts[i].status = (uint8_t)m->rcpts[i].status;
@@ -144,6 +151,7 @@ void work_load(struct message *m, struct destination *from)
     work_count(w);
     w->memory = m->spool.meta_n + (m->spool.big ? 0 : m->spool.text_n); /* counted before it is there */
     q->memory += w->memory;
+    count_file(w, m->spool.big);
     if (from) {
         w->from = from;
         w->from_bytes = destination_weight(q, w->memory, m->spool.big);
@@ -273,8 +281,11 @@ uint32_t part_unsettled(const struct part *p)
 void part_done(struct part *p)
 {
     struct work *w = p->work;
+    struct destination *d = p->dest;
     assert(!list_linked(&p->link));
     list_remove(&p->sibling);
+    d->bytes -= p->bytes;
+    if (d->parked_n) destination_want(d);
     /* With others still under way a result may have to wait for long: the tick brings it to disk. */
     if (w->open > 1 && w->m->state == MESSAGE_ACTIVE && !list_linked(&w->link)) list_push_back(&w->q->unsaved, &w->link);
     work_release(w);

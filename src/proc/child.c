@@ -3,6 +3,7 @@
  * (configuration, keys) and gives up the rest at once. */
 #include <errno.h>
 #include <event2/event.h>
+#include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,7 @@ static void on_killer(evutil_socket_t fd, short what, void *arg)
 static struct child *fork_child(struct master *m, int *channel, bool *in_child, struct err *err)
 {
     int pair[2];
+    *in_child = false;
     if (!channel_pair(pair, err)) return NULL;
     log_flush(); /* or it would be written twice */
     pid_t pid = fork();
@@ -66,6 +68,7 @@ static struct child *fork_child(struct master *m, int *channel, bool *in_child, 
     if (pid == 0) {
         *channel = pair[1];
         set_child_signals();
+        (void)!chdir("/"); /* where the master was started is none of its business */
         return NULL;
     }
     close(pair[1]);
@@ -119,11 +122,21 @@ struct child *child_start_worker(struct slot *s, struct err *err)
     return c;
 }
 
+/* Private keys are the workers' alone. OpenSSL wipes what it frees. */
+static void forget_keys(const struct generation *g)
+{
+    if (!g) return;
+    SSL_CTX_free(g->server_tls);
+    SSL_CTX_free(g->client_tls);
+}
+
 _Noreturn static void be_admin(const struct master *m, int channel, bool sandbox)
 {
     prctl(PR_SET_NAME, "admin");
     log_open("admin", (enum log_level)(m->current ? m->current : m->next)->config->log.level);
     close_all_but(channel, m->control);
+    forget_keys(m->current);
+    forget_keys(m->next);
     struct admin_start start = { .channel = channel, .socket = m->control, .user = &m->admin_user, .sandbox = sandbox };
     int code = m->admin_main(&start);
     log_flush();

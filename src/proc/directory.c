@@ -41,15 +41,26 @@ bool directory_make(const char *path, mode_t mode, const struct privilege_user *
     return ok;
 }
 
+bool directory_check_private(const char *path, const char *option, struct err *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0) return err_sys(err, errno, "%s: %.200s", option, path);
+    bool group_may = (st.st_mode & S_IWGRP) && st.st_gid != 0;
+    if (st.st_uid == 0 && !group_may && !(st.st_mode & S_IWOTH)) return true;
+    return err_set(err, "%s: %.200s must belong to root and be writable by nobody else: `chown root:root` and "
+                        "`chmod go-w` it", option, path);
+}
+
 int directory_lock(const char *dir, bool *stale, struct err *err)
 {
     char path[4200], text[32];
     snprintf(path, sizeof path, "%s/postern.pid", dir);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         err_sys(err, errno, "opening %.200s", path);
         return -1;
     }
+    (void)fchmod(fd, 0600); /* who can open it can lock it, and thereby keep us from starting */
     ssize_t before = read(fd, text, sizeof text - 1);
     *stale = before > 0;
     struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };

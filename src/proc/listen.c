@@ -2,6 +2,7 @@
  * Binding ports. */
 #include "proc/listen.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <time.h>
@@ -195,7 +196,14 @@ void listen_set_free(struct listen_set **sp)
 }
 
 size_t listen_set_sockets(const struct listen_set *s, size_t listener) { return s->ports[listener]->n; }
+
+/* A socket has one state for all who hold it, and a worker that was taken over may have shut it down or made it
+ * blocking: whoever gets it next finds it as it should be. */
 int listen_set_fd(const struct listen_set *s, size_t listener, size_t socket)
 {
-    return s->ports[listener]->fds[socket];
+    int fd = s->ports[listener]->fds[socket], listens = 0;
+    socklen_t n = sizeof listens;
+    (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) == 0 && !listens) (void)listen(fd, BACKLOG);
+    return fd;
 }

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "proc/directory.h"
 #include "proc/process.h"
+#include "proc/tls.h"
 
 #define FILES_WANTED 524288 /* descriptors: sessions, deliveries, large messages */
 #define TICK_SECONDS 2
@@ -190,6 +191,10 @@ static bool prepare_directories(struct master *m, bool *stale, struct err *err)
     char path[4200];
     if (!directory_make(m->directory, 0755, NULL, err) || !directory_make(m->run_directory, 0755, NULL, err))
         return false;
+    bool others = m->relay_user.change || m->admin_user.change;
+    if (others && (!directory_check_private(m->directory, "system.directory", err) ||
+                   !directory_check_private(m->run_directory, "system.run_directory", err)))
+        return false;
     m->lock = directory_lock(m->run_directory, stale, err);
     if (m->lock < 0) return false;
     snprintf(path, sizeof path, "%s/spool", m->directory);
@@ -230,13 +235,13 @@ static bool start(struct master *m, struct config *c, struct err *err)
 
 static void master_free(struct master *m)
 {
-    generation_free(&m->current);
-    generation_free(&m->next);
     while (!list_empty(&m->children)) { /* only when the start broke off */
         struct child *c = list_entry(m->children.next, struct child, node);
         kill(c->pid, SIGKILL);
         child_free(c);
     }
+    generation_free(&m->current);
+    generation_free(&m->next);
     if (m->signals) event_free(m->signals);
     if (m->signal_fd >= 0) close(m->signal_fd);
     event_free(m->tick);
@@ -288,6 +293,7 @@ int master_run(const struct master_options *o)
     umask(022);
     log_open("master", (enum log_level)o->config->log.level);
     raise_limits();
+    tls_wipe_what_is_freed();
     struct master *m = master_new(o);
     if (start(m, o->config, &err)) {
         do event_base_loop(m->base, EVLOOP_ONCE), log_flush();

@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "proc/process.h"
 
+#define ASKERS_MAX 1000 /* the admin process has far fewer connections */
+
 json_t *reload_log_findings(const struct config_report *r, const char *file)
 {
     json_t *all = json_array();
@@ -89,7 +91,9 @@ void reload_start(struct master *m, json_t *id)
 {
     char text[96];
     struct err err;
-    if (id) json_array_append_new(m->next ? m->reload_later : m->reload_ids, id);
+    json_t *askers = m->next ? m->reload_later : m->reload_ids;
+    if (json_array_size(askers) < ASKERS_MAX) json_array_append_new(askers, id); /* no id: a signal, nobody waits */
+    else json_decref(id);
     if (m->next || m->stopping) { /* whoever asks now may mean a newer file than the one being brought in */
         m->reload_again = true;
         return;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The system calls a process may still make. */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
 #include <seccomp.h>
-#include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -41,7 +44,6 @@ static const char *const common_calls[] = {
     "eventfd2",
     "exit",
     "exit_group",
-    "fcntl",
     "fstat",
     "fstatfs",
     "futex",
@@ -63,7 +65,6 @@ static const char *const common_calls[] = {
     "gettid",
     "gettimeofday",
     "getuid",
-    "ioctl",
     "lseek",
     "madvise",
     "membarrier",
@@ -77,7 +78,6 @@ static const char *const common_calls[] = {
     "pipe2",
     "poll",
     "ppoll",
-    "prlimit64",
     "pselect6",
     "read",
     "readv",
@@ -103,7 +103,6 @@ static const char *const common_calls[] = {
     "stat",
     "statx",
     "sysinfo",
-    "tgkill",
     "time",
     "timerfd_create",
     "timerfd_gettime",
@@ -214,12 +213,48 @@ static int add_threads(scmp_filter_ctx f)
     return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, 0x10000, 0x10000));
 }
 
-static int add_relay(scmp_filter_ctx f)
+/* A call that is allowed when its argument `which` has one of these values. */
+static int add_choice(scmp_filter_ctx f, int call, unsigned which, const int *values, size_t n)
 {
-    static const int families[] = { AF_INET, AF_INET6, AF_UNIX, AF_NETLINK }; /* AF_NETLINK: getaddrinfo, interfaces */
-    int rc = add_calls(f, SCMP_ACT_ALLOW, relay_calls, countof(relay_calls));
-    for (size_t i = 0; rc == 0 && i < countof(families); i++)
-        rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 1, SCMP_CMP(which, SCMP_CMP_EQ, (scmp_datum_t)values[i]));
+    return rc;
+}
+
+/* What reaches beyond the process: the other workers have the same user, and standard error may be root's terminal,
+ * into which ioctl could type. */
+static int add_own(scmp_filter_ctx f)
+{
+    static const int names[] = { PR_SET_NAME }, nobody[] = { 0 };
+    static const int controls[] = { FIONREAD, FIONBIO, FIOCLEX, TCGETS };
+    static const int commands[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK,
+                                    F_SETLKW };
+    const int self[] = { getpid() };
+    int rc = add_choice(f, SCMP_SYS(prctl), 0, names, countof(names));
+    if (rc == 0) rc = add_choice(f, SCMP_SYS(kill), 0, self, countof(self));
+    if (rc == 0) rc = add_choice(f, SCMP_SYS(tgkill), 0, self, countof(self));
+    if (rc == 0) rc = add_choice(f, SCMP_SYS(prlimit64), 0, nobody, countof(nobody));
+    if (rc == 0) rc = add_choice(f, SCMP_SYS(ioctl), 1, controls, countof(controls));
+    if (rc == 0) rc = add_choice(f, SCMP_SYS(fcntl), 1, commands, countof(commands));
+    return rc;
+}
+
+/* TCP and UDP, and what getaddrinfo and getifaddrs ask the kernel. */
+static int add_sockets(scmp_filter_ctx f)
+{
+    static const struct {
+        int family, protocol;
+    } kinds[] = {
+        { AF_INET, 0 },  { AF_INET, IPPROTO_TCP },  { AF_INET, IPPROTO_UDP },
+        { AF_INET6, 0 }, { AF_INET6, IPPROTO_TCP }, { AF_INET6, IPPROTO_UDP },
+        { AF_NETLINK, NETLINK_ROUTE },
+    };
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < countof(kinds); i++)
+        rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)kinds[i].family),
+                              SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)kinds[i].protocol));
     return rc;
 }
 
@@ -228,11 +263,10 @@ static int add_rules(scmp_filter_ctx f, enum seccomp_profile profile)
     int rc = add_calls(f, SCMP_ACT_ALLOW, common_calls, countof(common_calls));
     if (rc == 0) rc = add_calls(f, SCMP_ACT_KILL_PROCESS, deadly_calls, countof(deadly_calls));
     if (rc == 0) rc = add_threads(f);
-    if (rc == 0) rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
-    /* a process may end itself */
-    if (rc == 0)
-        rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-    if (rc == 0 && profile == SECCOMP_RELAY) rc = add_relay(f);
+    if (rc == 0) rc = add_own(f);
+    if (profile != SECCOMP_RELAY) return rc;
+    if (rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, relay_calls, countof(relay_calls));
+    if (rc == 0) rc = add_sockets(f);
     return rc;
 }
 

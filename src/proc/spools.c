@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/log.h"
 #include "base/mem.h"
 #include "proc/directory.h"
 #include "proc/restart.h"
@@ -62,7 +63,13 @@ int spools_take(struct spools *s, const void *owner, uint64_t now, struct err *e
         if (s->at[n].owner || (s->at[n].refused && s->at[n].not_before > now)) continue;
         if (s->at[n].crashes.failures > 3) continue; /* what is in it may be what kills: new mail goes elsewhere */
         snprintf(path, sizeof path, "%s/%d", s->dir, n);
-        if (!directory_make(path, 0700, s->user, err)) return -1;
+        if (!directory_make(path, 0700, s->user, err)) {
+            if (err->code != ELOOP && err->code != ENOTDIR) return -1;
+            /* a worker that was taken over may have put anything there: it shall not stop the others */
+            log_event(LOG_ERROR, "no-spool-directory", LOG_NUM("spool", n), LOG_ERR(err));
+            spools_failed(s, n, now);
+            continue;
+        }
         s->at[n].owner = owner;
         s->at[n].dirty = true;
         s->at[n].refused = false;

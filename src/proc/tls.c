@@ -3,17 +3,51 @@
 #include "proc/tls.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "base/mem.h"
 
 #define LIFE_DAYS 3650
 #define RENEW_DAYS 30
+#define KEY_FILE_MAX 65536 /* it may hold the chain, too */
+
+/* ---- what is freed is wiped */
+
+static void *plain_alloc(size_t n, const char *file, int line)
+{
+    return malloc(n);
+}
+
+static void wipe_free(void *p, const char *file, int line)
+{
+    if (p) mem_wipe(p, malloc_usable_size(p));
+    free(p);
+}
+
+static void *wipe_realloc(void *p, size_t n, const char *file, int line)
+{
+    size_t old = p ? malloc_usable_size(p) : 0;
+    void *q = n ? malloc(n) : NULL;
+    if (n && !q) return NULL;
+    if (q && p) memcpy(q, p, old < n ? old : n);
+    wipe_free(p, file, line);
+    return q;
+}
+
+void tls_wipe_what_is_freed(void)
+{
+    if (CRYPTO_set_mem_functions(plain_alloc, wipe_realloc, wipe_free) != 1)
+        log_event(LOG_WARNING, "no-wiping", LOG_STR("reason", "OpenSSL is in use already"));
+}
 
 /* The newest of OpenSSL's errors in words; the queue is emptied. */
 static bool err_tls(struct err *err, const char *doing, const char *file)
@@ -71,6 +105,7 @@ static bool write_pem(const char *path, EVP_PKEY *key, X509 *cert, struct err *e
         if (fd >= 0) close(fd);
         return err_sys(err, errno, "making %.200s", temporary);
     }
+    setbuf(f, NULL); /* no copy of the key in a buffer that is not wiped */
     bool ok = key ? PEM_write_PKCS8PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1 : PEM_write_X509(f, cert) == 1;
     if (!ok) err_tls(err, "writing", temporary);
     if (ok && (fflush(f) != 0 || fsync(fileno(f)) != 0)) ok = err_sys(err, errno, "writing %.200s", temporary);
@@ -128,6 +163,34 @@ static SSL_CTX *context_new(const SSL_METHOD *method, unsigned min_version)
     return ctx;
 }
 
+/* The file by way of a buffer that is wiped, unlike those of stdio. */
+static EVP_PKEY *read_key(const char *file, struct err *err)
+{
+    char text[KEY_FILE_MAX];
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
+    int code = errno;
+    if (fd >= 0) close(fd);
+    if (n < 0) {
+        err_sys(err, code, "tls.key: reading %.200s", file);
+        return NULL;
+    }
+    BIO *bio = BIO_new_mem_buf(text, (int)n);
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+    BIO_free(bio);
+    mem_wipe(text, sizeof text);
+    if (!key) err_tls(err, "tls.key: reading", file);
+    return key;
+}
+
+static bool use_key(SSL_CTX *ctx, const char *file, struct err *err)
+{
+    EVP_PKEY *key = read_key(file, err);
+    bool ok = key && (SSL_CTX_use_PrivateKey(ctx, key) == 1 || err_tls(err, "tls.key: using", file));
+    EVP_PKEY_free(key);
+    return ok;
+}
+
 struct ssl_ctx_st *tls_server_new(const char *certificate, const char *key, unsigned min_version, struct err *err)
 {
     SSL_CTX *ctx = context_new(TLS_server_method(), min_version);
@@ -142,7 +205,7 @@ struct ssl_ctx_st *tls_server_new(const char *certificate, const char *key, unsi
               err_tls(err, "TLS ciphers", "");
     if (ok && SSL_CTX_use_certificate_chain_file(ctx, certificate) != 1)
         ok = err_tls(err, "tls.certificate: reading", certificate);
-    if (ok && SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1) ok = err_tls(err, "tls.key: reading", key);
+    ok = ok && use_key(ctx, key, err);
     if (ok && SSL_CTX_check_private_key(ctx) != 1)
         ok = err_tls(err, "tls.key: the key does not belong to", certificate);
     if (ok) return ctx;

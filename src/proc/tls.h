@@ -6,6 +6,9 @@
 
 struct ssl_ctx_st;
 
+/* From here on OpenSSL's memory is wiped when it is freed: no copies of a key are left for a process forked later. Before
+ * any other use of OpenSSL. */
+void tls_wipe_what_is_freed(void);
 /* A self-signed certificate for hostname in dir (certificate.pem, key.pem: mode 0600), made when there is none, when it
  * is for another name or about to end. */
 bool tls_self_signed(const char *dir, const char *hostname, struct err *err) MUST_CHECK;

@@ -144,7 +144,7 @@ static void set_key(const struct config *c, struct route_hop *out)
         else buf_add_str(&b, h->host);
         if (h->ip.family == 6) buf_add_char(&b, ']');
         buf_addf(&b, ":%u", h->port);
-        if (h->tls == CONFIG_CLIENT_TLS_NONE && c->delivery.tls != CONFIG_CLIENT_TLS_NONE) buf_add_str(&b, ",tls=none");
+        if (h->tls != c->delivery.tls) buf_add_str(&b, h->tls == CONFIG_CLIENT_TLS_NONE ? ",tls=none" : ",tls=may");
         if (h->source.family) {
             buf_add_str(&b, ",source=");
             ip_add(&b, &h->source);

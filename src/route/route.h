@@ -18,7 +18,7 @@ struct route_hop {
     struct config_place place;    /* the line that decided, line 0 for mx */
     char key[352];                /* names the destination: equal keys share connections and back-off, e.g.
                                      "mx:example.com:25", "host:192.0.2.7:2525"; also what people read. A hop with a source
-                                     address or TLS setting of its own adds ",source=IP" or ",tls=none". */
+                                     address or TLS setting of its own adds ",source=IP" or ",tls=none", ",tls=may". */
 };
 
 /* Order: route for the address, route for the exact domain, route for the longest ".domain", the relay domain's deliver, inner_host for

@@ -119,6 +119,10 @@ static void on_connection(evutil_socket_t fd, short what, void *arg)
         int client = accept4(fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (client < 0) {
             if (errno == EAGAIN) return;
+            if (errno == EINVAL) { /* somebody has shut it down */
+                event_del(l->event);
+                return;
+            }
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
                 pause_accepting(l->server, errno);
                 return;

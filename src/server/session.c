@@ -98,8 +98,8 @@ void session_arm(struct session *s)
 {
     const struct config_timeouts *t = &s->server->o.config->timeouts;
     uint64_t ms = t->command, end = s->end;
-    if (s->phase == SESSION_COMMIT) return; /* it waits for us, which takes no time that matters */
-    if (s->congested) {
+    /* The client waits for us. Who is told of a timeout while the message goes to the disk will send it again. */
+    if (s->phase == SESSION_COMMIT || s->congested) {
         stream_set_deadline(s->stream, 0);
         return;
     }
@@ -168,7 +168,8 @@ static void on_command(struct session *s, struct slice line, size_t behind)
     if (!command_parse(line, &c, &error)) {
         bool foreign = c.verb == COMMAND_UNKNOWN && is_foreign(line);
         session_refuse(s, command_name(c.verb), foreign ? 521 : error.code, error.enhanced,
-                       foreign ? "this is a mail server: what you send is not SMTP" : error.text, line);
+                       foreign ? "this is a mail server: what you send is not SMTP" : error.text,
+                       c.verb == COMMAND_AUTH ? SLICE("AUTH") : line); /* the rest may be a password */
         if (foreign) session_hang_up(s, "not SMTP");
     } else if (verbs[c.verb].last && behind) {
         char text[100];

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copying forward what is alive in a segment with little alive: in slices, each read and checked in a thread and
  * handed to the log from the buffer it was read into. What the segment says of older ones that are still there is
- * carried on as well. When all of it is on disk again the segment needs nothing any more, and goes the way of the dead.
- */
+ * carried on as well. When all of it is on disk again the segment needs nothing any more, and goes. */
 #include "spool/private.h"
 #include <assert.h>
 #include <errno.h>
@@ -89,8 +88,7 @@ static void compact_run(struct spool *sp, struct job *j)
     int fd = openat(sp->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     c->bad = fd < 0;
     c->record_n = 0;
-    for (uint64_t want = SLICE_BYTES; !c->bad && !c->end;
-         want = c->cap * 2) { /* again, larger, for one that is larger than this */
+    for (uint64_t want = SLICE_BYTES; !c->bad && !c->end; want = c->cap * 2) { /* again for a record that is larger */
         if (want > c->used - c->at) want = c->used - c->at;
         if (want < RECORD_HEAD) {
             c->end = true;
@@ -163,8 +161,7 @@ static void carry_message(struct spool *sp, struct compaction *c, const struct s
     list_push_back(&sp->commits, &k->item.link);
 }
 
-/* A state that has a newer one on its way is left: that one frees it. This goes in front of any that is saved from now
- * on. */
+/* A state that has a newer one on its way is left: that one frees it. This goes in front of any saved later. */
 static void carry_state(struct spool *sp, struct compaction *c, const struct slice_record *r)
 {
     struct spool_msg *msg = spool_find(sp, r->head.id);

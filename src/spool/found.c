@@ -76,7 +76,7 @@ static bool read_head(struct found *f, struct old_segment *o, int dir_fd, const 
 {
     char name[NAME_N];
     name_segment(name, o->sequence);
-    int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a pipe must not hold us up */
     if (fd < 0 && errno != ELOOP && errno != ENOENT) return err_sys(err, errno, "cannot open %s/%s", dir_name, name);
     o->gone = fd < 0 && errno == ENOENT;
     o->status = fd < 0 ? SEGMENT_BAD : segment_head_read(fd, &o->head);

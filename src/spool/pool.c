@@ -70,8 +70,7 @@ static void outbox_put_job(struct outbox *o, struct job *j)
     if (first) wake_loop(o);
 }
 
-/* The lists are kept in the outbox while they are worked on, as a callback may close the spool, which takes the rest.
- */
+/* The lists are kept in the outbox while they are worked on, as a callback may close the spool, which takes them. */
 bool outbox_take(struct spool *sp)
 {
     struct outbox *o = &sp->outbox;

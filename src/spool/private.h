@@ -184,8 +184,7 @@ void name_spare(char out[NAME_N], uint64_t sequence);
 void name_big(char out[NAME_N], uint64_t id);
 void name_draft(char out[NAME_N], uint64_t no);
 bool name_parse(const char *name, const char *prefix, uint64_t *number); /* hexadecimal, or an id for "big-" */
-/* A segment that is durably there under its name, out of a spare or new. Any thread; takes flush.lock for the spares.
- */
+/* A segment that is durably there under its name, out of a spare or new. Any thread; takes flush.lock. */
 bool segment_make(struct spool *sp, uint64_t sequence, struct made_segment *out, struct err *err) MUST_CHECK;
 /* Makes it a spare or removes it; durable on return. Any thread, one at a time. */
 bool segment_retire(struct spool *sp, uint64_t sequence, uint64_t size) MUST_CHECK;
@@ -277,8 +276,7 @@ void big_start(struct spool_draft *d);           /* the draft's chunks, and all 
 void big_add(struct spool_draft *d);             /* the last chunk is full */
 uint64_t big_outstanding(const struct big *b);
 void big_commit(struct spool_draft *d);          /* draft_queue or draft_refuse follows from the loop */
-/* The log failed: removes the finished file. False: there is none (any more); else draft_refuse follows from the loop.
- */
+/* The log failed: removes the finished file. False: there is none; else draft_refuse follows. */
 bool big_discard(struct spool_draft *d) MUST_CHECK;
 void big_abandon(struct spool_draft *d);
 uint64_t big_oldest_ticket(const struct spool *sp); /* of the commits under way; UINT64_MAX: none */
@@ -292,8 +290,8 @@ struct place {
 /* Reads one record of a segment and checks head, meta and, when n reaches over it, the inline text. *p is the caller's
  * to free, NULL on failure unless the code is EBADMSG (damaged). */
 bool record_read(int fd, const struct place *at, char **p, struct record_head *head, struct err *err) MUST_CHECK;
-bool record_check(const char *p,
-                  const struct record_head *head); /* of one that is in memory whole: the sums of meta and text */
+/* Of one that is in memory whole: do meta and text check? */
+bool record_check(const char *p, const struct record_head *head);
 bool big_check(int fd, uint64_t n, uint32_t crc); /* reads it all */
 
 /* ---- scan.c, recover.c */

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -61,10 +62,9 @@ static void tell_reports(struct spool *sp)
 static void read_one(struct spool *sp, struct recovery *r, struct replay_batch *b, struct old_message *m, int *fd,
                      uint32_t *open_segment)
 {
-    const struct { uint32_t segment, offset, n; uint8_t type;
-    } parts[] = {
-        { m->segment, m->offset, m->meta_n, RECORD_MESSAGE },
-        { m->state_segment, m->state_offset, m->state_n, RECORD_STATE },
+    const struct { uint32_t segment, offset, n; } parts[] = {
+        { m->segment, m->offset, m->meta_n },
+        { m->state_segment, m->state_offset, m->state_n },
     };
     size_t got[2] = { 0 };
     struct err err;
@@ -115,6 +115,7 @@ static void finish(struct spool *sp)
     uint64_t messages = r->messages, damaged = r->log.damaged;
     tell_reports(sp);
     recovery_free(sp);
+    malloc_trim(0); /* reading a large log took much; a queue of many messages may last for days */
     tick_arm(sp);
     user.on_done(user.arg, messages, damaged);
 }

@@ -166,8 +166,7 @@ static void collect(struct log_read *r, struct scan *s, struct things *all)
     }
 }
 
-/* In a segment that was not ended texts may be torn, too: such a record is not there, and an older copy of it counts.
- */
+/* In a segment that was not ended texts may be torn, too: such a record is not there; an older copy counts. */
 static void check_texts(struct scan *s, struct things *all)
 {
     for (size_t i = 0; i < all->n; i++) {

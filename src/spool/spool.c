@@ -133,13 +133,22 @@ static void sync_parent(struct spool *sp)
     close(fd);
 }
 
+/* What is in the spool can be delivered from a full disk as well; the flush thread makes a segment when there is room. */
+static bool first_segment(struct spool *sp, struct err *err)
+{
+    if (segment_make(sp, sp->flush.next_sequence++, &sp->flush.cur, err)) return true;
+    if (err->code != ENOSPC && err->code != EDQUOT) return false;
+    log_event(LOG_ERROR, "spool-no-space", LOG_STR("dir", sp->dir), LOG_ERR(err));
+    spool_lack_of_space(sp, err->code);
+    return true;
+}
+
 struct spool *spool_open(struct event_base *base, const struct spool_options *o, bool *busy, struct err *err)
 {
     struct spool *sp = mem_new(struct spool);
     *busy = false;
     init(sp, base, o);
-    bool ok = outbox_init(sp, err) && take_lock(sp, busy, err) && look_around(sp, err) &&
-              segment_make(sp, sp->flush.next_sequence++, &sp->flush.cur, err);
+    bool ok = outbox_init(sp, err) && take_lock(sp, busy, err) && look_around(sp, err) && first_segment(sp, err);
     if (ok) sync_parent(sp);
     bool pool = ok && pool_init(sp, err);
     if (!pool || !flush_start(sp, err)) {
@@ -148,7 +157,7 @@ struct spool *spool_open(struct event_base *base, const struct spool_options *o,
         deinit(sp);
         return NULL;
     }
-    sp->active = segment_get(sp, sp->flush.cur.sequence)->sequence;
+    if (sp->flush.cur.fd >= 0) sp->active = segment_get(sp, sp->flush.cur.sequence)->sequence;
     return sp;
 }
 

@@ -201,8 +201,7 @@ static bool abandon_segment(struct spool *sp)
     return stays;
 }
 
-/* What says of failed commits that their records, should any have reached the disk, are void. NULL when there are none.
- */
+/* What says of failed commits that their records, should any have reached the disk, are void. NULL: there are none. */
 static struct item *make_void(struct list *batch)
 {
     size_t n = 0;

@@ -79,7 +79,7 @@ class World:
 
     def __init__(self, folder, make):
         self.port = free_port()
-        self.names = Knot(folder / "knot", {"test": ZONE, "bounced.test": BOUNCED})
+        self.names = Knot(folder / "knot", {"test": ZONE, "bounced.test": BOUNCED, "postern.example": "mx A 127.0.0.1"})
         self.sinks = {i: Sink(port=self.port, host=f"127.0.0.{i}") for i in (31, 32, 33, 34)}
         self.sinks[34].on("connect", "421 4.3.2 not today")
         self.back = Sink()
@@ -217,8 +217,8 @@ def test_port_25_without_routes(postern, make_sink, knot):
         pytest.skip("port 25 of 127.0.0.45 is taken")
     names = knot({"test": "a MX 10 dead\na MX 20 b\nb A 127.0.0.45\ndead A 127.0.0.46"})
     relay = postern(dns={"servers": [names.server], "timeout": "5s"})
-    relay.send(["x@a.test", "y@b.test", "z@[127.0.0.45]"])
-    for to in ("x@a.test", "y@b.test", "z@[127.0.0.45]"):
+    relay.send(["x@a.test", "y@b.test"])
+    for to in ("x@a.test", "y@b.test"):
         sink.wait_to(to)
     relay.wait_queue_empty()
 
@@ -247,7 +247,6 @@ def waits_and_comes(relay, words):
     relay.send(["other@fixed.example", "second@a.test"])
     relay.sink.wait_to("other@fixed.example", seconds=10)
     assert not relay.sink.to("sender@client.example")
-    relay.proxy.stop()
     relay.proxy.mode, relay.proxy.delay = "pass", 0
     relay.proxy.start()
     relay.target.wait_to("first@a.test", seconds=60)
@@ -256,7 +255,7 @@ def waits_and_comes(relay, words):
     assert not relay.sink.to("sender@client.example")
 
 
-@pytest.mark.parametrize("mode", ["servfail", "refused", "garbage", "silent"])
+@pytest.mark.parametrize("mode", ["silent"] + [pytest.param(m, marks=pytest.mark.slow) for m in ("servfail", "refused", "garbage")])
 def test_name_server_that_fails(proxied, mode):
     proxied.proxy.mode = mode
     waits_and_comes(proxied, "could not be looked up: the name servers (did not answer|could not be asked)")

@@ -14,6 +14,7 @@ from lib.util import free_port
 
 SEED = int(os.environ.get("POSTERN_SEED", random.randrange(1 << 32)))
 SMALL, LARGE = 12, 2  # messages in the spool
+SLOW = pytest.mark.slow
 HEAD = 56             # bytes of a record before the envelope
 
 
@@ -65,7 +66,8 @@ class Spool:
         return json.loads(done.stdout)
 
     def cat(self, ident, check=None):
-        return command("spool", "cat", self.folder, ident, check=check)
+        """Decoded byte by byte, as damage is."""
+        return command("spool", "cat", self.folder, ident, check=check, encoding="latin-1")
 
     def segment(self, number=None):
         names = sorted(p for p in self.folder.iterdir() if p.name.startswith("seg-"))
@@ -111,8 +113,10 @@ def deliver(postern, sink):
         expected = [n for n in range(SMALL + LARGE) if n not in lost and n not in maybe]
         for n in expected:
             sink.wait_to(f"user{n}@example.com", seconds=30)
-        if held is not None:
-            daemon.wait_queued(held, 30)
+        if held == 0:
+            daemon.wait_queue_empty(30)
+        elif held:
+            assert daemon.wait_queued(held, 30)[0]["state"] == "held"
         for n in range(SMALL + LARGE):
             got = sink.to(f"user{n}@example.com")
             assert len(got) <= 1
@@ -127,17 +131,17 @@ def deliver(postern, sink):
     return run
 
 
-def test_nothing_is_wrong(harm, deliver):
-    for how in ("stopped",):
-        spool = harm(how)
-        found = spool.verify(check=0)
-        assert found["messages"] == SMALL + LARGE and found["damaged"] == 0 and not found["reports"]
-        assert spool.records[-1]["type"] == "end" and spool.records[-1]["closed"]
-        for n in (0, SMALL):
-            shown = spool.cat(spool.record(n)["id"], check=0).stdout
-            assert shown.startswith("Received: ") and shown.replace("\r\n", "\n").endswith(text_of(n))
-        daemon = deliver(spool)
-        assert "damaged=0" in daemon.log() and "spool-damaged" not in daemon.log() and not spool.aside()
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_nothing_is_wrong(harm, deliver, how):
+    spool = harm(how)
+    found = spool.verify(check=0)
+    assert found["messages"] == SMALL + LARGE and found["damaged"] == 0 and not found["reports"]
+    assert how == "killed" or (spool.records[-1]["type"] == "end" and spool.records[-1]["closed"])
+    for n in (0, SMALL):
+        shown = spool.cat(spool.record(n)["id"], check=0).stdout
+        assert shown.startswith("Received: ") and shown.replace("\r\n", "\n").endswith(text_of(n))
+    daemon = deliver(spool)
+    assert "damaged=0" in daemon.log() and "spool-damaged" not in daemon.log() and not spool.aside()
 
 
 def test_tools_refuse_nonsense(harm, tmp_path):
@@ -170,14 +174,13 @@ def cut(spool, record, at):
 
 
 @pytest.mark.parametrize("place", ["one byte", "in the head", "behind the head", "in the envelope", "in the text", "last byte"])
-@pytest.mark.parametrize("short", [False, True])
+@pytest.mark.parametrize("short", [True, pytest.param(False, marks=SLOW)])
 def test_a_torn_tail(harm, deliver, place, short):
     """The last message was being written when the power went: it may have been acknowledged only if it was on disk, so it is
     cut. short: the file ends there."""
     spool = harm("killed")
     record = max((r for n, r in ((number_of(r), r) for r in spool.messages.values()) if n < SMALL),
                  key=lambda r: (r["segment"], r["offset"]))
-    n = number_of(record)
     gone = [number_of(r) for r in spool.messages.values() if (r["segment"], r["offset"]) >= (record["segment"], record["offset"])]
     at = {"one byte": 1, "in the head": 20, "behind the head": HEAD, "in the envelope": HEAD + 30,
           "in the text": record["bytes"] - 200, "last byte": record["bytes"] - 9}[place]
@@ -187,8 +190,7 @@ def test_a_torn_tail(harm, deliver, place, short):
     found = spool.verify()
     assert found["messages"] == SMALL + LARGE - len(gone)
     daemon = deliver(spool, lost=gone)
-    assert re.search(r"spool-tail-cut|spool-damaged", daemon.log())
-    assert n in gone
+    assert place == "one byte" or re.search(r"spool-tail-cut|spool-damaged", daemon.log())  # one byte is nothing begun
 
 
 def test_a_segment_that_was_begun(harm, deliver):
@@ -204,8 +206,8 @@ def test_a_segment_that_was_begun(harm, deliver):
 
 # ---- flipped bytes
 
-@pytest.mark.parametrize("at", [0, 5, 8, 9, 12, 16, 24, 33, 37, 45, 53])
-@pytest.mark.parametrize("how", ["stopped", "killed"])
+@pytest.mark.parametrize("at", [0, 8, 12, 16, 24, 33, 37, 45, 53])
+@pytest.mark.parametrize("how", ["stopped", pytest.param("killed", marks=SLOW)])
 def test_a_flipped_byte_in_a_head(harm, deliver, how, at):
     spool = harm(how)
     spool.flip(spool.record(4), at)

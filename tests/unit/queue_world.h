@@ -33,7 +33,7 @@ struct spool {
     struct event_base *base;
     struct record records[256];
     size_t n;
-    bool fail_commits, no_content, damaged;
+    bool fail_commits, no_content, damaged, closed;
     bool as_file; /* texts come as a descriptor */
     unsigned loads, saves, late;
 };
@@ -111,6 +111,7 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
     struct err err = { .code = disk.damaged ? EBADMSG : EIO, .text = "made to fail" };
     event_free(l.ev);
     free(arg);
+    if (disk.closed) return;
     if (l.load) l.load(l.arg, disk.damaged ? NULL : content_of(l.r), &err);
     else if (disk.fail_commits) l.commit(l.arg, false, NULL, &err);
     else l.commit(l.arg, true, disk.no_content ? NULL : content_of(l.r), &err);
@@ -153,6 +154,7 @@ void spool_draft_commit(struct spool_draft *d, uint64_t id, struct slice envelop
                               .text = mem_slicedup(buf_slice(&d->text)), .text_n = d->text.n };
         msg->text_n = r->text_n;
         msg->meta_n = (uint32_t)envelope.n;
+        msg->big = disk.as_file;
     }
     msg->id = id;
     do_later((struct later){ .r = r, .msg = msg, .commit = cb, .arg = arg });

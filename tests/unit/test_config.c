@@ -136,7 +136,7 @@ static const struct {
                                    "1:1: hostname: is missing | add for example hostname: mx.example.com" },
     { "hostname: mx\n",
       "1:11: hostname: \"mx\" is not a full host name | write it with its domain, for example mx.example.com" },
-    { "hostname: 10.0.0.1\n", "1:11: hostname: \"10.0.0.1\" is neither a host name nor an IP address" },
+    { "hostname: 10.0.0.1\n", "1:11: hostname: \"10.0.0.1\" is an address, not a host name" },
     { FIRST "message_size: 20M\n", "3:1: message_size: there is no such option | write it as limits.message_size" },
     { FIRST "limits:\n  recipient: 5\n", "4:3: limits.recipient: there is no such option | did you mean recipients?" },
     { FIRST "limits:\n  recipients: 99\n", "4:15: limits.recipients: 99 is too small: the least is 100" },

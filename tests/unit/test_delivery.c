@@ -169,7 +169,8 @@ static void check_round_trip(struct states *s, bool same_reasons)
 
 static void states_come_back(void **state)
 {
-    struct states s = { .m = { .attempts = 7, .state = MESSAGE_DEFERRED, .next_try = 1795300000123, .flags = MESSAGE_WARNED | MESSAGE_HOLD, .rcpt_n = 5 } };
+    struct states s = { .m = { .attempts = 7, .state = MESSAGE_DEFERRED, .next_try = 1795300000123,
+                               .flags = MESSAGE_WARNED | MESSAGE_HOLD, .rcpt_n = 5 } };
     labels_init(&s.reasons);
     labels_init(&s.names);
     check_round_trip(&s, true);

@@ -5,15 +5,22 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/mem.h"
@@ -198,6 +205,40 @@ static void channel_refuses_what_is_no_frame(void **state)
     expect_refused("\3\0\0\0\0\0\0\0{{}", 11);                 /* not JSON */
 }
 
+static int count_fds(void)
+{
+    int n = 0;
+    for (int fd = 0; fd < 1024; fd++) n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+/* Descriptors that nobody announced are not kept without end. */
+static void channel_ends_when_descriptors_pile_up(void **state)
+{
+    struct side a = { .base = event_base_new(), .got = json_array() };
+    struct err err;
+    int fds[2], before = count_fds(), sent = 0;
+    assert_true(channel_pair(fds, &err));
+    a.channel = channel_new(a.base, fds[0], on_message, on_end, &a);
+    for (; sent < 100 && !a.ends; sent++) {
+        char room[CMSG_SPACE(3 * sizeof(int))] = { 0 };
+        char frame[] = "\2\0\0\0\0\0\0\0{}";
+        struct iovec io = { frame, 10 };
+        struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
+        struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+        *h = (struct cmsghdr){ CMSG_LEN(3 * sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
+        memcpy(CMSG_DATA(h), (int[]){ 0, 1, 2 }, 3 * sizeof(int));
+        assert_int_equal(sendmsg(fds[1], &m, 0), 10);
+        turn(&a, 3);
+    }
+    assert_true(sent < 20);
+    assert_int_equal(a.ends, 1);
+    close(fds[1]);
+    assert_int_equal(count_fds(), before);
+    event_base_free(a.base);
+    json_decref(a.got);
+}
+
 /* ---- restart */
 
 static void restart_pauses_grow(void **state)
@@ -273,6 +314,30 @@ static void spools_wait_after_trouble(void **state)
     remove_all(dir);
 }
 
+/* A worker that was taken over owns what is in the spool's folder, and can put there what it likes. */
+static void spools_pass_over_what_is_no_directory(void **state)
+{
+    char *dir = temporary(), path[100], target[100];
+    struct privilege_user user = { 0 };
+    struct stat st;
+    struct err err;
+    int a;
+    snprintf(target, sizeof target, "%s/target", dir);
+    assert_int_equal(mkdir(target, 0755), 0);
+    snprintf(path, sizeof path, "%s/spool", dir);
+    struct spools *s = spools_new(path, &user, &err);
+    assert_non_null(s);
+    snprintf(path, sizeof path, "%s/spool/0", dir);
+    assert_int_equal(symlink(target, path), 0);
+    snprintf(path, sizeof path, "%s/spool/1", dir);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(spools_take(s, &a, 0, &err), 2);
+    assert_int_equal(stat(target, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0755); /* not reached through the link */
+    spools_free(&s);
+    remove_all(dir);
+}
+
 /* ---- listening sockets */
 
 static struct config_listener loopback(uint16_t port)
@@ -315,6 +380,27 @@ static void listeners_are_kept_over_reloads(void **state)
     assert_int_equal(fcntl(fd, F_GETFD), -1);
 }
 
+/* A worker that was taken over can do this to the socket it shares with the master. */
+static void listeners_recover_from_misuse(void **state)
+{
+    struct config_listener l[] = { loopback(free_port()) };
+    struct config c = { .listeners = l, .listener_n = 1 };
+    struct sockaddr_storage to;
+    struct err err;
+    struct listen_set *a = listen_set_open(&c, 1, NULL, false, &err);
+    assert_non_null(a);
+    int fd = dup(listen_set_fd(a, 0, 0)), client = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
+    socklen_t n = ip_to_sockaddr(&l[0].ip, l[0].port, &to);
+    assert_int_equal(connect(client, (struct sockaddr *)&to, n), -1);
+    assert_true(fcntl(listen_set_fd(a, 0, 0), F_GETFL) & O_NONBLOCK);
+    assert_int_equal(connect(client, (struct sockaddr *)&to, n), 0);
+    close(client);
+    close(fd);
+    listen_set_free(&a);
+}
+
 static void listeners_name_the_option_when_taken(void **state)
 {
     struct config_listener l[] = { loopback(free_port()) };
@@ -350,6 +436,145 @@ static void only_one_master_runs(void **state)
     assert_true(lock >= 0 && stale);
     directory_unlock(lock);
     remove_all(dir);
+}
+
+static void pid_file_cannot_be_locked_by_others(void **state)
+{
+    char *dir = temporary(), path[100];
+    struct stat st;
+    struct err err;
+    bool stale;
+    snprintf(path, sizeof path, "%s/postern.pid", dir);
+    int fd = open(path, O_CREAT | O_WRONLY, 0644); /* of an earlier version */
+    assert_true(fd >= 0);
+    close(fd);
+    int lock = directory_lock(dir, &stale, &err);
+    assert_true(lock >= 0);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    directory_unlock(lock);
+    remove_all(dir);
+}
+
+static void directories_of_others_are_refused(void **state)
+{
+    if (geteuid() != 0) skip();
+    char *dir = temporary();
+    struct err err;
+    assert_true(directory_check_private(dir, "system.directory", &err));
+    assert_int_equal(chmod(dir, 01777), 0);
+    assert_false(directory_check_private(dir, "system.directory", &err));
+    assert_int_equal(chmod(dir, 0755), 0);
+    assert_int_equal(chown(dir, 1, 0), 0);
+    assert_false(directory_check_private(dir, "system.directory", &err));
+    assert_int_equal(chown(dir, 0, 1), 0);
+    assert_true(directory_check_private(dir, "system.directory", &err));
+    assert_int_equal(chmod(dir, 0775), 0);
+    assert_false(directory_check_private(dir, "system.directory", &err));
+    assert_non_null(strstr(err.text, "system.directory"));
+    remove_all(dir);
+}
+
+/* ---- privileges: each in a process of its own, which ends with the number of the check that failed */
+
+#define CHECK(condition) \
+    if (!(condition)) _exit(__LINE__ % 250 + 1)
+
+static void in_child(void (*body)(void))
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        body();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void drop_user(void)
+{
+    struct privilege_user u;
+    struct err err;
+    gid_t many[] = { 0, 4, 27, 42 }, left[8];
+    CHECK(setgroups(countof(many), many) == 0);
+    CHECK(privilege_lookup("nobody", &u, &err) && u.change);
+    CHECK(privilege_drop(&u, &err));
+    CHECK(getgroups(countof(left), left) == 1 && left[0] == u.gid);
+    CHECK(getuid() == u.uid && geteuid() == u.uid && getgid() == u.gid && getegid() == u.gid);
+    CHECK(setuid(0) != 0 && setgid(0) != 0 && setgroups(1, many) != 0);
+    CHECK(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+    CHECK(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0); /* no core with mail in it, no tracing by the other workers */
+}
+
+static void privileges_are_gone(void **state)
+{
+    if (geteuid() != 0) skip();
+    in_child(drop_user);
+}
+
+static void restrict_calls(void)
+{
+    struct err err;
+    struct rlimit none = { 0 };
+    pid_t parent = getppid();
+    int fds[2];
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && pipe(fds) == 0);
+    CHECK(seccomp_restrict(SECCOMP_RELAY, &err));
+    if (prctl(PR_GET_SECCOMP) == 0) _exit(0); /* built with a sanitizer: there is no filter */
+    CHECK(kill(getpid(), 0) == 0 && raise(0) == 0);
+    CHECK(kill(parent, 0) != 0 && errno == ENOSYS);
+    CHECK(syscall(SYS_tgkill, parent, parent, 0) != 0 && errno == ENOSYS);
+    CHECK(prlimit(0, RLIMIT_NOFILE, NULL, &none) == 0);
+    CHECK(prlimit(parent, RLIMIT_NOFILE, NULL, &none) != 0 && errno == ENOSYS);
+    CHECK(ioctl(fds[0], FIONREAD, &(int){ 0 }) == 0);
+    CHECK(ioctl(STDIN_FILENO, TIOCSTI, "x") != 0 && errno == ENOSYS);
+    CHECK(ioctl(STDIN_FILENO, (unsigned long)TIOCSTI | 1ul << 32, "x") != 0 && errno == ENOSYS);
+    CHECK(fcntl(fds[0], F_SETFL, O_NONBLOCK) == 0);
+    CHECK(fcntl(fds[0], F_SETOWN, parent) != 0 && errno == ENOSYS);
+    CHECK(socket(AF_INET, SOCK_STREAM, 0) >= 0 && socket(AF_INET6, SOCK_DGRAM, IPPROTO_UDP) >= 0);
+    CHECK(socket(AF_UNIX, SOCK_STREAM, 0) < 0 && socket(AF_PACKET, SOCK_RAW, 0) < 0);
+    CHECK(socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP) < 0 && socket(AF_NETLINK, SOCK_RAW, NETLINK_AUDIT) < 0);
+    CHECK(syscall(SYS_unshare, 0) == 0); /* the end */
+}
+
+static void system_calls_stay_within_the_process(void **state)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        restrict_calls();
+        _exit(99);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status)) assert_int_equal(WEXITSTATUS(status), 0);
+    else assert_int_equal(WTERMSIG(status), SIGSYS);
+}
+
+static char *shared_dir;
+
+static void restrict_files(void)
+{
+    char inside[100];
+    const char *const write[] = { shared_dir, NULL }, *const read[] = { "/etc/hosts", "/nonexistent", NULL };
+    struct err err;
+    snprintf(inside, sizeof inside, "%s/file", shared_dir);
+    CHECK(landlock_restrict(write, read, &err));
+    int fd = open("/etc/passwd", O_RDONLY);
+    if (fd >= 0 && syscall(SYS_landlock_create_ruleset, NULL, 0, 1) < 1) _exit(0); /* the kernel has none */
+    CHECK(fd < 0 && errno == EACCES);
+    CHECK(open("/etc/hosts", O_RDONLY) >= 0 && open("/etc/hosts", O_WRONLY) < 0);
+    CHECK(open(inside, O_CREAT | O_RDWR, 0600) >= 0 && truncate(inside, 10) == 0 && unlink(inside) == 0);
+    CHECK(symlink("/etc/passwd", inside) != 0 && mkfifo(inside, 0600) != 0);
+    CHECK(opendir("/proc") == NULL && opendir("/") == NULL);
+}
+
+static void files_outside_are_out_of_reach(void **state)
+{
+    shared_dir = temporary();
+    in_child(restrict_files);
+    remove_all(shared_dir);
 }
 
 /* ---- TLS */
@@ -388,12 +613,20 @@ int main(void)
         cmocka_unit_test(channel_tells_the_end_once),
         cmocka_unit_test(channel_may_be_freed_within_a_callback),
         cmocka_unit_test(channel_refuses_what_is_no_frame),
+        cmocka_unit_test(channel_ends_when_descriptors_pile_up),
         cmocka_unit_test(restart_pauses_grow),
         cmocka_unit_test(spools_have_one_owner),
         cmocka_unit_test(spools_wait_after_trouble),
+        cmocka_unit_test(spools_pass_over_what_is_no_directory),
         cmocka_unit_test(listeners_are_kept_over_reloads),
         cmocka_unit_test(listeners_name_the_option_when_taken),
+        cmocka_unit_test(listeners_recover_from_misuse),
         cmocka_unit_test(only_one_master_runs),
+        cmocka_unit_test(pid_file_cannot_be_locked_by_others),
+        cmocka_unit_test(directories_of_others_are_refused),
+        cmocka_unit_test(privileges_are_gone),
+        cmocka_unit_test(system_calls_stay_within_the_process),
+        cmocka_unit_test(files_outside_are_out_of_reach),
         cmocka_unit_test(certificate_is_made_once),
     };
     signal(SIGPIPE, SIG_IGN);

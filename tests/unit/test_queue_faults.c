@@ -284,7 +284,72 @@ static void a_retry_also_forgives_hosts(void **state)
     assert_int_equal(d->targets[0].bad_until, 0);
 }
 
+/* ---- what people are told */
+
+/* Each recipient's own reason, whatever the others met. */
+static void reasons_are_not_mixed_up(void **state)
+{
+    PEER({ "RCPT", 1, "450 4.2.2 mailbox full", false });
+    w.config->queue.retry_first = w.config->queue.retry_max = 60000;
+    w.config->queue.delay_warning = 1;
+    disk.late = 5;
+    submit("a@example.com", "x@dead.example b@example.com", TEXT, 0);
+    RUN_UNTIL(disk.n == 2 && !w.q->commits);
+    const char *full = strstr(disk.records[1].text, "4.2.2 mailbox full"), *b = strstr(disk.records[1].text, "<b@example.com>");
+    const char *refused = strstr(disk.records[1].text, "127.0.0.2"), *x = strstr(disk.records[1].text, "<x@dead.example>");
+    assert_true(x && refused && b && full && x < refused && refused < b && b < full);
+}
+
+/* Whoever wrote it to the spool: no line end gets into a command. */
+static void no_address_ends_a_command(void **state)
+{
+    uint64_t a = submit("a@example.com", "b@example.com>\r\nRSET\r\nNOOP@example.com", TEXT, 0);
+    uint64_t b = submit("a\nRSET@example.com", "c@example.com", TEXT, 0);
+    RUN_UNTIL(is_done(a) && is_done(b));
+    RUN_UNTIL(done_n() == disk.n);
+    assert_int_equal(peer.seen[7], 0);
+    assert_null(strstr(buf_cstr(&peer.log), "RCPT TO:<b@example.com"));
+    assert_null(strstr(buf_cstr(&peer.log), "RCPT TO:<c@example.com"));
+}
+
 /* ---- memory */
+
+/* Descriptors that loads under way will bring count as well. */
+static void descriptors_are_bounded(void **state)
+{
+    disk.as_file = disk.no_content = true;
+    disk.late = 20;
+    for (int i = 0; i < 240; i++) submit("a@example.org", "b@example.com", TEXT, 0);
+    unsigned most = 0;
+    for (uint64_t end = clock_mono_ms() + 5000; done_n() < 240 && clock_mono_ms() < end;) {
+        event_base_loop(w.base, EVLOOP_ONCE);
+        unsigned held = 0;
+        list_each(node, &w.q->all) {
+            const struct work *work = list_entry(node, struct message, all)->work;
+            held += work && (work->load || work->content);
+        }
+        if (held > most) most = held;
+    }
+    assert_int_equal(done_n(), 240);
+    assert_true(most <= FILES_MAX);
+    assert_int_equal(w.q->files, 0);
+}
+
+/* As a worker ends: stopped, spools closed (after which no commit calls back), freed. */
+static void commits_a_closed_spool_swallows_are_forgotten(void **state)
+{
+    disk.late = 20;
+    submit("a@example.org", "b@example.com", TEXT, 0);
+    submit("a@example.org", "b@example.com", TEXT, 0);
+    queue_stop(w.q);
+    disk.closed = true;
+    queue_free(w.q);
+    run_for(40);
+    disk.late = 0;
+    disk.closed = false;
+    start_queue();
+    RUN_UNTIL(done_n() == 2);
+}
 
 /* Texts for one slow destination do not take all the memory there is for texts. */
 static void a_slow_destination_leaves_memory_to_others(void **state)
@@ -320,7 +385,8 @@ int main(int argc, char **argv)
         CASE(replies_ahead_of_the_commands_end_the_session), CASE(commands_behind_a_text_do_not_make_it_unsent),
         CASE(hold_is_stronger_than_the_end_of_life), CASE(a_hold_before_the_commit_lasts),
         CASE(what_came_on_hold_stays_so_when_its_state_is_unreadable), CASE(a_retry_also_forgives_hosts),
-        CASE(a_slow_destination_leaves_memory_to_others),
+        CASE(a_slow_destination_leaves_memory_to_others), CASE(descriptors_are_bounded), CASE(commits_a_closed_spool_swallows_are_forgotten),
+        CASE(reasons_are_not_mixed_up), CASE(no_address_ends_a_command),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,10 +19,10 @@ def sanitizer_env():
     return env
 
 
-def postern(*args, timeout=30, check=None, stdin=None):
+def postern(*args, timeout=30, check=None, stdin=None, encoding=None):
     """A command of the binary; check: the exit code it must have."""
     done = subprocess.run([str(BINARY), *map(str, args)], capture_output=True, text=True, timeout=timeout,
-                          env=sanitizer_env(), input=stdin)
+                          env=sanitizer_env(), input=stdin, encoding=encoding)
     assert not SANITIZER.search(done.stderr), done.stderr
     assert check is None or done.returncode == check, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
@@ -31,6 +31,8 @@ def postern(*args, timeout=30, check=None, stdin=None):
 class Postern:
     """A relay in a folder of its own. Clients from 127.0.0.2 (zone lan) may relay, all others are strangers. Look-ups
     go nowhere unless dns.servers is set. `changes` are laid over this configuration."""
+
+    binary = BINARY
 
     def __init__(self, folder, changes=None, start=True):
         self.folder = folder
@@ -59,7 +61,7 @@ class Postern:
 
     def start(self):
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([str(BINARY), "run", "-c", str(self.config_path)], stderr=log, stdout=log,
+            self.process = subprocess.Popen([str(self.binary), "run", "-c", str(self.config_path)], stderr=log, stdout=log,
                                             stdin=subprocess.DEVNULL, env=sanitizer_env(), start_new_session=True)
         ports = [int(listener["address"].rsplit(":", 1)[1]) for listener in self.config["listeners"]]
         wait_until(lambda: all(map(listens, ports)) or self.process.poll() is not None,

@@ -23,6 +23,8 @@ class DnsProxy:
         return f"127.0.0.1:{self.port}"
 
     def start(self):
+        if self.sock:
+            return
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind(("127.0.0.1", self.port))
         threading.Thread(target=self._serve, args=(self.sock,), daemon=True).start()
