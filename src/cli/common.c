@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "config/config.h"
+#include "config/parse.h"
 
 #define ANSWER_MAX (256u << 20)
 #define REQUEST_SECONDS 120L
@@ -48,18 +48,19 @@ bool cli_flag(char **argv, int at, const char *name)
 
 char *cli_socket_path(const char *socket, const char *config)
 {
-    struct config_report report = { 0 };
-    struct buf path = { 0 };
+    struct buf text = { 0 }, path = { 0 };
+    struct err err;
     if (socket) return mem_strdup(socket);
-    struct config *c = config_load(config, &report);
-    if (c) buf_addf(&path, "%s/control.sock", c->system.run_directory);
-    else
-        buf_add_str(
-            &path,
-            DEFAULT_SOCKET); /* it may not be readable for us, or broken; the daemon runs on with the last good one */
+    bool readable = config_read_file(config, &text, &err); /* it may not be for us */
+    if (readable && config_run_directory(buf_slice(&text), config, &path)) buf_add_str(&path, "/control.sock");
+    else {
+        buf_add_str(&path, DEFAULT_SOCKET);
+        if (readable)
+            fprintf(stderr, "postern: %s cannot be understood, so the daemon is looked for at %s; --socket names another\n",
+                    config, DEFAULT_SOCKET);
+    }
     char *copy = mem_strdup(buf_cstr(&path));
-    config_report_deinit(&report);
-    config_free(c);
+    buf_deinit(&text);
     buf_deinit(&path);
     return copy;
 }

@@ -196,6 +196,24 @@ struct config *config_parse(struct slice text, const char *path, struct config_r
     return NULL;
 }
 
+bool config_run_directory(struct slice text, const char *path, struct buf *out)
+{
+    struct config_report report = { 0 };
+    struct arena nodes = { 0 };
+    bool empty;
+    struct config *c = mem_new(struct config);
+    c->file = arena_strdup(&c->arena, slice_str(path));
+    struct yaml_node *root = yaml_parse(text, &nodes, &report, &empty);
+    if (root || empty) {
+        parse_tree(c, root, &report);
+        buf_add_str(out, c->system.run_directory);
+    }
+    arena_deinit(&nodes);
+    config_report_deinit(&report);
+    config_free(c);
+    return root || empty;
+}
+
 struct config *config_load(const char *path, struct config_report *report)
 {
     *report = (struct config_report){ 0 };

@@ -27,4 +27,8 @@ void lookup_free(struct config *c);
 /* Reads a whole file of at most YAML_TEXT_MAX bytes. Blocks. */
 bool config_read_file(const char *path, struct buf *out, struct err *err) MUST_CHECK;
 
+/* system.run_directory of a file that may have errors elsewhere: where its daemon, which runs on with an earlier text, is to be
+ * asked. false: the text is not even YAML. */
+bool config_run_directory(struct slice text, const char *path, struct buf *out) MUST_CHECK;
+
 #endif

@@ -129,7 +129,7 @@ static void fail(struct client *c, struct slice reason, bool tls)
     client_set_sending(c, NULL);
     stream_free(&c->s); /* first: it may still hold pieces of a text */
     if (usable && (ending || sending))
-        log_event(LOG_INFO, "session failed", LOG_STR("destination", d->hop.key), LOG_TEXT("reply", reason));
+        log_event(LOG_INFO, "delivery-session-failed", LOG_STR("destination", d->hop.key), LOG_TEXT("reply", reason));
     if (ending && c->nothing_sent) part_done(ending);
     else if (ending) give_back(c, ending, all_sent, reason);
     if (sending) give_back(c, sending, false, reason);

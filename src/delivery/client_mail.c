@@ -191,10 +191,11 @@ static void on_rset(struct client *c)
     else if (!c->pipelining) write_one(c, CLIENT_MAIL);
 }
 
-/* 2xx to DATA, 3xx to the others and 1xx are no answers to what was asked. */
+/* 2xx to DATA, 3xx to the others and 1xx are no answers to what was asked; 221 is a farewell and accepts nothing. */
 static bool makes_sense(const struct client *c)
 {
     int class = c->reply.code / 100;
+    if (c->reply.code == 221) return false;
     if (class == 4 || class == 5) return true;
     if (!c->ending && !c->rset_awaited && c->stage == CLIENT_DATA) return class == 3;
     return class == 2;

@@ -117,7 +117,7 @@ void client_text_more(struct client *c)
             c->text_at = t->n;
         } else if (!dots) write_file(c, t);
         else if (!write_stuffed(c, t)) { /* without the dot at its end the server takes no half of a message */
-            log_event(LOG_ERROR, "message cannot be read from the spool", LOG_ID(w->m->spool.id));
+            log_event(LOG_ERROR, "message-unreadable", LOG_ID(w->m->spool.id));
             client_fail(c, "broken off by us, the message could not be read from the spool");
             return;
         }

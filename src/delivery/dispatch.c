@@ -49,7 +49,7 @@ void destination_block(struct destination *d, struct slice reason)
     d->bad_sessions = 0;
     list_remove(&d->refill);
     list_remove(&d->starved);
-    log_event(LOG_INFO, "destination down", LOG_STR("destination", d->hop.key), LOG_STR("reply", d->reason),
+    log_event(LOG_INFO, "destination-down", LOG_STR("destination", d->hop.key), LOG_STR("reply", d->reason),
               LOG_NUM("failures", d->failures), LOG_NUM("again_ms", delay));
     arm(d, delay);
     while (!list_empty(&d->ready)) {
@@ -115,7 +115,7 @@ void destination_connect_failed(struct destination *d, const struct route_target
 {
     uint64_t now = clock_mono_ms();
     struct target *t = targets_find(d, host);
-    log_event(LOG_INFO, tls ? "tls failed, tried again without" : "connection failed", LOG_STR("destination", d->hop.key),
+    log_event(LOG_INFO, tls ? "tls-failed-trying-without" : "connection-failed", LOG_STR("destination", d->hop.key),
               LOG_TEXT("reply", reason));
     if (t && tls) t->no_tls = true;
     else if (is_served_by(d, host)) d->connect_after = now + CROWDED_MS;
@@ -131,7 +131,7 @@ void destination_connected(struct destination *d)
     d->connecting_n--;
     if (d->ready_n) destination_kick(d); /* it works: there may be more */
     if (!d->probing) return; /* one that was under way when sessions failed proves nothing */
-    log_event(LOG_INFO, "destination up", LOG_STR("destination", d->hop.key));
+    log_event(LOG_INFO, "destination-up", LOG_STR("destination", d->hop.key));
     unblock(d);
 }
 

@@ -83,7 +83,7 @@ static void on_commit(void *arg, bool ok, struct spool_content *content, const s
             return;
         }
         content = NULL; /* cannot be: we wrote it a moment ago. It is tried again from the disk. */
-        log_event(LOG_ERROR, "envelope unreadable", LOG_ID(m->spool.id), LOG_ERR(&decode_err));
+        log_event(LOG_ERROR, "envelope-unreadable", LOG_ID(m->spool.id), LOG_ERR(&decode_err));
     }
     spool_content_free(content);
     work_free(w);
@@ -124,12 +124,12 @@ static struct spool_msg *on_recovered(void *arg, uint64_t id, struct slice encod
     struct message *m = message_new(h, id, &e);
     queue_raise_id(q, id);
     if (!readable) {
-        log_event(LOG_ERROR, "envelope unreadable, message held", LOG_ID(id), LOG_ERR(&err));
+        log_event(LOG_ERROR, "envelope-unreadable-held", LOG_ID(id), LOG_ERR(&err));
         m->arrival = id >> 22;
         message_set_reason(m, slice_str(err.text), slice_of(NULL, 0));
         message_hold(m);
     } else if (state.n && !(stated = state_decode(state, m, &q->reasons, &q->names)))
-        log_event(LOG_WARNING, "state of a message unreadable, it starts anew", LOG_ID(id));
+        log_event(LOG_WARNING, "state-unreadable", LOG_ID(id));
     if (!stated && e.flags & ENVELOPE_HELD) m->flags |= MESSAGE_HOLD;
     arena_deinit(&arena);
     if (!readable) return &m->spool;
@@ -145,7 +145,7 @@ static void on_recovery_done(void *arg, uint64_t messages, uint64_t damaged)
 {
     struct home *h = arg;
     h->recovered = true;
-    log_event(damaged ? LOG_ERROR : LOG_INFO, "spool read", LOG_NUM("messages", messages), LOG_NUM("damaged", damaged),
+    log_event(damaged ? LOG_ERROR : LOG_INFO, "spool-read", LOG_NUM("messages", messages), LOG_NUM("damaged", damaged),
               LOG_STR("kind", h->adopted ? "adopted" : "own"));
     queue_kick(h->q);
 }

@@ -30,7 +30,7 @@ static void on_written(void *arg, bool ok, const struct err *err)
     if (ok)
         log_event(LOG_INFO, "notified", LOG_ID(w->m->spool.id), ((struct log_field){ .key = "notice", .kind = LOG_FIELD_ID, .num = w->notice_id }));
     else
-        log_event(LOG_ERROR, "bounce not written, tried again later", LOG_ID(w->m->spool.id), LOG_ERR(err));
+        log_event(LOG_ERROR, "bounce-not-written", LOG_ID(w->m->spool.id), LOG_ERR(err));
     w->on_told(w, ok);
 }
 
@@ -100,14 +100,14 @@ void notify_failed(struct work *w, void (*cb)(struct work *w, bool ok))
     struct queue *q = w->q;
     w->on_told = cb;
     if (is_last_resort(w)) {
-        log_event(LOG_ERROR, "notice to the postmaster failed, message dropped", LOG_ID(w->m->spool.id),
+        log_event(LOG_ERROR, "postmaster-notice-failed", LOG_ID(w->m->spool.id),
                   LOG_TEXT("to", w->env.rcpts[0]), LOG_TEXT("reply", label_text(w->rcpts[0].reason)));
         cb(w, true);
         return;
     }
     bool to_sender = w->env.sender.n && !(w->env.flags & (ENVELOPE_BOUNCE | ENVELOPE_NO_DSN));
     if (!to_sender)
-        log_event(LOG_WARNING, "sender cannot be told, notice goes to the postmaster", LOG_ID(w->m->spool.id),
+        log_event(LOG_WARNING, "sender-not-told", LOG_ID(w->m->spool.id),
                   LOG_TEXT("from", w->env.sender));
     write_notice(w, to_sender ? BOUNCE_FAILED : BOUNCE_NOTICE, RCPT_FAILED,
                  to_sender ? w->env.sender : slice_str(q->config->postmaster));

@@ -41,7 +41,7 @@ static void look_at_clock(struct queue *q)
     uint64_t now = clock_wall_ms(), before = q->wall_ms;
     q->wall_ms = now;
     if (now + SET_BACK_MS > before) return;
-    log_event(LOG_WARNING, "clock set back", LOG_NUM("ms", before - now));
+    log_event(LOG_WARNING, "clock-set-back", LOG_NUM("ms", before - now));
     list_each(node, &q->all) {
         struct message *m = list_entry(node, struct message, all);
         if (m->state == MESSAGE_DEFERRED && queue_is_absurd(q, m->next_try, now)) message_due(m);
@@ -71,7 +71,7 @@ static void close_empty_homes(struct queue *q)
     list_each_safe(node, &q->homes) {
         struct home *h = list_entry(node, struct home, link);
         if (!h->adopted || !h->recovered || h->messages || h->loads) continue;
-        log_event(LOG_INFO, "adopted spool is empty");
+        log_event(LOG_INFO, "adopted-spool-empty");
         list_remove(&h->link);
         struct spool *sp = h->sp;
         spool_close(sp);

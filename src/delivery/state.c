@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What the spool keeps with a message, as an opaque state of at most 64 KiB. All numbers little-endian:
- *   u8 version (1), u8 flags (1 warned, 2 held), u16 attempts, u64 next try (wall ms; 0: now), text reason, text destination, u8 form
+ *   u8 version (1), u8 flags (1 warned, 2 held), u16 attempts, u64 next try (wall ms; 0: now), text reason, text destination,
+ *   u8 form
  *   form 0: all recipients are pending
  *   form 1: u16 n, n texts: reasons; u32 n, n runs of u8 status, u16 reason (0: none, else its number), u32 recipients
  *   form 2: u32 recipients, 2 bits of status each: when there are too many runs
@@ -78,7 +79,7 @@ void state_encode(const struct message *m, struct buf *out)
     put(out, VERSION, 1);
     put(out, (m->flags & MESSAGE_WARNED ? 1 : 0) | (held ? 2 : 0), 1);
     put(out, m->attempts, 2);
-    put(out, m->state == MESSAGE_DEFERRED ? m->next_try : 0, 8); /* of a parked one it is the end of its life or the like */
+    put(out, m->state == MESSAGE_DEFERRED ? m->next_try : 0, 8); /* a parked one's is the end of its life or the like */
     put_text(out, label_text(m->reason));
     put_text(out, label_text(m->where));
     if (!m->rcpts) put(out, FORM_ALL, 1);

@@ -132,7 +132,7 @@ static void on_load(void *arg, struct spool_content *content, const struct err *
     struct buf why = { 0 };
     buf_addf(&why, "4.3.0 the message cannot be read from the spool: %s", content ? decode_err.text : err->text);
     bool damaged = content || err->code == EBADMSG;
-    log_event(LOG_ERROR, damaged ? "message damaged, held" : "message cannot be read", LOG_ID(m->spool.id),
+    log_event(LOG_ERROR, damaged ? "message-damaged-held" : "message-unreadable", LOG_ID(m->spool.id),
               LOG_TEXT("error", buf_slice(&why)));
     message_set_reason(m, buf_slice(&why), label_text(m->where));
     buf_deinit(&why);

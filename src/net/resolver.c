@@ -63,7 +63,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct resolver *r = arg;
     int code = ub_process(r->ub);
-    if (code) log_event(LOG_ERROR, "resolver_failed", LOG_STR("error", ub_strerror(code)));
+    if (code) log_event(LOG_ERROR, "resolver-failed", LOG_STR("error", ub_strerror(code)));
 }
 
 static void on_deliver(evutil_socket_t fd, short what, void *arg);
@@ -145,7 +145,7 @@ static void take_records(struct lookup *l, const struct ub_result *res)
     q->mx = mem_alloc(RESOLVER_MX_MAX * sizeof *q->mx);
     q->mx_n = resolver_read_mx(res->data, res->len, q->mx, &odd);
     if (!odd) return;
-    log_event(LOG_DEBUG, "mx_ignored", LOG_STR("domain", q->name), LOG_STR("reason", odd));
+    log_event(LOG_DEBUG, "mx-ignored", LOG_STR("domain", q->name), LOG_STR("reason", odd));
     if (!q->mx_n) snprintf(q->reason, sizeof q->reason, "%s", odd);
 }
 

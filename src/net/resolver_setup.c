@@ -50,7 +50,7 @@ static bool set_servers(struct ub_ctx *ub, const struct config *c, struct err *e
     if (c->dns.server_n) return true;
     int code = ub_ctx_resolvconf(ub, NULL);
     if (code) /* libunbound then asks the Internet's own servers, from the root down */
-        log_event(LOG_WARNING, "resolver_no_servers", LOG_STR("file", "/etc/resolv.conf"), LOG_STR("error", ub_strerror(code)));
+        log_event(LOG_WARNING, "resolver-no-servers", LOG_STR("file", "/etc/resolv.conf"), LOG_STR("error", ub_strerror(code)));
     return true;
 }
 
@@ -74,7 +74,7 @@ static bool set_options(struct ub_ctx *ub, struct err *err)
     for (size_t i = 0; i < countof(options); i++)
         if (!ub_ok(ub_ctx_set_option(ub, options[i][0], options[i][1]), options[i][0], err)) return false;
     int code = ub_ctx_hosts(ub, NULL);
-    if (code) log_event(LOG_WARNING, "resolver_hosts", LOG_STR("file", "/etc/hosts"), LOG_STR("error", ub_strerror(code)));
+    if (code) log_event(LOG_WARNING, "resolver-hosts", LOG_STR("file", "/etc/hosts"), LOG_STR("error", ub_strerror(code)));
     return ub_ok(ub_ctx_async(ub, 1), "threads", err);
 }
 

@@ -45,6 +45,7 @@ void master_stop(struct master *m, uint64_t drain_ms, int exit_code)
         notify_send("STOPPING=1");
     }
     m->stopping = true;
+    reload_stop(m);
     event_del(m->admin_timer);
     list_each(it, &m->children) {
         struct child *c = list_entry(it, struct child, node);

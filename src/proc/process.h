@@ -110,6 +110,7 @@ void workers_adopt(struct master *m);                      /* gives away spools 
 void reload_start(struct master *m, json_t *id);           /* id: of the admin's request (stolen), or NULL: a signal */
 void reload_ready(struct master *m);                       /* a worker of m->next is ready */
 void reload_failed(struct master *m, const char *why);     /* m->next cannot be */
+void reload_stop(struct master *m);                        /* the relay ends: whoever waits for a reload is told */
 json_t *reload_log_findings(const struct config_report *r, const char *file);
 
 /* ---- master.c */

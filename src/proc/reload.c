@@ -32,6 +32,7 @@ static void answer(struct master *m, const char *error)
 {
     size_t i;
     const json_t *id;
+    if (!m->reload_findings) m->reload_findings = json_array();
     json_array_foreach(m->reload_ids, i, id) {
         if (!m->admin) break;
         json_t *a = json_pack("{s:O, s:{s:b, s:s, s:O}}", "id", id, "answer", "ok", error == NULL, "file", m->file,
@@ -44,6 +45,14 @@ static void answer(struct master *m, const char *error)
     json_decref(m->reload_findings);
     m->reload_findings = NULL;
     if (!m->stopping) notify_send("READY=1");
+}
+
+void reload_stop(struct master *m)
+{
+    m->reload_again = false;
+    json_array_extend(m->reload_ids, m->reload_later);
+    json_array_clear(m->reload_later);
+    if (json_array_size(m->reload_ids)) answer(m, "the relay is being stopped");
 }
 
 static void finish(struct master *m, const char *error)
@@ -91,10 +100,15 @@ void reload_start(struct master *m, json_t *id)
 {
     char text[96];
     struct err err;
+    if (m->stopping) {
+        json_array_append_new(m->reload_ids, id);
+        reload_stop(m);
+        return;
+    }
     json_t *askers = m->next ? m->reload_later : m->reload_ids;
     if (json_array_size(askers) < ASKERS_MAX) json_array_append_new(askers, id); /* no id: a signal, nobody waits */
     else json_decref(id);
-    if (m->next || m->stopping) { /* whoever asks now may mean a newer file than the one being brought in */
+    if (m->next) { /* whoever asks now may mean a newer file than the one being brought in */
         m->reload_again = true;
         return;
     }

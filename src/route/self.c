@@ -12,7 +12,7 @@ void route_self_read(struct route_table *t)
 {
     struct ifaddrs *all;
     if (getifaddrs(&all) != 0) {
-        log_event(LOG_WARNING, "own_addresses_unknown", LOG_STR("effect", "loops are found by name and listener only"));
+        log_event(LOG_WARNING, "own-addresses-unknown", LOG_STR("effect", "loops are found by name and listener only"));
         return;
     }
     for (const struct ifaddrs *i = all; i; i = i->ifa_next) {

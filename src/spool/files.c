@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
@@ -69,6 +70,15 @@ static int take_spare(struct spool *sp, struct made_segment *m, char name[NAME_N
     return -1;
 }
 
+/* Room that is only reserved must not be what the guard keeps free: ends of messages are written there when nothing else is left,
+ * and only they make room again. */
+static bool may_reserve(const struct spool *sp)
+{
+    struct statvfs v;
+    if (fstatvfs(sp->dir_fd, &v) != 0) return false;
+    return (uint64_t)v.f_bavail * v.f_frsize >= sp->o.segment_size + (uint64_t)v.f_blocks * v.f_frsize / 100 * sp->o.free_percent;
+}
+
 /* A new file, its blocks reserved if the file system can and has them. Without them it is tried all the same: what
  * little is left may do for the records that make other segments free. */
 static int make_file(struct spool *sp, struct made_segment *m, char name[NAME_N], struct err *err)
@@ -80,7 +90,7 @@ static int make_file(struct spool *sp, struct made_segment *m, char name[NAME_N]
         return -1;
     }
     m->written = false;
-    if (fallocate(fd, 0, 0, (off_t)sp->o.segment_size) != 0) {
+    if (!may_reserve(sp) || fallocate(fd, 0, 0, (off_t)sp->o.segment_size) != 0) {
         m->written = true; /* appending: there is nothing to fill with zeros ahead */
         if (ftruncate(fd, 0) != 0) { /* the head is written over whatever there is */ }
     }

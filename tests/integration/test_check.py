@@ -105,7 +105,13 @@ def test_mistake(tmp_path, name):
     told = json.loads(postern("check", "-c", file, "--json", check=78).stdout)
     assert not told["ok"] and any(f["severity"] == "error" and f"{f['line']}:{f['column']}".startswith(place) and words in f["text"]
                                   and hint in f["hint"] for f in told["findings"]), told
-    postern("run", "-c", file, check=78, timeout=10)
+
+
+def test_run_says_the_same(tmp_path):
+    file = tmp_path / "postern.yaml"
+    file.write_text("hostname: mx\nlimits: {mesage_size: 10M}\n")
+    err = postern("run", "-c", file, check=78, timeout=10).stderr
+    assert f"{file}:1:11: error: hostname" in err and f"{file}:2:10: error: limits.mesage_size" in err and "did you mean" in err
 
 
 def test_all_mistakes_at_once(tmp_path):

@@ -207,6 +207,62 @@ def test_no_inodes_left(disk, relay, sink, tmp_path):
     account([load], [sink], "no inodes")
 
 
+def cut_power(relay, disk, sink, folder, rounds, small, large):
+    """Under load: what was not flushed is lost, also what the kernel had taken. The relay goes on for a while with a disk
+    that fails."""
+    print(f"POSTERN_SEED={SEED}")
+    rng = random.Random(SEED)
+    drive = disk("ext4", 64)
+    daemon = relay(drive, segment_size=rng.choice(("1M", "4M")))
+    loads = [Load(folder, daemon.port, "small", "--sessions", 6, "--rate", f"{small // 4}/s", "--size", "5K", messages=small,
+                  to="a@example.com"),
+             Load(folder, daemon.port, "large", "--sessions", 3, "--rate", f"{large // 4 + 1}/s", "--size", "200K",
+                  messages=large, to="b@example.com")]
+    for n in range(rounds):
+        if n % 2 == 0:
+            sink.stop()  # so that much is in the queue
+        time.sleep(rng.uniform(0.2, 1.5))
+        drive.power_cut()
+        time.sleep(rng.choice((0, 0, 0.3, 1.5)))
+        daemon.kill()
+        drive.power_on()
+        daemon.start()
+        if n % 2 == 0:
+            sink.start()
+    for load in loads:
+        load.wait(120)
+    wait_drained(daemon)
+    account(loads, [sink], f"{rounds} power cuts")
+    assert "spool-damaged" not in daemon.log()
+
+
+def test_power_cuts(disk, relay, sink, tmp_path):
+    cut_power(relay, disk, sink, tmp_path, 2, 400, 20)
+
+
+@pytest.mark.slow
+def test_many_power_cuts(disk, relay, sink, tmp_path):
+    cut_power(relay, disk, sink, tmp_path, 20, 6000, 300)
+
+
+def test_stop_with_a_disk_that_fails(disk, relay, sink, tmp_path):
+    """Nothing is acknowledged any more, and it ends in time."""
+    drive = disk("ext4", 32)
+    daemon = relay(drive)
+    before = Load(tmp_path, daemon.port, "before", messages=20, to="a@example.com")
+    before.wait()
+    drive.power_cut()
+    after = Load(tmp_path, daemon.port, "after", messages=20, retry=0, to="a@example.com")
+    summary = after.wait(complete=False)
+    assert summary["accepted"] == 0 and summary["lost"] == 0, summary
+    daemon.stop()
+    drive.power_on()
+    daemon.start()
+    wait_service(daemon)
+    wait_drained(daemon)
+    account([before, after], [sink], "a disk that fails")
+
+
 def flap(daemon, small, loads, rng, rounds, kill):
     """The disk is full, then it is not; sometimes with a SIGKILL in between."""
     for n in range(rounds):

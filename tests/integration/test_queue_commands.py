@@ -209,9 +209,9 @@ def test_retry_by_destination(own):
     assert "3 messages" in own("retry", "--destination", "full.example").stdout
     for to in ("b@full.example", "c@full.example", "d@full.example"):
         own.sink.wait_to(to)
-    tries = own.daemon.log().count("connection failed")
+    tries = own.daemon.log().count("connection-failed")
     own("retry", "--recipient", "a@dead.example")
-    wait_until(lambda: own.daemon.log().count("connection failed") > tries, own.daemon.log_tail)
+    wait_until(lambda: own.daemon.log().count("connection-failed") > tries, own.daemon.log_tail)
 
 
 def test_delete(own):

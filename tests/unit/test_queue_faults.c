@@ -200,6 +200,14 @@ static void a_reply_ahead_of_the_text_counts_for_nothing(void **state)
     assert_int_equal(peer.connections, 2);
 }
 
+static void a_farewell_accepts_nothing(void **state)
+{
+    PEER({ "TEXT", 1, "221 2.0.0 closing", true });
+    uint64_t id = submit("a@example.org", "b@example.com", TEXT, 0);
+    RUN_UNTIL(is_done(id));
+    assert_int_equal(peer.connections, 2);
+}
+
 static void replies_ahead_of_the_commands_end_the_session(void **state)
 {
     PEER({ "CONNECT", 1, "220 hello\r\n250 hello\r\n250 ok\r\n250 ok\r\n354 go\r\n250 taken", false });
@@ -385,8 +393,10 @@ int main(int argc, char **argv)
         CASE(replies_ahead_of_the_commands_end_the_session), CASE(commands_behind_a_text_do_not_make_it_unsent),
         CASE(hold_is_stronger_than_the_end_of_life), CASE(a_hold_before_the_commit_lasts),
         CASE(what_came_on_hold_stays_so_when_its_state_is_unreadable), CASE(a_retry_also_forgives_hosts),
-        CASE(a_slow_destination_leaves_memory_to_others), CASE(descriptors_are_bounded), CASE(commits_a_closed_spool_swallows_are_forgotten),
-        CASE(reasons_are_not_mixed_up), CASE(no_address_ends_a_command),
+        CASE(a_slow_destination_leaves_memory_to_others),
+        CASE(a_farewell_accepts_nothing), CASE(descriptors_are_bounded), CASE(commits_a_closed_spool_swallows_are_forgotten),
+        CASE(reasons_are_not_mixed_up),
+        CASE(no_address_ends_a_command),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

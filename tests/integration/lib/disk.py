@@ -2,10 +2,16 @@
 """Small file systems that only this process and its children see; they vanish with it. Needs root."""
 import contextlib
 import ctypes
+import fcntl
 import os
+import struct
 import subprocess
 
+from lib.util import wait_until
+
 CLONE_NEWNS = 0x20000
+EXT4_IOC_SHUTDOWN = 0x8004587D
+NO_LOG_FLUSH = 2
 _private = False
 
 
@@ -36,11 +42,28 @@ class Disk:
             subprocess.run(["mkfs.ext4", "-q", "-m", "0", *options, image], check=True,
                            env={**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"})
             command = ["mount", "-o", "loop", image, self.path]
-        done = subprocess.run(command, capture_output=True, text=True)
+        self.command, self.ballast = command, self.path / "ballast"
+        self.mount()
+
+    def mount(self):
+        done = subprocess.run(self.command, capture_output=True, text=True)
         if done.returncode:
             raise OSError(done.stderr)
         self.mounted = True
-        self.ballast = self.path / "ballast"
+
+    def power_cut(self):
+        """ext4 only: nothing that was not flushed will ever be on the disk; all access fails from now on."""
+        fd = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+        finally:
+            os.close(fd)
+
+    def power_on(self):
+        """Those who used it must have been killed before."""
+        wait_until(lambda: subprocess.run(["umount", self.path], capture_output=True).returncode == 0, "the disk to be free")
+        self.mounted = False
+        self.mount()
 
     def free(self):
         s = os.statvfs(self.path)
