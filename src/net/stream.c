@@ -212,6 +212,12 @@ static void read_linger(struct stream *s)
     if (k == 0 || (k < 0 && errno != EAGAIN && errno != EINTR)) release(s);
 }
 
+/* Asked again after each callback, in which the owner may have closed the stream or begun TLS. */
+static bool wants_input(const struct stream *s)
+{
+    return !s->freed && !s->ended && !s->paused && s->phase == STREAM_OPEN;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct stream *s = arg;
@@ -229,10 +235,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         }
         bool again = s->must_offer;
         s->must_offer = false;
-        if (!s->freed && !s->ended && again && s->kept.n) offer_kept(s);
-        if (!s->freed && !s->ended && !s->paused && (what & EV_READ)) read_input(s);
+        if (wants_input(s) && again && s->kept.n) offer_kept(s);
+        if (wants_input(s) && (what & EV_READ)) read_input(s);
         /* TLS may hold decrypted bytes that no event will tell of. */
-        while (!s->freed && !s->ended && !s->paused && s->ssl && s->phase == STREAM_OPEN && stream_tls_pending(s)) read_input(s);
+        while (wants_input(s) && s->ssl && stream_tls_pending(s)) read_input(s);
     }
     stream_leave(s);
 }

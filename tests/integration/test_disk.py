@@ -89,6 +89,23 @@ def test_new_mail_is_put_off_before_the_disk_is_full(disk, relay, sink, tmp_path
     account([load], [sink], f"{kind}, filled by mail")
 
 
+def test_starts_do_not_use_up_what_is_kept_free(disk, relay, sink, tmp_path):
+    """Each start needs a new segment; what became of messages must still find room, or none would ever be made again."""
+    small = disk("ext4", 24)
+    daemon = relay(small)
+    sink.stop()
+    load = Load(tmp_path, daemon.port, "fill", "--size", "30K", "--sessions", 4, retry=0, messages=1500, to="a@example.com")
+    load.wait(complete=False)
+    for _ in range(5):
+        daemon.kill()
+        daemon.start()
+    assert small.free() > 100_000
+    sink.start()
+    wait_drained(daemon)
+    wait_service(daemon)
+    account([load], [sink], "five starts with little space")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_space_in_the_middle_of_a_message(disk, relay, sink, tmp_path, kind):
     """The guard is off: writing fails."""

@@ -189,12 +189,10 @@ def test_clients_words(relay, nasty):
         assert f.get("id", "") != "0000000000000" and f.get("id", "") != "1"
 
 
-@pytest.mark.parametrize("nasty", NASTY, ids=lambda v: ascii(v[:12]))
+@pytest.mark.parametrize("nasty", NASTY[:8] + NASTY[-3:], ids=lambda v: ascii(v[:12]))
 def test_servers_words(postern, sink, nasty):
     """In every reply of a next hop: log, queue list, queue show."""
     n = latin(nasty)[:1800]
-    if nasty in ("=", "%s%n%x", "'; rm -rf"):
-        pytest.skip("nothing new here")
     relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop, queue={"retry_first": "1h", "retry_max": "1h"})
     sink.on("connect", b"220-" + n + b"\r\n220 " + n + b"\r\n")
     sink.on("mail", b"451-4.3.0 " + n + b"\r\n451 4.3.0 " + n + b"\r\n", match="mail@")

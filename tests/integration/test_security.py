@@ -62,6 +62,25 @@ def test_the_client_is_gone_before_its_answer(relay, last, how):
     assert children(relay)["relay-0"] == worker
 
 
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("end", ["QUIT", "GET / HTTP/1.0", "BDAT 10"])
+def test_more_behind_the_end(relay, end, tls):
+    """The session has given way to others with the end of it read, and there is more to read."""
+    worker = children(relay)["relay-0"]
+    c = relay.client()
+    c.ehlo()
+    if tls:
+        c.starttls()
+        c.ehlo()
+    c.send("NOOP\r\n" * 110 + end + "\r\n" + "X" * 40000)
+    for _ in range(110):
+        c.reply(250)
+    c.reply("" if end == "QUIT" else "5")
+    relay.wait_log("disconnect")
+    relay.client().cmd("NOOP", 250)
+    assert children(relay)["relay-0"] == worker
+
+
 def test_passwords_are_not_logged(relay):
     with relay.client() as c:
         c.ehlo()

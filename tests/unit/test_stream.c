@@ -23,7 +23,7 @@ struct side {
     struct stream *s;
     struct buf got;
     size_t take_max;      /* of one on_input; 0: all */
-    bool pause_after, ready, ended, drained, free_on_input, starttls, ended_within;
+    bool pause_after, ready, ended, drained, free_on_input, close_on_input, starttls, ended_within;
     enum stream_end why;
     int inputs, released;
     SSL_CTX *ctx;
@@ -41,6 +41,10 @@ static size_t on_input(void *owner, struct slice in)
     if (me->free_on_input) {
         stream_free(&me->s);
         return 0;
+    }
+    if (me->close_on_input) {
+        stream_close(&me->s, 100);
+        return in.n;
     }
     if (me->pause_after) stream_pause(me->s);
     if (me->starttls) {
@@ -86,6 +90,22 @@ static void turn(int times)
         event_base_loopexit(base, &tv);
         event_base_loop(base, 0);
     }
+}
+
+static SSL_CTX *server_ctx(void)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *x = X509_new();
+    X509_gmtime_adj(X509_getm_notBefore(x), -60);
+    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+    X509_set_pubkey(x, key);
+    assert_true(X509_sign(x, key, EVP_sha256()) > 0);
+    assert_int_equal(SSL_CTX_use_certificate(ctx, x), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(ctx, key), 1);
+    X509_free(x);
+    EVP_PKEY_free(key);
+    return ctx;
 }
 
 /* A stream, accepted from the plain socket that is returned. */
@@ -177,6 +197,30 @@ static void test_pause_keeps_and_resume_offers(void **state)
     assert_true(slice_eq(buf_slice(&b.got), SLICE("12345678")));
     done(&a);
     done(&b);
+}
+
+/* What was kept makes the owner close, or begin TLS, while more has come: that is not for the owner any more. */
+static void test_end_within_what_was_kept(void **state)
+{
+    for (int tls = 0; tls < 2; tls++) {
+        struct side b = { .take_max = 2, .pause_after = true, .ctx = tls ? server_ctx() : NULL };
+        int fd, c = make_raw(&b, 100, &fd);
+        assert_int_equal(write(c, "123456", 6), 6);
+        turn(3);
+        assert_int_equal(b.inputs, 1);
+        b.pause_after = false;
+        b.close_on_input = !tls;
+        b.starttls = tls;
+        stream_resume(b.s);
+        assert_int_equal(write(c, "and more", 8), 8);
+        turn(3);
+        assert_int_equal(b.inputs, 2);
+        assert_true(tls ? b.ended && b.why == STREAM_TLS_FAILED : !b.s);
+        close(c);
+        turn(3);
+        done(&b);
+        SSL_CTX_free(b.ctx);
+    }
 }
 
 static void test_free_within_input(void **state)
@@ -292,22 +336,6 @@ static void test_refused(void **state)
     for (int i = 0; i < 2000 && a.s; i++) turn(1);
     assert_true(!a.s);
     assert_false(a.ready);
-}
-
-static SSL_CTX *server_ctx(void)
-{
-    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *x = X509_new();
-    X509_gmtime_adj(X509_getm_notBefore(x), -60);
-    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-    X509_set_pubkey(x, key);
-    assert_true(X509_sign(x, key, EVP_sha256()) > 0);
-    assert_int_equal(SSL_CTX_use_certificate(ctx, x), 1);
-    assert_int_equal(SSL_CTX_use_PrivateKey(ctx, key), 1);
-    X509_free(x);
-    EVP_PKEY_free(key);
-    return ctx;
 }
 
 static void test_tls_and_injection(void **state)
@@ -450,7 +478,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_what_is_not_taken_comes_again), CASE(test_too_much_untaken_ends), CASE(test_pause_keeps_and_resume_offers),
-        CASE(test_free_within_input), CASE(test_mixture_in_order), CASE(test_release_on_free), CASE(test_close_sends_the_rest),
+        CASE(test_free_within_input), CASE(test_end_within_what_was_kept), CASE(test_mixture_in_order), CASE(test_release_on_free), CASE(test_close_sends_the_rest),
         CASE(test_deadline), CASE(test_refused), CASE(test_tls_and_injection), CASE(test_tls_garbage),
         CASE(test_tls_after_a_reset), CASE(test_tls_waits_for_the_reply), CASE(test_tls_key_updates_without_end),
     };
