@@ -10,8 +10,8 @@
  * is the caller's to json_decref. NULL with err: not running, refused, or the error text of the answer. Blocks. */
 json_t *cli_request(const char *socket_path, const char *method, const char *path, const json_t *body, struct err *err);
 
-/* An answer fit for a terminal: control characters in its strings become '?', members whose names hold some are removed. The
- * daemon answers for workers, which strangers speak to. (JSON output needs no such thing: there they are escaped.) */
+/* An answer fit for a terminal: control characters in its strings become '?', members whose names hold some are
+ * removed. The daemon answers for workers, which strangers speak to. (In JSON output they are escaped.) */
 void cli_disarm(json_t *answer);
 
 /* Takes "--name VALUE", "--name=VALUE" or "-c VALUE" at argv[*at]; moves *at. False when argv[*at] is another word.

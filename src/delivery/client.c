@@ -147,23 +147,32 @@ static void fail_text(struct client *c, const char *code, const char *what, bool
     buf_deinit(&reason);
 }
 
+/* From STARTTLS to the first reply that comes encrypted. Opportunistic: a host that cannot do it well, whatever goes wrong, gets
+ * the mail without (RFC 7435 §3). */
+static bool asks_for_tls(const struct client *c)
+{
+    return !c->usable && (c->stage == CLIENT_STARTTLS || c->stage == CLIENT_TLS ||
+                          (c->stage == CLIENT_EHLO && c->s && stream_is_tls(c->s)));
+}
+
 void client_fail(struct client *c, const char *what)
 {
-    fail_text(c, c->usable ? "4.4.2" : "4.4.1", what, false);
+    fail_text(c, c->usable ? "4.4.2" : "4.4.1", what, asks_for_tls(c));
 }
 
 void client_fail_reply(struct client *c)
 {
     struct buf reason = { 0 };
     client_add_reason(c, &reason);
-    fail(c, buf_slice(&reason), false);
+    fail(c, buf_slice(&reason), asks_for_tls(c));
     buf_deinit(&reason);
 }
 
 static const char *doing(const struct client *c)
 {
     static const char *const names[] = { "connecting", "waiting for the greeting", "saying EHLO", "saying HELO",
-                                         "asking for TLS", "the TLS handshake", "being idle", "MAIL", "RCPT", "DATA" };
+                                         "asking for TLS", "in the TLS handshake", "idle", "saying MAIL", "saying RCPT",
+                                         "saying DATA" };
     if (c->ending) return c->texting ? "sending the text" : "waiting for the reply to the text";
     return names[c->stage];
 }
@@ -173,8 +182,7 @@ static void on_end(void *owner, enum stream_end why, const struct err *err)
     struct client *c = owner;
     char what[sizeof err->text + 64];
     snprintf(what, sizeof what, "%s while %s", why == STREAM_TIMEOUT ? "timed out" : err->text, doing(c));
-    /* Opportunistic: a host that cannot do it well gets the mail without (RFC 7435 §3). */
-    if (why == STREAM_TLS_FAILED || (c->stage == CLIENT_TLS && !c->usable)) fail_text(c, "4.7.5", what, true);
+    if (why == STREAM_TLS_FAILED || asks_for_tls(c)) fail_text(c, "4.7.5", what, true);
     else client_fail(c, what);
 }
 
@@ -257,7 +265,7 @@ bool client_open(struct destination *d, struct target *target, struct err *err)
     c->q = q;
     c->d = d;
     c->host = target->t;
-    c->no_tls = target->no_tls;
+    c->no_tls = target->no_tls_until > clock_mono_ms();
     c->s = stream_connect(q->o.streams, &c->host.ip, c->host.port, source_for(d, &c->host.ip), INPUT_MAX, &client_ops, c, err);
     if (!c->s) {
         free(c);

@@ -8,6 +8,7 @@
 #define PATIENCE_MS 50         /* a part waits at most this long for a busy connection */
 #define QUICK_TURN_US 5000     /* replies to a group of commands came within this time */
 #define CROWDED_MS 30000       /* no more connections for so long when a host that serves us refuses another one */
+#define NO_TLS_MS 1800000      /* a host with which TLS failed is offered none for so long: the reason may pass */
 #define TARGET_BAD_MS 600000   /* a host that failed is passed over for so long while others serve */
 
 static void arm(struct destination *d, uint64_t ms)
@@ -117,7 +118,7 @@ void destination_connect_failed(struct destination *d, const struct route_target
     struct target *t = targets_find(d, host);
     log_event(LOG_INFO, tls ? "tls-failed-trying-without" : "connection-failed", LOG_STR("destination", d->hop.key),
               LOG_TEXT("reply", reason));
-    if (t && tls) t->no_tls = true;
+    if (t && tls) t->no_tls_until = now + NO_TLS_MS;
     else if (is_served_by(d, host)) d->connect_after = now + CROWDED_MS;
     else {
         if (t) t->bad_until = now + TARGET_BAD_MS;

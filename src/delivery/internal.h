@@ -262,7 +262,7 @@ void notify_delayed(struct work *w, void (*cb)(struct work *w, bool ok));
 struct target {
     struct route_target t;
     uint64_t bad_until;                /* mono ms */
-    bool no_tls;                       /* a handshake failed */
+    uint64_t no_tls_until;             /* mono ms; TLS failed */
 };
 
 struct destination {

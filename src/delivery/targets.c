@@ -34,7 +34,7 @@ static void take_targets(struct destination *d, const struct route_answer *a)
         if (twin < n) continue;
         const struct target *former = targets_find(d, &a->targets[i]);
         targets[n++] = (struct target){ .t = a->targets[i], .bad_until = former ? former->bad_until : 0,
-                                        .no_tls = former && former->no_tls };
+                                        .no_tls_until = former ? former->no_tls_until : 0 };
     }
     free(d->targets);
     d->targets = targets;

@@ -10,6 +10,7 @@
 #define STREAM_READ_MIN 16384 /* of one read; doubled while the owner takes all that fills it */
 #define STREAM_READ_MAX 65536
 #define STREAM_TLS_PIECE 16384 /* one TLS record */
+#define STREAM_LINGER_MAX 500  /* streams without an owner: nobody counts them any more, so they are few */
 
 /* One piece of output; for copied bytes they follow the struct. */
 struct stream_item {
@@ -30,6 +31,7 @@ struct stream_loop {
     struct list dirty;         /* streams with new output */
     char *scratch;             /* what was kept of a stream, and one read */
     size_t scratch_n;
+    size_t lingering;
 };
 
 enum stream_phase { STREAM_CONNECTING, STREAM_HANDSHAKE, STREAM_OPEN, STREAM_LINGER };

@@ -59,6 +59,7 @@ static void release(struct stream *s)
     event_del(&s->write_ev);
     event_del(&s->timer);
     list_remove(&s->dirty);
+    if (s->phase == STREAM_LINGER) s->loop->lingering--;
     stream_tls_free(s);
     if (s->fd >= 0) close(s->fd);
     s->fd = -1;
@@ -380,10 +381,12 @@ void stream_close(struct stream **sp, uint32_t linger_ms)
     s->owner = NULL;
     s->phase = STREAM_LINGER;
     s->linger_ms = linger_ms;
+    s->loop->lingering++;
     buf_deinit(&s->kept);
     stream_set_deadline(s, linger_ms ? linger_ms : 10000);
     stream_enter(s);
     stream_flush(s); /* goes on to stream_linger when all is sent */
+    if (!s->freed && s->loop->lingering > STREAM_LINGER_MAX) release(s);
     stream_leave(s);
 }
 

@@ -43,7 +43,8 @@ struct stream *stream_connect(struct stream_loop *l, const struct ip *ip, uint16
 void stream_free(struct stream **s); /* closes at once, unsent bytes are lost; clears the pointer; NULL is fine */
 /* Sends what is pending, then closes and frees by itself: no callback to the owner any more. Clears the pointer.
  * linger_ms 0: close as soon as all is with the kernel (after QUIT). Else the peer is given so long to read the last reply and
- * close first, what it still sends is thrown away (it may be in the middle of something when it gets a 421). */
+ * close first, what it still sends is thrown away (it may be in the middle of something when it gets a 421). When too
+ * many streams are in this state, what cannot be sent at once is lost. */
 void stream_close(struct stream **s, uint32_t linger_ms);
 
 /* TLS from here on. What was read and not taken is thrown away (RFC 3207 §4.2). Server: ctx has its certificate. Client:

@@ -10,8 +10,8 @@ struct privilege_user;
 /* Makes path and what is missing above it. A directory with an owner gets that owner and mode also when it was there;
  * without (NULL: ours) one that was there is left as it is. */
 bool directory_make(const char *path, mode_t mode, const struct privilege_user *owner, struct err *err) MUST_CHECK;
-/* What root makes, opens and gives away in a directory must not be in the hands of others: it belongs to root, and nobody
- * else may write to it. */
+/* What root makes, opens and gives away in a directory must not be in the hands of others: it belongs to root, and
+ * nobody else may write to it. */
 bool directory_check_private(const char *path, const char *option, struct err *err) MUST_CHECK;
 /* <dir>/postern.pid: locked as long as this process lives, and not by those it forks. -1 when another one runs, saying
  * its pid. *stale: a former master left it without taking leave. */

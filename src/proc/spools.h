@@ -14,8 +14,8 @@ struct privilege_user;
 /* Makes dir if need be and notes what is in it. user: who is to own the directories. */
 struct spools *spools_new(const char *dir, const struct privilege_user *user, struct err *err) MUST_CHECK;
 void spools_free(struct spools **s);
-/* The lowest number without an owner, now owner's; its directory is made. What is there and no directory is passed over.
- * -1 with err. */
+/* The lowest number without an owner, now owner's; its directory is made. What is there and no directory is passed
+ * over. -1 with err. */
 int spools_take(struct spools *s, const void *owner, uint64_t now, struct err *err);
 /* The next directory that may hold mail and has nobody, now owner's; -1: none. */
 int spools_adopt(struct spools *s, const void *owner, uint64_t now);

@@ -6,8 +6,8 @@
 
 struct ssl_ctx_st;
 
-/* From here on OpenSSL's memory is wiped when it is freed: no copies of a key are left for a process forked later. Before
- * any other use of OpenSSL. */
+/* From here on OpenSSL's memory is wiped when it is freed: no copies of a key are left for a process forked later.
+ * Before any other use of OpenSSL. */
 void tls_wipe_what_is_freed(void);
 /* A self-signed certificate for hostname in dir (certificate.pem, key.pem: mode 0600), made when there is none, when it
  * is for another name or about to end. */

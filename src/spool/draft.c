@@ -79,6 +79,7 @@ bool spool_draft_added(struct spool_draft *d, size_t n, struct err *err)
     d->crc = crc32c(d->crc, c->bytes + c->n, n);
     c->n += (uint32_t)n;
     d->n += n;
+    d->sp->came_since += n;
     if (d->big)
         big_add(d);
     else if (d->n > d->sp->o.inline_size)

@@ -158,6 +158,7 @@ struct spool {
     uint32_t peek_index;
     uint64_t damaged, big_bytes;
     uint64_t full_asked, free_bytes, disk_bytes, no_space_at;
+    uint64_t came_since;            /* bytes of text since full_asked */
 };
 #define FRESH_BIGS 64
 

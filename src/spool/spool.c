@@ -236,6 +236,7 @@ static void ask_space(struct spool *sp)
     uint64_t now = clock_mono_ms();
     if (sp->full_asked && now - sp->full_asked < FULL_ASK_MS) return;
     sp->full_asked = now;
+    sp->came_since = 0;
     if (fstatvfs(sp->dir_fd, &v) != 0) return;
     sp->disk_bytes = (uint64_t)v.f_blocks * v.f_frsize;
     sp->free_bytes = (uint64_t)v.f_bavail * v.f_frsize;
@@ -243,10 +244,12 @@ static void ask_space(struct spool *sp)
 
 bool spool_full(struct spool *sp)
 {
+    uint64_t keep = sp->disk_bytes / 100 * sp->o.free_percent;
+    if (sp->came_since > (sp->free_bytes - (keep < sp->free_bytes ? keep : sp->free_bytes)) / 2) sp->full_asked = 0; /* much may be used */
     ask_space(sp);
     if (sp->no_space_at && clock_mono_ms() - sp->no_space_at < FULL_ASK_MS) return true; /* then another one may try */
     sp->no_space_at = 0;
-    return sp->free_bytes < sp->disk_bytes / 100 * sp->o.free_percent;
+    return sp->free_bytes < sp->disk_bytes / 100 * sp->o.free_percent + sp->pending;
 }
 
 void spool_get_figures(struct spool *sp, struct spool_figures *out)

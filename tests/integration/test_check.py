@@ -102,6 +102,14 @@ def test_mistake(tmp_path, name):
     rest = out.stdout[finding.end():].split("\n" + str(file))[0]
     assert hint in rest, out.stdout
     assert not re.search(r"[^\t\n -~\u0080-\U0010ffff]", out.stdout) and max(map(len, out.stdout.splitlines())) < 300 + len(str(file))
+    if name in JSON_TOO:
+        check_json(file, place, words, hint)
+
+
+JSON_TOO = ("typo", "host bits", "open relay", "not UTF-8", "empty", "tab")
+
+
+def check_json(file, place, words, hint):
     told = json.loads(postern("check", "-c", file, "--json", check=78).stdout)
     assert not told["ok"] and any(f["severity"] == "error" and f"{f['line']}:{f['column']}".startswith(place) and words in f["text"]
                                   and hint in f["hint"] for f in told["findings"]), told

@@ -3,13 +3,12 @@
 Every message whose 250 was read must arrive; some may arrive twice, and are counted."""
 import os
 import random
-import re
 import signal
 import time
 
 import pytest
 
-from lib.daemon import group_alive, with_group
+from lib.daemon import group_alive
 from lib.load import Load, SinkProgram, account, children, wait_drained
 from lib.util import wait_until
 
@@ -50,9 +49,10 @@ def relay(postern):
 def start_loads(folder, daemon, small=2000, large=60, rate=400):
     """Small ones, large ones, ones with many recipients, and ones that are put off."""
     share = max(1, rate // 20)
-    return [Load(folder, daemon.port, "small", "--sessions", 8, "--rate", f"{rate}/s", messages=small, to="a@example.com"),
-            Load(folder, daemon.port, "large", "--sessions", 4, "--size", "150K", "--rate", f"{share}/s", messages=large,
-                 to="b@example.com"),
+    return [Load(folder, daemon.port, "small", "--sessions", 8, "--rate", f"{rate}/s", messages=small,
+                 to="a@example.com"),
+            Load(folder, daemon.port, "large", "--sessions", 4, "--size", "150K", "--rate", f"{share}/s",
+                 messages=large, to="b@example.com"),
             Load(folder, daemon.port, "many", "--sessions", 2, "--size", "3K", "--pipeline", "--rate", f"{share}/s",
                  messages=large, recipients=20, to="c@moody.example"),
             Load(folder, daemon.port, "moody", "--sessions", 4, "--reconnect", "--rate", f"{share * 2}/s",
@@ -110,7 +110,7 @@ def test_kill_at_random_moments(relay, sinks, tmp_path):
     print(f"POSTERN_SEED={SEED}")
     rng = random.Random(SEED)
     daemon = relay(sinks, workers=2)
-    loads = start_loads(tmp_path, daemon, small=600, large=10, rate=250)
+    loads = start_loads(tmp_path, daemon, small=450, large=6, rate=200)
     torture(daemon, loads, rng, 4, (0.3, 0.7))
     finish(daemon, loads, sinks, "random kills")
 
@@ -128,8 +128,8 @@ def test_kill_at_random_moments_for_long(relay, sinks, tmp_path, turn):
 
 @pytest.mark.slow
 def test_workers_that_die_again_and_again(relay, sinks, tmp_path):
-    """The pause before the next start grows, mail keeps flowing through the other worker, and what is in the spools of the
-    dead is delivered."""
+    """The pause before the next start grows, mail keeps flowing through the other worker, and what is in the spools of
+    the dead is delivered."""
     rng = random.Random(SEED)
     daemon = relay(sinks, workers=2)
     loads = start_loads(tmp_path, daemon, small=3000, large=100, rate=200)
@@ -149,9 +149,10 @@ def step_loads(folder, daemon, step):
 
 
 def crash_at(relay, make_sinks, folder, monkeypatch, step, count):
-    """The worker dies at that step, and so do those started after it, until everything is started without the variable."""
+    """The worker dies at that step, and so do those started after it, until all is started without the variable."""
     put_off = step.startswith(("state", "compact")) or count > 1
-    sinks = make_sinks(*(("--fail", "rcpt=451%60#200" if count > 2 else "rcpt=451#9", "--fail", "dot=452#3") if put_off else ()))
+    moods = ("--fail", "rcpt=451%60#200" if count > 2 else "rcpt=451#9", "--fail", "dot=452#3")
+    sinks = make_sinks(*(moods if put_off else ()))
     monkeypatch.setenv("POSTERN_CRASH_AT", f"{step}:{count}")
     daemon = relay(sinks, retry="3s" if step.startswith("compact") else "1s")
     monkeypatch.delenv("POSTERN_CRASH_AT")

@@ -261,11 +261,13 @@ def test_name_server_that_fails(proxied, mode):
     waits_and_comes(proxied, "could not be looked up: the name servers (did not answer|could not be asked)")
 
 
+@pytest.mark.slow
 def test_name_server_that_is_gone(proxied):
     proxied.proxy.stop()
     waits_and_comes(proxied, "could not be looked up: the name servers (did not answer|could not be asked)")
 
 
+@pytest.mark.slow
 def test_name_server_that_is_slower_than_the_patience(proxied):
     proxied.proxy.delay = 4
     waits_and_comes(proxied, "could not be looked up: the name servers did not answer in time")

@@ -189,21 +189,24 @@ def test_clients_words(relay, nasty):
         assert f.get("id", "") != "0000000000000" and f.get("id", "") != "1"
 
 
-@pytest.mark.parametrize("nasty", NASTY[:8] + NASTY[-3:], ids=lambda v: ascii(v[:12]))
-def test_servers_words(postern, sink, nasty):
-    """In every reply of a next hop: log, queue list, queue show."""
-    n = latin(nasty)[:1800]
-    relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop, queue={"retry_first": "1h", "retry_max": "1h"})
-    sink.on("connect", b"220-" + n + b"\r\n220 " + n + b"\r\n")
-    sink.on("mail", b"451-4.3.0 " + n + b"\r\n451 4.3.0 " + n + b"\r\n", match="mail@")
-    sink.on("rcpt", b"450 4.2.0 " + n + b"\r\n", match="wait@")
-    sink.on("rcpt", b"550 5.1.1 " + n + b"\r\n", match="never@")
-    sink.on("text", b"250 " + n + b"\r\n", match="secret")
-    sink.on("quit", b"221 " + n + b"\r\n")
-    relay.send("a@example.com", sender="mail@client.example")
-    relay.send(["wait@example.com", "never@example.com", "fine@example.com"], "Subject: x\n\nsecret\n")
-    sink.wait_to("sender@client.example")
-    relay.wait_queued(2)
+def test_servers_words(postern, sink):
+    """In every reply of a next hop: log, queue list, queue show, status."""
+    words = [latin(nasty)[:1800] for nasty in NASTY]
+    greetings = iter(words * 100)
+    relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop, queue={"retry_first": "1h", "retry_max": "1h"},
+                    delivery={"messages_per_connection": 1})
+    sink.on("connect", lambda session, argument: b"220-" + (n := next(greetings)) + b"\r\n220 " + n + b"\r\n")
+    for i, n in enumerate(words):
+        sink.on("mail", b"451-4.3.0 " + n + b"\r\n451 4.3.0 " + n + b"\r\n", match=f"mail{i}@")
+        sink.on("rcpt", b"450 4.2.0 " + n + b"\r\n", match=f"wait{i}@")
+        sink.on("rcpt", b"550 5.1.1 " + n + b"\r\n", match=f"never{i}@")
+        sink.on("text", b"250 " + n + b"\r\n", match=f"secret{i}.")
+        sink.on("quit", b"221 " + n + b"\r\n")
+    for i in range(len(words)):
+        relay.send("a@example.com", sender=f"mail{i}@client.example")
+        relay.send([f"wait{i}@example.com", f"never{i}@example.com", "fine@example.com"], f"Subject: x\n\nsecret{i}.\n")
+    sink.wait_to("sender@client.example", n=len(words))
+    relay.wait_queued(2 * len(words))
     wait_until(lambda: all(m["state"] == "deferred" for m in relay.queue()), relay.queue)
     parsed(relay)
     for args in (("list",), ("show", *[m["id"] for m in relay.queue()])):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reload and restart under load: no connection refused or broken, no message lost or sent twice, and a bad configuration
-changes nothing."""
-import os
+"""Reload and restart under load: no connection refused or broken, no message lost or sent twice, and a bad
+configuration changes nothing."""
 import signal
 import time
 
@@ -39,9 +38,10 @@ def reloads(daemon):
 def start_loads(folder, daemon, messages):
     """One connects for each message and accepts no failure at all; the other keeps its connections, which may get a 421
     between two messages."""
-    return [Load(folder, daemon.port, "brief", "--sessions", 6, "--reconnect", "--rate", "150/s", messages=messages, retry=0,
-                 to="a@example.com"),
-            Load(folder, daemon.port, "kept", "--sessions", 4, "--rate", "100/s", messages=messages * 2 // 3, to="b@example.com")]
+    return [Load(folder, daemon.port, "brief", "--sessions", 6, "--reconnect", "--rate", "150/s", messages=messages,
+                 retry=0, to="a@example.com"),
+            Load(folder, daemon.port, "kept", "--sessions", 4, "--rate", "100/s", messages=messages * 2 // 3,
+                 to="b@example.com")]
 
 
 def finish(daemon, loads, target, what):
@@ -51,7 +51,7 @@ def finish(daemon, loads, target, what):
     assert account(loads, [target], what) == 0, "some came twice"
 
 
-@pytest.mark.parametrize("how", ["command", "signal"])
+@pytest.mark.parametrize("how", ["command", pytest.param("signal", marks=pytest.mark.slow)])
 def test_reload_under_load(relay, target, tmp_path, how):
     daemon = relay()
     loads = start_loads(tmp_path, daemon, 300)
@@ -128,6 +128,7 @@ def test_what_waits_is_taken_over(relay, target):
 def test_a_bad_configuration_changes_nothing(relay, target, tmp_path):
     daemon = relay()
     loads = start_loads(tmp_path, daemon, 150)
+    daemon.wait_log(" ready ")
     good, pids = daemon.config_path.read_text(), sorted(children(daemon, "relay-"))
     for bad in ("hostname: [", good.replace('"hostname"', '"hostnam"'), good.replace('"relay"', '"rely"'), ""):
         daemon.config_path.write_text(bad)

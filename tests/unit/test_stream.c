@@ -478,9 +478,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_what_is_not_taken_comes_again), CASE(test_too_much_untaken_ends), CASE(test_pause_keeps_and_resume_offers),
-        CASE(test_free_within_input), CASE(test_end_within_what_was_kept), CASE(test_mixture_in_order), CASE(test_release_on_free), CASE(test_close_sends_the_rest),
+        CASE(test_free_within_input),
+        CASE(test_end_within_what_was_kept), CASE(test_mixture_in_order), CASE(test_release_on_free), CASE(test_close_sends_the_rest),
         CASE(test_deadline), CASE(test_refused), CASE(test_tls_and_injection), CASE(test_tls_garbage),
-        CASE(test_tls_after_a_reset), CASE(test_tls_waits_for_the_reply), CASE(test_tls_key_updates_without_end),
+        CASE(test_tls_after_a_reset), CASE(test_tls_waits_for_the_reply),
+        CASE(test_tls_key_updates_without_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,7 +61,9 @@ class Disk:
 
     def power_on(self):
         """Those who used it must have been killed before."""
-        wait_until(lambda: subprocess.run(["umount", self.path], capture_output=True).returncode == 0, "the disk to be free")
+        def unmounted():
+            return subprocess.run(["umount", self.path], capture_output=True).returncode == 0
+        wait_until(unmounted, "the disk to be free")
         self.mounted = False
         self.mount()
 

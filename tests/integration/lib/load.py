@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Load, and the account of it: `postern send` and `postern sink` with their ledgers, and the daemon's processes by name."""
+"""Load, and the account of it: `postern send` and `postern sink` with their ledgers; the daemon's processes by name."""
 import collections
 import json
 import os
@@ -30,8 +30,8 @@ class SinkProgram:
     def start(self, *options):
         """Starts it (again); what it took before stays in the account."""
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([self.binary, "sink", "--listen", self.hop, "--ledger", self.ledger, "--quiet",
-                                             *options], stdout=log, stderr=log, env=sanitizer_env())
+            self.process = subprocess.Popen([self.binary, "sink", "--listen", self.hop, "--ledger", self.ledger,
+                                             "--quiet", *options], stdout=log, stderr=log, env=sanitizer_env())
         wait_until(lambda: listens(self.port), "the sink to listen", 30)
 
     def stop(self):
@@ -59,9 +59,10 @@ class Load:
         self.to, self.recipients = to, recipients
         folder.mkdir(parents=True, exist_ok=True)
         command = [binary, "send", "--json", "--source", TRUSTED, "--run", name, "--ledger", self.ledger, "--to", to,
-                   "--messages", messages, "--recipients", recipients, *(["--retry", retry] if retry else []), *options, f"127.0.0.1:{port}"]
-        self.process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                        env=sanitizer_env())
+                   "--messages", messages, "--recipients", recipients, *(["--retry", retry] if retry else []),
+                   *options, f"127.0.0.1:{port}"]
+        self.process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True, env=sanitizer_env())
 
     def running(self):
         return self.process.poll() is None
@@ -112,7 +113,7 @@ def account(loads, sinks, what=""):
 
 
 def wait_drained(daemon, seconds=90):
-    """Until no message is left: neither in a queue nor, by the tool that reads them, in a spool nobody has adopted yet."""
+    """Until no message is left, neither in a queue nor in a spool that nobody has adopted yet."""
     wait_until(lambda: queued_n(daemon) == 0 and sum(map(spool_messages, spool_folders(daemon))) == 0,
                lambda: f"an empty queue: {queued_n(daemon)} in queues, in spools "
                        f"{list(map(spool_messages, spool_folders(daemon)))}\n{daemon.log_tail(30)}", seconds, 0.2)
