@@ -128,6 +128,8 @@ static int compare_messages(const void *pa, const void *pb)
         const char *i = json_string_value(x), *j = json_string_value(y); /* NULL: not known */
         c = strcasecmp(i ? i : "", j ? j : ""); /* as the workers sort */
     }
+    if (!c) /* ids of one length in ASCII order: as the workers do */
+        c = strcmp(json_string_value(json_object_get(a->message, "id")), json_string_value(json_object_get(b->message, "id")));
     return a->key->descending ? -c : c;
 }
 

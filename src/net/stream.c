@@ -268,7 +268,7 @@ void stream_opened(struct stream *s)
     s->phase = STREAM_OPEN;
     event_del(&s->write_ev);
     if (!s->paused) event_add(&s->read_ev, NULL);
-    if (s->out) stream_schedule_flush(s);
+    if (s->out || s->wait_drain) stream_schedule_flush(s);
     if (s->ops->on_ready) s->ops->on_ready(s->owner);
 }
 
