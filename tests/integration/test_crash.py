@@ -175,5 +175,5 @@ def test_kill_at_each_step(relay, make_sinks, tmp_path, monkeypatch, step):
 @pytest.mark.parametrize("count", [2, 3, 6])
 @pytest.mark.parametrize("step", STEPS)
 def test_kill_at_each_step_later(relay, make_sinks, tmp_path, monkeypatch, step, count):
-    rare = step.startswith(("segment", "draft-big"))
+    rare = step.startswith(("segment", "draft-big", "compact"))
     crash_at(relay, make_sinks, tmp_path, monkeypatch, step, min(count, 3) if rare else count)

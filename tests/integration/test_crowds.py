@@ -13,8 +13,8 @@ import time
 import pytest
 
 from lib.daemon import Postern
-from lib.smtp import Closed, Smtp, stuffed
-from lib.util import ROOT, free_port, wait_until
+from lib.smtp import Closed, stuffed
+from lib.util import ROOT, wait_until
 
 RELEASE = ROOT / "build/postern"
 

@@ -26,6 +26,11 @@ half     MX 30 h1
 before   MX 10 h1
 before   MX 20 mx.postern.example.
 manyaddr MX 10 many
+twins    MX 10 twin1
+twins    MX 20 twin2
+twins    MX 30 h2
+twin1    A 127.0.0.28
+twin2    A 127.0.0.28
 alias    CNAME order
 mxalias  MX 10 aliashost
 aliashost CNAME h1
@@ -125,10 +130,13 @@ def world(tmp_path_factory, module_postern):
     ("zeros", 32),     # addresses that are none
     ("x.wild", 32),
     ("plain", 31),     # a host as next hop, two addresses
+    ("twins", 32),     # two names for one dead address
     ("crowd", 31),     # 60 hosts, the 16th is alive; the answer needs TCP
 ])
 def test_next_host(world, domain, which):
     world.arrives_at(f"a@{domain}.test", which)
+    failed = re.findall(rf"connection-failed destination=mx:{domain}\.test:\S+ reply=\"(.*?)\"", world.relay.log())
+    assert len(failed) == len(set(failed)) < 16  # no address is tried twice
 
 
 @pytest.mark.parametrize("domain", ["six", "dual6"])

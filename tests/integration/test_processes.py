@@ -21,8 +21,7 @@ import pytest
 from lib import inject
 from lib.daemon import Postern, group_alive, sanitizer_env
 from lib.daemon import postern as command
-from lib.sink import Sink
-from lib.smtp import Closed, Smtp, queued_id, stuffed
+from lib.smtp import Closed, queued_id, stuffed
 from lib.util import BINARY, ROOT, free_port, listens, wait_until
 
 RELEASE = ROOT / "build/postern"
@@ -609,7 +608,7 @@ def test_port_below_1024_without_root(tmp_path):
 # ---- the control socket
 
 @pytest.mark.parametrize("request_", [
-    b"\0\xff" * 500 + b"\r\n\r\n", b"GET /v1/queue/" + b"a" * 100000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /v1/queue/" + b"a" * 100000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET /v1/queue/../status HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /v1/queue?limit=-1&sort=%00&sender=%ff%fe HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET /v1/queue?limit=99999999999999999999 HTTP/1.1\r\nHost: x\r\n\r\n", b"DELETE /v1/queue HTTP/1.1\r\nHost: x\r\n\r\n",
     *(b"POST /v1/queue/delete HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body) for body in (
