@@ -27,6 +27,7 @@ def release(monkeypatch):
     if not binary.exists():
         return False
     monkeypatch.setattr(lib.daemon, "BINARY", binary)
+    monkeypatch.setattr(lib.daemon.Postern, "binary", binary)
     monkeypatch.setattr(lib.load, "BINARY", binary)
     return True
 
