@@ -15,7 +15,6 @@ enum envelope_flag {
     ENVELOPE_BOUNCE = 4,     /* made by us */
     ENVELOPE_NO_DSN = 8,     /* came from a zone where bounces are off */
     ENVELOPE_HELD = 16,      /* arrived on hold */
-    ENVELOPE_NO_FINAL_CRLF = 32, /* reserved: text always ends in CRLF today */
 };
 
 struct envelope {

@@ -38,6 +38,15 @@ static int open_segment(const struct log_read *r, const struct old_segment *o)
     return openat(r->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 }
 
+/* Begins to read a segment's records; -1: nothing in it can be read. The descriptor is the caller's to close. */
+static int scan_segment(const struct log_read *r, const struct old_segment *o, struct scan *s)
+{
+    int fd = o->status == SEGMENT_BAD ? -1 : open_segment(r, o);
+    off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    if (fd >= 0) scan_init(s, fd, size > 0 ? (uint64_t)size : 0, &o->head);
+    return fd;
+}
+
 static int open_big(const struct log_read *r, uint64_t id)
 {
     char name[NAME_N];
@@ -224,10 +233,8 @@ bool spool_tool_dump(const char *dir, bool json, struct buf *out, struct err *er
         const struct old_segment *o = &r.found->segments[i];
         struct scan_event ev = { 0 };
         struct scan s;
-        int fd = o->status == SEGMENT_BAD ? -1 : open_segment(&r, o);
+        int fd = scan_segment(&r, o, &s);
         if (fd < 0) continue;
-        off_t size = lseek(fd, 0, SEEK_END);
-        scan_init(&s, fd, size > 0 ? (uint64_t)size : 0, &o->head);
         while (!(ev.kind == SCAN_RECORD && ev.head.type == RECORD_END) && scan_next(&s, &ev) != SCAN_EOF) {
             if (ev.kind == SCAN_GAP && ev.last && !scan_is_started(&s, ev.offset)) break; /* room not yet used */
             if (json && !first) buf_add_str(out, ",\n");
@@ -291,10 +298,8 @@ bool spool_tool_cat(const char *dir, uint64_t id, struct buf *out, struct err *e
         const struct old_segment *o = &r.found->segments[i];
         struct scan_event ev = { 0 };
         struct scan s;
-        int fd = o->status == SEGMENT_BAD ? -1 : open_segment(&r, o);
+        int fd = scan_segment(&r, o, &s);
         if (fd < 0) continue;
-        off_t size = lseek(fd, 0, SEEK_END);
-        scan_init(&s, fd, size > 0 ? (uint64_t)size : 0, &o->head);
         while (!(ev.kind == SCAN_RECORD && ev.head.type == RECORD_END) && scan_next(&s, &ev) != SCAN_EOF) {
             if (ev.kind != SCAN_RECORD || ev.head.type > RECORD_COPY || ev.head.id != id) continue;
             found = true;

@@ -139,3 +139,17 @@ def postfix():
         return things[-1]
     yield make
     _stop_all(things)
+
+
+@pytest.fixture
+def c(relay):
+    """A client of the relay that the test's file defines."""
+    with relay.client() as client:
+        yield client
+
+
+@pytest.fixture
+def ready(c):
+    """The same, after EHLO."""
+    c.ehlo()
+    return c

@@ -15,18 +15,6 @@ def relay(shared):
                           "line_length": 1000})
 
 
-@pytest.fixture
-def c(relay):
-    with relay.client() as client:
-        yield client
-
-
-@pytest.fixture
-def ready(c):
-    c.ehlo()
-    return c
-
-
 # ---- limits
 
 def body_of(size):

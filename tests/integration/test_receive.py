@@ -14,18 +14,6 @@ def relay(shared):
     return shared(limits={"message_size": "64K"})
 
 
-@pytest.fixture
-def c(relay):
-    with relay.client() as client:
-        yield client
-
-
-@pytest.fixture
-def ready(c):
-    c.ehlo()
-    return c
-
-
 # ---- greeting, EHLO, HELO
 
 def test_greeting_names_the_host(c):
