@@ -77,7 +77,7 @@ static bool add_name(X509 *cert, const char *hostname)
 
 static X509 *make_certificate(EVP_PKEY *key, const char *hostname)
 {
-    unsigned char serial[16];
+    unsigned char serial[16] = { 0 };
     X509 *cert = X509_new();
     BIGNUM *number = NULL;
     bool ok = cert && RAND_bytes(serial, sizeof serial) == 1;

@@ -90,7 +90,7 @@ bool spool_draft_added(struct spool_draft *d, size_t n, struct err *err)
 bool spool_draft_append(struct spool_draft *d, struct slice text, struct err *err)
 {
     while (text.n) {
-        size_t room;
+        size_t room = 0;
         char *to = spool_draft_room(d, &room);
         if (room > text.n) room = text.n;
         if (to) memcpy(to, text.p, room);
