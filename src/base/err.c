@@ -5,17 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
-bool err_set(struct err *e, const char *fmt, ...)
+void err_set_text(struct err *e, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
     e->code = 0;
     vsnprintf(e->text, sizeof e->text, fmt, ap);
     va_end(ap);
-    return false;
 }
 
-bool err_sys(struct err *e, int code, const char *fmt, ...)
+void err_set_sys(struct err *e, int code, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -24,5 +23,4 @@ bool err_sys(struct err *e, int code, const char *fmt, ...)
     va_end(ap);
     size_t n = strlen(e->text);
     snprintf(e->text + n, sizeof e->text - n, ": %s", strerror(code));
-    return false;
 }

@@ -12,9 +12,12 @@ struct err {
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 
-/* Sets the text and returns false. */
-bool err_set(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void err_set_text(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void err_set_sys(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Sets the text and is false (visibly: whoever reads the code, or analyses it, knows that a success is not this way). */
+#define err_set(e, ...) __extension__({ err_set_text(e, __VA_ARGS__); false; })
 /* The same with ": " and strerror(code) at the end. */
-bool err_sys(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+#define err_sys(e, code, ...) __extension__({ err_set_sys(e, code, __VA_ARGS__); false; })
 
 #endif

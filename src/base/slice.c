@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Byte slices: comparison, search, cutting. */
 #include "base/slice.h"
+#include <assert.h>
 
 struct slice slice_sub(struct slice s, size_t from, size_t to)
 {
@@ -22,6 +23,7 @@ bool slice_starts(struct slice s, struct slice prefix)
 bool slice_istarts(struct slice s, struct slice prefix)
 {
     if (s.n < prefix.n) return false;
+    assert(!prefix.n || s.p);
     for (size_t i = 0; i < prefix.n; i++)
         if (ascii_lower(s.p[i]) != ascii_lower(prefix.p[i])) return false;
     return true;

@@ -78,7 +78,7 @@ static bool parse_domain(const struct value_source *v, struct slice text, const 
 /* An address people write: dot-string local part (RFC 5321 §4.1.2), then a domain. */
 static bool parse_mailbox(const struct value_source *v, struct slice text, const char **out)
 {
-    const char *shown = report_quote(v->report, text), *name;
+    const char *shown = report_quote(v->report, text), *name = NULL;
     struct slice domain = text, local;
     if (!slice_cut(&domain, '@', &local) || slice_find(domain, '@') >= 0)
         return value_fail(v, "write for example postmaster@example.com", "\"%s\" is not a mail address", shown);

@@ -39,24 +39,34 @@ static void append(struct stream *s, struct stream_item *item)
     if (s->phase == STREAM_OPEN) stream_schedule_flush(s);
 }
 
-static struct stream_item *last_item(struct stream *s)
+static struct stream_item *last_item(struct stream *s) /* there is one */
 {
-    return s->out ? container_of(s->out_tail, struct stream_item, next) : NULL;
+    return container_of(s->out_tail, struct stream_item, next);
+}
+
+/* Room for n more bytes behind those of the last piece; NULL: there is not. */
+static char *room_in_last(struct stream *s, size_t n)
+{
+    if (!s->out) return NULL;
+    struct stream_item *item = last_item(s);
+    if (item->room < n) return NULL;
+    char *to = (char *)item->p + item->n;
+    item->n += n;
+    item->room -= n;
+    s->unsent += n;
+    return to;
 }
 
 void stream_write(struct stream *s, struct slice bytes)
 {
     if (s->ended || s->freed || !bytes.n) return;
-    struct stream_item *item = last_item(s);
-    if (item && item->room >= bytes.n) {
-        memcpy((char *)item->p + item->n, bytes.p, bytes.n);
-        item->n += bytes.n;
-        item->room -= bytes.n;
-        s->unsent += bytes.n;
+    char *to = room_in_last(s, bytes.n);
+    if (to) {
+        memcpy(to, bytes.p, bytes.n);
         return;
     }
     size_t size = bytes.n > COPY_ROOM ? bytes.n : COPY_ROOM;
-    item = mem_alloc(sizeof *item + size);
+    struct stream_item *item = mem_alloc(sizeof *item + size);
     *item = (struct stream_item){ .p = item->bytes, .n = bytes.n, .room = size - bytes.n, .fd = -1 };
     memcpy(item->bytes, bytes.p, bytes.n);
     append(s, item);
@@ -95,6 +105,7 @@ static void sent(struct stream *s, size_t k)
     s->unsent -= k;
     while (k) {
         struct stream_item *item = s->out;
+        assert(item);
         size_t part = k < item->n ? k : (size_t)item->n;
         k -= part;
         item->n -= part;

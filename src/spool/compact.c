@@ -129,6 +129,7 @@ static void copy_done(struct spool *sp, struct item *it)
             msg->offset = it->offset;
             segment_live(sp, msg->segment, message_cost(msg), 1);
         } else { /* it ended meanwhile; what said so spoke of the old place */
+            sp->late_ends++;
             done_queue(sp, it->id, it->sequence);
             handover_soon(sp);
         }

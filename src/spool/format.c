@@ -10,7 +10,7 @@
 
 /* A bare LF and a NUL, which no text that came by SMTP has, and a byte that is in no UTF-8 (RFC 3629 §1). */
 #define RECORD_MAGIC 0xF5000A50u
-static const char segment_magic[8] = "PSTNSEG\n";
+static const unsigned char segment_magic[8] = { 'P', 'S', 'T', 'N', 'S', 'E', 'G', '\n' };
 #define WINDOW_MIN (128u << 10)
 
 static void put32(char *p, uint32_t v)

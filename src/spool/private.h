@@ -135,6 +135,7 @@ struct spool {
     struct event *handover_event, *later_event, *tick_event;
     bool handover_due;
     unsigned in_flight;             /* items handed over */
+    uint64_t late_ends;             /* messages that ended while they were copied forward */
     uint64_t tick_ms;
 
     uint64_t draft_no, ticket;

@@ -189,6 +189,7 @@ struct sync_wait {
     struct item item;
     struct list link;  /* in spool.sync_waits, until the big messages committed before it are in the log */
     uint64_t ticket;
+    uint64_t late_ends; /* spool.late_ends when it was handed over */
     void (*cb)(void *arg, bool ok);
     void *arg;
 };
@@ -207,6 +208,11 @@ static void sync_done(struct spool *sp, struct item *it)
     void (*cb)(void *, bool) = w->cb;
     void *arg = w->arg;
     bool ok = !it->error;
+    if (ok && w->late_ends != sp->late_ends && !sp->closing) { /* the end of a copy is on its way only now */
+        w->late_ends = sp->late_ends;
+        barrier_queue(sp, sync_done, it);
+        return;
+    }
     free(w);
     if (!sp->closing) cb(arg, ok);
 }
@@ -218,6 +224,7 @@ void sync_waits_check(struct spool *sp)
         struct sync_wait *w = list_entry(node, struct sync_wait, link);
         if (w->ticket >= oldest) break;
         list_remove(node);
+        w->late_ends = sp->late_ends;
         barrier_queue(sp, sync_done, &w->item);
     }
 }
