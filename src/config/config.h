@@ -18,7 +18,52 @@ enum config_role { CONFIG_ROLE_RELAY, CONFIG_ROLE_SUBMISSION, CONFIG_ROLE_LMTP }
 enum config_zone_mode { CONFIG_ZONE_ACTIVE, CONFIG_ZONE_INACTIVE };
 enum config_trust { CONFIG_TRUST_NONE, CONFIG_TRUST_RELAY };
 enum config_family { CONFIG_FAMILY_ANY, CONFIG_FAMILY_IPV4, CONFIG_FAMILY_IPV6 };
-enum config_client_tls { CONFIG_CLIENT_TLS_NONE, CONFIG_CLIENT_TLS_MAY };
+/* Towards a next hop, weakest first; what is asked for on top of it may only raise it. DANE: as RFC 7672 says where the
+ * destination publishes secure TLSA records, else MAY; DANE_ONLY: else deferred. */
+enum config_client_tls {
+    CONFIG_CLIENT_TLS_NONE,
+    CONFIG_CLIENT_TLS_MAY,
+    CONFIG_CLIENT_TLS_DANE,
+    CONFIG_CLIENT_TLS_ENCRYPT,   /* encrypted, whatever the certificate */
+    CONFIG_CLIENT_TLS_VERIFY,    /* certificate chain and name check */
+    CONFIG_CLIENT_TLS_DANE_ONLY,
+};
+/* SASL mechanisms (RFC 4422), a set of bits: what is offered to clients, or may be used towards a next hop. */
+enum config_sasl {
+    CONFIG_SASL_PLAIN = 1,
+    CONFIG_SASL_LOGIN = 2,
+    CONFIG_SASL_CRAM_MD5 = 4,
+    CONFIG_SASL_DIGEST_MD5 = 8,      /* towards next hops only */
+    CONFIG_SASL_SCRAM_SHA_1 = 16,    /* towards next hops only */
+    CONFIG_SASL_SCRAM_SHA_256 = 32,
+    CONFIG_SASL_SCRAM_SHA_256_PLUS = 64,
+    CONFIG_SASL_XOAUTH2 = 128,       /* towards next hops only */
+    CONFIG_SASL_OAUTHBEARER = 256,   /* towards next hops only */
+};
+enum config_client_cert { CONFIG_CLIENT_CERT_NONE, CONFIG_CLIENT_CERT_ASK, CONFIG_CLIENT_CERT_REQUIRE };
+enum config_auth_backend {
+    CONFIG_AUTH_OFF,
+    CONFIG_AUTH_USERS,
+    CONFIG_AUTH_IMAP,
+    CONFIG_AUTH_LDAP,
+    CONFIG_AUTH_DOVECOT,
+};
+
+/* How we prove who we are to a next hop. Secrets are read into the auth process alone; every other process wipes what it
+ * inherited (config_forget_secrets). */
+struct config_credentials {
+    const char *user;            /* NULL: no authentication */
+    char *password;              /* as written in the file; NULL: none */
+    const char *password_file;   /* first line of it; NULL: none */
+    uint32_t methods;            /* enum config_sasl; 0: the best that both sides know */
+    struct {
+        const char *command;     /* prints an access token; run by /bin/sh -c; NULL: none */
+        const char *endpoint;    /* URL of an OAuth 2 token endpoint (RFC 6749 §6); NULL: none */
+        const char *client_id;
+        const char *client_secret_file, *refresh_token_file; /* NULL: none */
+        const char *scope;       /* NULL: none */
+    } token;
+};
 
 /* A next hop: "192.0.2.7", "192.0.2.7:2525", "[2001:db8::1]:25", "relay.example:587" (its addresses),
  * "mx:example.com" or "mx:example.com:26" (the MX hosts of that name). */
@@ -28,6 +73,12 @@ struct config_hop {
     uint16_t port;       /* 25 unless written */
     bool mx;             /* look up MX records of host */
     enum config_client_tls tls;
+    bool implicit_tls;   /* TLS from the first byte (port 465, RFC 8314 §3) */
+    const char *ca;      /* PEM file the certificate must lead to; NULL: tls.ca */
+    const char **names;  /* accepted in its certificate; none: host (for MX also what RFC 7672, 8461 say) */
+    size_t name_n;
+    struct config_credentials auth;
+    int id;              /* counts all hops of a configuration from 0: how the auth process knows it */
     struct ip source;    /* family 0: the system chooses */
     const char *text;    /* as written; how messages and logs call it */
     struct config_place place;
@@ -39,6 +90,13 @@ struct config_listener {
     enum config_role role;
     enum config_tls tls;
     int zone;            /* index into zones, or -1: by the client's address */
+    bool auth;           /* AUTH is offered (submission: yes, relay: no, unless written) */
+    enum config_client_cert client_certificate;
+    const char *client_ca;       /* PEM file client certificates must lead to; NULL: none asked for */
+    struct ip_net *proxies;      /* clients that begin with a PROXY header, which is believed (and must come) */
+    size_t proxy_n;
+    struct ip_net *xclient;      /* clients that may say XCLIENT */
+    size_t xclient_n;
     struct config_place place;
 };
 
@@ -53,8 +111,17 @@ struct config_zone {
     bool dsn;                    /* bounces and delay warnings for mail that came in here */
     uint32_t max_connections;    /* at once, all clients of the zone together; 0: only the global limit */
     uint64_t message_size;       /* 0: limits.message_size */
+    enum config_tls tls;         /* NONE, OFFER, REQUIRE; never weaker by accident: IMPLICIT stands for "as the listener" */
+    uint32_t min_version;        /* 10..13 for TLS 1.0 to 1.3; 0: tls.min_version. Below 12 old ciphers are taken, too */
+    bool bare_lf;                /* a bare LF ends a line here, and goes out as CRLF */
+    bool auth_without_tls;       /* passwords may come in the clear */
+    uint32_t providers;          /* enum config_provider: their published networks belong to the zone, too */
+    const char **senders;        /* sender domains that the zone may relay for; none: any (not allowed with providers) */
+    size_t sender_n;
     struct config_place place;
 };
+/* Whose networks are looked up and kept up to date. */
+enum config_provider { CONFIG_PROVIDER_MICROSOFT365 = 1, CONFIG_PROVIDER_GOOGLE = 2 };
 
 struct config_domain {
     const char *name;            /* lower case, A-labels */
@@ -67,6 +134,54 @@ struct config_route {
     const char *to;              /* "example.org", ".example.org" (it and all below), "user@example.org"; lower case */
     struct config_hop via;
     struct config_place place;
+};
+
+/* What must hold of TLS towards a destination, whoever its hosts are. */
+struct config_tls_policy {
+    const char *to;              /* "example.org" or ".example.org" (it and all below): the recipient's domain or the next hop's name */
+    enum config_client_tls tls;
+    bool mta_sts;                /* look for a policy (delivery.mta_sts unless written) */
+    const char *ca;              /* NULL: tls.ca */
+    const char **names;
+    size_t name_n;
+    uint32_t min_version;        /* 12 or 13; 0: tls.min_version */
+    struct config_place place;
+};
+
+/* A certificate and what it is for. */
+struct config_certificate {
+    const char *certificate, *key;
+    const char **names;          /* server names it is shown for; none: those in the certificate */
+    size_t name_n;
+    struct config_place place;
+};
+
+/* Who may send as a user of ours, and how that is found out. */
+struct config_auth {
+    enum config_auth_backend backend;
+    uint32_t methods;            /* enum config_sasl offered */
+    bool sender_must_match;      /* MAIL FROM and From must be addresses of the account */
+    const char *users;           /* file of `postern user` */
+    struct {
+        const char *host;
+        uint16_t port;
+        bool implicit_tls, verify;
+        const char *ca;          /* NULL: tls.ca */
+        uint32_t connections;    /* logins at the same time */
+    } imap;
+    struct {
+        const char *url;         /* ldap://, ldaps://, ldapi:// */
+        bool starttls;
+        const char *ca;
+        const char *bind_dn;     /* template: %u the name, %n the part before the @, %d behind it; NULL: search first */
+        const char *base, *filter, *user_dn; /* of the search; user_dn: who searches; NULL: anonymous */
+        const char *password_file;
+        const char *mail;        /* attribute with the account's addresses; "" : none */
+    } ldap;
+    const char *dovecot;         /* path of its auth socket */
+    uint64_t timeout;            /* of one question to a back end */
+    uint32_t failures;           /* of a client or account within `window` before it is braked; 0: no brake */
+    uint64_t window, block;
 };
 
 struct config_limits {
@@ -110,6 +225,10 @@ struct config_delivery {
     enum config_family family;
     struct ip source4, source6;  /* family 0: the system chooses */
     enum config_client_tls tls;
+    bool mta_sts;
+    bool tls_reports;            /* count, and send reports where a domain asks for them (RFC 8460) */
+    const char *tls_report_contact; /* in reports; NULL: postmaster */
+    uint64_t probe;              /* how long what a fixed next hop can take is believed before it is asked again; 0: never asked */
 };
 
 struct config {
@@ -131,19 +250,29 @@ struct config {
     struct config_timeouts timeouts;
     struct config_queue queue;
     struct config_delivery delivery;
+    struct config_tls_policy *tls_policies;
+    size_t tls_policy_n;
+    struct config_auth auth;
+    const struct config_hop **hops; /* all there are, by id; only those that are set */
+    size_t hop_n;
     struct {
         const char *certificate, *key; /* PEM files; "" : a self-signed pair made at first start */
         uint32_t min_version;          /* 12 or 13 for TLS 1.2, 1.3 */
+        struct config_certificate *certificates; /* shown by name (SNI); others get the one above */
+        size_t certificate_n;
+        const char *ca;                /* PEM file or folder of trusted authorities; "" : the system's */
+        uint64_t ticket_life;          /* a session ticket key serves so long, and is understood as long again; 0: no tickets */
     } tls;
     struct {
         const char **servers;          /* "192.0.2.53" or "127.0.0.1:5353"; none: /etc/resolv.conf */
         size_t server_n;
         uint64_t timeout;
+        const char *trust_anchor;      /* file with DS or DNSKEY records; "" : the root's, of Debian's dns-root-data */
     } dns;
     struct {
         const char *directory;         /* /var/lib/postern: spool/, revisions/, tls/ below it */
         const char *run_directory;     /* /run/postern: control.sock, postern.pid */
-        const char *user, *admin_user; /* "postern", "postern-admin"; "" : stay who we are (tests, demonstration) */
+        const char *user, *admin_user, *auth_user; /* "postern", "postern-admin", "postern-auth"; "" : stay who we are (tests, demonstration) */
         uint32_t workers;              /* 0: one a core */
         uint64_t drain;                /* how long open sessions may go on after reload or stop */
         bool sandbox;                  /* Landlock and seccomp; on */
@@ -176,6 +305,10 @@ struct config *config_load(const char *path, struct config_report *report) MUST_
 /* The same from memory; `path` is only for messages. */
 struct config *config_parse(struct slice text, const char *path, struct config_report *report) MUST_CHECK;
 void config_free(struct config *c);                       /* NULL is fine */
+/* Wipes passwords written in the file. For every process but the one that needs them. */
+void config_forget_secrets(struct config *c);
+/* The policy for a destination: the longest `to` that fits, or NULL. name: ASCII, any case. */
+const struct config_tls_policy *config_tls_policy_of(const struct config *c, struct slice name);
 void config_report_deinit(struct config_report *r);
 
 /* The zone of a client; never NULL (the last zone takes all). */

@@ -171,7 +171,7 @@ void client_fail_reply(struct client *c)
 static const char *doing(const struct client *c)
 {
     static const char *const names[] = { "connecting", "waiting for the greeting", "saying EHLO", "saying HELO",
-                                         "asking for TLS", "in the TLS handshake", "idle", "saying MAIL", "saying RCPT",
+                                         "asking for TLS", "in the TLS handshake", "authenticating", "idle", "saying MAIL", "saying RCPT",
                                          "saying DATA" };
     if (c->ending) return c->texting ? "sending the text" : "waiting for the reply to the text";
     return names[c->stage];

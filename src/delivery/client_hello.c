@@ -16,18 +16,16 @@ static void say_hello(struct client *c, const char *verb, enum client_stage stag
 
 void client_hello_start(struct client *c)
 {
-    c->pipelining = c->has_size = c->eight_bit = c->starttls = false;
+    c->pipelining = c->has_size = c->eight_bit = c->starttls = c->dsn = c->utf8 = c->requiretls = false;
     say_hello(c, "EHLO", CLIENT_EHLO);
 }
 
 static bool wants_tls(const struct client *c)
 {
-    const struct config_hop *hop = c->d->hop.hop;
-    enum config_client_tls tls = hop ? hop->tls : c->q->config->delivery.tls;
-    return tls == CONFIG_CLIENT_TLS_MAY && c->q->o.client_tls && !c->no_tls && c->starttls && !stream_is_tls(c->s);
+    return client_tls_need(c) != TLS_NEVER && !c->no_tls && c->starttls && !stream_is_tls(c->s);
 }
 
-static void become_usable(struct client *c)
+void client_usable(struct client *c)
 {
     c->usable = true;
     c->stage = CLIENT_IDLE;
@@ -41,6 +39,9 @@ static void take_extensions(struct client *c)
     c->pipelining = reply_ehlo_has(&c->reply, "PIPELINING", &args);
     c->eight_bit = reply_ehlo_has(&c->reply, "8BITMIME", &args);
     c->starttls = reply_ehlo_has(&c->reply, "STARTTLS", &args);
+    c->dsn = reply_ehlo_has(&c->reply, "DSN", &args);
+    c->utf8 = reply_ehlo_has(&c->reply, "SMTPUTF8", &args);
+    c->requiretls = reply_ehlo_has(&c->reply, "REQUIRETLS", &args);
     c->has_size = reply_ehlo_has(&c->reply, "SIZE", &args);
     c->size_max = 0; /* RFC 1870 §4: none or 0 is no fixed limit */
     if (c->has_size && args.n && !slice_to_u64(args, UINT64_MAX, &c->size_max)) c->size_max = 0;
@@ -60,7 +61,7 @@ void client_hello_reply(struct client *c)
         else {
             take_extensions(c);
             if (!wants_tls(c)) {
-                become_usable(c);
+                client_usable(c);
                 break;
             }
             stream_write(c->s, SLICE("STARTTLS\r\n"));
@@ -70,18 +71,16 @@ void client_hello_reply(struct client *c)
         break;
     case CLIENT_HELO:
         if (class != 2) client_fail_reply(c);
-        else become_usable(c);
+        else client_usable(c);
         break;
     case CLIENT_STARTTLS:
         if (c->reply.code != 220) { /* RFC 3207 §4: e.g. 454; go on without */
             if (c->reply.code == 421) client_fail_reply(c);
-            else become_usable(c);
+            else client_usable(c);
             break;
         }
         c->stage = CLIENT_TLS;
-        struct ip ip;
-        bool named = c->host.name[0] && !ip_parse(slice_str(c->host.name), &ip);
-        stream_start_tls(c->s, c->q->o.client_tls, false, named ? c->host.name : NULL);
+        client_tls_start(c);
         stream_set_deadline(c->s, c->q->config->timeouts.reply);
         break;
     default:

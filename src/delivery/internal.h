@@ -326,7 +326,7 @@ void targets_free(struct destination *d);
 /* ---- clients */
 
 enum client_stage {
-    CLIENT_CONNECT, CLIENT_GREETING, CLIENT_EHLO, CLIENT_HELO, CLIENT_STARTTLS, CLIENT_TLS,
+    CLIENT_CONNECT, CLIENT_GREETING, CLIENT_EHLO, CLIENT_HELO, CLIENT_STARTTLS, CLIENT_TLS, CLIENT_AUTH,
     CLIENT_IDLE,                       /* no transaction is being set up */
     CLIENT_MAIL, CLIENT_RCPT, CLIENT_DATA, /* the reply that is awaited for `sending`, after that for `ending` */
 };
@@ -343,8 +343,12 @@ struct client {
     bool *gone;                        /* set when c is freed, for whoever is on the stack */
     bool usable;                       /* greeting and EHLO are done */
     bool no_tls;
-    bool pipelining, has_size, eight_bit, starttls;
+    bool pipelining, has_size, eight_bit, starttls, dsn, utf8, requiretls; /* of the last EHLO reply */
     uint64_t size_max;
+    uint32_t rcpt_max, mail_max;       /* LIMITS (RFC 9422); 0: none */
+    struct auth_exchange *auth;        /* client_auth.c */
+    bool authenticated;
+    struct tls_state *tls;             /* client_tls.c: what was asked of TLS and what came of it; NULL: nothing */
     struct part *sending, *ending;     /* MAIL..DATA is under way for the one; the other's text is sent or being sent */
     uint32_t rcpt;                     /* recipient whose RCPT is answered next */
     uint32_t accepted;
@@ -364,6 +368,22 @@ struct client {
     struct reply_reader reply;
 };
 
+/* client_tls.c: what must hold of TLS on this connection. */
+enum tls_need { TLS_NEVER, TLS_MAY, TLS_MUST };
+/* May it still have to look something up? Then it calls destination_kick when it knows, and false is returned. Called before
+ * a connection is opened. */
+bool client_tls_ready(struct destination *d, struct target *target);
+enum tls_need client_tls_need(const struct client *c);
+void client_tls_start(struct client *c);           /* 220 came to STARTTLS, or TLS is implicit */
+bool client_tls_proven(const struct client *c, struct buf *reason); /* after the handshake: false: this host must not be used */
+bool client_tls_verified(const struct client *c);  /* encrypted, and it is proven who it is (RFC 8689 §4.2.1) */
+void client_tls_free(struct client *c);
+/* client_auth.c: AUTH towards the hop. May free c. */
+bool client_auth_wanted(const struct client *c);
+void client_auth_start(struct client *c);          /* sends AUTH; goes on to client_usable, or fails */
+void client_auth_reply(struct client *c);
+void client_auth_cancel(struct client *c);
+void client_usable(struct client *c);              /* client_hello.c: mail may go */
 bool client_open(struct destination *d, struct target *target, struct err *err) MUST_CHECK;
 void client_next(struct client *c);                /* takes the next part, or goes idle, or quits; may free c */
 void client_set_sending(struct client *c, struct part *p); /* NULL: none */

@@ -16,7 +16,8 @@ struct queue_options {
     struct stream_loop *streams;
     const struct config *config;
     struct resolver *resolver;
-    struct ssl_ctx_st *client_tls;
+    struct tls_client *tls;       /* NULL: never TLS */
+    struct auth_link *auth;       /* NULL: no hop with credentials can be used */
     unsigned worker;              /* 0..1023, part of ids */
 };
 
@@ -37,6 +38,14 @@ uint64_t queue_new_id(struct queue *q); /* unique over workers and restarts; gro
 typedef void queue_submit_cb(void *arg, bool ok, const struct err *err);
 void queue_submit(struct queue *q, struct spool_draft *draft, const struct envelope *e, queue_submit_cb *cb, void *arg);
 struct spool *queue_spool(struct queue *q); /* the one for new messages */
+
+/* What the next hop of a recipient takes, as its last EHLO said. False: nothing is known of it. Never blocks. Hops written in the configuration
+ * are asked from time to time (delivery.probe), others are known from deliveries. */
+struct hop_abilities {
+    bool eight_bit, utf8, dsn, requiretls;
+    uint64_t size_max;            /* 0: no limit is known */
+};
+bool queue_abilities(struct queue *q, struct slice rcpt, struct hop_abilities *out);
 
 /* Requests of `postern queue`: {"op": "list"|"show"|"retry"|"hold"|"release"|"delete"|"figures", "ids": [...], "sender": .., "recipient": ..,
  * "destination": .., "older_than": ms, "reason": .., "state": .., "limit": n, "after": id, "sort": ..}. The answer is given to `reply`,

@@ -23,12 +23,22 @@ struct resolver_mx {
     char name[256];     /* lower case, without final dot; "" is the root: a null MX (RFC 7505) */
 };
 
+struct resolver_tlsa { /* RFC 6698 §2.1 */
+    uint8_t usage, selector, matching;
+    uint16_t n;         /* bytes of data */
+    const unsigned char *data;
+};
+
 struct resolver_answer {
     enum resolver_status status;
     bool secure;                 /* DNSSEC validated */
     uint32_t ttl;                /* seconds, at least 1 */
     const struct ip *ips;        /* A and AAAA */
     const struct resolver_mx *mx;
+    const struct slice *texts;   /* TXT: strings of each record joined */
+    const struct resolver_tlsa *tlsa;
+    bool bogus;                  /* of TEMPFAIL: DNSSEC validation failed */
+    char name[256];              /* TLSA: the owner name the records were found at, CNAMEs followed */
     size_t n;
     const char *reason;          /* of TEMPFAIL, and of OK with n == 0: one clause for logs and bounces; never NULL */
 };
@@ -42,6 +52,10 @@ void resolver_free(struct resolver *r); /* queries must be cancelled before */
  * IPv4 in turns. A name that is an IP address is answered with itself. Anything else that is no host name: RESOLVER_NXDOMAIN. */
 struct resolver_query *resolver_mx(struct resolver *r, struct slice name, resolver_cb *cb, void *arg);
 struct resolver_query *resolver_addresses(struct resolver *r, struct slice name, bool ipv4, bool ipv6, resolver_cb *cb, void *arg);
+/* At most 64 records, 64 KiB in all. */
+struct resolver_query *resolver_txt(struct resolver *r, struct slice name, resolver_cb *cb, void *arg);
+/* TLSA records of _port._tcp.name. NODATA and NXDOMAIN are `secure` when their absence is proven. */
+struct resolver_query *resolver_tlsa(struct resolver *r, struct slice name, uint16_t port, resolver_cb *cb, void *arg);
 void resolver_cancel(struct resolver_query **q); /* clears the pointer; no callback after; NULL is fine */
 
 #endif

@@ -13,6 +13,7 @@
 struct event_base;
 struct stream;
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+struct ssl_st;     /* and SSL */
 
 enum stream_end { STREAM_EOF, STREAM_ERROR, STREAM_TIMEOUT, STREAM_TLS_FAILED };
 
@@ -50,7 +51,12 @@ void stream_close(struct stream **s, uint32_t linger_ms);
 /* TLS from here on. What was read and not taken is thrown away (RFC 3207 §4.2). Server: ctx has its certificate. Client:
  * `name` for SNI (NULL: none). on_ready follows or on_end(STREAM_TLS_FAILED). */
 void stream_start_tls(struct stream *s, struct ssl_ctx_st *ctx, bool server, const char *name);
+/* The same as a client with a session of tls_client_session (taken over). */
+void stream_start_tls_client(struct stream *s, struct ssl_st *ssl);
+struct ssl_st *stream_ssl(const struct stream *s);     /* NULL: not TLS, or the handshake is not done */
 bool stream_is_tls(const struct stream *s);
+/* Channel binding "tls-exporter" (RFC 9266); false: there is none (not TLS, or TLS 1.2 without extended master secret). */
+bool stream_tls_binding(const struct stream *s, unsigned char out[32]);
 /* "TLSv1.3", "TLS_AES_256_GCM_SHA384", 256; only when stream_is_tls. */
 void stream_tls_info(const struct stream *s, const char **version, const char **cipher, int *bits);
 

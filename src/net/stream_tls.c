@@ -17,10 +17,10 @@ static void fail_tls(struct stream *s, const char *what)
     stream_fail(s, STREAM_TLS_FAILED, text, 0);
 }
 
-static SSL *ssl_new(SSL_CTX *ctx, int fd, bool server, const char *name)
+/* Takes ssl, which may be NULL. */
+static SSL *ssl_prepare(SSL *ssl, int fd, bool server)
 {
-    SSL *ssl = SSL_new(ctx);
-    if (!ssl || !SSL_set_fd(ssl, fd) || (name && !SSL_set_tlsext_host_name(ssl, name))) {
+    if (!ssl || !SSL_set_fd(ssl, fd)) {
         SSL_free(ssl);
         return NULL;
     }
@@ -34,16 +34,49 @@ static SSL *ssl_new(SSL_CTX *ctx, int fd, bool server, const char *name)
 }
 
 /* All of it begins from the loop, failures too: no callback before this returns. */
-void stream_start_tls(struct stream *s, struct ssl_ctx_st *ctx, bool server, const char *name)
+static void start(struct stream *s, SSL *ssl, bool server)
 {
-    if (s->ended || s->freed) return;
+    if (s->ended || s->freed) {
+        SSL_free(ssl);
+        return;
+    }
     buf_deinit(&s->kept);
     s->must_offer = false;
     s->phase = STREAM_HANDSHAKE;
     stream_seal_output(s); /* the reply that announced it goes out in the clear */
-    s->ssl = ssl_new(ctx, s->fd, server, name);
+    s->ssl = ssl_prepare(ssl, s->fd, server);
     event_del(&s->read_ev); /* not before that reply is out */
     event_add(&s->write_ev, NULL);
+}
+
+void stream_start_tls(struct stream *s, struct ssl_ctx_st *ctx, bool server, const char *name)
+{
+    SSL *ssl = SSL_new(ctx);
+    if (ssl && name && !SSL_set_tlsext_host_name(ssl, name)) {
+        SSL_free(ssl);
+        ssl = NULL;
+    }
+    start(s, ssl, server);
+}
+
+void stream_start_tls_client(struct stream *s, struct ssl_st *ssl)
+{
+    start(s, ssl, false);
+}
+
+struct ssl_st *stream_ssl(const struct stream *s)
+{
+    return stream_is_tls(s) ? s->ssl : NULL;
+}
+
+bool stream_tls_binding(const struct stream *s, unsigned char out[32])
+{
+    static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 §2 */
+    SSL *ssl = stream_ssl(s);
+    if (!ssl) return false;
+    /* RFC 9266 §3: before TLS 1.3 it is unique only with RFC 7627 */
+    if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1) return false;
+    return SSL_export_keying_material(ssl, out, 32, label, sizeof label - 1, NULL, 0, 0) == 1;
 }
 
 void stream_handshake(struct stream *s)

@@ -3,7 +3,6 @@
  * (configuration, keys) and gives up the rest at once. */
 #include <errno.h>
 #include <event2/event.h>
-#include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/tls.h"
 #include "proc/process.h"
 #include "proc/worker.h"
 
@@ -126,8 +126,8 @@ struct child *child_start_worker(struct slot *s, struct err *err)
 static void forget_keys(const struct generation *g)
 {
     if (!g) return;
-    SSL_CTX_free(g->server_tls);
-    SSL_CTX_free(g->client_tls);
+    tls_server_free(g->server_tls);
+    tls_client_free(g->client_tls);
 }
 
 _Noreturn static void be_admin(const struct master *m, int channel, bool sandbox)

@@ -7,8 +7,8 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <openssl/ssl.h>
 #include "base/log.h"
+#include "net/tls.h"
 #include "proc/directory.h"
 #include "proc/process.h"
 #include "proc/tls.h"
@@ -26,18 +26,12 @@ static unsigned worker_count(const struct config *c)
 
 static bool load_tls(struct generation *g, const struct config *c, struct err *err)
 {
-    char dir[4200], certificate[4300], key[4300];
-    snprintf(certificate, sizeof certificate, "%s", c->tls.certificate);
-    snprintf(key, sizeof key, "%s", *c->tls.key ? c->tls.key : c->tls.certificate); /* both may be in one file */
-    if (!*c->tls.certificate) {
-        snprintf(dir, sizeof dir, "%s/tls", g->master->directory);
-        snprintf(certificate, sizeof certificate, "%s/certificate.pem", dir);
-        snprintf(key, sizeof key, "%s/key.pem", dir);
-        if (!directory_make(dir, 0700, NULL, err) || !tls_self_signed(dir, c->hostname, err)) return false;
-    }
-    g->server_tls = tls_server_new(certificate, key, c->tls.min_version, err);
-    if (!g->server_tls) return false;
-    g->client_tls = tls_client_new(err);
+    char dir[4200];
+    snprintf(dir, sizeof dir, "%s/tls", g->master->directory);
+    if (!*c->tls.certificate && (!directory_make(dir, 0700, NULL, err) || !tls_self_signed(dir, c->hostname, err)))
+        return false;
+    g->server_tls = tls_server_new(c, dir, NULL, err);
+    g->client_tls = g->server_tls ? tls_client_new(c, err) : NULL;
     return g->client_tls != NULL;
 }
 
@@ -150,8 +144,8 @@ void generation_free(struct generation **gp)
         if (g->slots[i].timer) event_free(g->slots[i].timer);
     event_free(g->deadline);
     listen_set_free(&g->listeners);
-    SSL_CTX_free(g->server_tls);
-    SSL_CTX_free(g->client_tls);
+    tls_server_free(g->server_tls);
+    tls_client_free(g->client_tls);
     config_free(g->config);
     free(g->slots);
     free(g);

@@ -17,7 +17,8 @@
 struct event;
 struct master;
 struct slot;
-struct ssl_ctx_st;
+struct tls_server;
+struct tls_client;
 
 enum child_state { CHILD_STARTING, CHILD_READY, CHILD_DRAINING };
 
@@ -47,7 +48,8 @@ struct generation {
     struct master *master;
     unsigned number;
     struct config *config;
-    struct ssl_ctx_st *server_tls, *client_tls;
+    struct tls_server *server_tls;
+    struct tls_client *client_tls;
     struct listen_set *listeners;
     struct slot *slots;
     unsigned slot_n;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * TLS contexts, and the certificate a relay makes for itself so that STARTTLS works from the first minute. */
+ * The certificate a relay makes for itself so that STARTTLS works from the first minute. */
 #include "proc/tls.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,6 @@
 
 #define LIFE_DAYS 3650
 #define RENEW_DAYS 30
-#define KEY_FILE_MAX 65536 /* it may hold the chain, too */
 
 /* ---- what is freed is wiped */
 
@@ -143,84 +142,4 @@ bool tls_self_signed(const char *dir, const char *hostname, struct err *err)
     EVP_PKEY_free(key);
     if (ok) log_event(LOG_INFO, "certificate-made", LOG_STR("file", certificate), LOG_STR("name", hostname));
     return ok;
-}
-
-/* A daemon cannot be asked: an encrypted key fails instead of prompting. */
-static int no_passphrase(char *out, int n, int writing, void *arg)
-{
-    return -1;
-}
-
-static SSL_CTX *context_new(const SSL_METHOD *method, unsigned min_version)
-{
-    SSL_CTX *ctx = SSL_CTX_new(method);
-    if (!ctx) return NULL;
-    SSL_CTX_set_min_proto_version(ctx, min_version == 13 ? TLS1_3_VERSION : TLS1_2_VERSION);
-    SSL_CTX_set_mode(ctx,
-                     SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
-    return ctx;
-}
-
-/* The file by way of a buffer that is wiped, unlike those of stdio. */
-static EVP_PKEY *read_key(const char *file, struct err *err)
-{
-    char text[KEY_FILE_MAX];
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
-    int code = errno;
-    if (fd >= 0) close(fd);
-    if (n < 0) {
-        err_sys(err, code, "tls.key: reading %.200s", file);
-        return NULL;
-    }
-    BIO *bio = BIO_new_mem_buf(text, (int)n);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
-    BIO_free(bio);
-    mem_wipe(text, sizeof text);
-    if (!key) err_tls(err, "tls.key: reading", file);
-    return key;
-}
-
-static bool use_key(SSL_CTX *ctx, const char *file, struct err *err)
-{
-    EVP_PKEY *key = read_key(file, err);
-    bool ok = key && (SSL_CTX_use_PrivateKey(ctx, key) == 1 || err_tls(err, "tls.key: using", file));
-    EVP_PKEY_free(key);
-    return ok;
-}
-
-struct ssl_ctx_st *tls_server_new(const char *certificate, const char *key, unsigned min_version, struct err *err)
-{
-    SSL_CTX *ctx = context_new(TLS_server_method(), min_version);
-    if (!ctx) {
-        err_tls(err, "TLS", "");
-        return NULL;
-    }
-    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_num_tickets(ctx, 0);
-    bool ok = SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!eNULL:!SHA1:!DSS") == 1 ||
-              err_tls(err, "TLS ciphers", "");
-    if (ok && SSL_CTX_use_certificate_chain_file(ctx, certificate) != 1)
-        ok = err_tls(err, "tls.certificate: reading", certificate);
-    ok = ok && use_key(ctx, key, err);
-    if (ok && SSL_CTX_check_private_key(ctx) != 1)
-        ok = err_tls(err, "tls.key: the key does not belong to", certificate);
-    if (ok) return ctx;
-    SSL_CTX_free(ctx);
-    return NULL;
-}
-
-struct ssl_ctx_st *tls_client_new(struct err *err)
-{
-    SSL_CTX *ctx = context_new(TLS_client_method(), 12);
-    if (!ctx) {
-        err_tls(err, "TLS", "");
-        return NULL;
-    }
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    return ctx;
 }

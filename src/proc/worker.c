@@ -129,7 +129,7 @@ static struct spool *open_spool(struct worker *w, int n, bool adopted, bool *bus
 static bool begin(struct worker *w, int n, struct spool *sp, struct err *err)
 {
     w->queue = queue_new(&(struct queue_options){ .base = w->base, .streams = w->streams, .config = w->config,
-        .resolver = w->resolver, .client_tls = w->start->client_tls, .worker = (unsigned)n });
+        .resolver = w->resolver, .tls = w->start->client_tls, .worker = (unsigned)n });
     queue_add_spool(w->queue, sp, false, NULL, NULL);
     w->server = server_new(&(struct server_options){ .base = w->base, .streams = w->streams, .config = w->config,
         .queue = w->queue, .tls = w->start->server_tls });

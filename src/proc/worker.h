@@ -5,11 +5,13 @@
 #include "config/config.h"
 
 struct privilege_user;
-struct ssl_ctx_st;
+struct tls_server;
+struct tls_client;
 
 struct worker_start {
     const struct config *config;
-    struct ssl_ctx_st *server_tls, *client_tls;
+    struct tls_server *server_tls;
+    struct tls_client *client_tls;
     int channel;             /* to the master */
     const char *spool_root;  /* directories with numbers for names */
     unsigned slot, generation;

@@ -33,6 +33,8 @@ struct route_target {
     struct ip ip;
     uint16_t port;
     char name[256];               /* the host, for TLS and logs; an address as text when the hop is one */
+    char cname[256];              /* what name's CNAMEs lead to, when that is another name (RFC 7672 §2.2.2); "" : no */
+    bool secure;                  /* its address records are DNSSEC validated: TLSA records count (RFC 7672 §2.2) */
 };
 enum route_status {
     ROUTE_OK,
@@ -47,6 +49,7 @@ struct route_answer {
     const struct route_target *targets; /* valid within the callback */
     size_t n;                     /* at most ROUTE_TARGETS_MAX */
     uint32_t ttl;                 /* seconds this may be kept, at least 1 */
+    bool secure;                  /* the way from the domain to the hosts' names is DNSSEC validated, or needs no DNS */
     char reason[300];             /* one sentence that says what was looked up and what came; "" with ROUTE_OK */
 };
 #define ROUTE_TARGETS_MAX 64

@@ -2,6 +2,7 @@
  * EHLO and HELO (RFC 5321 §4.1.1.1), STARTTLS (RFC 3207). */
 #include <stdlib.h>
 #include "base/log.h"
+#include "net/tls.h"
 #include "server/session.h"
 #include "smtp/reply.h"
 
@@ -50,5 +51,5 @@ void verb_starttls(struct session *s, const struct command *c)
     s->esmtp = false;
     session_reply(s, 220, "2.0.0", "begin TLS");
     s->phase = SESSION_TLS;
-    stream_start_tls(s->stream, s->server->o.tls, true, NULL);
+    stream_start_tls(s->stream, tls_server_context(s->server->o.tls, s->listener, s->zone), true, NULL);
 }

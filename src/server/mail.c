@@ -31,7 +31,8 @@ void verb_mail(struct session *s, const struct command *c)
     uint64_t limit = server_message_size(s);
     struct slice sender = c->path.text;
     if (!have_right(s, sender)) return;
-    if (!command_mail_params(c, &params, &error)) {
+    struct command_offer offer = { .esmtp = s->esmtp };
+    if (!command_mail_params(c, &offer, &params, &error)) {
         session_refuse(s, "MAIL", error.code, error.enhanced, error.text, sender);
         return;
     }

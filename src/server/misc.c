@@ -34,15 +34,3 @@ void verb_quit(struct session *s, const struct command *c)
     s->quit = true;
     session_hang_up(s, "quit");
 }
-
-void verb_auth(struct session *s, const struct command *c)
-{
-    session_refuse(s, "AUTH", 502, "5.5.1", "AUTH is not offered", SLICE("")); /* not the argument: it may be a password */
-}
-
-/* Who says BDAT unasked may send the chunk at once: it must not be read as commands. */
-void verb_bdat(struct session *s, const struct command *c)
-{
-    session_refuse(s, "BDAT", 502, "5.5.1", "BDAT is not offered", SLICE(""));
-    session_hang_up(s, "BDAT");
-}

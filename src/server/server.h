@@ -13,7 +13,8 @@ struct server_options {
     struct stream_loop *streams;
     const struct config *config;
     struct queue *queue;
-    struct ssl_ctx_st *tls;      /* NULL: STARTTLS is not offered */
+    struct tls_server *tls;      /* NULL: no TLS */
+    struct auth_link *auth;      /* NULL: AUTH is not offered */
 };
 
 struct server *server_new(const struct server_options *o);

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/tls.h"
 
 #define INPUT_MAX (2 * COMMAND_LINE_MAX)
 #define COMMANDS_PER_TURN 100
@@ -53,15 +54,16 @@ static const struct verb {
     [COMMAND_HELP] = { ANY_TIME, false, verb_help },
     [COMMAND_QUIT] = { ANY_TIME, false, verb_quit },
     [COMMAND_STARTTLS] = { AFTER_HELO, true, verb_starttls },
-    [COMMAND_AUTH] = { ANY_TIME, false, verb_auth },
+    [COMMAND_AUTH] = { ANY_TIME, true, verb_auth },
     [COMMAND_BDAT] = { ANY_TIME, false, verb_bdat },
+    [COMMAND_XCLIENT] = { AFTER_HELO | IN(SESSION_START), true, verb_xclient },
 };
 
 /* ---- holding back */
 
 static bool must_wait(const struct session *s)
 {
-    return s->phase == SESSION_COMMIT || s->congested || list_linked(&s->yield_link) ||
+    return s->phase == SESSION_COMMIT || s->congested || s->waiting || list_linked(&s->yield_link) ||
            stream_unsent(s->stream) > UNSENT_MAX;
 }
 
@@ -99,11 +101,11 @@ void session_arm(struct session *s)
     const struct config_timeouts *t = &s->server->o.config->timeouts;
     uint64_t ms = t->command, end = s->end;
     /* The client waits for us. Who is told of a timeout while the message goes to the disk will send it again. */
-    if (s->phase == SESSION_COMMIT || s->congested) {
+    if (s->phase == SESSION_COMMIT || s->congested || s->waiting) {
         stream_set_deadline(s->stream, 0);
         return;
     }
-    if (s->phase == SESSION_DATA) {
+    if (s->phase == SESSION_DATA || s->phase == SESSION_CHUNK) {
         ms = t->data;
         if (!end || s->tx.end < end) end = s->tx.end;
     }
@@ -164,6 +166,10 @@ static void on_command(struct session *s, struct slice line, size_t behind)
 {
     struct command c;
     struct command_error error;
+    if (s->phase == SESSION_AUTH) {
+        auth_take_line(s, line);
+        return;
+    }
     s->chatter++;
     if (!command_parse(line, &c, &error)) {
         bool foreign = c.verb == COMMAND_UNKNOWN && is_foreign(line);
@@ -231,19 +237,30 @@ static size_t take_line(struct session *s, struct slice in)
     return look;
 }
 
+static size_t take_some(struct session *s, struct slice in)
+{
+    switch (s->phase) {
+    case SESSION_PROXY: return proxy_take(s, in);
+    case SESSION_DATA: return data_take(s, in);
+    case SESSION_CHUNK: return chunk_take(s, in);
+    default: return take_line(s, in);
+    }
+}
+
 static size_t take_input(struct session *s, struct slice in)
 {
     size_t used = 0;
     unsigned commands = 0;
     while (used < in.n && s->phase != SESSION_OVER && s->phase != SESSION_TLS) {
         struct slice rest = slice_sub(in, used, in.n);
-        bool enough = s->phase != SESSION_DATA && ++commands > COMMANDS_PER_TURN;
+        bool text = s->phase == SESSION_DATA || s->phase == SESSION_CHUNK;
+        bool enough = !text && ++commands > COMMANDS_PER_TURN;
         if (enough || stream_unsent(s->stream) > UNSENT_MAX) give_way(s);
         if (must_wait(s)) {
             hold(s);
             break;
         }
-        size_t n = s->phase == SESSION_DATA ? data_take(s, rest) : take_line(s, rest);
+        size_t n = take_some(s, rest);
         if (!n) break;
         used += n;
     }
@@ -328,7 +345,7 @@ void session_start(struct server *server, const struct config_listener *l, int f
               LOG_STR("zone", zone->name));
     if (l->tls == CONFIG_TLS_IMPLICIT) {
         s->phase = SESSION_TLS;
-        stream_start_tls(s->stream, server->o.tls, true, NULL);
+        stream_start_tls(s->stream, tls_server_context(server->o.tls, l, zone), true, NULL);
     } else
         session_greet(s);
     session_arm(s);

@@ -34,12 +34,15 @@ struct server {
 };
 
 enum session_phase {
+    SESSION_PROXY,  /* a PROXY header must come first */
     SESSION_TLS,    /* the handshake is under way */
     SESSION_START,  /* greeted, no EHLO or HELO yet */
     SESSION_READY,  /* no transaction */
     SESSION_MAIL,   /* a sender was given */
     SESSION_RCPT,   /* and at least one recipient taken */
+    SESSION_AUTH,   /* an authentication is under way: lines are responses, or it is the back end's turn */
     SESSION_DATA,   /* message text is coming */
+    SESSION_CHUNK,  /* a BDAT chunk is coming (RFC 3030) */
     SESSION_COMMIT, /* the text is complete and on its way to the disk */
     SESSION_OVER,   /* the last reply was given */
 };
@@ -57,7 +60,14 @@ struct transaction {
     struct slice *rcpts;
     uint32_t *rcpt_index;        /* hash table of numbers into rcpts, plus one; 2 * rcpt_room slots */
     uint32_t rcpt_n, rcpt_room;
-    bool body_8bit, has_message_id, has_subject;
+    struct envelope_dsn *rcpt_dsn; /* rcpt_room; NULL: no DSN parameter was given */
+    struct slice envid;
+    uint32_t flags;              /* enum envelope_flag, of MAIL's parameters */
+    uint64_t declared;           /* SIZE=; 0: not given */
+    bool chunked;                /* the text comes by BDAT; DATA is no more possible */
+    bool chunk_last;
+    uint64_t chunk_left;         /* bytes of the chunk at hand */
+    bool body_8bit, has_message_id, has_subject, has_date, has_from;
     uint32_t hops;               /* Received headers so far */
     uint64_t id, end;            /* of the message; mono ms by which its text must be complete */
     struct slice message_id, subject;
@@ -85,6 +95,15 @@ struct session {
     uint32_t skipped;            /* bytes of a line that is too long */
     uint64_t id, bytes, end;     /* end: mono ms; 0: no limit for the session as a whole */
     char *helo;                  /* NULL: none yet */
+    char *account;               /* authenticated as; NULL: nobody */
+    struct slice *senders;       /* addresses it may use; one block with what they point to; NULL: see any_sender */
+    size_t sender_n;
+    bool any_sender;
+    bool waiting;                /* for the auth process: no input is taken */
+    unsigned auth_failures;
+    struct auth_exchange *auth;
+    struct ip peer;              /* who really connected, where PROXY or XCLIENT named another client */
+    char *client_name;           /* XCLIENT NAME; NULL: none */
     const char *reason;          /* why it is over */
     struct arena arena;          /* of the transaction */
     struct transaction tx;
@@ -119,13 +138,29 @@ void session_log(struct session *s, const char *event, const char *reason);
 /* ---- the verbs: each answers the client and moves the phase. They never free the session. */
 typedef void verb_handler(struct session *s, const struct command *c);
 verb_handler verb_ehlo, verb_starttls, verb_mail, verb_rcpt, verb_data, verb_rset, verb_noop, verb_vrfy, verb_expn, verb_help,
-    verb_quit, verb_auth, verb_bdat;
+    verb_quit, verb_auth, verb_bdat, verb_xclient;
 
 /* ---- data.c */
 /* Takes message text; returns the bytes used: all, or up to the end of the message. */
 size_t data_take(struct session *s, struct slice in);
 
+/* The same for the chunk at hand (bdat.c). */
+size_t chunk_take(struct session *s, struct slice in);
+
+/* ---- auth.c: AUTH (RFC 4954) */
+void auth_take_line(struct session *s, struct slice line); /* a response, in SESSION_AUTH */
+void auth_forget(struct session *s);                       /* cancels what is under way, forgets the account */
+bool auth_offered(const struct session *s);                /* to this client at this moment */
+/* May the account send as `sender` (MAIL FROM)? The session has one, or it is true. */
+bool auth_may_send_as(const struct session *s, struct slice sender);
+
+/* ---- proxy.c: the PROXY protocol */
+/* Takes the header in SESSION_PROXY; returns the bytes used. Goes on to the greeting, or hangs up. */
+size_t proxy_take(struct session *s, struct slice in);
+
 /* ---- server.c */
+/* The session has another client than thought: zone and limits are found anew. False: that one is turned away (and was told). */
+bool server_client_is(struct session *s, const struct ip *ip, uint16_t port);
 uint64_t server_message_size(const struct session *s); /* the limit that holds for this client */
 void server_session_gone(struct server *server, struct session *s);
 

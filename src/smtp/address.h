@@ -12,6 +12,7 @@ struct address {
     struct slice local;   /* as written, quotes included */
     struct slice domain;  /* as written, literals with brackets; empty for <> and <postmaster> */
     enum address_domain kind;
+    bool utf8;            /* some byte of it is not ASCII (RFC 6531 §3.3); the whole is well-formed UTF-8 then */
 };
 
 /* Parses a path "<...>" at the start of *in and moves *in behind it. A source route is skipped. "<>" only when null_ok,
@@ -20,6 +21,9 @@ struct address {
 const char *address_parse_path(struct slice *in, bool null_ok, bool postmaster_ok, struct address *out);
 /* A bare "local@domain" that fills all of s. */
 const char *address_parse(struct slice s, struct address *out);
+/* The domain as A-labels, lower case, without final dot (IDNA 2008, non-transitional), NUL-terminated in out[256]. ASCII is only
+ * lowered. False: not a domain. */
+bool address_domain_ascii(struct slice domain, char out[256]);
 /* "example.com": labels of 1..63 letters, digits, hyphens (not at the ends) and underscores, up to 255 in all; a final dot is
  * not allowed. need_dot: at least two labels. */
 bool address_domain_ok(struct slice s, bool need_dot);

@@ -24,6 +24,7 @@ static const struct verb {
     [COMMAND_STARTTLS] = { "STARTTLS", ARG_NONE, "STARTTLS takes no argument" },
     [COMMAND_AUTH] = { "AUTH", ARG_STRING, "AUTH needs a mechanism" },
     [COMMAND_BDAT] = { "BDAT", ARG_STRING, "BDAT needs a size" },
+    [COMMAND_XCLIENT] = { "XCLIENT", ARG_STRING, "XCLIENT needs attributes" },
 };
 
 static bool fail(struct command_error *e, int code, const char *enhanced, const char *text)
@@ -152,7 +153,8 @@ static bool parse_body(struct slice value, bool *body_8bit, struct command_error
            fail(error, 501, "5.5.4", "BODY must be 7BIT or 8BITMIME");
 }
 
-bool command_mail_params(const struct command *c, struct command_mail_params *out, struct command_error *error)
+bool command_mail_params(const struct command *c, const struct command_offer *offer, struct command_mail_params *out,
+                         struct command_error *error)
 {
     *out = (struct command_mail_params){ 0 };
     for (size_t i = 0; i < c->param_n; i++) {

@@ -9,7 +9,7 @@
 
 enum command_verb {
     COMMAND_EHLO, COMMAND_HELO, COMMAND_MAIL, COMMAND_RCPT, COMMAND_DATA, COMMAND_RSET, COMMAND_NOOP, COMMAND_VRFY,
-    COMMAND_EXPN, COMMAND_HELP, COMMAND_QUIT, COMMAND_STARTTLS, COMMAND_AUTH, COMMAND_BDAT, COMMAND_UNKNOWN
+    COMMAND_EXPN, COMMAND_HELP, COMMAND_QUIT, COMMAND_STARTTLS, COMMAND_AUTH, COMMAND_BDAT, COMMAND_XCLIENT, COMMAND_UNKNOWN
 };
 
 struct command_param {
@@ -36,11 +36,29 @@ struct command_error {
 bool command_parse(struct slice line, struct command *out, struct command_error *error);
 const char *command_name(enum command_verb v);
 
-/* Parameters of MAIL FROM known today: SIZE, BODY (RFC 1870, 6152). RCPT knows none yet. */
+/* What has been offered, and so may be used: other parameters are answered 555 (RFC 5321 §4.1.1.11). */
+struct command_offer {
+    bool esmtp, dsn, utf8, requiretls, auth;
+};
+/* Parameters of MAIL FROM: SIZE, BODY (RFC 1870, 6152), SMTPUTF8 (6531), RET, ENVID (3461), REQUIRETLS (8689), AUTH (4954). */
 struct command_mail_params {
     uint64_t size;               /* 0: not given */
-    bool body_8bit;
+    bool body_8bit, utf8, requiretls;
+    uint32_t ret;                /* ENVELOPE_RET_HDRS, ENVELOPE_RET_FULL (spool/envelope.h's values), 0: not given */
+    struct slice envid;          /* xtext, checked, as given */
 };
-bool command_mail_params(const struct command *c, struct command_mail_params *out, struct command_error *error);
+bool command_mail_params(const struct command *c, const struct command_offer *offer, struct command_mail_params *out,
+                         struct command_error *error);
+/* Parameters of RCPT TO: NOTIFY, ORCPT (RFC 3461 §4.1, §4.2). notify: bits 1 success, 2 failure, 4 delay, 8 never; 0: not
+ * given. orcpt: "type;xtext", checked, as given. */
+struct command_rcpt_params {
+    uint8_t notify;
+    bool given;
+    struct slice orcpt;
+};
+bool command_rcpt_params(const struct command *c, const struct command_offer *offer, struct command_rcpt_params *out,
+                         struct command_error *error);
+/* BDAT's argument (RFC 3030 §2): size, and LAST. */
+bool command_bdat(const struct command *c, uint64_t *size, bool *last, struct command_error *error);
 
 #endif

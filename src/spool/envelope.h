@@ -15,6 +15,26 @@ enum envelope_flag {
     ENVELOPE_BOUNCE = 4,     /* made by us */
     ENVELOPE_NO_DSN = 8,     /* came from a zone where bounces are off */
     ENVELOPE_HELD = 16,      /* arrived on hold */
+    ENVELOPE_SMTPUTF8 = 32,  /* MAIL FROM ... SMTPUTF8 (RFC 6531) */
+    ENVELOPE_REQUIRETLS = 64,/* MAIL FROM ... REQUIRETLS (RFC 8689) */
+    ENVELOPE_RET_HDRS = 128, /* RET=HDRS (RFC 3461 §4.3) */
+    ENVELOPE_RET_FULL = 256, /* RET=FULL */
+    ENVELOPE_DSN_SEEN = 512, /* some DSN parameter was given: rcpt_dsn is set */
+    ENVELOPE_AUTHED = 1024,  /* from an authenticated user */
+    ENVELOPE_HAS_8BIT = 2048,/* some byte of the text is not ASCII, whatever was declared */
+};
+
+/* What a client said of one recipient (RFC 3461 §4.1, §4.2). */
+enum envelope_notify {
+    NOTIFY_UNSET = 0,        /* as FAILURE and DELAY */
+    NOTIFY_SUCCESS = 1,
+    NOTIFY_FAILURE = 2,
+    NOTIFY_DELAY = 4,
+    NOTIFY_NEVER = 8,        /* stands alone */
+};
+struct envelope_dsn {
+    uint8_t notify;          /* enum envelope_notify */
+    struct slice orcpt;      /* as given, "rfc822;xtext"; empty: none; at most 500 bytes */
 };
 
 struct envelope {
@@ -26,6 +46,9 @@ struct envelope {
     struct slice sender;     /* without <>; empty: the null reverse-path */
     struct slice *rcpts;     /* without <> */
     uint32_t rcpt_n;
+    struct envelope_dsn *rcpt_dsn; /* rcpt_n; NULL: nothing was said */
+    struct slice envid;      /* as given, xtext, at most 100 bytes (RFC 3461 §4.4); empty: none */
+    struct slice account;    /* of ENVELOPE_AUTHED */
     struct slice prepend;    /* header lines put in front of the text when it is sent (Received ...), ending in CRLF */
     uint64_t text_size;      /* bytes of message text, CRLF line ends, dots not stuffed */
     struct slice message_id, subject; /* for listings; at most 255 bytes each; may be empty */

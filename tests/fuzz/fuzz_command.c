@@ -26,6 +26,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (c.verb == COMMAND_RCPT) must(c.path.text.n > 0 && c.param_n == 0);
     if (c.verb != COMMAND_MAIL) return 0;
     e = (struct command_error){ 0 };
-    must(command_mail_params(&c, &p, &e) || e.code == 501 || e.code == 555);
+    must(command_mail_params(&c, &(struct command_offer){ .esmtp = true }, &p, &e) || e.code == 501 || e.code == 555);
     return 0;
 }

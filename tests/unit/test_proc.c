@@ -30,6 +30,7 @@
 #include "proc/privilege.h"
 #include "proc/restart.h"
 #include "proc/spools.h"
+#include "net/tls.h"
 #include "proc/tls.h"
 
 /* ---- channel */
@@ -592,15 +593,18 @@ static void certificate_is_made_once(void **state)
     assert_true(tls_self_signed(dir, "mx.example.com", &err));
     assert_int_equal(stat(key, &after), 0);
     assert_true(before.st_ino == after.st_ino && before.st_mtim.tv_nsec == after.st_mtim.tv_nsec);
-    SSL_CTX *ctx = tls_server_new(certificate, key, 12, &err);
-    assert_non_null(ctx);
-    SSL_CTX_free(ctx);
+    struct config c = { .tls = { .certificate = "", .key = "", .ca = "", .min_version = 12 } };
+    struct tls_server *server = tls_server_new(&c, dir, NULL, &err);
+    assert_non_null(server);
+    tls_server_free(server);
     assert_true(tls_self_signed(dir, "other.example.com", &err));
-    assert_null(tls_server_new(certificate, "/nonexistent.pem", 12, &err));
+    c.tls.certificate = certificate;
+    c.tls.key = "/nonexistent.pem";
+    assert_null(tls_server_new(&c, dir, NULL, &err));
     assert_non_null(strstr(err.text, "tls.key"));
-    SSL_CTX *client = tls_client_new(&err);
+    struct tls_client *client = tls_client_new(&c, &err);
     assert_non_null(client);
-    SSL_CTX_free(client);
+    tls_client_free(client);
     remove_all(dir);
 }
 

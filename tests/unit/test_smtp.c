@@ -317,7 +317,7 @@ static void test_mail_params(void **state)
         struct command_mail_params p;
         snprintf(line, sizeof line, "MAIL FROM:<>%s", cases[i].params);
         assert_true(command_parse(slice_str(line), &c, &e));
-        bool ok = command_mail_params(&c, &p, &e);
+        bool ok = command_mail_params(&c, &(struct command_offer){ .esmtp = true }, &p, &e);
         if (ok != !cases[i].code || e.code != cases[i].code) fail_msg("%s: %d %s", line, e.code, e.text);
         if (!ok) continue;
         assert_int_equal(p.size, cases[i].size);
