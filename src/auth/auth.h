@@ -30,7 +30,7 @@ struct auth_answer {
     struct slice data;         /* raw, not base64; empty: none */
     bool has_data;             /* client: an initial response is sent, perhaps an empty one */
     const char *mechanism;     /* client, first answer: the one chosen */
-    struct slice account;      /* server, AUTH_OK: printable, at most 255 bytes */
+    struct slice account;      /* server: AUTH_OK: who it is, at most 255 bytes; else the name it tried, if that is known, for logs */
     const struct slice *senders; /* server, AUTH_OK: addresses the account may use, "@domain" for all of one; */
     size_t sender_n;           /* none and !any_sender: only the account's own name, if that is an address */
     bool any_sender;

@@ -2,6 +2,7 @@
  * The log. The only mutable state of the process that is not in its context: where lines go. */
 #include "base/log.h"
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -13,11 +14,12 @@
 #define VALUE_MAX 512
 
 static struct {
+    pthread_mutex_t lock; /* of pending: threads log, too */
     char process[24];
     enum log_level least;
     bool journal;
     struct buf pending;
-} log_state = { .process = "postern", .least = LOG_INFO };
+} log_state = { .lock = PTHREAD_MUTEX_INITIALIZER, .process = "postern", .least = LOG_INFO };
 
 /* systemd names the device and inode of the stream it reads (systemd.exec(5), JOURNAL_STREAM). */
 static bool stderr_is_journal(void)
@@ -41,7 +43,7 @@ bool log_enabled(enum log_level level)
     return level >= log_state.least;
 }
 
-void log_flush(void)
+static void flush(void)
 {
     struct buf *b = &log_state.pending;
     size_t done = 0;
@@ -52,6 +54,13 @@ void log_flush(void)
         done += (size_t)k;
     }
     b->n = 0;
+}
+
+void log_flush(void)
+{
+    pthread_mutex_lock(&log_state.lock);
+    flush();
+    pthread_mutex_unlock(&log_state.lock);
 }
 
 static bool needs_quotes(struct slice s)
@@ -97,6 +106,7 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
     static const char *const priorities[] = { "<7>", "<6>", "<4>", "<3>" };
     struct buf *b = &log_state.pending;
     if (!log_enabled(level)) return;
+    pthread_mutex_lock(&log_state.lock);
     if (log_state.journal)
         buf_add_str(b, priorities[level]);
     else {
@@ -110,7 +120,8 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
     buf_add_str(b, event);
     for (fields++; fields->key; fields++) add_field(b, fields);
     buf_add_char(b, '\n');
-    if (level >= LOG_WARNING || b->n > GATHER_MAX) log_flush();
+    if (level >= LOG_WARNING || b->n > GATHER_MAX) flush();
+    pthread_mutex_unlock(&log_state.lock);
 }
 
 static const char id_digits[] = "0123456789abcdefghjkmnpqrstvwxyz";

@@ -2,7 +2,7 @@
  * The log: one line per event, "time level process event key=value ...", to standard error or, when
  * standard error is the journal, with the journal's priority prefix and without the time. Values from
  * outside are escaped here, once. Lines are gathered and written when log_flush is called (the event loop
- * calls it every turn) or the gathered text grows past 32 KiB; warnings and errors are written at once.
+ * calls it every turn) or the gathered text grows past 32 KiB; warnings and errors are written at once. Any thread may log.
  *
  *     log_event(LOG_INFO, "delivered", LOG_ID(id), LOG_TEXT("to", rcpt), LOG_NUM("ms", took));
  */

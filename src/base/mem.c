@@ -47,5 +47,5 @@ char *mem_slicedup(struct slice s)
 
 void mem_wipe(void *p, size_t n)
 {
-    explicit_bzero(p, n);
+    if (n) explicit_bzero(p, n);
 }

@@ -11,7 +11,7 @@ void *mem_zalloc(size_t n) __attribute__((malloc, returns_nonnull));            
 void *mem_grow(void *p, size_t count, size_t size) __attribute__((returns_nonnull)); /* realloc, checked product */
 char *mem_strdup(const char *s) __attribute__((malloc, returns_nonnull));
 char *mem_slicedup(struct slice s) __attribute__((malloc, returns_nonnull));    /* NUL added */
-void mem_wipe(void *p, size_t n);                                               /* for secrets; never optimised away */
+void mem_wipe(void *p, size_t n);                                               /* for secrets; never optimised away; NULL with n 0 is fine */
 
 #define mem_new(type) ((type *)mem_zalloc(sizeof(type)))
 

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/common.h"
 #include "config/parse.h"
+#include "net/tls.h"
 
 static void usage(FILE *to)
 {
@@ -86,6 +87,10 @@ int cli_check(int argc, char **argv)
     struct config *c = NULL;
     if (config_read_file(file, &text, &err)) c = config_parse(buf_slice(&text), file, &report);
     else report_error(&report, (struct config_place){ 0 }, "", "name the file with -c FILE", "%s", err.text);
+    if (c && !tls_check(c, buf_slice(&text), &report)) {
+        config_free(c);
+        c = NULL;
+    }
     if (json) print_json(file, c, &report);
     else {
         report_format(&report, file, buf_slice(&text), &out);

@@ -10,6 +10,7 @@
 #include "config/edit.h"
 #include "config/parse.h"
 #include "config/revision.h"
+#include "config/secret.h"
 
 struct options {
     const char *file;
@@ -122,7 +123,10 @@ static int change(const struct options *o)
     struct err err;
     struct buf text = { 0 }, out = { 0 }, what = { 0 };
     if (!store_open(&s, o->file, true, &err)) return fail(&err);
-    for (int i = 0; i < o->n; i++) buf_addf(&what, "%s%s", i ? " " : "", o->words[i]);
+    for (int i = 0; i < o->n; i++) {
+        buf_addf(&what, "%s%s", i ? " " : "", i < 2 ? o->words[i] : "");
+        if (i == 2) secret_hide_value(o->words[1], o->words[2], &what);
+    }
     int code;
     if (!config_read_file(s.file, &text, &err) || !make_new_text(o, &s, buf_slice(&text), &out, &err))
         code = fail(&err);

@@ -143,6 +143,28 @@ static void print_queue(const json_t *a)
     json_decref(sums);
 }
 
+/* Each worker keeps its own lists; of those in use the least is told. */
+static void print_providers(const json_t *a)
+{
+    const json_t *f, *p, *least = NULL;
+    size_t i;
+    for (size_t n = 0;; n++, least = NULL) {
+        json_array_foreach(json_object_get(a, "figures"), i, f) {
+            p = json_array_get(json_object_get(f, "providers"), n);
+            if (p && (!least || number_of(p, "networks") < number_of(least, "networks"))) least = p;
+        }
+        if (!least) return;
+        struct buf b = { 0 };
+        const char *failing = json_is_true(json_object_get(least, "failing")) ? "; the last look-up failed" : "";
+        if (number_of(least, "networks"))
+            printf("provider %s: %lld networks, confirmed %s ago%s\n", text_of(least, "name"),
+                   (long long)number_of(least, "networks"), cli_span(&b, number_of(least, "age")), failing);
+        else
+            printf("provider %s: no list yet%s\n", text_of(least, "name"), failing);
+        buf_deinit(&b);
+    }
+}
+
 static void print_status(const json_t *a)
 {
     struct buf b = { 0 };
@@ -154,7 +176,10 @@ static void print_status(const json_t *a)
     printf("listeners      %s\ndirectory      %s\n\n", text_of(a, "listeners"), text_of(a, "directory"));
     puts("WORKER PID      STATE     UP       SESSIONS   RECEIVED      QUEUED  SPOOL");
     json_array_foreach(json_object_get(a, "workers"), i, w) print_worker(w, figures_of(a, number_of(w, "pid")));
+    json_array_foreach(json_object_get(a, "helpers"), i, w)
+        printf("%-6s %-8lld %-9s %s\n", text_of(w, "role"), (long long)number_of(w, "pid"), "ready", cli_span(&b, number_of(w, "age")));
     print_queue(a);
+    print_providers(a);
     if (number_of(a, "missing")) printf("%lld workers have not answered\n", (long long)number_of(a, "missing"));
     buf_deinit(&b);
 }

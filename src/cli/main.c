@@ -21,6 +21,7 @@ static const struct {
     { "queue", cli_queue, "list, show, retry, hold, release, delete" },
     { "spool", cli_spool, "verify, dump, cat: read a spool directory by hand" },
     { "schema", cli_schema, "the options as a manual page or JSON schema" },
+    { "user", cli_user, "add, password, addresses, delete, list: who may log in to send" },
     { "send", cli_send, "a test client, also for load" },
     { "sink", cli_sink, "a test server, also for load" },
 };

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "config/parse.h"
+#include "config/secret.h"
 
 #define RUN_DIRECTORY_MAX 90 /* a Unix socket's path has 107 bytes at the most */
 
@@ -85,13 +86,16 @@ static void check_unique(const struct check *k, const char *list, const char *fi
 static void check_duplicates(const struct check *k)
 {
     const struct config *c = k->c;
-    size_t most = c->domain_n + c->route_n + c->listener_n;
+    size_t most = c->domain_n + c->route_n + c->listener_n + c->tls_policy_n;
     struct named *names = mem_zalloc((most + 1) * sizeof *names);
     struct buf *texts = mem_zalloc((c->listener_n + 1) * sizeof *texts);
     for (size_t i = 0; i < c->domain_n; i++) names[i] = (struct named){ c->domains[i].name, c->domains[i].place };
     check_unique(k, "domains", "name", names, c->domain_n);
     for (size_t i = 0; i < c->route_n; i++) names[i] = (struct named){ c->routes[i].to, c->routes[i].place };
     check_unique(k, "routes", "to", names, c->route_n);
+    for (size_t i = 0; i < c->tls_policy_n; i++)
+        names[i] = (struct named){ c->tls_policies[i].to, c->tls_policies[i].place };
+    check_unique(k, "tls_policies", "to", names, c->tls_policy_n);
     for (size_t i = 0; i < c->listener_n; i++) {
         struct config_listener l = c->listeners[i];
         static const uint8_t any[16];
@@ -105,33 +109,45 @@ static void check_duplicates(const struct check *k)
     free(names);
 }
 
-/* Of a file named in the configuration. Whether its contents are right is seen when it is used. */
-static void check_file(const struct check *k, const char *option, const char *path, bool secret)
+/* Whether its contents are right is seen when it is used. */
+void check_file(const struct check *k, const struct yaml_node *node, const char *path, enum check_file kind)
 {
     struct stat st;
-    const struct yaml_node *node = at(k, "tls", option);
-    if (!path[0]) return;
+    if (!path || !path[0]) return;
     const char *shown = report_quote(k->report, slice_str(path));
     if (stat(path, &st) < 0) {
         int code = errno;
         report_add(k->report, code == EACCES, yaml_place(node), yaml_path(k->report, node), NULL, "%s: %s", shown,
                    strerror(code));
-    } else if (!S_ISREG(st.st_mode))
+    } else if (!S_ISREG(st.st_mode) && !(kind == CHECK_FILE_OR_FOLDER && S_ISDIR(st.st_mode)))
         yaml_error(k->report, node, NULL, "%s is not a file", shown);
-    else if (secret && (st.st_mode & 0007))
+    else if (kind == CHECK_FILE_SECRET && (st.st_mode & 0007))
         yaml_error(k->report, node, report_text(k->report, "chmod o= %s", shown),
                    "everybody on this machine can read %s", shown);
+}
+
+void check_later_file(const struct check *k, const struct yaml_node *node, const char *path)
+{
+    struct stat st;
+    if (!path || !path[0]) return;
+    const char *shown = report_quote(k->report, slice_str(path));
+    if (stat(path, &st) < 0) yaml_warning(k->report, node, NULL, "%s: %s", shown, strerror(errno));
+    else if (!S_ISREG(st.st_mode)) yaml_warning(k->report, node, NULL, "%s is not a file", shown);
+    else if (st.st_mode & 0007)
+        yaml_warning(k->report, node, report_text(k->report, "chmod o= %s", shown),
+                     "everybody on this machine can read %s", shown);
+}
+
+const struct yaml_node *check_first(const struct check *k, const char *list)
+{
+    const struct yaml_node *node = yaml_get(k->root, list);
+    return node ? node->children : NULL;
 }
 
 static void check_system(const struct check *k)
 {
     const struct config *c = k->c;
-    check_file(k, "certificate", c->tls.certificate, false);
-    check_file(k, "key", c->tls.key, true);
-    if (!c->tls.certificate[0] != !c->tls.key[0])
-        yaml_error(k->report, either(at(k, "tls", "certificate"), at(k, "tls", "key")), "set both, or none",
-                   "%s is set, but not %s", c->tls.key[0] ? "key" : "certificate",
-                   c->tls.key[0] ? "certificate" : "key");
+    check_file(k, at(k, "dns", "trust_anchor"), c->dns.trust_anchor, CHECK_FILE);
     if (strlen(c->system.run_directory) > RUN_DIRECTORY_MAX)
         yaml_error(k->report, at(k, "system", "run_directory"), "sockets allow only short paths",
                    "the path is longer than %d characters", RUN_DIRECTORY_MAX);
@@ -153,6 +169,10 @@ void check_all(const struct check *k)
     check_duplicates(k);
     check_relay(k);
     check_hops(k);
+    check_zones(k);
+    check_tls(k);
+    check_auth(k);
+    check_credentials(k);
     check_sizes(k);
     check_times(k);
     check_system(k);
@@ -189,6 +209,7 @@ struct config *config_parse(struct slice text, const char *path, struct config_r
         lookup_build(c, root, report);
         check_all(&(struct check){ c, root, report });
     }
+    secret_wipe(root);
     arena_deinit(&nodes);
     report_sort(report);
     if (!report->errors) return c;
@@ -208,6 +229,7 @@ bool config_run_directory(struct slice text, const char *path, struct buf *out)
         parse_tree(c, root, &report);
         buf_add_str(out, c->system.run_directory);
     }
+    secret_wipe(root);
     arena_deinit(&nodes);
     config_report_deinit(&report);
     config_free(c);
@@ -222,6 +244,7 @@ struct config *config_load(const char *path, struct config_report *report)
     struct config *c = NULL;
     if (config_read_file(path, &text, &err)) c = config_parse(buf_slice(&text), path, report);
     else report_error(report, (struct config_place){ 0 }, "", "the file is named with -c FILE", "%s", err.text);
+    if (text.n) mem_wipe(text.p, text.n);
     buf_deinit(&text);
     return c;
 }
@@ -230,6 +253,7 @@ void config_free(struct config *c)
 {
     if (!c) return;
     lookup_free(c);
+    config_forget_secrets(c);
     arena_deinit(&c->arena);
     free(c);
 }

@@ -46,12 +46,6 @@ static void check_hop(const struct check *k, const struct config_hop *hop, const
         yaml_error(k->report, node, NULL, "delivery.family excludes this address");
 }
 
-static const struct yaml_node *first_of(const struct check *k, const char *list)
-{
-    const struct yaml_node *node = yaml_get(k->root, list);
-    return node ? node->children : NULL;
-}
-
 void check_hops(const struct check *k)
 {
     const struct config *c = k->c;
@@ -59,7 +53,7 @@ void check_hops(const struct check *k)
     check_hop(k, &c->inner_host, node, yaml_get(node, "source"));
     node = yaml_get(k->root, "smarthost");
     check_hop(k, &c->smarthost, node, yaml_get(node, "source"));
-    node = first_of(k, "domains");
+    node = check_first(k, "domains");
     for (size_t i = 0; i < c->domain_n && node; i++, node = node->next) {
         const struct config_domain *d = &c->domains[i];
         const struct yaml_node *deliver = yaml_get(node, "deliver");
@@ -68,7 +62,7 @@ void check_hops(const struct check *k)
             yaml_warning(k->report, node, "add deliver to the domain, or set inner_host",
                          "%s has no next hop: its mail goes to its MX, which is most likely this relay", d->name);
     }
-    node = first_of(k, "routes");
+    node = check_first(k, "routes");
     for (size_t i = 0; i < c->route_n && node; i++, node = node->next) {
         const struct yaml_node *via = yaml_get(node, "via"), *source = yaml_get(node, "source");
         check_hop(k, &c->routes[i].via, via, source ? source : yaml_get(via, "source"));

@@ -38,8 +38,7 @@ static bool net_is_private(const struct ip_net *net)
     return false;
 }
 
-/* Why strangers may have an address in it, or NULL. */
-static const char *net_too_wide(const struct ip_net *net)
+const char *check_net_too_wide(const struct ip_net *net)
 {
     if (net_is_private(net)) return NULL;
     struct ip_net rule;
@@ -63,7 +62,7 @@ static void check_zone(const struct check *k, const struct config_zone *z, const
                            *item = list && list->kind == YAML_LIST ? list->children : list;
     for (size_t i = 0; i < z->network_n && item; i++, item = item->next) {
         if (!z->networks[i].ip.family) continue;
-        const char *why = net_too_wide(&z->networks[i]);
+        const char *why = check_net_too_wide(&z->networks[i]);
         if (why)
             yaml_error(k->report, item, trust_hint, "zone %s would relay for strangers: %s is %s", z->name,
                        report_quote(k->report, item->text), why);
@@ -84,6 +83,12 @@ static void check_listener(const struct check *k, const struct config_listener *
 {
     if (l->zone < 0 || k->c->zones[l->zone].trust != CONFIG_TRUST_RELAY) return;
     struct ip_net here = { l->ip, l->ip.family == 4 ? 32 : 128 };
+    if (l->proxy_n || l->xclient_n) {
+        yaml_error(k->report, yaml_get(node, "zone"), "leave out zone, so that the client who is named decides",
+                   "it would relay for strangers: everybody whom a proxy speaks for would be in zone %s, which may relay",
+                   k->c->zones[l->zone].name);
+        return;
+    }
     if (l->ip.family && net_is_private(&here)) return;
     struct buf b = { 0 };
     value_format_endpoint(&l->ip, l->port, &b);
@@ -92,6 +97,19 @@ static void check_listener(const struct check *k, const struct config_listener *
                "it would relay for strangers: everybody who reaches %s would be in zone %s, which may relay",
                buf_cstr(&b), k->c->zones[l->zone].name);
     buf_deinit(&b);
+}
+
+/* Who is believed about the client's address can give himself one of a trusted zone. */
+static void check_believed(const struct check *k, const struct ip_net *nets, size_t n, const struct yaml_node *list)
+{
+    const struct yaml_node *item = list && list->kind == YAML_LIST ? list->children : list;
+    for (size_t i = 0; i < n && item; i++, item = item->next) {
+        const char *why = nets[i].ip.family ? check_net_too_wide(&nets[i]) : NULL;
+        if (why)
+            yaml_error(k->report, item, "name the addresses of your own proxies",
+                       "it would relay for strangers: %s is %s, and may give any client's address",
+                       report_quote(k->report, item->text), why);
+    }
 }
 
 /* "co.uk", "com.au": registries below a country's domain, by their look. */
@@ -173,16 +191,22 @@ void check_relay(const struct check *k)
     for (size_t i = 0; i < c->zone_n && node; i++, node = node->next) {
         check_zone(k, &c->zones[i], node, &public);
         bool internet = !strcmp(c->zones[i].name, "internet");
-        if (internet && (c->zones[i].network_n || c->zones[i].interface_n))
-            yaml_error(k->report, node, "remove its networks and interfaces, or give the zone another name",
+        bool some = c->zones[i].network_n || c->zones[i].interface_n || c->zones[i].providers;
+        if (internet && some)
+            yaml_error(k->report, node, "remove its networks, interfaces and providers, or give the zone another name",
                        "the zone internet is everybody who is in no other zone");
-        else if (!internet && !c->zones[i].network_n && !c->zones[i].interface_n && !zone_is_named(c, i))
+        else if (!internet && !some && !yaml_get(node, "providers") && !zone_is_named(c, i))
             yaml_warning(k->report, node, "add networks, interfaces, or name it in a listener",
                          "no client is ever in this zone");
     }
     const struct yaml_node *list = yaml_get(k->root, "listeners");
     node = list ? list->children : NULL;
-    for (size_t i = 0; i < c->listener_n && node; i++, node = node->next) check_listener(k, &c->listeners[i], node);
+    for (size_t i = 0; i < c->listener_n && node; i++, node = node->next) {
+        const struct config_listener *l = &c->listeners[i];
+        check_listener(k, l, node);
+        check_believed(k, l->proxies, l->proxy_n, yaml_get(node, "proxies"));
+        check_believed(k, l->xclient, l->xclient_n, yaml_get(node, "xclient"));
+    }
     list = yaml_get(k->root, "domains");
     node = list ? list->children : NULL;
     for (size_t i = 0; i < c->domain_n && node; i++, node = node->next) check_domain(k, &c->domains[i], node);

@@ -78,7 +78,7 @@ struct config_hop {
     const char **names;  /* accepted in its certificate; none: host (for MX also what RFC 7672, 8461 say) */
     size_t name_n;
     struct config_credentials auth;
-    int id;              /* counts all hops of a configuration from 0: how the auth process knows it */
+    int id;              /* counts all hops of a configuration from 0: how the auth process knows it; -1: not set */
     struct ip source;    /* family 0: the system chooses */
     const char *text;    /* as written; how messages and logs call it */
     struct config_place place;
@@ -175,7 +175,7 @@ struct config_auth {
         const char *ca;
         const char *bind_dn;     /* template: %u the name, %n the part before the @, %d behind it; NULL: search first */
         const char *base, *filter, *user_dn; /* of the search; user_dn: who searches; NULL: anonymous */
-        const char *password_file;
+        const char *password_file; /* of user_dn; NULL: none */
         const char *mail;        /* attribute with the account's addresses; "" : none */
     } ldap;
     const char *dovecot;         /* path of its auth socket */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The longest common subsequence of lines by dynamic programming, after common lines at both ends are set aside. */
 #include "config/diff.h"
+#include <assert.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "config/secret.h"
 
 #define CONTEXT 3
 #define CELLS_MAX (4u << 20)
@@ -13,7 +15,7 @@ struct lines {
 };
 
 struct diff {
-    struct lines a, b;
+    struct lines a, b, a_shown, b_shown;
     size_t head, tail;  /* equal lines at both ends */
     bool *gone, *added; /* lines of a that are not in b, and the reverse */
 };
@@ -77,8 +79,8 @@ static void add_hunk(const struct diff *d, size_t *i, size_t *k, struct buf *out
     size_t from_a = *i, from_b = *k, quiet = 0;
     bool changed = false;
     while (*i < d->a.n || *k < d->b.n) {
-        if (*i < d->a.n && d->gone[*i]) add_line(&body, '-', d->a.at[(*i)++]), quiet = 0, changed = true;
-        else if (*k < d->b.n && d->added[*k]) add_line(&body, '+', d->b.at[(*k)++]), quiet = 0, changed = true;
+        if (*i < d->a.n && d->gone[*i]) add_line(&body, '-', d->a_shown.at[(*i)++]), quiet = 0, changed = true;
+        else if (*k < d->b.n && d->added[*k]) add_line(&body, '+', d->b_shown.at[(*k)++]), quiet = 0, changed = true;
         else {
             if (changed && quiet == CONTEXT) { /* goes on only if the next change is near */
                 size_t near = 0;
@@ -88,7 +90,7 @@ static void add_hunk(const struct diff *d, size_t *i, size_t *k, struct buf *out
                 bool end = *i + near >= d->a.n && *k + near >= d->b.n;
                 if (near > CONTEXT || end) break;
             }
-            add_line(&body, ' ', d->a.at[(*i)++]);
+            add_line(&body, ' ', d->a_shown.at[(*i)++]);
             ++*k;
             quiet++;
         }
@@ -123,7 +125,11 @@ void diff_unified(struct slice old_text, const char *old_name, struct slice new_
                   struct buf *out)
 {
     if (slice_eq(old_text, new_text)) return;
-    struct diff d = { .a = split(old_text), .b = split(new_text) };
+    struct buf a = { 0 }, b = { 0 };
+    secret_hide(old_text, &a);
+    secret_hide(new_text, &b);
+    struct diff d = { split(old_text), split(new_text), split(buf_slice(&a)), split(buf_slice(&b)), .head = 0 };
+    assert(d.a.n == d.a_shown.n && d.b.n == d.b_shown.n);
     size_t least = d.a.n < d.b.n ? d.a.n : d.b.n;
     while (d.head < least && slice_eq(d.a.at[d.head], d.b.at[d.head])) d.head++;
     while (d.tail < least - d.head && slice_eq(d.a.at[d.a.n - 1 - d.tail], d.b.at[d.b.n - 1 - d.tail])) d.tail++;
@@ -136,4 +142,8 @@ void diff_unified(struct slice old_text, const char *old_name, struct slice new_
     free(d.added);
     free(d.a.at);
     free(d.b.at);
+    free(d.a_shown.at);
+    free(d.b_shown.at);
+    buf_deinit(&a);
+    buf_deinit(&b);
 }

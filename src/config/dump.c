@@ -16,13 +16,31 @@ static json_t *text_json(const struct schema_option *o, enum schema_type type, c
     return out;
 }
 
+static bool has_more(const struct config_hop *hop)
+{
+    const struct config_credentials *a = &hop->auth;
+    bool token = a->token.command || a->token.endpoint || a->token.client_id || a->token.client_secret_file ||
+                 a->token.refresh_token_file || a->token.scope;
+    return hop->implicit_tls != (hop->port == 465) || hop->ca || hop->name_n || a->user || a->password ||
+           a->password_file || a->methods || token;
+}
+
+static json_t *set_json(const struct schema_option *o, uint32_t set)
+{
+    json_t *out = json_array();
+    for (const struct schema_word *w = o->words; w->word; w++)
+        if (set & w->value) json_array_append_new(out, json_string(w->word));
+    return out;
+}
+
 /* One line, unless it has a TLS mode or source of its own that is not shown beside it. */
 static json_t *hop_json(const struct config *c, const struct schema_table *in, const struct schema_option *o,
                         const struct config_hop *hop)
 {
     if (!hop->host) return json_null();
     const struct schema_option *beside = schema_find(in, "tls", 3);
-    bool plain = (beside && beside->type == SCHEMA_ENUM) || (hop->tls == c->delivery.tls && !hop->source.family);
+    bool shown_beside = beside && beside->type == SCHEMA_ENUM;
+    bool plain = (shown_beside || (hop->tls == c->delivery.tls && !hop->source.family)) && !has_more(hop);
     return plain ? text_json(o, SCHEMA_HOP, hop) : table_json(c, o->table, (const char *)hop);
 }
 
@@ -58,14 +76,25 @@ static json_t *option_json(const struct config *c, const struct schema_table *in
     case SCHEMA_RECORDS:
     case SCHEMA_MAP: return list_json(c, o, record);
     case SCHEMA_HOP: return hop_json(c, in, o, field);
-    case SCHEMA_BOOL: return json_boolean(*(const bool *)field);
+    case SCHEMA_BOOL:
+        if (o->words) break;
+        return json_boolean(*(const bool *)field);
+    case SCHEMA_SET: return set_json(o, *(const uint32_t *)field);
+    case SCHEMA_ENUM:
+        if (!o->fallback && *(const uint32_t *)field == o->unset) return json_null();
+        break;
     case SCHEMA_NUMBER: return json_integer(*(const uint32_t *)field);
     case SCHEMA_PORT: return json_integer(*(const uint16_t *)field);
     case SCHEMA_ZONE: return *(const int *)field < 0 ? json_null() : json_string(c->zones[*(const int *)field].name);
     case SCHEMA_IP: return ((const struct ip *)field)->family ? text_json(o, o->type, field) : json_null();
+    case SCHEMA_STRING:
+    case SCHEMA_SECRET:
+    case SCHEMA_MAILBOX:
+    case SCHEMA_PEER:
     case SCHEMA_HOST:
     case SCHEMA_PATH:
-        if (!**(const char *const *)field) return json_null();
+        if (!*(const char *const *)field) return json_null();
+        if (!**(const char *const *)field && o->type != SCHEMA_SECRET) return json_null();
         break;
     default: break;
     }

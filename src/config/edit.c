@@ -2,6 +2,7 @@
  * Edits at the marks of the tree. Each result is read again and compared: it must differ in the wanted entry only. */
 #include "config/edit.h"
 #include "config/dump.h"
+#include "config/secret.h"
 #include "config/yaml.h"
 
 /* One edit under way. */
@@ -330,6 +331,7 @@ static bool start(struct edit *e)
 static void finish(struct edit *e)
 {
     buf_deinit(&e->value);
+    secret_wipe(e->root);
     arena_deinit(&e->arena);
     config_report_deinit(&e->report);
 }

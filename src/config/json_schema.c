@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The JSON Schema (draft 2020-12) of the configuration file, made from the tables: for editors and other programs. */
+#include <string.h>
 #include "base/slice.h"
 #include "config/dump.h"
 #include "config/schema.h"
@@ -28,7 +29,8 @@ static json_t *words(const struct schema_option *o)
 {
     json_t *list = json_array();
     for (const struct schema_word *w = o->words; w->word; w++) {
-        if (w->planned) continue;
+        if (w->planned || w->refused) continue;
+        if (!strcmp(w->word, "off")) json_array_append_new(list, json_false());
         json_array_append_new(list, json_string(w->word));
         if (w->word[0] >= '0' && w->word[0] <= '9') json_array_append_new(list, json_real(w->value / 10.0));
     }
@@ -38,18 +40,33 @@ static json_t *words(const struct schema_option *o)
 static json_t *scalar_schema(const struct schema_option *o, enum schema_type type)
 {
     switch (type) {
-    case SCHEMA_BOOL: return json_pack("{s:[b, b, s, s, s, s]}", "enum", 1, 0, "yes", "no", "on", "off");
+    case SCHEMA_BOOL:
+        if (o->words) return words(o);
+        return json_pack("{s:[b, b, s, s, s, s]}", "enum", 1, 0, "yes", "no", "on", "off");
     case SCHEMA_NUMBER:
     case SCHEMA_PORT: return integer(o);
     case SCHEMA_PERCENT: return either(integer(o), pattern("^[0-9]+ ?%$"));
     case SCHEMA_SIZE: return either(integer(o), pattern("^[0-9]+ ?([KMGTkmgt]i?)?[Bb]?$"));
     case SCHEMA_TIME: return either(json_pack("{s:i}", "const", 0), pattern("^([0-9]+(ms|s|m|h|d|w) ?)+$"));
-    case SCHEMA_ENUM: return words(o);
+    case SCHEMA_ENUM:
+    case SCHEMA_SET: return words(o);
     case SCHEMA_NETWORK: return pattern("^[0-9A-Fa-f.:]+(/[0-9.]+)?$");
     case SCHEMA_ENDPOINT: return pattern("^(\\*|[0-9.]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]+$");
     case SCHEMA_HOP: return either(json_pack("{s:s}", "type", "string"), json_pack("{s:s}", "$ref", "#/$defs/hop"));
     default: return json_pack("{s:s}", "type", "string");
     }
+}
+
+static json_t *word_list(struct slice text)
+{
+    json_t *out = json_array();
+    struct slice word;
+    for (bool more = true; more;) {
+        more = slice_cut(&text, ',', &word);
+        word = slice_trim(word);
+        json_array_append_new(out, json_stringn(word.p, word.n));
+    }
+    return out;
 }
 
 static json_t *option_schema(const struct schema_option *o)
@@ -62,16 +79,19 @@ static json_t *option_schema(const struct schema_option *o)
         out = json_pack("{s:s, s:o}", "type", "object", "additionalProperties", table_schema(o->table));
         break;
     case SCHEMA_LIST:
-        out = either(scalar_schema(o, o->item),
-                     json_pack("{s:s, s:o}", "type", "array", "items", scalar_schema(o, o->item)));
+    case SCHEMA_SET: {
+        enum schema_type item = o->type == SCHEMA_SET ? SCHEMA_SET : o->item;
+        out = either(scalar_schema(o, item), json_pack("{s:s, s:o}", "type", "array", "items", scalar_schema(o, item)));
         break;
+    }
     default: out = scalar_schema(o, o->type); break;
     }
     json_object_set_new(out, "description", json_string(o->help));
     uint64_t n;
     bool number = (o->type == SCHEMA_NUMBER || o->type == SCHEMA_PORT) && o->fallback &&
                   slice_to_u64(slice_str(o->fallback), INT64_MAX, &n);
-    if (o->fallback)
+    if (o->fallback && o->type == SCHEMA_SET) json_object_set_new(out, "default", word_list(slice_str(o->fallback)));
+    else if (o->fallback)
         json_object_set_new(out, "default", number ? json_integer((json_int_t)n) : json_string(o->fallback));
     if (o->example) json_object_set_new(out, "examples", json_pack("[s]", o->example));
     return out;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Finding a client's zone and a recipient's relay domain. Networks are sorted by family, prefix length (long ones
- * first) and address, one run for each length: a search per length in use. Domains are hashed. */
+ * Finding a client's zone, a recipient's relay domain and a destination's TLS policy. Networks are sorted by family,
+ * prefix length (long ones first) and address, one run for each length: a search per length in use. Domains and
+ * policies are hashed. */
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ struct run { /* entries of one family and prefix length */
 };
 
 struct config_lookup {
-    struct htable domains;
+    struct htable domains, policies;
     struct entry *entries;
     size_t entry_n;
     struct run *runs;
@@ -33,6 +34,15 @@ static uint64_t hash_of_domain(const void *item)
 static bool domain_is(const void *item, const void *key)
 {
     return slice_ieq(slice_str(((const struct config_domain *)item)->name), *(const struct slice *)key);
+}
+
+static uint64_t hash_of_policy(const void *item)
+{
+    return hash_ibytes(slice_str(((const struct config_tls_policy *)item)->to));
+}
+static bool policy_is(const void *item, const void *key)
+{
+    return slice_ieq(slice_str(((const struct config_tls_policy *)item)->to), *(const struct slice *)key);
 }
 
 static int by_length(const void *pa, const void *pb)
@@ -127,6 +137,12 @@ void lookup_build(struct config *c, const struct yaml_node *root, struct config_
         if (name.n && !htable_find(&l->domains, hash_ibytes(name), domain_is, &name))
             htable_add(&l->domains, &c->domains[i]);
     }
+    htable_init(&l->policies, hash_of_policy);
+    for (size_t i = 0; i < c->tls_policy_n; i++) {
+        struct slice to = slice_str(c->tls_policies[i].to);
+        if (to.n && !htable_find(&l->policies, hash_ibytes(to), policy_is, &to))
+            htable_add(&l->policies, &c->tls_policies[i]);
+    }
     for (size_t i = 0; i < c->zone_n; i++)
         for (size_t k = 0; k < c->zones[i].network_n; k++)
             if (c->zones[i].networks[k].ip.family) add_entry(l, c->zones[i].networks[k], &c->zones[i]);
@@ -138,6 +154,7 @@ void lookup_free(struct config *c)
 {
     if (!c->lookup) return;
     htable_deinit(&c->lookup->domains);
+    htable_deinit(&c->lookup->policies);
     free(c->lookup->entries);
     free(c->lookup->runs);
     free(c->lookup);
@@ -193,4 +210,27 @@ const struct config_domain *config_domain_of(const struct config *c, struct slic
         exact = false;
     } while (slice_cut(&domain, '.', &label) && domain.n);
     return NULL;
+}
+
+static const struct config_tls_policy *find_policy(const struct config *c, struct slice to)
+{
+    if (c->lookup) return htable_find(&c->lookup->policies, hash_ibytes(to), policy_is, &to);
+    for (size_t i = 0; i < c->tls_policy_n; i++)
+        if (policy_is(&c->tls_policies[i], &to)) return &c->tls_policies[i];
+    return NULL;
+}
+
+const struct config_tls_policy *config_tls_policy_of(const struct config *c, struct slice name)
+{
+    if (!c->tls_policy_n || !name.n || name.n > 255) return NULL;
+    const struct config_tls_policy *found = find_policy(c, name);
+    char dotted[256] = { '.' };
+    memcpy(dotted + 1, name.p, name.n);
+    struct slice tree = slice_of(dotted, name.n + 1);
+    while (!found && tree.n > 1) {
+        found = find_policy(c, tree);
+        ptrdiff_t dot = slice_find(slice_sub(tree, 1, tree.n), '.');
+        tree = dot < 0 ? slice_of("", 0) : slice_sub(tree, (size_t)dot + 1, tree.n);
+    }
+    return found;
 }

@@ -32,12 +32,14 @@ static bool has_bounds(const struct schema_option *o)
 
 static void add_facts(struct buf *out, const struct schema_option *o)
 {
-    if (o->type == SCHEMA_ENUM) {
+    if (o->words) {
         size_t n = 0;
-        add(out, "One of");
+        add(out, o->type == SCHEMA_SET ? "A list of" : "One of");
         for (const struct schema_word *w = o->words; w->word; w++) {
-            if (w->planned) continue;
-            buf_addf(out, "%s \\fB%s\\fR", n++ ? "," : "", w->word);
+            if (w->planned || w->refused) continue;
+            buf_addf(out, "%s \\fB", n++ ? "," : "");
+            add(out, w->word);
+            buf_add_str(out, "\\fR");
         }
     } else {
         buf_addf(out, "Type: ");
@@ -65,8 +67,32 @@ static void add_facts(struct buf *out, const struct schema_option *o)
     buf_add_char(out, '\n');
 }
 
+static bool is_nested(const struct schema_option *o)
+{
+    return o->type == SCHEMA_GROUP || o->type == SCHEMA_RECORDS || o->type == SCHEMA_MAP;
+}
+
+/* "tls.certificates[]." */
+static void add_prefix(struct buf *out, const char *above, const struct schema_option *o)
+{
+    buf_addf(out, "%s%s%s.", above, o->name, o->type == SCHEMA_RECORDS ? "[]" : o->type == SCHEMA_MAP ? ".NAME" : "");
+}
+
 static void add_option(struct buf *out, const char *prefix, const struct schema_option *o)
 {
+    if (is_nested(o)) { /* in a section: its entries follow each other, under their whole names */
+        struct buf deeper = { 0 };
+        add_prefix(&deeper, prefix, o);
+        buf_add_str(out, ".TP\n.B ");
+        add(out, prefix);
+        add(out, o->name);
+        buf_add_char(out, '\n');
+        add(out, o->help);
+        buf_add_char(out, '\n');
+        for (size_t i = 0; i < o->table->n; i++) add_option(out, buf_cstr(&deeper), &o->table->options[i]);
+        buf_deinit(&deeper);
+        return;
+    }
     buf_add_str(out, ".TP\n.B ");
     add(out, prefix);
     add(out, o->name);
@@ -74,11 +100,6 @@ static void add_option(struct buf *out, const char *prefix, const struct schema_
     add(out, o->help);
     buf_add_str(out, "\n.br\n");
     add_facts(out, o);
-}
-
-static bool is_nested(const struct schema_option *o)
-{
-    return o->type == SCHEMA_GROUP || o->type == SCHEMA_RECORDS || o->type == SCHEMA_MAP;
 }
 
 static void add_section(struct buf *out, const struct schema_option *o)
@@ -94,7 +115,7 @@ static void add_section(struct buf *out, const struct schema_option *o)
     }
     if (o->type == SCHEMA_RECORDS) add(out, "A list; each entry has:\n");
     if (o->type == SCHEMA_MAP) add(out, "Each has a name of your choice, and:\n");
-    buf_addf(&prefix, "%s%s.", o->name, o->type == SCHEMA_RECORDS ? "[]" : o->type == SCHEMA_MAP ? ".NAME" : "");
+    add_prefix(&prefix, "", o);
     for (size_t i = 0; i < o->table->n; i++) add_option(out, buf_cstr(&prefix), &o->table->options[i]);
     buf_deinit(&prefix);
 }
@@ -130,6 +151,7 @@ static const char intro[] =
     ".TP\n.B next hop\n\\fB192.0.2.7\\fR, \\fB192.0.2.7:2525\\fR, \\fB\"[2001:db8::1]:25\"\\fR or\n"
     "\\fBrelay.example:587\\fR for a host; \\fBmx:example.com\\fR for the MX hosts of a name. Port 25 unless\n"
     "written. A group with the entries below \\(lqnext hop\\(rq stands for the same.\n"
+    ".TP\n.B secret text\nNever shown again: \\fB***\\fR stands for it in \\fBpostern config\\fR and in messages.\n"
     ".TP\n.B list\n\\fB[one, another]\\fR, or one line \\(lq\\- one\\(rq for each. A list of values may be a single "
     "value.\n"
     ".PP\nText that begins with one of * & [ { ! | > ' \" % @ ` or contains \\(lq: \\(rq or \\(lq #\\(rq goes into\n"

@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * From the tree to struct config, led by the schema table. */
 #include "config/parse.h"
+#include "config/secret.h"
 #include <assert.h>
 #include <stdlib.h>
 #include "base/mem.h"
-
-struct parser {
-    struct config *c;
-    struct config_report *report;
-    const char *directory;
-};
-
-/* "As delivery.tls": replaced when everything is read. */
-#define TLS_UNSET ((enum config_client_tls)0xFF)
-
-static void fill(struct parser *p, const struct schema_table *t, const struct yaml_node *node, char *record);
 
 static struct value_source source(const struct parser *p, const struct yaml_node *node)
 {
@@ -29,11 +19,19 @@ static void set_defaults(struct parser *p, const struct schema_table *t, char *r
         struct value_source v = source(p, NULL);
         if (o->type == SCHEMA_GROUP) set_defaults(p, o->table, record);
         else if (o->type == SCHEMA_HOP)
-            *(struct config_hop *)field = (struct config_hop){ .port = 25, .tls = TLS_UNSET, .text = "" };
+            *(struct config_hop *)field = (struct config_hop){ .port = 25, .tls = SCHEMA_UNSET, .text = "", .id = -1 };
         else if (o->type == SCHEMA_ZONE) *(int *)field = -1;
-        else if (o->type <= SCHEMA_SERVER) *(const char **)field = "";
-        else if (o->type == SCHEMA_ENUM && !o->fallback) *(uint32_t *)field = TLS_UNSET; /* tls of hops and routes */
+        else if (o->type <= SCHEMA_SERVER) *(const char **)field = o->nullable ? NULL : "";
+        else if (o->type == SCHEMA_ENUM && !o->fallback) *(uint32_t *)field = o->unset;
         if (!o->fallback) continue;
+        if (o->type == SCHEMA_SET) {
+            struct slice rest = slice_str(o->fallback), word;
+            for (bool more = true; more;) {
+                more = slice_cut(&rest, ',', &word);
+                value_parse(&v, o, o->type, slice_trim(word), field);
+            }
+            continue;
+        }
         bool ok = value_parse(&v, o, o->type, slice_str(o->fallback), field);
         assert(ok); /* the table is ours */
         (void)ok;
@@ -76,7 +74,7 @@ static void fill_records(struct parser *p, const struct schema_option *o, const 
             else value_parse(&v, o, SCHEMA_NAME, item->key, &name);
             memcpy(at + t->key_offset, &name, sizeof name);
         }
-        fill(p, t, item, at);
+        parse_fill(p, t, item, at);
     }
 }
 
@@ -106,6 +104,23 @@ static void fill_list(struct parser *p, const struct schema_option *o, const str
     }
 }
 
+/* The words that are written, instead of those that hold without. */
+static void fill_set(struct parser *p, const struct schema_option *o, const struct yaml_node *node, uint32_t *set)
+{
+    *set = 0;
+    if (yaml_is_null(node)) return;
+    if (node->kind == YAML_GROUP) {
+        fail(p, node, "write [one, another]", "expects a list of words");
+        return;
+    }
+    const struct yaml_node *item = node->kind == YAML_LIST ? node->children : node;
+    for (; item; item = node->kind == YAML_LIST ? item->next : NULL) {
+        struct value_source v = source(p, item);
+        if (item->kind != YAML_SCALAR) fail(p, item, NULL, "a single word is expected here");
+        else value_parse(&v, o, o->type, item->text, set);
+    }
+}
+
 static void fill_hop(struct parser *p, const struct schema_option *o, const struct yaml_node *node,
                      struct config_hop *hop)
 {
@@ -114,19 +129,21 @@ static void fill_hop(struct parser *p, const struct schema_option *o, const stru
     if (node->kind == YAML_LIST) fail(p, node, "write \"host:port\" or {host: ..., port: ...}", "expects one next hop");
     else if (node->kind == YAML_SCALAR) value_parse(&v, o, SCHEMA_HOP, node->text, hop);
     else {
-        fill(p, o->table, node, (char *)hop);
+        parse_fill(p, o->table, node, (char *)hop);
         value_finish_hop(&v, hop);
     }
+    if (!yaml_get(node, "implicit_tls")) hop->implicit_tls = hop->port == 465; /* RFC 8314 §3.3 */
 }
 
 static void fill_option(struct parser *p, const struct schema_option *o, const struct yaml_node *node, char *record)
 {
     struct value_source v = source(p, node);
     switch (o->type) {
-    case SCHEMA_GROUP: fill(p, o->table, node, record); return;
+    case SCHEMA_GROUP: parse_fill(p, o->table, node, record); return;
     case SCHEMA_RECORDS:
     case SCHEMA_MAP: fill_records(p, o, node, record); return;
     case SCHEMA_LIST: fill_list(p, o, node, record); return;
+    case SCHEMA_SET: fill_set(p, o, node, (void *)(record + o->offset)); return;
     default: break;
     }
     if (yaml_is_null(node)) fail(p, node, "leave the line out for the default", "has no value");
@@ -164,6 +181,11 @@ static void fail_unknown(struct parser *p, const struct schema_table *t, const s
         p->report->errors++;
         return;
     }
+    if (secret_spilled(node)) {
+        report_error(p->report, node->key_place, yaml_path(p->report, node->parent),
+                     "put a password with a comma into quotes", "there is no such option");
+        return;
+    }
     const char *names[64], *other = elsewhere(p, node->key), *near;
     size_t n = 0;
     struct buf known = { 0 };
@@ -192,8 +214,7 @@ static void fail_not_group(struct parser *p, const struct schema_table *t, const
     fail(p, node, hint, "expects a group of entries");
 }
 
-/* Fills a group or record. node NULL or null: defaults only. */
-static void fill(struct parser *p, const struct schema_table *t, const struct yaml_node *node, char *record)
+void parse_fill(struct parser *p, const struct schema_table *t, const struct yaml_node *node, char *record)
 {
     if (t->size) set_defaults(p, t, record);
     bool null = node && yaml_is_null(node);
@@ -218,81 +239,6 @@ static void fill(struct parser *p, const struct schema_table *t, const struct ya
     }
 }
 
-/* The zone "internet" stands last, in the tree as in the array; it is added when it is not written. */
-static void order_zones(struct yaml_node *root)
-{
-    struct yaml_node *zones = yaml_get(root, "zones"), *internet = yaml_get(zones, "internet");
-    if (!internet || internet == zones->last) return;
-    struct yaml_node **at = &zones->children;
-    while (*at != internet) at = &(*at)->next;
-    *at = internet->next;
-    zones->last->next = internet;
-    zones->last = internet;
-    internet->next = NULL;
-}
-
-static void add_internet(struct parser *p)
-{
-    struct config *c = p->c;
-    if (c->zone_n && !strcmp(c->zones[c->zone_n - 1].name, "internet")) return;
-    struct config_zone *zones = arena_alloc(&c->arena, (c->zone_n + 1) * sizeof *zones);
-    if (c->zone_n) memcpy(zones, c->zones, c->zone_n * sizeof *zones);
-    fill(p, schema_find(&schema_root, "zones", 5)->table, NULL, (char *)&zones[c->zone_n]);
-    zones[c->zone_n].name = "internet";
-    c->zones = zones;
-    c->zone_n++;
-}
-
-static void resolve_zones(struct parser *p, const struct yaml_node *root)
-{
-    struct config *c = p->c;
-    const struct yaml_node *list = yaml_get(root, "listeners"),
-                           *item = list && list->kind == YAML_LIST ? list->children : NULL;
-    for (size_t i = 0; i < c->listener_n && item; i++, item = item->next) {
-        const struct yaml_node *node = yaml_get(item, "zone");
-        if (!node || node->kind != YAML_SCALAR || yaml_is_null(node)) continue;
-        const char **names = arena_alloc(&c->arena, c->zone_n * sizeof *names);
-        for (size_t z = 0; z < c->zone_n; z++) {
-            names[z] = c->zones[z].name;
-            if (slice_eq(node->text, slice_str(names[z]))) c->listeners[i].zone = (int)z;
-        }
-        if (c->listeners[i].zone >= 0) continue;
-        const char *near = suggest(node->text, names, c->zone_n);
-        yaml_error(p->report, node,
-                   near ? report_text(p->report, "did you mean %s?", near) : "declare it below zones:",
-                   "there is no zone \"%s\"", report_quote(p->report, node->text));
-    }
-}
-
-static void finish_hop(const struct config *c, struct config_hop *hop)
-{
-    if (hop->tls == TLS_UNSET) hop->tls = c->delivery.tls;
-}
-
-/* Defaults that follow from other options. */
-static void finish(struct parser *p)
-{
-    struct config *c = p->c;
-    if (!c->postmaster[0] && c->hostname[0]) {
-        struct buf b = { 0 };
-        buf_addf(&b, "postmaster@%s", c->hostname);
-        c->postmaster = arena_strdup(&c->arena, buf_slice(&b));
-        buf_deinit(&b);
-    }
-    if (!c->limits.message_size_filtered) c->limits.message_size_filtered = 2 * c->limits.message_size;
-    if (!c->listener_n) {
-        c->listeners = arena_alloc(&c->arena, sizeof *c->listeners);
-        c->listener_n = 1;
-        fill(p, schema_find(&schema_root, "listeners", 9)->table, &(struct yaml_node){ .kind = YAML_GROUP,
-             .children = &(struct yaml_node){ .kind = YAML_SCALAR, .key = SLICE("address"), .text = SLICE("*:25") } },
-             (char *)c->listeners);
-    }
-    finish_hop(c, &c->inner_host);
-    finish_hop(c, &c->smarthost);
-    for (size_t i = 0; i < c->domain_n; i++) finish_hop(c, &c->domains[i].deliver);
-    for (size_t i = 0; i < c->route_n; i++) finish_hop(c, &c->routes[i].via);
-}
-
 /* "/etc/postern/" of /etc/postern/postern.yaml: absolute when the directory exists. */
 static const char *directory_of(struct config *c, const char *path)
 {
@@ -311,9 +257,7 @@ static const char *directory_of(struct config *c, const char *path)
 void parse_tree(struct config *c, struct yaml_node *root, struct config_report *report)
 {
     struct parser p = { c, report, directory_of(c, c->file) };
-    order_zones(root);
-    fill(&p, &schema_root, root, (char *)c);
-    add_internet(&p);
-    resolve_zones(&p, root);
-    finish(&p);
+    parse_order_zones(root);
+    parse_fill(&p, &schema_root, root, (char *)c);
+    parse_finish(&p, root);
 }

@@ -12,12 +12,41 @@ struct check {
     struct config_report *report;
 };
 
+/* The tree on its way into a configuration. */
+struct parser {
+    struct config *c;
+    struct config_report *report;
+    const char *directory;
+};
+
+/* Fills a group or record. node NULL or null: defaults only. */
+void parse_fill(struct parser *p, const struct schema_table *t, const struct yaml_node *node, char *record);
+void parse_order_zones(struct yaml_node *root);                           /* finish.c: before anything is filled */
+void parse_finish(struct parser *p, const struct yaml_node *root);        /* finish.c: when everything is */
+
 /* Fills *c from the tree and the defaults. Findings go to the report; *c is complete even then. */
 void parse_tree(struct config *c, struct yaml_node *root, struct config_report *report);
 
 void check_all(const struct check *k);        /* check.c: all of these */
 void check_relay(const struct check *k);      /* check_relay.c: nothing relays for strangers */
 void check_hops(const struct check *k);       /* check_hops.c: no next hop is ourselves */
+void check_tls(const struct check *k);        /* check_tls.c: certificates, and encryption that is asked for */
+void check_zones(const struct check *k);      /* check_zones.c: exceptions for old devices, providers */
+void check_auth(const struct check *k);       /* check_auth.c: who logs in here */
+void check_credentials(const struct check *k); /* check_credentials.c: logging in to next hops */
+
+/* A file that is named in the configuration: an error when it is missing or no file, and for a secret when everybody
+ * may read it; a warning when it cannot be seen by who we are. */
+enum check_file { CHECK_FILE, CHECK_FILE_OR_FOLDER, CHECK_FILE_SECRET };
+void check_file(const struct check *k, const struct yaml_node *node, const char *path, enum check_file kind);
+/* One more sensitive file, which is read later and by another user: warnings only. */
+void check_later_file(const struct check *k, const struct yaml_node *node, const char *path);
+/* Of a host or the part of a URL behind "//": does traffic with it stay on this machine? check_auth.c */
+bool check_is_here(struct slice authority);
+/* Why strangers may have an address in the network, or NULL. check_relay.c */
+const char *check_net_too_wide(const struct ip_net *net);
+/* The first node of a list at the top of the file; NULL: none is written. */
+const struct yaml_node *check_first(const struct check *k, const char *list);
 
 /* The look-up tables over a complete configuration; freed by config_free. Adds warnings about interfaces that do not
  * exist to the report. */

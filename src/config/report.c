@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "config/secret.h"
 
 __attribute__((format(printf, 2, 0))) static char *format(struct arena *a, const char *fmt, va_list ap)
 {
@@ -77,14 +78,25 @@ static struct slice line_of(struct slice text, uint32_t line)
     return at;
 }
 
+/* Where a byte of `line` is once secrets are hidden: what follows them moves, a place within one is its beginning. */
+static size_t byte_shown(struct slice line, struct slice shown, size_t byte)
+{
+    size_t same = 0, tail = 0;
+    while (same < line.n && same < shown.n && line.p[same] == shown.p[same]) same++;
+    if (byte <= same) return byte;
+    while (tail < line.n && tail < shown.n && line.p[line.n - 1 - tail] == shown.p[shown.n - 1 - tail]) tail++;
+    return line.n - byte <= tail ? shown.n - (line.n - byte) : same;
+}
+
 /* The source line, cut to a window of 100 columns around the place, and a caret below. */
-static void add_excerpt(struct buf *out, struct slice line, uint32_t column)
+static void add_excerpt(struct buf *out, struct slice original, struct slice line, uint32_t column)
 {
     size_t byte = 0; /* columns count characters */
-    for (uint32_t c = 1; c < column && byte < line.n; c++) {
+    for (uint32_t c = 1; c < column && byte < original.n; c++) {
         byte++;
-        while (byte < line.n && ((unsigned char)line.p[byte] & 0xC0) == 0x80) byte++;
+        while (byte < original.n && ((unsigned char)original.p[byte] & 0xC0) == 0x80) byte++;
     }
+    byte = byte_shown(original, line, byte);
     size_t from = byte > 70 ? byte - 70 : 0;
     while (from && from < line.n && ((unsigned char)line.p[from] & 0xC0) == 0x80) from++;
     size_t to = line.n > from + 100 ? from + 100 : line.n;
@@ -101,6 +113,8 @@ static void add_excerpt(struct buf *out, struct slice line, uint32_t column)
 
 void report_format(const struct config_report *r, const char *file, struct slice text, struct buf *out)
 {
+    struct buf hidden = { 0 };
+    if (r->n) secret_hide(text, &hidden);
     for (size_t i = 0; i < r->n; i++) {
         const struct config_finding *f = &r->findings[i];
         buf_add_str(out, file);
@@ -109,12 +123,13 @@ void report_format(const struct config_report *r, const char *file, struct slice
         if (f->option[0]) buf_addf(out, "%s: ", f->option);
         buf_addf(out, "%s\n", f->text);
         struct slice line = f->place.line ? line_of(text, f->place.line) : (struct slice){ 0 };
-        if (line.n) add_excerpt(out, line, f->place.column);
+        if (line.n) add_excerpt(out, line, line_of(buf_slice(&hidden), f->place.line), f->place.column);
         if (f->hint[0]) buf_addf(out, "  hint: %s\n", f->hint);
     }
     size_t kept_errors = 0;
     for (size_t i = 0; i < r->n; i++) kept_errors += !r->findings[i].warning;
     if (r->errors > kept_errors) buf_addf(out, "%s: %zu more errors\n", file, r->errors - kept_errors);
+    buf_deinit(&hidden);
 }
 
 void config_report_deinit(struct config_report *r)

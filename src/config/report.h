@@ -17,10 +17,12 @@ void report_add(struct config_report *r, bool warning, struct config_place at, c
 const char *report_text(struct config_report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Printable and not longer than a line: for words of the file that go into a text. Lives in the report. */
 const char *report_quote(struct config_report *r, struct slice s);
+/* Where an option ("tls.certificates[2].key") stands in a text; as near to it as there is something, line 0: nowhere. */
+struct config_place config_place_of(struct slice text, const char *option);
 /* Orders findings by their place in the file. */
 void report_sort(struct config_report *r);
 /* "file:line:column: error: option: text", the line of the file with a caret, "  hint: ...". text: the file, or
- * empty when there is none. */
+ * empty when there is none; its secrets are shown as "***". */
 void report_format(const struct config_report *r, const char *file, struct slice text, struct buf *out);
 
 #endif

@@ -9,20 +9,25 @@
 
 enum schema_type {
     SCHEMA_STRING,    /* const char *: any printable text without blanks at the ends */
+    SCHEMA_SECRET,    /* char *: the same; never shown again, "***" instead */
     SCHEMA_HOST,      /* const char *: a host name, lower case, A-labels */
     SCHEMA_DOMAIN,    /* the same; a relay domain */
+    SCHEMA_DNS_NAME,  /* const char *: a name in the DNS, with any number of labels */
+    SCHEMA_DOMAIN_TREE, /* const char *: "example.org", or ".example.org" for it and all below; lower case */
+    SCHEMA_PEER,      /* const char *: a name or an address of one host */
     SCHEMA_MAILBOX,   /* const char *: local@domain */
     SCHEMA_RECIPIENT, /* const char *: domain, .domain or local@domain, lower case */
     SCHEMA_NAME,      /* const char *: a user, an interface, a zone: letters, digits, "-", "_", "." */
     SCHEMA_PATH,      /* const char *: made absolute from the directory of the configuration file */
     SCHEMA_SERVER,    /* const char *: address[:port] */
-    SCHEMA_BOOL,      /* bool */
+    SCHEMA_BOOL,      /* bool; with `words`: one of two words for 0 and 1 */
     SCHEMA_NUMBER,    /* uint32_t */
     SCHEMA_PERCENT,   /* uint32_t */
     SCHEMA_PORT,      /* uint16_t */
     SCHEMA_SIZE,      /* uint64_t, bytes */
     SCHEMA_TIME,      /* uint64_t, milliseconds */
-    SCHEMA_ENUM,      /* an enum: one of `words` */
+    SCHEMA_ENUM,      /* an enum: one of `words`; `unset` when it has no default */
+    SCHEMA_SET,       /* uint32_t: the bits of any of `words`, a list; its fallback is "one, another" */
     SCHEMA_IP,        /* struct ip; min is the wanted family, or 0 */
     SCHEMA_NETWORK,   /* struct ip_net */
     SCHEMA_ENDPOINT,  /* ip and port of struct config_listener; the offset is that of `ip` */
@@ -38,7 +43,11 @@ struct schema_word {
     const char *word; /* NULL ends the list */
     uint32_t value;
     bool planned;     /* known, but not in this version: a clear error */
+    const char *refused; /* known, but not possible here: why; NULL: possible */
 };
+
+#define SCHEMA_UNSET 0xFFu /* of an enum whose default is found when everything is read */
+#define SCHEMA_HIDDEN "***" /* stands for a secret */
 
 struct schema_option {
     const char *name;
@@ -47,6 +56,8 @@ struct schema_option {
     const char *fallback;        /* the default, in the words of the file; NULL: none */
     const char *shown;           /* how documents call the default, when it is not a plain value */
     bool required;
+    bool nullable;               /* texts: NULL when it is not set, not "" */
+    uint32_t unset;
     uint64_t min, max;           /* of numbers, sizes (bytes) and times (ms); max 0: no limit */
     const struct schema_word *words;
     const struct schema_table *table;

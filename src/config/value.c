@@ -143,8 +143,12 @@ static bool parse_number(const struct value_source *v, const struct schema_optio
     return in_bounds(v, o, text, *out);
 }
 
-static bool parse_bool(const struct value_source *v, struct slice text, bool *out)
+static bool parse_word(const struct value_source *v, const struct schema_option *o, struct slice text, uint32_t *out);
+
+static bool parse_bool(const struct value_source *v, const struct schema_option *o, struct slice text, bool *out)
 {
+    uint32_t word = *out;
+    if (o->words) return parse_word(v, o, text, &word) ? (*out = word, true) : false;
     static const char *const yes[] = { "yes", "true", "on" }, *const no[] = { "no", "false", "off" };
     for (size_t i = 0; i < countof(yes); i++) {
         if (slice_ieq(text, slice_str(yes[i]))) return *out = true;
@@ -159,10 +163,12 @@ static bool parse_word(const struct value_source *v, const struct schema_option 
     const char *names[16] = { NULL };
     size_t n = 0;
     bool planned = false;
+    const char *refused = NULL;
     for (const struct schema_word *w = o->words; w->word; w++) {
         bool same = slice_eq(text, slice_str(w->word));
         planned |= same && w->planned;
-        if (w->planned) continue;
+        if (same) refused = w->refused;
+        if (w->planned || w->refused) continue;
         if (same) {
             *out = w->value;
             buf_deinit(&known);
@@ -173,7 +179,10 @@ static bool parse_word(const struct value_source *v, const struct schema_option 
         names[n++] = w->word;
     }
     const char *near = suggest(text, names, n), *shown = report_quote(v->report, text);
-    if (planned)
+    if (refused)
+        value_fail(v, report_text(v->report, "possible here: %s", buf_cstr(&known)), "%s is not possible here: %s",
+                   shown, refused);
+    else if (planned)
         value_fail(v, report_text(v->report, "this version knows: %s", buf_cstr(&known)), "%s is not available yet",
                    shown);
     else
@@ -187,16 +196,25 @@ bool value_parse(const struct value_source *v, const struct schema_option *o, en
                  struct slice text, void *field)
 {
     uint64_t n = 0;
+    uint32_t bit = 0;
     switch (type) {
     case SCHEMA_STRING:
+    case SCHEMA_SECRET:
     case SCHEMA_HOST:
     case SCHEMA_DOMAIN:
+    case SCHEMA_DNS_NAME:
+    case SCHEMA_DOMAIN_TREE:
+    case SCHEMA_PEER:
     case SCHEMA_MAILBOX:
     case SCHEMA_RECIPIENT:
     case SCHEMA_NAME:
     case SCHEMA_PATH: return value_parse_name(v, type, text, field);
-    case SCHEMA_BOOL: return parse_bool(v, text, field);
+    case SCHEMA_BOOL: return parse_bool(v, o, text, field);
     case SCHEMA_ENUM: return parse_word(v, o, text, field);
+    case SCHEMA_SET:
+        if (!parse_word(v, o, text, &bit)) return false;
+        *(uint32_t *)field |= bit;
+        return true;
     case SCHEMA_SIZE:
     case SCHEMA_TIME: /* a wrong value leaves the default, so that nothing else is found wrong because of it */
         if (!parse_number(v, o, text, &n)) return false;
@@ -216,30 +234,40 @@ bool value_parse(const struct value_source *v, const struct schema_option *o, en
     }
 }
 
+static void format_word(const struct schema_option *o, uint32_t value, struct buf *out)
+{
+    for (const struct schema_word *w = o->words; w->word; w++)
+        if (w->value == value && !w->planned) {
+            buf_add_str(out, w->word);
+            break;
+        }
+}
+
 void value_format(const struct schema_option *o, enum schema_type type, const void *field, struct buf *out)
 {
     switch (type) {
+    case SCHEMA_SECRET: buf_add_str(out, SCHEMA_HIDDEN); break;
     case SCHEMA_STRING:
     case SCHEMA_HOST:
     case SCHEMA_DOMAIN:
+    case SCHEMA_DNS_NAME:
+    case SCHEMA_DOMAIN_TREE:
+    case SCHEMA_PEER:
     case SCHEMA_MAILBOX:
     case SCHEMA_RECIPIENT:
     case SCHEMA_NAME:
     case SCHEMA_SERVER:
     case SCHEMA_PATH: buf_add_str(out, *(const char *const *)field); break;
-    case SCHEMA_BOOL: buf_add_str(out, *(const bool *)field ? "yes" : "no"); break;
+    case SCHEMA_BOOL:
+        if (o->words) format_word(o, *(const bool *)field, out);
+        else buf_add_str(out, *(const bool *)field ? "yes" : "no");
+        break;
     case SCHEMA_NUMBER:
     case SCHEMA_PERCENT: format_number(type, *(const uint32_t *)field, out); break;
     case SCHEMA_PORT: format_number(type, *(const uint16_t *)field, out); break;
     case SCHEMA_SIZE:
     case SCHEMA_TIME: format_number(type, *(const uint64_t *)field, out); break;
-    case SCHEMA_ENUM:
-        for (const struct schema_word *w = o->words; w->word; w++)
-            if (w->value == *(const uint32_t *)field && !w->planned) {
-                buf_add_str(out, w->word);
-                break;
-            }
-        break;
+    case SCHEMA_ENUM: format_word(o, *(const uint32_t *)field, out); break;
     case SCHEMA_IP:
         if (((const struct ip *)field)->family) ip_add(out, field);
         break;

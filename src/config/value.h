@@ -13,11 +13,12 @@ struct value_source {
     const struct yaml_node *node; /* NULL for a default */
 };
 
-/* Reads `text` as `type` (o->type, or o->item of a list) into *field. False after adding a finding. */
+/* Reads `text` as `type` (o->type, or o->item of a list) into *field; one word of a SCHEMA_SET adds its bit. False
+ * after adding a finding. */
 bool value_parse(const struct value_source *v, const struct schema_option *o, enum schema_type type,
                  struct slice text, void *field);
-/* The field in the words of the file, such that value_parse reads the same from it; not quoted. Not for
- * SCHEMA_ZONE. */
+/* The field in the words of the file, such that value_parse reads the same from it; not quoted. A secret is "***". Not
+ * for SCHEMA_ZONE and SCHEMA_SET. */
 void value_format(const struct schema_option *o, enum schema_type type, const void *field, struct buf *out);
 /* Adds an error about the value and returns false. */
 bool value_fail(const struct value_source *v, const char *hint, const char *fmt, ...)

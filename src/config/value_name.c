@@ -95,24 +95,29 @@ static bool parse_mailbox(const struct value_source *v, struct slice text, const
     return true;
 }
 
-static bool parse_recipient(const struct value_source *v, struct slice text, const char **out)
+/* "example.org", ".example.org". */
+static bool parse_tree_name(const struct value_source *v, struct slice text, const char **out)
 {
-    if (slice_eq(text, SLICE("*")) || slice_eq(text, SLICE(".")))
-        return value_fail(v, "for mail to all other domains set smarthost", "a route cannot stand for every domain");
+    const char *name = NULL;
     if (slice_starts(text, SLICE("*.")))
         return value_fail(v,
                           report_text(v->report, "write \"%s\"", report_quote(v->report, slice_sub(text, 1, text.n))),
                           "\"%s\" is not a domain name", report_quote(v->report, text));
+    if (!slice_starts(text, SLICE("."))) return value_parse_host(v, text, true, out);
+    if (!value_parse_host(v, slice_sub(text, 1, text.n), true, &name)) return false;
+    struct buf b = { 0 };
+    buf_addf(&b, ".%s", name);
+    *out = arena_strdup(v->arena, buf_slice(&b));
+    buf_deinit(&b);
+    return true;
+}
+
+static bool parse_recipient(const struct value_source *v, struct slice text, const char **out)
+{
+    if (slice_eq(text, SLICE("*")) || slice_eq(text, SLICE(".")))
+        return value_fail(v, "for mail to all other domains set smarthost", "a route cannot stand for every domain");
     const char *name = NULL;
-    if (slice_starts(text, SLICE("."))) {
-        if (!value_parse_host(v, slice_sub(text, 1, text.n), true, &name)) return false;
-        struct buf b = { 0 };
-        buf_addf(&b, ".%s", name);
-        *out = arena_strdup(v->arena, buf_slice(&b));
-        buf_deinit(&b);
-        return true;
-    }
-    if (slice_find(text, '@') < 0) return value_parse_host(v, text, true, out);
+    if (slice_find(text, '@') < 0 || text.p[0] == '.') return parse_tree_name(v, text, out);
     if (!parse_mailbox(v, text, &name)) return false;
     char *lower = arena_strdup(v->arena, slice_str(name));
     for (char *p = lower; *p; p++) *p = ascii_lower(*p);
@@ -131,6 +136,14 @@ static bool parse_word(const struct value_source *v, struct slice text, const ch
     if (!ok)
         return value_fail(v, "up to 32 letters, digits, \"-\", \"_\" and \".\"", "\"%s\" is not a name",
                           report_quote(v->report, text));
+    *out = arena_strdup(v->arena, text);
+    return true;
+}
+
+static bool parse_peer(const struct value_source *v, struct slice text, const char **out)
+{
+    struct ip ip;
+    if (!ip_parse(text, &ip)) return value_parse_host(v, text, true, out);
     *out = arena_strdup(v->arena, text);
     return true;
 }
@@ -161,6 +174,9 @@ bool value_parse_name(const struct value_source *v, enum schema_type type, struc
     switch (type) {
     case SCHEMA_HOST: return value_parse_host(v, text, false, out);
     case SCHEMA_DOMAIN: return parse_domain(v, text, out);
+    case SCHEMA_DNS_NAME: return value_parse_host(v, text, true, out);
+    case SCHEMA_DOMAIN_TREE: return parse_tree_name(v, text, out);
+    case SCHEMA_PEER: return parse_peer(v, text, out);
     case SCHEMA_MAILBOX: return parse_mailbox(v, text, out);
     case SCHEMA_RECIPIENT: return parse_recipient(v, text, out);
     case SCHEMA_NAME: return parse_word(v, text, out);

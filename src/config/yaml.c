@@ -208,6 +208,7 @@ static bool read_child(struct reader *r, struct yaml_node *node, struct htable *
         note_key(r, seen, child);
     }
     *ok = read_value(r, &e, child, depth + 1);
+    if (e.type == YAML_SCALAR_EVENT) mem_wipe(e.data.scalar.value, e.data.scalar.length); /* it may be a secret */
     yaml_event_delete(&e);
     if (!*ok) return false;
     if (yaml_is_null(child) && child->from == child->to && node->kind == YAML_GROUP) child->place = child->key_place;
@@ -276,6 +277,11 @@ struct yaml_node *yaml_parse(struct slice text, struct arena *arena, struct conf
                                  text.n - reader.bytes);
     size_t errors = r->errors;
     struct yaml_node *root = read_document(&reader, empty);
+    if (reader.parser.buffer.start)
+        mem_wipe(reader.parser.buffer.start, (size_t)(reader.parser.buffer.end - reader.parser.buffer.start));
+    if (reader.parser.raw_buffer.start)
+        mem_wipe(reader.parser.raw_buffer.start,
+                 (size_t)(reader.parser.raw_buffer.end - reader.parser.raw_buffer.start));
     yaml_parser_delete(&reader.parser);
     return r->errors == errors ? root : NULL;
 }

@@ -4,17 +4,33 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "delivery/reason.h"
+#include "message/encode.h"
+#include "smtp/utf8.h"
+#include "smtp/xtext.h"
 
 #define LINE_WIDTH 72
-#define QP_LINE_MAX 76 /* RFC 2045 §6.7 (5) */
+
+static void add_allowed(struct buf *out, struct slice s, bool wide)
+{
+    char *to = buf_reserve(out, s.n);
+    if (!to) return;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        to[i] = (c >= 0x20 && c < 0x7F) || (wide && c >= 0x80) ? s.p[i] : '?';
+    }
+    out->n += s.n;
+}
 
 /* Printable ASCII only: no line can be ended, nothing has to be encoded. */
 static void add_clean(struct buf *out, struct slice s)
 {
-    char *to = buf_reserve(out, s.n);
-    if (!to) return;
-    for (size_t i = 0; i < s.n; i++) to[i] = s.p[i] >= 0x20 && s.p[i] < 0x7F ? s.p[i] : '?';
-    out->n += s.n;
+    add_allowed(out, s, false);
+}
+
+/* Addresses may be UTF-8 as well. */
+static void add_address(struct buf *out, struct slice s)
+{
+    add_allowed(out, s, utf8_clean(s));
 }
 
 static void add_line(struct buf *out, const char *name, struct slice value)
@@ -48,17 +64,19 @@ static void start_part(struct buf *out, const struct bounce *b, const char *type
 static void add_header(struct buf *out, const struct bounce *b)
 {
     static const char *const subjects[] = { "Your message could not be delivered", "Your message is delayed",
-                                            "Mail that could be neither delivered nor returned" };
+                                            "Mail that could be neither delivered nor returned", "Your message was passed on" };
     buf_addf(out, "From: Mail Delivery System <postmaster@%s>\r\n", b->hostname);
     buf_add_str(out, "To: <");
-    add_clean(out, b->to);
+    add_address(out, b->to);
     buf_addf(out, ">\r\nSubject: %s\r\n", subjects[b->kind]);
     add_date(out, "Date: ", b->now);
     buf_add_str(out, "Message-ID: <");
     id_add(out, b->id);
     buf_addf(out, "@%s>\r\n", b->hostname);
     buf_add_str(out, "Auto-Submitted: auto-replied\r\n" /* RFC 3834 §5 */
-                     "MIME-Version: 1.0\r\n"
+                     "MIME-Version: 1.0\r\n");
+    if (!utf8_ascii(b->message)) buf_add_str(out, "Content-Transfer-Encoding: 8bit\r\n");
+    buf_add_str(out,
                      "Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"");
     add_boundary(out, b);
     buf_add_str(out, "\"\r\n");
@@ -100,8 +118,13 @@ static void add_story(struct buf *out, const struct bounce *b)
         buf_addf(out, "This is the mail relay %s.\r\n\r\nA message could not be delivered to the recipients listed below, and its\r\n"
                       "sender cannot be told: it is itself a bounce, or bounces are switched off\r\n"
                       "where it came from. You get this notice so that it does not vanish\r\nunseen.\r\n\r\nSender: <", b->hostname);
-        add_clean(out, b->sender);
+        add_address(out, b->sender);
         buf_add_str(out, ">\r\n");
+        break;
+    case BOUNCE_RELAYED:
+        buf_addf(out, "This is the mail relay %s.\r\n\r\nYour message was passed on to the servers of the recipients listed below. They\r\n"
+                      "do not report what becomes of it, so this is all you will hear unless it\r\nfails.\r\n",
+                 b->hostname);
         break;
     }
     buf_add_str(out, "\r\nThe message arrived here on ");
@@ -116,7 +139,7 @@ static void add_people_rcpt(struct buf *out, const struct bounce *b, const struc
     struct reason r;
     reason_parse(rcpt->reason, b->kind != BOUNCE_DELAYED, &r);
     buf_add_str(out, "\r\n  <");
-    add_clean(out, rcpt->address);
+    add_address(out, rcpt->address);
     buf_add_str(out, ">\r\n");
     if (r.remote) {
         buf_add_str(out, "    The server ");
@@ -134,7 +157,7 @@ static void add_advice(struct buf *out, const struct bounce *b)
         buf_addf(out, "What you can do: check the addresses for mistakes; if they are right, show\r\n"
                       "this message to the recipient or to whoever looks after the mail there, or\r\n"
                       "write to <postmaster@%s> and add this message.\r\n", b->hostname);
-    else if (b->kind == BOUNCE_DELAYED)
+    else if (b->kind == BOUNCE_DELAYED || b->kind == BOUNCE_RELAYED)
         buf_add_str(out, "There is nothing you have to do.\r\n");
     else
         buf_add_str(out, "The header of the message is attached.\r\n");
@@ -150,14 +173,42 @@ static void add_people(struct buf *out, const struct bounce *b)
 
 /* ---- for programs: RFC 3464 §2 */
 
+/* What the parameter stands for (RFC 3464 §2.3.1); of other types than ours it is left as it came. */
+static void add_original(struct buf *out, struct slice orcpt)
+{
+    struct slice address = orcpt, type;
+    if (!slice_cut(&address, ';', &type)) return;
+    buf_add_str(out, "Original-Recipient: ");
+    add_clean(out, type);
+    buf_add_str(out, "; ");
+    struct buf plain = { 0 };
+    bool decoded = !slice_ieq(type, SLICE("utf-8")) && xtext_ok(address);
+    if (decoded) xtext_decode(address, &plain);
+    add_address(out, decoded ? buf_slice(&plain) : address);
+    buf_deinit(&plain);
+    buf_add_str(out, "\r\n");
+}
+
+static void add_envelope_id(struct buf *out, struct slice envid)
+{
+    struct buf plain = { 0 };
+    if (!xtext_ok(envid)) return;
+    xtext_decode(envid, &plain);
+    add_line(out, "Original-Envelope-Id: ", buf_slice(&plain));
+    buf_deinit(&plain);
+}
+
 static void add_status_rcpt(struct buf *out, const struct bounce *b, const struct bounce_rcpt *rcpt)
 {
+    static const char *const actions[] = { "failed", "delayed", "failed", "relayed" };
     struct reason r;
     bool delayed = b->kind == BOUNCE_DELAYED;
     reason_parse(rcpt->reason, !delayed, &r);
     buf_add_str(out, "\r\n");
-    add_line(out, "Final-Recipient: rfc822; ", rcpt->address);
-    buf_addf(out, "Action: %s\r\nStatus: %s\r\n", delayed ? "delayed" : "failed", r.status);
+    if (rcpt->orcpt.n) add_original(out, rcpt->orcpt);
+    buf_add_str(out, utf8_ascii(rcpt->address) ? "Final-Recipient: rfc822; " : "Final-Recipient: utf-8; "); /* RFC 6533 §4 */
+    add_address(out, rcpt->address);
+    buf_addf(out, "\r\nAction: %s\r\nStatus: %s\r\n", actions[b->kind], r.status);
     if (r.host.n) add_line(out, "Remote-MTA: dns; ", r.host);
     if (r.remote) add_line(out, "Diagnostic-Code: smtp; ", r.diagnostic);
     else if (r.diagnostic.n) add_line(out, "Diagnostic-Code: x-postern; ", r.diagnostic);
@@ -167,6 +218,7 @@ static void add_status_rcpt(struct buf *out, const struct bounce *b, const struc
 
 static void add_status(struct buf *out, const struct bounce *b)
 {
+    if (b->envid.n) add_envelope_id(out, b->envid);
     buf_addf(out, "Reporting-MTA: dns; %s\r\n", b->hostname);
     buf_add_str(out, "X-Postern-Id: ");
     id_add(out, b->original_id);
@@ -190,30 +242,6 @@ static bool needs_encoding(struct slice s)
     return false;
 }
 
-/* RFC 2045 §6.7. */
-static void add_quoted_printable(struct buf *out, struct slice s)
-{
-    size_t line = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        bool at_end = i + 2 < s.n && s.p[i + 1] == '\r' && s.p[i + 2] == '\n';
-        if (c == '\r' && i + 1 < s.n && s.p[i + 1] == '\n') {
-            buf_add_str(out, "\r\n");
-            line = 0;
-            i++;
-            continue;
-        }
-        bool plain = (c >= 0x21 && c < 0x7F && c != '=') || ((c == ' ' || c == '\t') && !at_end && i + 1 < s.n);
-        if (line + (plain ? 1 : 3) > QP_LINE_MAX - 1) {
-            buf_add_str(out, "=\r\n");
-            line = 0;
-        }
-        if (plain) buf_add_char(out, (char)c);
-        else buf_addf(out, "=%02X", c);
-        line += plain ? 1 : 3;
-    }
-}
-
 struct slice bounce_cut_headers(struct slice text, size_t max)
 {
     size_t end = 0;
@@ -227,18 +255,52 @@ struct slice bounce_cut_headers(struct slice text, size_t max)
     return slice_sub(text, 0, end);
 }
 
+/* Does some address in it need UTF-8? */
+static bool is_wide(const struct bounce *b)
+{
+    bool wide = !utf8_ascii(b->sender);
+    for (size_t i = 0; i < b->rcpt_n && !wide; i++) wide = !utf8_ascii(b->rcpts[i].address) || !utf8_ascii(b->rcpts[i].orcpt);
+    return wide;
+}
+
+/* 7-bit all the same: RFC 6533 §6.1 allows any encoding for this type. */
+static void add_encoded(const struct bounce *b, const char *type, void (*add)(struct buf *out, const struct bounce *b), struct buf *out)
+{
+    struct buf text = { 0 };
+    add(&text, b);
+    start_part(out, b, type, "quoted-printable");
+    quoted_printable_text(buf_slice(&text), out);
+    buf_deinit(&text);
+}
+
+static void add_original_message(struct buf *out, const struct bounce *b)
+{
+    if (b->message.n) {
+        start_part(out, b, "message/rfc822", utf8_ascii(b->message) ? NULL : "8bit");
+        buf_add(out, b->message);
+        return;
+    }
+    /* RFC 6522 §4: quoted-printable when the header is not plain 7-bit text. */
+    bool encode = needs_encoding(b->headers);
+    bool global = encode && b->utf8_headers && utf8_ok(b->headers);
+    start_part(out, b, global ? "message/global-headers" : "text/rfc822-headers", encode ? "quoted-printable" : NULL);
+    if (encode) quoted_printable_text(b->headers, out);
+    else buf_add(out, b->headers);
+}
+
 void bounce_build(const struct bounce *b, struct buf *out)
 {
-    bool encode = needs_encoding(b->headers);
     add_header(out, b);
-    start_part(out, b, "text/plain; charset=us-ascii", NULL);
-    add_people(out, b);
-    start_part(out, b, "message/delivery-status", NULL);
-    add_status(out, b);
-    /* RFC 6522 §4: quoted-printable when the header is not plain 7-bit text. */
-    start_part(out, b, "text/rfc822-headers", encode ? "quoted-printable" : NULL);
-    if (encode) add_quoted_printable(out, b->headers);
-    else buf_add(out, b->headers);
+    if (is_wide(b)) {
+        add_encoded(b, "text/plain; charset=utf-8", add_people, out);
+        add_encoded(b, "message/global-delivery-status", add_status, out);
+    } else {
+        start_part(out, b, "text/plain; charset=us-ascii", NULL);
+        add_people(out, b);
+        start_part(out, b, "message/delivery-status", NULL);
+        add_status(out, b);
+    }
+    add_original_message(out, b);
     buf_add_str(out, "\r\n--");
     add_boundary(out, b);
     buf_add_str(out, "--\r\n");

@@ -6,8 +6,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include "delivery/reason.h"
+#include "message/convert.h"
 
-#define INPUT_MAX 8192      /* a line of a reply is shorter */
+#define INPUT_MAX 16384     /* a line of a reply is shorter */
 #define LINGER_MS 2000      /* for QUIT */
 #define FAIR_SHARE 20       /* messages after which a connection is given up when others want one */
 
@@ -38,7 +39,7 @@ void client_log(const struct client *c, const struct part *p, const char *event,
     if (!log_enabled(LOG_INFO)) return;
     if (c->s && stream_is_tls(c->s)) stream_tls_info(c->s, &version, &cipher, &bits);
     log_event(LOG_INFO, event, LOG_ID(w->m->spool.id), LOG_TEXT("to", w->env.rcpts[rcpt]), LOG_NUM("recipients", n),
-              LOG_STR("host", c->name), LOG_TEXT("reply", reply), LOG_STR("tls", version),
+              LOG_STR("host", c->name), LOG_TEXT("reply", reply), LOG_STR("tls", version), LOG_STR("tls_proof", client_tls_proof(c)),
               LOG_NUM("ms", now > w->env.arrival ? now - w->env.arrival : 0));
 }
 
@@ -77,7 +78,9 @@ void client_free(struct client *c)
     struct destination *d = c->d;
     bool usable = c->usable;
     assert(!c->sending && !c->ending);
+    client_auth_cancel(c);
     stream_free(&c->s);
+    client_tls_free(c);
     if (c->gone) *c->gone = true;
     if (list_linked(&c->idle_link)) d->idle_n--;
     list_remove(&c->link);
@@ -85,6 +88,8 @@ void client_free(struct client *c)
     list_remove(&c->lru_link);
     list_remove(&c->pump_link);
     free(c->chunk);
+    convert_free(&c->convert);
+    buf_deinit(&c->converted);
     free(c);
     destination_client_gone(d, usable);
 }
@@ -147,24 +152,35 @@ static void fail_text(struct client *c, const char *code, const char *what, bool
     buf_deinit(&reason);
 }
 
-/* From STARTTLS to the first reply that comes encrypted. Opportunistic: a host that cannot do it well, whatever goes wrong, gets
- * the mail without (RFC 7435 §3). */
-static bool asks_for_tls(const struct client *c)
+/* From STARTTLS to the first reply that comes encrypted, where TLS is opportunistic: a host that cannot do it well, whatever goes wrong,
+ * gets the mail without (RFC 7435 §3). */
+static bool may_go_without(const struct client *c)
 {
-    return !c->usable && (c->stage == CLIENT_STARTTLS || c->stage == CLIENT_TLS ||
+    return client_tls_need(c) == TLS_MAY && !c->usable && (c->stage == CLIENT_STARTTLS || c->stage == CLIENT_TLS ||
                           (c->stage == CLIENT_EHLO && c->s && stream_is_tls(c->s)));
 }
 
 void client_fail(struct client *c, const char *what)
 {
-    fail_text(c, c->usable ? "4.4.2" : "4.4.1", what, asks_for_tls(c));
+    fail_text(c, c->usable ? "4.4.2" : c->stage == CLIENT_AUTH ? "4.7.0" : "4.4.1", what, may_go_without(c));
 }
 
 void client_fail_reply(struct client *c)
 {
     struct buf reason = { 0 };
     client_add_reason(c, &reason);
-    fail(c, buf_slice(&reason), asks_for_tls(c));
+    fail(c, buf_slice(&reason), may_go_without(c));
+    buf_deinit(&reason);
+}
+
+void client_fail_tls(struct client *c, const char *code, struct slice what)
+{
+    struct buf reason = { 0 };
+    bool without = may_go_without(c);
+    buf_addf(&reason, "%s %s: ", code, c->name);
+    buf_add_printable(&reason, what, 200);
+    client_tls_add_cause(c, &reason);
+    fail(c, buf_slice(&reason), without);
     buf_deinit(&reason);
 }
 
@@ -177,12 +193,22 @@ static const char *doing(const struct client *c)
     return names[c->stage];
 }
 
+/* What the server failed to prove says more than what the handshake came to. */
+static void fail_handshake(struct client *c, const char *what)
+{
+    struct buf b = { 0 };
+    client_tls_add_failure(c, &b);
+    client_fail_tls(c, "4.7.5", b.n ? buf_slice(&b) : slice_str(what));
+    buf_deinit(&b);
+}
+
 static void on_end(void *owner, enum stream_end why, const struct err *err)
 {
     struct client *c = owner;
     char what[sizeof err->text + 64];
     snprintf(what, sizeof what, "%s while %s", why == STREAM_TIMEOUT ? "timed out" : err->text, doing(c));
-    if (why == STREAM_TLS_FAILED || asks_for_tls(c)) fail_text(c, "4.7.5", what, true);
+    if (why == STREAM_TLS_FAILED) fail_handshake(c, what);
+    else if (may_go_without(c)) fail_text(c, "4.7.5", what, true);
     else client_fail(c, what);
 }
 
@@ -236,15 +262,27 @@ static size_t on_input(void *owner, struct slice in)
     return in.n;
 }
 
+static void await_greeting(struct client *c)
+{
+    c->stage = CLIENT_GREETING;
+    stream_set_deadline(c->s, c->q->config->timeouts.greeting);
+}
+
+static void on_tls(struct client *c)
+{
+    struct buf why = { 0 };
+    if (!client_tls_proven(c, &why)) client_fail_tls(c, "4.7.5", buf_slice(&why));
+    else if (client_tls_implicit(c)) await_greeting(c);
+    else client_hello_start(c); /* RFC 3207 §4.2: what was said before counts no more */
+    buf_deinit(&why);
+}
+
 static void on_ready(void *owner)
 {
     struct client *c = owner;
-    if (c->stage == CLIENT_TLS) {
-        client_hello_start(c); /* RFC 3207 §4.2: what was said before counts no more */
-        return;
-    }
-    c->stage = CLIENT_GREETING;
-    stream_set_deadline(c->s, c->q->config->timeouts.greeting);
+    if (c->stage == CLIENT_TLS) on_tls(c);
+    else if (client_tls_implicit(c)) client_hello_tls(c);
+    else await_greeting(c);
 }
 
 static const struct stream_ops client_ops = { .on_input = on_input, .on_end = on_end, .on_ready = on_ready };
@@ -265,13 +303,14 @@ bool client_open(struct destination *d, struct target *target, struct err *err)
     c->q = q;
     c->d = d;
     c->host = target->t;
-    c->no_tls = target->no_tls_until > clock_mono_ms();
     c->s = stream_connect(q->o.streams, &c->host.ip, c->host.port, source_for(d, &c->host.ip), INPUT_MAX, &client_ops, c, err);
     if (!c->s) {
         free(c);
         return false;
     }
     set_name(c);
+    client_tls_open(c, target);
+    c->no_tls = client_tls_need(c) == TLS_MAY && target->no_tls_until > clock_mono_ms();
     stream_set_deadline(c->s, q->config->timeouts.connect);
     list_push_back(&d->clients, &c->link);
     d->client_n++;
@@ -287,6 +326,7 @@ static void go_idle(struct client *c)
     if (list_linked(&c->idle_link)) return;
     free(c->chunk);
     c->chunk = NULL;
+    buf_deinit(&c->converted);
     c->idle_since = clock_mono_ms();
     c->d->idle_n++;
     destination_wake_starved(c->q); /* this one can make room */
@@ -314,7 +354,8 @@ void client_next(struct client *c)
     struct part *p;
     unsigned most = c->q->config->delivery.messages_per_connection;
     unsigned messages = c->messages + (c->ending != NULL);
-    bool last = c->q->draining || (most && messages >= most) || (messages >= FAIR_SHARE && !list_empty(&c->q->starved));
+    bool last = c->q->draining || (most && messages >= most) || (c->mail_max && c->mails >= c->mail_max) || /* RFC 9422 §4.1 */
+                (messages >= FAIR_SHARE && !list_empty(&c->q->starved));
     leave_idle(c);
     while (!last && !c->sending && (p = destination_take(c->d))) client_mail_start(c, p);
     if (last && c->d->ready_n) destination_kick(c->d); /* it may have been counted on */

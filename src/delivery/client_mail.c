@@ -7,6 +7,8 @@
 #include "delivery/internal.h"
 #include "delivery/reason.h"
 
+#define ROUNDS_MAX 20  /* transactions in a row that end with too many recipients */
+
 void client_set_deadline(struct client *c)
 {
     const struct config_timeouts *t = &c->q->config->timeouts;
@@ -16,27 +18,35 @@ void client_set_deadline(struct client *c)
 
 /* ---- commands */
 
+bool client_converts(const struct client *c, const struct work *w)
+{
+    return w->env.flags & ENVELOPE_HAS_8BIT && !c->eight_bit && !c->utf8; /* RFC 6531 §3.1 (8): SMTPUTF8 includes 8BITMIME */
+}
+
 static void add_mail(const struct client *c, const struct part *p, struct buf *b)
 {
     const struct envelope *e = &p->work->env;
     buf_add_str(b, "MAIL FROM:<");
-    buf_add(b, e->sender);
+    client_utf8_add_address(c, e->sender, b);
     buf_add_char(b, '>');
-    if (c->has_size) { /* RFC 1870 §5: without stuffed dots */
+    if (c->has_size && !client_converts(c, p->work)) { /* RFC 1870 §5: without stuffed dots */
         buf_add_str(b, " SIZE=");
         buf_add_u64(b, e->prepend.n + e->text_size);
     }
-    /* Where the server lacks 8BITMIME the text goes as it is: hardly a server minds, and there is no conversion yet
-     * (RFC 6152 §3). */
-    if (e->flags & ENVELOPE_8BIT && c->eight_bit) buf_add_str(b, " BODY=8BITMIME");
+    if (e->flags & (ENVELOPE_8BIT | ENVELOPE_HAS_8BIT) && c->eight_bit) buf_add_str(b, " BODY=8BITMIME");
+    if (e->flags & ENVELOPE_SMTPUTF8 && c->utf8) buf_add_str(b, " SMTPUTF8"); /* RFC 6531 §3.4 */
+    if (e->flags & ENVELOPE_REQUIRETLS) buf_add_str(b, " REQUIRETLS");         /* RFC 8689 §4.2.1 */
+    client_dsn_add_mail(c, p->work, b);
     buf_add_str(b, "\r\n");
 }
 
-static void add_rcpt(const struct part *p, uint32_t i, struct buf *b)
+static void add_rcpt(const struct client *c, const struct part *p, uint32_t i, struct buf *b)
 {
     buf_add_str(b, "RCPT TO:<");
-    buf_add(b, p->work->env.rcpts[i]);
-    buf_add_str(b, ">\r\n");
+    client_utf8_add_address(c, p->work->env.rcpts[i], b);
+    buf_add_char(b, '>');
+    client_dsn_add_rcpt(c, p->work, i, b);
+    buf_add_str(b, "\r\n");
 }
 
 static void write_one(struct client *c, enum client_stage stage)
@@ -44,7 +54,7 @@ static void write_one(struct client *c, enum client_stage stage)
     struct buf *b = &c->q->scratch;
     buf_clear(b);
     if (stage == CLIENT_MAIL) add_mail(c, c->sending, b);
-    else if (stage == CLIENT_RCPT) add_rcpt(c->sending, c->rcpt, b);
+    else if (stage == CLIENT_RCPT) add_rcpt(c, c->sending, c->rcpt, b);
     else buf_add_str(b, "DATA\r\n");
     stream_write(c->s, buf_slice(b));
     c->stage = stage;
@@ -58,36 +68,85 @@ static void write_group(struct client *c, bool reset)
     buf_clear(b);
     if (reset) buf_add_str(b, "RSET\r\n");
     add_mail(c, p, b);
-    PART_EACH(i, p) add_rcpt(p, i, b);
+    PART_EACH(i, p) add_rcpt(c, p, i, b);
     buf_add_str(b, "DATA\r\n");
     stream_write(c->s, buf_slice(b));
     c->stage = CLIENT_MAIL;
 }
 
-static bool too_large(struct client *c, struct part *p)
+/* ---- what this server cannot have */
+
+/* Why not, or nothing. */
+static void find_unfit(const struct client *c, struct work *w, struct buf *reason)
 {
-    const struct envelope *e = &p->work->env;
+    const struct envelope *e = &w->env;
     uint64_t size = e->prepend.n + e->text_size;
-    if (!c->size_max || size <= c->size_max) return false;
+    const char *why = e->flags & ENVELOPE_SMTPUTF8 ? client_utf8_refuses(c, w) : NULL;
+    if (e->flags & ENVELOPE_REQUIRETLS && !(c->requiretls && client_tls_verified(c))) /* RFC 8689 §4.2.1 */
+        why = "5.7.30 the message may only travel over TLS that is proven, and the server does not offer that (REQUIRETLS)";
+    if (c->size_max && size > c->size_max)
+        buf_addf(reason, "5.3.4 the message has %llu bytes, %s takes %llu at most", (unsigned long long)size, c->name,
+                 (unsigned long long)c->size_max);
+    else if (why)
+        buf_addf(reason, "%s; asked: %s", why, c->name);
+}
+
+static bool is_unfit(struct client *c, struct part *p)
+{
     struct buf reason = { 0 };
-    buf_addf(&reason, "5.3.4 the message has %llu bytes, %s takes %llu at most", (unsigned long long)size, c->name,
-             (unsigned long long)c->size_max);
-    client_log(c, p, "bounced", p->first, p->n, buf_slice(&reason));
-    part_result_all(p, RCPT_FAILED, buf_slice(&reason));
+    find_unfit(c, p->work, &reason);
+    if (reason.n) {
+        client_log(c, p, "bounced", p->first, p->n, buf_slice(&reason));
+        part_result_all(p, RCPT_FAILED, buf_slice(&reason));
+    }
+    bool unfit = reason.n > 0;
     buf_deinit(&reason);
-    part_done(p);
+    return unfit;
+}
+
+static void drop_unfit_rcpts(struct client *c, struct part *p)
+{
+    struct work *w = p->work;
+    PART_EACH(i, p) {
+        const char *why = client_utf8_refuses_rcpt(c, w->env.rcpts[i]);
+        if (!why || w->rcpts[i].settled) continue;
+        struct buf reason = { 0 };
+        buf_addf(&reason, "%s; asked: %s", why, c->name);
+        client_log(c, p, "bounced", i, 1, buf_slice(&reason));
+        part_result(p, i, RCPT_FAILED, buf_slice(&reason));
+        buf_deinit(&reason);
+    }
+    part_drop_settled(p);
+}
+
+/* The part becomes what fits into one transaction; false: nothing is left of it, and it is done. */
+static bool prepare(struct client *c, struct part *p)
+{
+    if (p->tries)
+        PART_EACH(i, p) p->work->rcpts[i].later = false;
+    if (is_unfit(c, p)) {
+        part_done(p);
+        return false;
+    }
+    if (p->work->env.flags & ENVELOPE_SMTPUTF8 && !c->utf8) drop_unfit_rcpts(c, p);
+    if (!p->n) {
+        part_done(p);
+        return false;
+    }
+    if (c->rcpt_max && p->n > c->rcpt_max) part_split(p, c->rcpt_max); /* RFC 9422 §4.2 */
     return true;
 }
 
 bool client_mail_start(struct client *c, struct part *p)
 {
     bool reset = c->transaction;
-    if (too_large(c, p)) return false;
+    if (!prepare(c, p)) return false;
     client_set_sending(c, p);
+    c->mails++;
     c->turn_at = clock_mono_us();
     c->rcpt = p->first;
     c->accepted = 0;
-    c->mail_refused = false;
+    c->mail_refused = c->left_over = false;
     c->rset_awaited = reset;
     if (c->pipelining) write_group(c, reset);
     else if (reset) {
@@ -132,9 +191,22 @@ static void on_mail(struct client *c)
     else write_one(c, CLIENT_RCPT);
 }
 
+/* RFC 5321 §4.5.3.1.10: 452, or 552 of old servers, to the next one too many. Both mean other things as well. */
+static bool takes_no_more(const struct client *c)
+{
+    const char *code = c->reply.enhanced;
+    return (c->reply.code == 452 || c->reply.code == 552) && c->accepted && c->sending->rounds < ROUNDS_MAX &&
+           (!code[0] || !strcmp(code + 1, ".5.3"));
+}
+
 static void refuse_rcpt(struct client *c)
 {
     struct part *p = c->sending;
+    if (takes_no_more(c)) {
+        p->work->rcpts[c->rcpt].later = true;
+        c->left_over = true;
+        return;
+    }
     struct buf reason = { 0 };
     /* 552 here is "too many recipients" of old servers: RFC 5321 §4.5.3.1.10 */
     bool permanent = c->reply.code / 100 == 5 && c->reply.code != 552;
@@ -153,6 +225,7 @@ static void on_rcpt(struct client *c)
         c->accepted++;
     c->rcpt = rcpts[c->rcpt].next;
     if (c->rcpt == UINT32_MAX) {
+        if (c->left_over) part_split(c->sending, 0);
         if (c->pipelining) c->stage = CLIENT_DATA;
         else if (c->accepted) write_one(c, CLIENT_DATA);
         else give_up(c);
@@ -229,6 +302,7 @@ void client_dot_reply(struct client *c)
     c->ending = NULL;
     c->messages++;
     work_result(c);
+    if (!c->nothing_sent && c->reply.code / 100 == 2) client_dsn_relayed(c, p);
     if (!c->nothing_sent) client_decide(c, p);
     c->nothing_sent = false;
     part_done(p);

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Sending a message's text. Small ones are copied into the stream; larger ones are borrowed to it or sent from their file;
- * those with dots to be stuffed go through a buffer in pieces. A piece is written when the one before has gone, so that memory
+ * those with dots to be stuffed, or to be made 7-bit, go through a buffer in pieces. A piece is written when the one before has gone, so that memory
  * is bounded and the time limit is one for each piece. */
 #include "delivery/internal.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "message/convert.h"
 #include "smtp/data.h"
 
 #define COPY_MAX 2048            /* a piece up to this is cheaper copied than borrowed */
 #define STUFF_AT_ONCE 32768      /* a text with dots up to this is stuffed in one go */
 #define CHUNK 65536
+#define CONVERT_CHUNK 16384      /* it may become several times as long */
 #define FILE_CHUNK (256u << 10)
 
 static void stuff(struct client *c, struct slice text)
@@ -78,6 +80,12 @@ static size_t read_text(const struct client *c, const struct spool_text *t, char
     return done;
 }
 
+static void fail_unreadable(struct client *c)
+{
+    log_event(LOG_ERROR, "message-unreadable", LOG_ID(c->ending->work->m->spool.id));
+    client_fail(c, "broken off by us, the message could not be read from the spool");
+}
+
 /* The chunk: first its stuffed text, behind that the text as read. */
 static bool write_stuffed(struct client *c, const struct spool_text *t)
 {
@@ -89,6 +97,56 @@ static bool write_stuffed(struct client *c, const struct spool_text *t)
     c->text_at += n;
     c->borrowed++;
     stream_write_own(c->s, slice_of(c->chunk, k), on_piece_sent, c);
+    return true;
+}
+
+/* ---- to 7-bit */
+
+static void write_converted(struct client *c, struct slice text)
+{
+    buf_clear(&c->converted);
+    char *to = buf_reserve(&c->converted, 2 * text.n);
+    c->converted.n = data_stuff(text, &c->line_start, to);
+    c->borrowed++;
+    stream_write_own(c->s, buf_slice(&c->converted), on_piece_sent, c);
+}
+
+/* It cannot be told before that it cannot be: so much is sent already. Without the dot at its end the server takes nothing. */
+static void refuse_to_convert(struct client *c, const char *why)
+{
+    struct part *p = c->ending;
+    struct buf reason = { 0 };
+    buf_addf(&reason, "5.6.3 the message cannot be converted for %s, which takes no 8-bit text: %s", c->name, why);
+    client_log(c, p, "bounced", p->first, part_unsettled(p), buf_slice(&reason));
+    part_result_all(p, RCPT_FAILED, buf_slice(&reason));
+    buf_deinit(&reason);
+    c->worked = true;
+    client_fail(c, "broken off by us, the message cannot be converted to 7-bit");
+}
+
+/* One piece that is ready to be sent. False: c may be gone. */
+static bool convert_more(struct client *c, const struct spool_text *t)
+{
+    struct buf *out = &c->q->scratch;
+    char raw[CONVERT_CHUNK];
+    buf_clear(out);
+    while (!out->n && c->text_at < t->n) {
+        size_t n = read_text(c, t, raw, sizeof raw);
+        if (!n) {
+            fail_unreadable(c);
+            return false;
+        }
+        convert_push(c->convert, slice_of(raw, n), out);
+        c->text_at += n;
+    }
+    if (c->text_at == t->n) convert_end(c->convert, out);
+    const char *why = convert_refused(c->convert);
+    if (why) {
+        refuse_to_convert(c, why);
+        return false;
+    }
+    if (c->text_at == t->n) convert_free(&c->convert);
+    if (out->n) write_converted(c, buf_slice(out));
     return true;
 }
 
@@ -109,7 +167,10 @@ void client_text_more(struct client *c)
     if (!w || !c->texting || c->borrowed) return;
     const struct spool_text *t = &w->content->text;
     bool dots = w->env.flags & ENVELOPE_HAS_DOTS;
-    if (c->text_at < t->n) {
+    if (c->convert) {
+        client_set_deadline(c);
+        if (!convert_more(c, t)) return;
+    } else if (c->text_at < t->n) {
         client_set_deadline(c);
         if (t->pieces && !dots) write_memory(c, t);
         else if (t->pieces && t->n <= STUFF_AT_ONCE) {
@@ -117,12 +178,11 @@ void client_text_more(struct client *c)
             c->text_at = t->n;
         } else if (!dots) write_file(c, t);
         else if (!write_stuffed(c, t)) { /* without the dot at its end the server takes no half of a message */
-            log_event(LOG_ERROR, "message-unreadable", LOG_ID(w->m->spool.id));
-            client_fail(c, "broken off by us, the message could not be read from the spool");
+            fail_unreadable(c);
             return;
         }
     }
-    if (c->text_at == t->n) end_text(c);
+    if (c->text_at == t->n && !c->convert) end_text(c);
 }
 
 void client_text_start(struct client *c)
@@ -131,6 +191,13 @@ void client_text_start(struct client *c)
     c->texting = true;
     c->text_at = 0;
     c->line_start = true;
-    stuff(c, e->prepend);
+    if (client_converts(c, c->ending->work)) {
+        struct buf head = { 0 };
+        c->convert = convert_new();
+        convert_push(c->convert, e->prepend, &head);
+        stuff(c, buf_slice(&head));
+        buf_deinit(&head);
+    } else
+        stuff(c, e->prepend);
     client_text_more(c);
 }

@@ -117,7 +117,7 @@ static struct slice destination_reason(const struct message *m, struct slice rcp
 
 static json_t *rcpts_json(const struct message *m, const struct envelope *e, uint32_t max)
 {
-    static const char *const names[] = { "pending", "delivered", "failed", "failed" };
+    static const char *const names[] = { "pending", "delivered", "failed", "failed", "delivered" };
     json_t *list = json_array();
     for (uint32_t i = 0; i < e->rcpt_n && i < m->rcpt_n && i < max; i++) {
         const struct label *reason = NULL;

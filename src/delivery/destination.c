@@ -127,30 +127,10 @@ struct part *destination_take(struct destination *d)
     return p;
 }
 
-/* Recipients that got their result already are left out of the next try. */
-static void drop_settled(struct part *p)
-{
-    struct work_rcpt *rcpts = p->work->rcpts;
-    uint32_t i = p->first;
-    p->first = p->last = UINT32_MAX;
-    p->n = 0;
-    while (i != UINT32_MAX) {
-        uint32_t next = rcpts[i].next;
-        if (!rcpts[i].settled) {
-            if (p->last == UINT32_MAX) p->first = i;
-            else rcpts[p->last].next = i;
-            p->last = i;
-            p->n++;
-            rcpts[i].next = UINT32_MAX;
-        }
-        i = next;
-    }
-}
-
 void destination_requeue(struct part *p)
 {
     struct message *m = p->work->m;
-    drop_settled(p);
+    part_drop_settled(p); /* they are left out of the next try */
     if (!p->n || m->flags & (MESSAGE_DELETE | MESSAGE_HOLD)) {
         part_done(p);
     } else if (p->dest->blocked) {

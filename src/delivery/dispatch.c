@@ -189,6 +189,7 @@ static bool wants_connection(struct destination *d)
     unsigned most = d->q->config->delivery.connections, usable = usable_n(d);
     uint64_t now = clock_mono_ms();
     if (d->blocked) return d->probing && !d->client_n;
+    if (!d->ready_n && d->asked_until > now) return !d->client_n;
     if (!d->ready_n || d->ready_n <= d->connecting_n || (most && d->client_n >= most)) return false;
     if (d->connecting_n >= (usable ? usable : 1)) return false;
     if (usable && d->connect_after > now) {
@@ -230,6 +231,16 @@ static void round_failed(struct destination *d)
     else destination_block(d, slice_str(d->reason));
 }
 
+static void add_reason(struct buf *out, const struct target *t, const char *what)
+{
+    buf_add_str(out, "4.4.1 ");
+    buf_add_printable(out, slice_str(t->t.name), 160);
+    buf_add_char(out, '[');
+    ip_add(out, &t->t.ip);
+    buf_addf(out, "]: %s", what);
+}
+
+/* False: none can be opened, or what must be known of TLS first is being looked up, which dispatches again. */
 static bool open_one(struct destination *d)
 {
     size_t at;
@@ -237,13 +248,13 @@ static bool open_one(struct destination *d)
     uint64_t now = clock_mono_ms();
     while (targets_pick(d, now, &at)) {
         struct target *t = &d->targets[at];
-        if (client_open(d, t, &err)) return true;
         struct buf why = { 0 };
-        buf_add_str(&why, "4.4.1 ");
-        buf_add_printable(&why, slice_str(t->t.name), 160);
-        buf_add_char(&why, '[');
-        ip_add(&why, &t->t.ip);
-        buf_addf(&why, "]: %s", err.text);
+        if (!client_tls_ready(d, t)) return false;
+        if (client_tls_allowed(d, t, &why)) {
+            if (client_open(d, t, &err)) return true;
+            add_reason(&why, t, err.text);
+        } else
+            log_event(LOG_INFO, "host-not-used", LOG_STR("destination", d->hop.key), LOG_TEXT("reply", buf_slice(&why)));
         t->bad_until = now + TARGET_BAD_MS;
         set_reason(d, buf_slice(&why));
         buf_deinit(&why);

@@ -63,7 +63,9 @@ enum rcpt_status {
     RCPT_PENDING,
     RCPT_DELIVERED,
     RCPT_FAILED,                 /* a bounce is owed */
-    RCPT_CLOSED,                 /* failed, and that was told */
+    RCPT_CLOSED,                 /* failed, and that was told, or nobody wants to know */
+    RCPT_RELAYED,                /* delivered to a server without DSN; the sender is owed a report of it */
+    RCPT_STATUSES
 };
 
 struct rcpt_memory {
@@ -166,6 +168,7 @@ struct queue {
     unsigned connections;
     struct list starved;               /* destinations that want a connection beyond connections_total */
     struct labels reasons, names;      /* of destinations */
+    struct abilities *abilities;       /* ability.c; NULL: nothing was learned yet */
     struct buf scratch;
     struct list ops;                   /* control requests under way */
     uint64_t retried_at;               /* mono ms of the last retry asked for */
@@ -192,6 +195,7 @@ struct work_rcpt {
     uint32_t next;                     /* of the same part; UINT32_MAX ends */
     uint8_t status;                    /* enum rcpt_status */
     bool settled;                      /* has a result of this attempt */
+    bool later;                        /* the server takes no more recipients in the transaction under way */
 };
 
 struct work {
@@ -212,6 +216,7 @@ struct work {
     bool deferred;                     /* some recipient was tried and deferred */
     bool counted;                      /* in queue.active */
     bool owed;                         /* a bounce could not be written */
+    bool header_known, header_8bit;    /* the text's header was looked at, and has 8-bit bytes: client_utf8.c */
     bool warned;                       /* a warning was tried in this attempt */
     bool file;                         /* it has a descriptor, or will have one when it is loaded: counted in queue.files */
     uint64_t notice_id;                /* of the bounce being written */
@@ -228,6 +233,7 @@ struct part {
     struct destination *dest;
     uint32_t first, last, n;           /* recipients */
     unsigned tries;
+    unsigned rounds;                   /* transactions its recipients were left over from */
     uint64_t ready_at;                 /* mono ms */
     uint64_t bytes;                    /* its share of destination.bytes */
 };
@@ -249,6 +255,10 @@ void part_result(struct part *p, uint32_t i, enum rcpt_status status, struct sli
 void part_result_all(struct part *p, enum rcpt_status status, struct slice reason); /* all without a result yet */
 uint32_t part_unsettled(const struct part *p);     /* how many have none */
 void part_done(struct part *p);                    /* its attempt is over */
+void part_drop_settled(struct part *p);            /* they are no recipients of it any more */
+/* The unsettled recipients marked `later`, or those beyond the first `most` when it is not 0, become a part of their own, which is ready at
+ * once. Those left may be none. */
+void part_split(struct part *p, uint32_t most);
 void part_blocked(struct part *p);                 /* could not be tried */
 
 /* notify.c: tells the sender (or the postmaster) of the first NOTICE_RCPTS failed recipients, which are closed then, or of the delay.
@@ -256,13 +266,15 @@ void part_blocked(struct part *p);                 /* could not be tried */
 #define NOTICE_RCPTS 500
 void notify_failed(struct work *w, void (*cb)(struct work *w, bool ok));
 void notify_delayed(struct work *w, void (*cb)(struct work *w, bool ok));
+void notify_relayed(struct work *w, void (*cb)(struct work *w, bool ok)); /* as notify_failed, for RCPT_RELAYED */
 
 /* ---- destinations */
 
 struct target {
     struct route_target t;
     uint64_t bad_until;                /* mono ms */
-    uint64_t no_tls_until;             /* mono ms; TLS failed */
+    uint64_t no_tls_until;             /* mono ms; TLS failed, and mail goes without */
+    struct dane *dane;                 /* its TLSA records; NULL: not asked for yet */
 };
 
 struct destination {
@@ -281,12 +293,14 @@ struct destination {
     struct route_query *query;
     struct target *targets;
     size_t target_n;
+    bool secure;                       /* how the hosts' names were found is DNSSEC validated, or the configuration names them */
     uint64_t targets_until;            /* mono ms */
     struct event *timer;               /* back-off, or ready parts waited too long */
     bool blocked, probing, refused;    /* refused: its DNS says no mail (reason); messages fail */
     bool impatient;
     unsigned failures, bad_sessions;
     uint64_t failed_at, retry_at;      /* mono ms */
+    uint64_t asked_until;              /* mono ms: a connection is opened without mail, to learn what is offered: ability.c */
     uint64_t connect_after;            /* mono ms: no more connections than there are until then */
     uint64_t idle_since;               /* mono ms, of its last use */
     char reason[REASON_MAX + 1];
@@ -347,12 +361,14 @@ struct client {
     uint64_t size_max;
     uint32_t rcpt_max, mail_max;       /* LIMITS (RFC 9422); 0: none */
     struct auth_exchange *auth;        /* client_auth.c */
+    struct client_sasl *sasl;          /* the same: what is under way; NULL: nothing */
     bool authenticated;
     struct tls_state *tls;             /* client_tls.c: what was asked of TLS and what came of it; NULL: nothing */
     struct part *sending, *ending;     /* MAIL..DATA is under way for the one; the other's text is sent or being sent */
     uint32_t rcpt;                     /* recipient whose RCPT is answered next */
     uint32_t accepted;
     bool mail_refused;
+    bool left_over;                    /* some recipients wait for another transaction */
     bool transaction;                  /* MAIL was accepted and neither text nor RSET ended it */
     bool rset_awaited;
     bool nothing_sent;                 /* `ending` had no recipients left: a lone dot went out */
@@ -360,23 +376,47 @@ struct client {
     bool worked;                       /* some transaction came to a result */
     unsigned borrowed;                 /* pieces of text the stream holds */
     size_t behind_text;                /* bytes written behind the text of `ending`: the next group of commands */
-    unsigned messages;
+    unsigned messages, mails;          /* sent; MAIL commands */
     uint64_t turn_at;                  /* mono us: MAIL of `sending` was written */
     uint64_t text_at;                  /* bytes of text written */
     bool line_start;
     char *chunk;                       /* for stuffing dots */
+    struct convert *convert;           /* the text under way is made 7-bit */
+    struct buf converted;              /* and this piece of it is being sent */
     struct reply_reader reply;
 };
 
-/* client_tls.c: what must hold of TLS on this connection. */
+/* client_dane.c: the TLSA records of a target (RFC 7672 §2.2). */
+enum dane_state {
+    DANE_NONE,                         /* none, or not secure: DANE does not apply */
+    DANE_USABLE,
+    DANE_UNUSABLE,                     /* there are some, and no use can be made of any: TLS without proof (RFC 7672 §2.2) */
+    DANE_FAILED,                       /* the look-up failed: the host must not be used */
+};
+struct tls_tlsa;
+bool dane_ready(struct destination *d, struct target *t); /* false: a look-up is under way; it kicks d */
+/* After dane_ready. base: the TLSA base domain; records are valid until the loop turns; failure: one clause. */
+enum dane_state dane_get(const struct target *t, const char **base, const struct tls_tlsa **records, size_t *n, const char **failure);
+void dane_move(struct target *from, struct target *to); /* what is known, when they are the same host */
+void dane_free(struct target *t);
+
+/* client_tls.c: what must hold of TLS on a connection, and whether it held. */
 enum tls_need { TLS_NEVER, TLS_MAY, TLS_MUST };
 /* May it still have to look something up? Then it calls destination_kick when it knows, and false is returned. Called before
  * a connection is opened. */
 bool client_tls_ready(struct destination *d, struct target *target);
+/* After client_tls_ready. False: what is asked of TLS cannot hold there, so it must not be connected to; why: a reason. */
+bool client_tls_allowed(struct destination *d, const struct target *target, struct buf *why);
+void client_tls_open(struct client *c, const struct target *target); /* for a new client */
 enum tls_need client_tls_need(const struct client *c);
-void client_tls_start(struct client *c);           /* 220 came to STARTTLS, or TLS is implicit */
+bool client_tls_implicit(const struct client *c);  /* TLS from the first byte */
+/* 220 came to STARTTLS, or TLS is implicit. False with a reason: it cannot even be tried. */
+bool client_tls_start(struct client *c, struct buf *reason) MUST_CHECK;
 bool client_tls_proven(const struct client *c, struct buf *reason); /* after the handshake: false: this host must not be used */
 bool client_tls_verified(const struct client *c);  /* encrypted, and it is proven who it is (RFC 8689 §4.2.1) */
+const char *client_tls_proof(const struct client *c); /* "dane", "verified", "none": for logs */
+void client_tls_add_failure(const struct client *c, struct buf *out); /* why a handshake failed, when it was a proof; else nothing */
+void client_tls_add_cause(const struct client *c, struct buf *out);   /* " (tls: verify)", " (it has TLSA records)", or nothing */
 void client_tls_free(struct client *c);
 /* client_auth.c: AUTH towards the hop. May free c. */
 bool client_auth_wanted(const struct client *c);
@@ -392,6 +432,8 @@ void client_free(struct client *c);                /* no parts may be left */
 /* The session is of no use any more: parts are requeued or deferred for this reason, c is freed. */
 void client_fail(struct client *c, const char *what);
 void client_fail_reply(struct client *c);          /* the same, for the reply at hand */
+/* The same while TLS is being set up: `code` (RFC 3463) and what went wrong; why TLS must be is added. */
+void client_fail_tls(struct client *c, const char *code, struct slice what);
 void client_add_reason(const struct client *c, struct buf *out); /* of the reply at hand */
 void client_log(const struct client *c, const struct part *p, const char *event, uint32_t rcpt, uint32_t n, struct slice reply);
 /* The reply at hand decides all of p's recipients without a result, and is logged. */
@@ -399,11 +441,26 @@ void client_decide(struct client *c, struct part *p);
 /* client_hello.c: from the greeting to a usable session. May free c. */
 void client_hello_reply(struct client *c);
 void client_hello_start(struct client *c);         /* EHLO */
+void client_hello_tls(struct client *c);           /* begins the handshake */
 /* client_mail.c: one transaction. May free c. */
 bool client_mail_start(struct client *c, struct part *p); /* false: the part was finished without being sent */
 void client_mail_reply(struct client *c);
 void client_dot_reply(struct client *c);
 void client_set_deadline(struct client *c);        /* for the reply that comes next */
+bool client_converts(const struct client *c, const struct work *w); /* the text is made 7-bit for this server (RFC 6152 §3) */
+/* client_utf8.c: internationalized mail (RFC 6531) to servers that may not take it. */
+/* Why this server cannot have the message at all, or not for one recipient; NULL: it can. Text as in reason.h. */
+const char *client_utf8_refuses(const struct client *c, struct work *w);
+const char *client_utf8_refuses_rcpt(const struct client *c, struct slice rcpt);
+void client_utf8_add_address(const struct client *c, struct slice address, struct buf *out); /* in the form the server takes */
+/* client_dsn.c: delivery status notifications (RFC 3461). */
+bool dsn_wanted(const struct work *w, uint32_t i, enum envelope_notify what); /* is the sender told that of recipient i? */
+void client_dsn_add_mail(const struct client *c, const struct work *w, struct buf *out);
+void client_dsn_add_rcpt(const struct client *c, const struct work *w, uint32_t i, struct buf *out);
+void client_dsn_relayed(struct client *c, struct part *p); /* 2xx to the text: who is owed a report of that is settled */
+/* ability.c */
+void ability_learn(const struct client *c);        /* EHLO said all it will say */
+void ability_free(struct queue *q);
 /* client_text.c. May free c. */
 void client_text_start(struct client *c);
 void client_text_more(struct client *c);

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Who is told when mail fails or is late: the sender; for a null sender, or where bounces are off, the postmaster; and
  * when even the postmaster's notice fails, the log. A bounce is a message like any other: it goes through the spool. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "delivery/bounce.h"
 #include "delivery/internal.h"
+#include "smtp/address.h"
+#include "smtp/utf8.h"
 
-/* The header as it would have been sent. Reads at most 64 KiB; from a file that was opened to be sent a moment ago. */
-static void read_headers(const struct work *w, struct buf *out)
+#define ADDRESS_ROOM 640
+
+/* The beginning of the message as it would have been sent. From a file that was opened to be sent a moment ago. */
+static void read_beginning(const struct work *w, size_t want, struct buf *out)
 {
     const struct spool_text *t = &w->content->text;
-    size_t want = BOUNCE_HEADERS_MAX;
     buf_add(out, slice_sub(w->env.prepend, 0, want));
     for (size_t i = 0; t->pieces && i < t->piece_n && out->n < want; i++)
         buf_add(out, slice_sub(t->pieces[i], 0, want - out->n));
@@ -21,7 +25,21 @@ static void read_headers(const struct work *w, struct buf *out)
         if (k <= 0) break;
         out->n += (size_t)k;
     }
-    out->n = bounce_cut_headers(buf_slice(out), want).n;
+}
+
+/* RET=FULL (RFC 3461 §4.3) is for failures only, and within a limit. An internationalized message is no message/rfc822. Of one that must
+ * not travel without TLS nothing is shown (RFC 8689 §5). */
+static void add_original(const struct work *w, struct bounce *b, struct buf *original)
+{
+    const struct envelope *e = &w->env;
+    uint64_t size = e->prepend.n + w->content->text.n;
+    bool wide = e->flags & ENVELOPE_SMTPUTF8 && e->flags & ENVELOPE_HAS_8BIT;
+    bool full = e->flags & ENVELOPE_RET_FULL && b->kind == BOUNCE_FAILED && size <= BOUNCE_MESSAGE_MAX && !wide;
+    if (e->flags & ENVELOPE_REQUIRETLS) return;
+    read_beginning(w, full ? BOUNCE_MESSAGE_MAX : BOUNCE_HEADERS_MAX, original);
+    b->utf8_headers = wide;
+    if (full && original->n == size) b->message = buf_slice(original);
+    else b->headers = bounce_cut_headers(buf_slice(original), BOUNCE_HEADERS_MAX);
 }
 
 static void on_written(void *arg, bool ok, const struct err *err)
@@ -43,9 +61,11 @@ static void submit(struct work *w, struct slice to, struct slice text)
 {
     struct queue *q = w->q;
     struct err err;
+    uint32_t flags = ENVELOPE_BOUNCE | (has_dots(text) ? ENVELOPE_HAS_DOTS : 0) | (utf8_ascii(to) ? 0 : ENVELOPE_SMTPUTF8) |
+                     (utf8_ascii(text) ? 0 : ENVELOPE_8BIT | ENVELOPE_HAS_8BIT);
     struct envelope e = { .id = w->notice_id,
                           .arrival = clock_wall_ms(),
-                          .flags = ENVELOPE_BOUNCE | (has_dots(text) ? ENVELOPE_HAS_DOTS : 0),
+                          .flags = flags,
                           .zone = w->env.zone,
                           .rcpts = &to,
                           .rcpt_n = 1,
@@ -60,31 +80,47 @@ static void submit(struct work *w, struct slice to, struct slice text)
     on_written(w, false, &err);
 }
 
+/* A recipient that is ASCII but for its domain can be written in ASCII: then the notice is no internationalized mail. */
+static struct slice plain_address(struct slice to, char ascii[ADDRESS_ROOM])
+{
+    char domain[256];
+    size_t at = to.n;
+    while (at && to.p[at - 1] != '@') at--;
+    struct slice local = slice_sub(to, 0, at);
+    if (utf8_ascii(to) || !at || !utf8_ascii(local) || local.n > ADDRESS_ROOM - sizeof domain ||
+        !address_domain_ascii(slice_sub(to, at, to.n), domain))
+        return to;
+    return slice_of(ascii, (size_t)snprintf(ascii, ADDRESS_ROOM, "%.*s%s", SLICE_ARG(local), domain));
+}
+
 static void write_notice(struct work *w, enum bounce_kind kind, enum rcpt_status status, struct slice to)
 {
     struct queue *q = w->q;
     struct message *m = w->m;
     struct bounce_rcpt rcpts[NOTICE_RCPTS];
-    struct buf headers = { 0 }, text = { 0 };
+    struct buf original = { 0 }, text = { 0 };
+    char ascii[ADDRESS_ROOM];
+    to = plain_address(to, ascii);
     w->notice_id = queue_new_id(q);
     struct bounce b = { .kind = kind, .hostname = q->config->hostname, .to = to, .sender = w->env.sender,
                         .id = w->notice_id, .original_id = m->spool.id, .arrival = m->arrival, .now = clock_wall_ms(),
                         .until = message_end(m), .rcpts = rcpts,
+                        .envid = w->env.envid,
                         .random = (uint64_t)queue_random(q) << 32 | queue_random(q) };
     for (uint32_t i = 0; i < m->rcpt_n; i++) {
         struct slice reason = label_text(w->rcpts[i].reason ? w->rcpts[i].reason : m->reason);
-        if (w->rcpts[i].status != status) continue;
+        if (w->rcpts[i].status != status || (kind == BOUNCE_DELAYED && !dsn_wanted(w, i, NOTIFY_DELAY))) continue;
         if (status == RCPT_PENDING && !w->rcpts[i].settled && w->blocked && w->blocked->reason[0])
             reason = slice_str(w->blocked->reason);
-        if (b.rcpt_n < NOTICE_RCPTS) rcpts[b.rcpt_n++] = (struct bounce_rcpt){ w->env.rcpts[i], reason };
+        struct slice orcpt = w->env.rcpt_dsn ? w->env.rcpt_dsn[i].orcpt : slice_of(NULL, 0);
+        if (b.rcpt_n < NOTICE_RCPTS) rcpts[b.rcpt_n++] = (struct bounce_rcpt){ w->env.rcpts[i], reason, orcpt };
         else b.more_n++;
     }
-    if (status == RCPT_FAILED) b.more_n = 0; /* they get a notice of their own */
-    read_headers(w, &headers);
-    b.headers = buf_slice(&headers);
+    if (status != RCPT_PENDING) b.more_n = 0; /* they get a notice of their own */
+    add_original(w, &b, &original);
     bounce_build(&b, &text);
     submit(w, to, buf_slice(&text));
-    buf_deinit(&headers);
+    buf_deinit(&original);
     buf_deinit(&text);
 }
 
@@ -117,4 +153,10 @@ void notify_delayed(struct work *w, void (*cb)(struct work *w, bool ok))
 {
     w->on_told = cb;
     write_notice(w, BOUNCE_DELAYED, RCPT_PENDING, w->env.sender);
+}
+
+void notify_relayed(struct work *w, void (*cb)(struct work *w, bool ok))
+{
+    w->on_told = cb;
+    write_notice(w, BOUNCE_RELAYED, RCPT_RELAYED, w->env.sender);
 }

@@ -223,6 +223,7 @@ void queue_free(struct queue *q)
     size_t at = 0;
     for (struct destination *d; (d = htable_next(&q->destinations, &at));) destination_free(d);
     htable_deinit(&q->destinations);
+    ability_free(q);
     labels_deinit(&q->reasons);
     labels_deinit(&q->names);
     route_table_free(q->routes);

@@ -109,6 +109,7 @@ static void suspend(struct work *w)
 /* ---- the steps */
 
 static void on_failure_told(struct work *w, bool ok);
+static void on_relay_told(struct work *w, bool ok);
 static void on_delay_told(struct work *w, bool ok);
 
 static bool warning_due(const struct work *w)
@@ -118,18 +119,45 @@ static bool warning_due(const struct work *w)
     return after && !w->warned && !(m->flags & (MESSAGE_WARNED | MESSAGE_QUIET)) && clock_wall_ms() >= m->arrival + after;
 }
 
+/* Failures that the sender does not want to hear of (RFC 3461 §4.1), nor anybody else. */
+static void waive_failures(struct work *w)
+{
+    uint32_t first = UINT32_MAX, n = 0;
+    if (!w->env.rcpt_dsn) return;
+    for (uint32_t i = 0; i < w->m->rcpt_n; i++) {
+        if (w->rcpts[i].status != RCPT_FAILED || dsn_wanted(w, i, NOTIFY_FAILURE)) continue;
+        w->rcpts[i].status = RCPT_CLOSED;
+        if (!n++) first = i;
+    }
+    if (n)
+        log_event(LOG_INFO, "failure-not-reported", LOG_ID(w->m->spool.id), LOG_TEXT("to", w->env.rcpts[first]), LOG_NUM("recipients", n));
+}
+
+static bool warning_wanted(const struct work *w)
+{
+    for (uint32_t i = 0; i < w->m->rcpt_n; i++)
+        if (w->rcpts[i].status == RCPT_PENDING && dsn_wanted(w, i, NOTIFY_DELAY)) return true;
+    w->m->flags |= MESSAGE_WARNED; /* not looked at again */
+    return false;
+}
+
 static void settle(struct work *w)
 {
     if (w->m->flags & MESSAGE_DELETE) {
         finish(w, "deleted");
         return;
     }
-    if (count(w, RCPT_FAILED) && !w->owed) {
+    waive_failures(w);
+    uint32_t failed = count(w, RCPT_FAILED), relayed = count(w, RCPT_RELAYED), pending = count(w, RCPT_PENDING);
+    if (failed && !w->owed) {
         work_hold(w); /* nobody else may end the work meanwhile */
         notify_failed(w, on_failure_told);
-    } else if (!count(w, RCPT_FAILED) && !count(w, RCPT_PENDING))
+    } else if (relayed && !w->owed) {
+        work_hold(w);
+        notify_relayed(w, on_relay_told);
+    } else if (!failed && !relayed && !pending)
         finish(w, "removed");
-    else if (count(w, RCPT_PENDING) && warning_due(w)) {
+    else if (pending && warning_due(w) && warning_wanted(w)) {
         w->warned = true;
         work_hold(w);
         notify_delayed(w, on_delay_told);
@@ -138,17 +166,27 @@ static void settle(struct work *w)
 }
 
 /* The message goes on only when its bounce is on disk; else the bounce stays owed. */
-static void on_failure_told(struct work *w, bool ok)
+static void on_told(struct work *w, bool ok, enum rcpt_status from, enum rcpt_status to)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; ok && i < w->m->rcpt_n && n < NOTICE_RCPTS; i++)
-        if (w->rcpts[i].status == RCPT_FAILED) {
-            w->rcpts[i].status = RCPT_CLOSED;
+        if (w->rcpts[i].status == from) {
+            w->rcpts[i].status = (uint8_t)to;
             n++;
         }
     if (!ok) w->owed = true;
     w->open--;
     settle(w);
+}
+
+static void on_failure_told(struct work *w, bool ok)
+{
+    on_told(w, ok, RCPT_FAILED, RCPT_CLOSED);
+}
+
+static void on_relay_told(struct work *w, bool ok)
+{
+    on_told(w, ok, RCPT_RELAYED, RCPT_DELIVERED);
 }
 
 static void on_delay_told(struct work *w, bool ok)

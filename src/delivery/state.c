@@ -5,6 +5,7 @@
  *   form 0: all recipients are pending
  *   form 1: u16 n, n texts: reasons; u32 n, n runs of u8 status, u16 reason (0: none, else its number), u32 recipients
  *   form 2: u32 recipients, 2 bits of status each: when there are too many runs
+ *   form 3: u32 recipients, 4 bits of status each: the same, when some status takes more than 2
  * A text is u16 length and bytes. */
 #include "delivery/internal.h"
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #define REASONS_MAX 64
 #define RUNS_MAX 4000
 
-enum form { FORM_ALL, FORM_RUNS, FORM_PACKED };
+enum form { FORM_ALL, FORM_RUNS, FORM_PACKED, FORM_WIDE };
 
 static void put(struct buf *out, uint64_t v, size_t bytes)
 {
@@ -64,11 +65,14 @@ static bool put_runs(const struct message *m, struct buf *out)
 
 static void put_packed(const struct message *m, struct buf *out)
 {
-    put(out, FORM_PACKED, 1);
+    bool wide = false;
+    for (uint32_t i = 0; i < m->rcpt_n && !wide; i++) wide = m->rcpts[i].status > RCPT_CLOSED;
+    unsigned bits = wide ? 4 : 2, each = 8 / bits;
+    put(out, wide ? FORM_WIDE : FORM_PACKED, 1);
     put(out, m->rcpt_n, 4);
-    for (uint32_t i = 0; i < m->rcpt_n; i += 4) {
+    for (uint32_t i = 0; i < m->rcpt_n; i += each) {
         unsigned byte = 0;
-        for (uint32_t k = i; k < i + 4 && k < m->rcpt_n; k++) byte |= (unsigned)m->rcpts[k].status << 2 * (k - i);
+        for (uint32_t k = i; k < i + each && k < m->rcpt_n; k++) byte |= (unsigned)m->rcpts[k].status << bits * (k - i);
         put(out, byte, 1);
     }
 }
@@ -126,7 +130,7 @@ static void take_runs(struct input *s, struct message *m, struct labels *labels)
     for (uint64_t runs = s->bad ? 0 : take(s, 4); !s->bad && runs; runs--) {
         unsigned status = (unsigned)take(s, 1), reason = (unsigned)take(s, 2);
         uint64_t n = take(s, 4);
-        if (status > RCPT_CLOSED || reason > table_n || n > m->rcpt_n - at) s->bad = true;
+        if (status >= RCPT_STATUSES || reason > table_n || n > m->rcpt_n - at) s->bad = true;
         for (; !s->bad && n; n--, at++) {
             m->rcpts[at].status = (enum rcpt_status)status;
             if (reason) m->rcpts[at].reason = label_get(labels, table[reason - 1]);
@@ -135,12 +139,17 @@ static void take_runs(struct input *s, struct message *m, struct labels *labels)
     if (at != m->rcpt_n) s->bad = true;
 }
 
-static void take_packed(struct input *s, struct message *m)
+static void take_packed(struct input *s, struct message *m, unsigned bits)
 {
+    unsigned each = 8 / bits;
     if (take(s, 4) != m->rcpt_n) s->bad = true;
-    for (uint32_t i = 0; !s->bad && i < m->rcpt_n; i += 4) {
+    for (uint32_t i = 0; !s->bad && i < m->rcpt_n; i += each) {
         unsigned byte = (unsigned)take(s, 1);
-        for (uint32_t k = i; k < i + 4 && k < m->rcpt_n; k++, byte >>= 2) m->rcpts[k].status = (enum rcpt_status)(byte & 3);
+        for (uint32_t k = i; k < i + each && k < m->rcpt_n; k++, byte >>= bits) {
+            unsigned status = byte & ((1u << bits) - 1);
+            if (status >= RCPT_STATUSES) s->bad = true;
+            else m->rcpts[k].status = (enum rcpt_status)status;
+        }
     }
 }
 
@@ -152,10 +161,10 @@ bool state_decode(struct slice encoded, struct message *m, struct labels *reason
     uint64_t next_try = take(&s, 8);
     struct slice reason = take_text(&s), where = take_text(&s);
     unsigned form = (unsigned)take(&s, 1);
-    if (s.bad || form > FORM_PACKED) return false;
+    if (s.bad || form > FORM_WIDE) return false;
     if (form != FORM_ALL) m->rcpts = mem_zalloc(m->rcpt_n * sizeof *m->rcpts);
     if (form == FORM_RUNS) take_runs(&s, m, reasons);
-    else if (form == FORM_PACKED) take_packed(&s, m);
+    else if (form == FORM_PACKED || form == FORM_WIDE) take_packed(&s, m, form == FORM_WIDE ? 4 : 2);
     if (s.bad) {
         for (uint32_t i = 0; m->rcpts && i < m->rcpt_n; i++) label_put(reasons, &m->rcpts[i].reason);
         free(m->rcpts);

@@ -9,12 +9,18 @@
 #define STALE_MS 60000         /* known hosts serve on for so long when DNS fails, if they serve us at the moment */
 #define TTL_MAX 3600u          /* seconds: people who change their DNS do not want to wait longer */
 
-void targets_free(struct destination *d)
+static void drop_targets(struct destination *d)
 {
-    if (d->query) route_cancel(&d->query);
+    for (size_t i = 0; i < d->target_n; i++) dane_free(&d->targets[i]);
     free(d->targets);
     d->targets = NULL;
     d->target_n = 0;
+}
+
+void targets_free(struct destination *d)
+{
+    if (d->query) route_cancel(&d->query);
+    drop_targets(d);
 }
 
 static bool same(const struct route_target *a, const struct route_target *b)
@@ -32,11 +38,13 @@ static void take_targets(struct destination *d, const struct route_answer *a)
         size_t twin = 0;
         while (twin < n && !same(&targets[twin].t, &a->targets[i])) twin++;
         if (twin < n) continue;
-        const struct target *former = targets_find(d, &a->targets[i]);
+        struct target *former = targets_find(d, &a->targets[i]);
         targets[n++] = (struct target){ .t = a->targets[i], .bad_until = former ? former->bad_until : 0,
                                         .no_tls_until = former ? former->no_tls_until : 0 };
+        if (former) dane_move(former, &targets[n - 1]);
     }
-    free(d->targets);
+    drop_targets(d);
+    d->secure = a->secure;
     d->targets = targets;
     d->target_n = n;
 }

@@ -176,6 +176,16 @@ static struct part *part_new(struct work *w, struct destination *d)
     return p;
 }
 
+static void part_append(struct part *p, uint32_t i)
+{
+    struct work_rcpt *rcpts = p->work->rcpts;
+    if (p->last == UINT32_MAX) p->first = i;
+    else rcpts[p->last].next = i;
+    p->last = i;
+    p->n++;
+    rcpts[i].next = UINT32_MAX;
+}
+
 static void set_result(struct work *w, uint32_t i, enum rcpt_status status, struct slice reason)
 {
     struct work_rcpt *r = &w->rcpts[i];
@@ -212,11 +222,7 @@ static void route_recipient(struct work *w, uint32_t i)
     struct destination *d = destination_get(q, &hop);
     struct part *p = d->filling;
     if (!p || p->work != w || p->n >= q->config->delivery.recipients) p = part_new(w, d);
-    if (p->last == UINT32_MAX) p->first = i;
-    else w->rcpts[p->last].next = i;
-    p->last = i;
-    p->n++;
-    w->rcpts[i].next = UINT32_MAX;
+    part_append(p, i);
 }
 
 void work_begin(struct work *w)
@@ -289,6 +295,42 @@ void part_done(struct part *p)
     /* With others still under way a result may have to wait for long: the tick brings it to disk. */
     if (w->open > 1 && w->m->state == MESSAGE_ACTIVE && !list_linked(&w->link)) list_push_back(&w->q->unsaved, &w->link);
     work_release(w);
+}
+
+void part_drop_settled(struct part *p)
+{
+    struct work_rcpt *rcpts = p->work->rcpts;
+    uint32_t i = p->first;
+    p->first = p->last = UINT32_MAX;
+    p->n = 0;
+    while (i != UINT32_MAX) {
+        uint32_t next = rcpts[i].next;
+        if (!rcpts[i].settled) part_append(p, i);
+        i = next;
+    }
+}
+
+/* The text is in memory once, so the new part weighs nothing. */
+void part_split(struct part *p, uint32_t most)
+{
+    struct work_rcpt *rcpts = p->work->rcpts;
+    struct part *rest = NULL;
+    uint32_t i = p->first, n = 0;
+    p->first = p->last = UINT32_MAX;
+    p->n = 0;
+    while (i != UINT32_MAX) {
+        uint32_t next = rcpts[i].next;
+        bool moves = !rcpts[i].settled && (rcpts[i].later || (most && n >= most));
+        rcpts[i].later = false;
+        if (moves && !rest) rest = part_new(p->work, p->dest);
+        part_append(moves ? rest : p, i);
+        n += !moves;
+        i = next;
+    }
+    if (!rest) return;
+    p->dest->filling = NULL;
+    rest->rounds = p->rounds + !most;
+    destination_requeue(rest);
 }
 
 void part_blocked(struct part *p)

@@ -18,7 +18,7 @@
 #define ACTIVE_MAX 128  /* queries libunbound works on for us at once; the others wait within their time-out */
 #define TTL_MAX 86400
 
-enum { TYPE_A = 1, TYPE_MX = 15, TYPE_AAAA = 28, CLASS_IN = 1 };
+enum { TYPE_A = 1, TYPE_CNAME = 5, TYPE_MX = 15, TYPE_TXT = 16, TYPE_AAAA = 28, TYPE_TLSA = 52, CLASS_IN = 1 };
 enum { RCODE_NOERROR = 0, RCODE_NXDOMAIN = 3 };
 
 struct resolver {
@@ -38,7 +38,7 @@ struct lookup {
     bool running;
     int id;                 /* libunbound's, while running */
     enum resolver_status status;
-    bool secure;
+    bool secure, bogus;
     uint32_t ttl;
     struct ip ips[RESOLVER_IPS_MAX];
     size_t n;
@@ -53,9 +53,14 @@ struct resolver_query {
     enum state state;
     struct lookup lookups[2];
     size_t lookup_n, running;
-    struct resolver_mx *mx; /* of an MX look-up that was answered */
-    size_t mx_n;
+    struct resolver_mx *mx; /* of an MX look-up that was answered; likewise the next two */
+    struct slice *texts;
+    struct resolver_tlsa *tlsa;
+    char *bytes;            /* of texts */
+    struct ub_result *kept; /* tlsa points into it */
+    size_t n;               /* of mx, texts or tlsa */
     char name[256];
+    char owner[256];        /* CNAMEs followed */
     char reason[160];       /* the first failure's */
 };
 
@@ -105,7 +110,11 @@ void resolver_free(struct resolver *r)
 static void query_free(struct resolver_query *q)
 {
     if (q->timer) event_free(q->timer);
+    ub_resolve_free(q->kept);
     free(q->mx);
+    free(q->texts);
+    free(q->tlsa);
+    free(q->bytes);
     free(q);
 }
 
@@ -132,41 +141,66 @@ static void finish(struct resolver_query *q)
     event_active(r->deliver, EV_TIMEOUT, 0);
 }
 
-static void take_records(struct lookup *l, const struct ub_result *res)
+static void take_mx(struct lookup *l, const struct ub_result *res)
 {
     struct resolver_query *q = l->q;
-    if (l->type != TYPE_MX) {
-        l->n = resolver_read_ips(res->data, res->len, l->type == TYPE_AAAA, l->ips);
-        l->status = l->n ? RESOLVER_OK : RESOLVER_NODATA;
-        return;
-    }
     const char *odd = NULL;
-    l->status = RESOLVER_OK;
     q->mx = mem_alloc(RESOLVER_MX_MAX * sizeof *q->mx);
-    q->mx_n = resolver_read_mx(res->data, res->len, q->mx, &odd);
+    q->n = resolver_read_mx(res->data, res->len, q->mx, &odd);
     if (!odd) return;
     log_event(LOG_DEBUG, "mx-ignored", LOG_STR("domain", q->name), LOG_STR("reason", odd));
-    if (!q->mx_n) snprintf(q->reason, sizeof q->reason, "%s", odd);
+    if (!q->n) snprintf(q->reason, sizeof q->reason, "%s", odd);
+}
+
+/* True: res is kept until the query ends. */
+static bool take_records(struct lookup *l, struct ub_result *res)
+{
+    struct resolver_query *q = l->q;
+    struct slice owner = slice_str(res->canonname ? res->canonname : "");
+    if (owner.n && owner.p[owner.n - 1] == '.') owner.n--;
+    if (resolver_name_ok(owner))
+        for (size_t i = 0; i <= owner.n; i++) q->owner[i] = i < owner.n ? ascii_lower(owner.p[i]) : 0;
+    l->status = RESOLVER_OK;
+    switch (l->type) {
+    case TYPE_MX: take_mx(l, res); return false;
+    case TYPE_TXT:
+        q->texts = mem_alloc(RESOLVER_RECORDS_MAX * sizeof *q->texts);
+        q->n = resolver_read_txt(res->data, res->len, q->texts, &q->bytes);
+        if (!q->n) l->status = RESOLVER_NODATA;
+        return false;
+    case TYPE_TLSA: /* records that cannot be read are still there: RFC 7672 §2.2 calls them unusable */
+        q->tlsa = mem_alloc(RESOLVER_RECORDS_MAX * sizeof *q->tlsa);
+        q->n = resolver_read_tlsa(res->data, res->len, q->tlsa);
+        q->kept = res;
+        return true;
+    case TYPE_CNAME: return false;
+    default:
+        l->n = resolver_read_ips(res->data, res->len, l->type == TYPE_AAAA, l->ips);
+        if (!l->n) l->status = RESOLVER_NODATA;
+        return false;
+    }
 }
 
 static void on_answer(void *arg, int code, struct ub_result *res)
 {
     struct lookup *l = arg;
     struct resolver_query *q = l->q;
+    bool kept = false;
     l->running = false;
     if (code || !res)
         note_failure(l, "the resolver failed: ", ub_strerror(code));
-    else if (res->bogus)
-        note_failure(l, "the answer failed DNSSEC validation: ", res->why_bogus);
-    else {
+    else if (res->bogus) {
+        l->bogus = true;
+        note_failure(l, "DNSSEC validation failed: ", res->why_bogus);
+    } else {
         l->secure = res->secure;
         l->ttl = res->ttl < 1 ? 1 : res->ttl > TTL_MAX ? TTL_MAX : (uint32_t)res->ttl;
-        if (res->havedata) take_records(l, res);
+        if (res->havedata) kept = take_records(l, res);
         else if (res->nxdomain || res->rcode == RCODE_NXDOMAIN) l->status = RESOLVER_NXDOMAIN;
         else if (res->rcode == RCODE_NOERROR) l->status = RESOLVER_NODATA;
         else note_failure(l, "the name servers could not be asked or answered with an error (SERVFAIL)", NULL);
     }
-    ub_resolve_free(res);
+    if (!kept) ub_resolve_free(res);
     if (--q->running == 0) finish(q);
 }
 
@@ -205,12 +239,14 @@ static void start_waiting(struct resolver *r)
         start(list_entry(list_pop_front(&r->waiting), struct resolver_query, link));
 }
 
+static bool is_address(const struct lookup *l) { return l->type == TYPE_A || l->type == TYPE_AAAA; }
+
 /* One answer out of one or two look-ups: records beat everything, a failure beats a denial (the other family might have had
  * records). ips has room for RESOLVER_IPS_MAX. */
 static struct resolver_answer combine(const struct resolver_query *q, struct ip *ips)
 {
     struct resolver_answer a = { .status = q->lookups[0].status, .secure = true, .ttl = TTL_MAX, .ips = ips, .mx = q->mx,
-                                 .n = q->mx_n, .reason = q->reason };
+                                 .texts = q->texts, .tlsa = q->tlsa, .n = q->n, .reason = q->reason };
     const struct lookup *v6 = &q->lookups[0], *v4 = &q->lookups[q->lookup_n - 1];
     for (const struct lookup *l = v6; l <= v4; l++) {
         if (l->status == RESOLVER_OK) a.status = RESOLVER_OK;
@@ -220,12 +256,14 @@ static struct resolver_answer combine(const struct resolver_query *q, struct ip 
     for (const struct lookup *l = v6; l <= v4; l++) {
         if (l->status != a.status) continue;
         a.secure = a.secure && l->secure;
+        a.bogus = a.bogus || l->bogus;
         if (l->ttl < a.ttl) a.ttl = l->ttl;
     }
-    for (size_t i = 0; i < RESOLVER_IPS_MAX && a.n < RESOLVER_IPS_MAX && v6->type != TYPE_MX; i++) {
+    for (size_t i = 0; i < RESOLVER_IPS_MAX && a.n < RESOLVER_IPS_MAX && is_address(v6); i++) {
         if (i < v6->n) ips[a.n++] = v6->ips[i];
         if (v4 != v6 && i < v4->n && a.n < RESOLVER_IPS_MAX) ips[a.n++] = v4->ips[i];
     }
+    snprintf(a.name, sizeof a.name, "%s", q->owner);
     return a;
 }
 
@@ -276,13 +314,6 @@ static struct resolver_query *submit(struct resolver_query *q, struct slice name
     return q;
 }
 
-struct resolver_query *resolver_mx(struct resolver *r, struct slice name, resolver_cb *cb, void *arg)
-{
-    struct resolver_query *q = query_new(r, name, cb, arg);
-    add_lookup(q, TYPE_MX);
-    return submit(q, name);
-}
-
 struct resolver_query *resolver_addresses(struct resolver *r, struct slice name, bool ipv4, bool ipv6, resolver_cb *cb, void *arg)
 {
     struct resolver_query *q = query_new(r, name, cb, arg);
@@ -299,6 +330,37 @@ struct resolver_query *resolver_addresses(struct resolver *r, struct slice name,
     if (ipv6) add_lookup(q, TYPE_AAAA);
     if (ipv4) add_lookup(q, TYPE_A);
     return submit(q, name);
+}
+
+static struct resolver_query *ask(struct resolver *r, struct slice name, uint16_t type, resolver_cb *cb, void *arg)
+{
+    struct resolver_query *q = query_new(r, name, cb, arg);
+    add_lookup(q, type);
+    return submit(q, name);
+}
+
+struct resolver_query *resolver_mx(struct resolver *r, struct slice name, resolver_cb *cb, void *arg)
+{
+    return ask(r, name, TYPE_MX, cb, arg);
+}
+
+struct resolver_query *resolver_cname(struct resolver *r, struct slice name, resolver_cb *cb, void *arg)
+{
+    return ask(r, name, TYPE_CNAME, cb, arg);
+}
+
+struct resolver_query *resolver_txt(struct resolver *r, struct slice name, resolver_cb *cb, void *arg)
+{
+    return ask(r, name, TYPE_TXT, cb, arg);
+}
+
+struct resolver_query *resolver_tlsa(struct resolver *r, struct slice name, uint16_t port, resolver_cb *cb, void *arg)
+{
+    struct buf b = { 0 };
+    buf_addf(&b, "_%u._tcp.%.*s", port, SLICE_ARG(name)); /* RFC 6698 §3 */
+    struct resolver_query *q = ask(r, buf_slice(&b), TYPE_TLSA, cb, arg);
+    buf_deinit(&b);
+    return q;
 }
 
 void resolver_cancel(struct resolver_query **qp)

@@ -38,13 +38,15 @@ struct resolver_answer {
     const struct slice *texts;   /* TXT: strings of each record joined */
     const struct resolver_tlsa *tlsa;
     bool bogus;                  /* of TEMPFAIL: DNSSEC validation failed */
-    char name[256];              /* TLSA: the owner name the records were found at, CNAMEs followed */
+    char name[256];              /* A, AAAA, TLSA: the owner name the records were found at, CNAMEs followed; "" : not known */
     size_t n;
     const char *reason;          /* of TEMPFAIL, and of OK with n == 0: one clause for logs and bounces; never NULL */
 };
 typedef void resolver_cb(void *arg, const struct resolver_answer *a);
 
-/* Blocks for reading /etc/resolv.conf; starts libunbound's thread, so call before a seccomp filter that forbids it. */
+/* Blocks for reading /etc/resolv.conf and the trust anchor; starts libunbound's thread, so call before a seccomp filter that forbids it.
+ * dns.trust_anchor NULL, or a file with nothing in it: nothing is validated. */
+#define RESOLVER_ROOT_ANCHOR "/usr/share/dns/root.key" /* when dns.trust_anchor is "" and the file is there */
 struct resolver *resolver_new(struct event_base *base, const struct config *c, struct err *err) MUST_CHECK;
 void resolver_free(struct resolver *r); /* queries must be cancelled before */
 /* The callback always comes from the loop, once, never before these return, within dns.timeout; the query is gone when it
@@ -52,6 +54,8 @@ void resolver_free(struct resolver *r); /* queries must be cancelled before */
  * IPv4 in turns. A name that is an IP address is answered with itself. Anything else that is no host name: RESOLVER_NXDOMAIN. */
 struct resolver_query *resolver_mx(struct resolver *r, struct slice name, resolver_cb *cb, void *arg);
 struct resolver_query *resolver_addresses(struct resolver *r, struct slice name, bool ipv4, bool ipv6, resolver_cb *cb, void *arg);
+/* Whether the name is an alias: OK with n == 0, and secure when that is proven. Where it leads to is not followed nor told. */
+struct resolver_query *resolver_cname(struct resolver *r, struct slice name, resolver_cb *cb, void *arg);
 /* At most 64 records, 64 KiB in all. */
 struct resolver_query *resolver_txt(struct resolver *r, struct slice name, resolver_cb *cb, void *arg);
 /* TLSA records of _port._tcp.name. NODATA and NXDOMAIN are `secure` when their absence is proven. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Rdata of A, AAAA and MX records. Name servers are strangers: sizes, characters and counts are checked here. */
+ * Rdata of A, AAAA, MX, TXT and TLSA records. Name servers are strangers: sizes, characters and counts are checked here. */
+#include "base/mem.h"
 #include "net/resolver_parts.h"
 
 static bool is_name_char(char c)
@@ -69,6 +70,52 @@ size_t resolver_read_mx(char *const *data, const int *len, struct resolver_mx ou
         const char *wrong = name_from_wire(slice_of(p + 2, (size_t)len[i] - 2), out[n].name);
         if (wrong) *odd = wrong;
         else out[n++].preference = (uint16_t)(p[0] << 8 | p[1]);
+    }
+    return n;
+}
+
+/* Length of the joined strings of one TXT record; false: its lengths do not fill it. */
+static bool txt_length(const unsigned char *p, size_t n, size_t *length)
+{
+    size_t at = 0;
+    *length = 0;
+    while (at < n) {
+        size_t one = p[at++];
+        if (one > n - at) return false;
+        *length += one;
+        at += one;
+    }
+    return n > 0;
+}
+
+size_t resolver_read_txt(char *const *data, const int *len, struct slice out[RESOLVER_RECORDS_MAX], char **bytes)
+{
+    size_t n = 0, used = 0, total = 0, length;
+    for (size_t i = 0; data[i]; i++)
+        if (len[i] > 0) total += (size_t)len[i];
+    if (total > RESOLVER_BYTES_MAX) total = RESOLVER_BYTES_MAX;
+    *bytes = mem_alloc(total + 1);
+    for (size_t i = 0; data[i] && n < RESOLVER_RECORDS_MAX; i++) {
+        const unsigned char *p = (const unsigned char *)data[i];
+        size_t size = len[i] > 0 ? (size_t)len[i] : 0;
+        if (!txt_length(p, size, &length) || length > total - used) continue;
+        out[n++] = slice_of(*bytes + used, length);
+        for (size_t at = 0; at < size; at += (size_t)p[at] + 1) {
+            memcpy(*bytes + used, p + at + 1, p[at]);
+            used += p[at];
+        }
+    }
+    return n;
+}
+
+size_t resolver_read_tlsa(char *const *data, const int *len, struct resolver_tlsa out[RESOLVER_RECORDS_MAX])
+{
+    size_t n = 0, total = 0;
+    for (size_t i = 0; data[i] && n < RESOLVER_RECORDS_MAX; i++) {
+        const unsigned char *p = (const unsigned char *)data[i];
+        if (len[i] < 4 || len[i] > 65535 || total + (size_t)len[i] > RESOLVER_BYTES_MAX) continue;
+        total += (size_t)len[i];
+        out[n++] = (struct resolver_tlsa){ .usage = p[0], .selector = p[1], .matching = p[2], .n = (uint16_t)(len[i] - 3), .data = p + 3 };
     }
     return n;
 }

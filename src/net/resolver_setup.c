@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * libunbound made ready: its options, the name servers it asks, its thread. */
+ * libunbound made ready: its options, the name servers it asks, whose signatures it believes, its thread. */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unbound.h>
+#include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/config.h"
@@ -78,6 +80,21 @@ static bool set_options(struct ub_ctx *ub, struct err *err)
     return ub_ok(ub_ctx_async(ub, 1), "threads", err);
 }
 
+/* Whose signatures are believed. Without an anchor, or with an empty file, nothing is validated, and nothing is `secure`. */
+static bool set_anchor(struct ub_ctx *ub, const struct config *c, struct err *err)
+{
+    const char *file = c->dns.trust_anchor;
+    bool chosen = file && file[0];
+    if (!file) return true;
+    if (!chosen) file = RESOLVER_ROOT_ANCHOR;
+    if (access(file, R_OK) != 0) {
+        if (chosen) return err_sys(err, errno, "dns.trust_anchor: %s cannot be read", file);
+        log_event(LOG_WARNING, "no-dnssec", LOG_STR("file", file), LOG_STR("reason", "install dns-root-data, or set dns.trust_anchor"));
+        return true;
+    }
+    return ub_ok(ub_ctx_add_ta_file(ub, file), "dns.trust_anchor", err);
+}
+
 static void ignore_answer(void *arg, int code, struct ub_result *result)
 {
     ub_resolve_free(result);
@@ -97,5 +114,5 @@ static bool start_thread(struct ub_ctx *ub, struct err *err)
 
 bool resolver_set_up(struct ub_ctx *ub, const struct config *c, struct err *err)
 {
-    return set_options(ub, err) && set_servers(ub, c, err) && start_thread(ub, err);
+    return set_options(ub, err) && set_servers(ub, c, err) && set_anchor(ub, c, err) && start_thread(ub, err);
 }

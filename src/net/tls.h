@@ -13,29 +13,43 @@ struct ssl_st;
  * with one worker is resumed by another. */
 struct tls_tickets;
 struct tls_tickets *tls_tickets_new(struct err *err) MUST_CHECK; /* before workers are forked */
-/* The master, now and then: a new key when the newest is older than `life` ms; the one before still opens tickets. Old keys are wiped. */
+/* The master, now and then: a new key when the newest is older than `life` ms; the one before still opens tickets, as long again. Older
+ * keys are wiped; life 0: all are. */
 void tls_tickets_rotate(struct tls_tickets *t, uint64_t mono_ms, uint64_t life);
-void tls_tickets_free(struct tls_tickets *t); /* NULL is fine */
+void tls_tickets_free(struct tls_tickets *t); /* in this process alone: others keep theirs; NULL is fine */
 
 /* A PEM chain and key: readable, the key belongs to the first certificate, each certificate is signed by the next, none has ended or is
- * not valid yet, and it is for every name in names (RFC 6125; none: not asked). False: err says which file and what, *how how to mend it.
- * warning: ends within 14 days, weak key (RSA under 2048) ...; empty: none. */
+ * not valid yet, no signature that can be forged, and it is for every name in names (RFC 6125; none: not asked). False: err says which
+ * file and what. Reads files. */
 struct tls_certificate_facts {
-    time_t not_after;
-    char warning[200];
+    time_t not_after;        /* the first end in the chain */
+    bool self_signed;
+    bool weak;               /* RSA under 2048 bits */
+    bool key_at_fault;       /* an error of the key's file, not of the certificate's */
+    char warning[400];       /* expires within 14 days, weak key, self-signed ...; empty: none */
+    char hint[200];          /* how to mend the error, or the first warning */
 };
 bool tls_certificate_check(const char *certificate, const char *key, const char *const *names, size_t name_n,
                            struct tls_certificate_facts *facts, struct err *err) MUST_CHECK;
+/* All certificates that a configuration names, and the authorities of its listeners; findings go to the report, with the places that the
+ * options have in its text (may be empty: none). False: errors. Reads files; one that may not be read is a warning, for `postern check`
+ * may be run by somebody else. */
+struct config_report;
+bool tls_check(const struct config *c, struct slice text, struct config_report *report);
 
-/* All server contexts of a configuration. self_signed: folder of the pair made at first start, for want of tls.certificate.
- * tickets may be NULL. */
+/* All server contexts of a configuration, its certificates checked as above. self_signed: folder of the pair made at first start, for want
+ * of tls.certificate. tickets (must live longer; may be NULL: none) are given to clients that resume. Early data is never taken. */
 struct tls_server;
 struct tls_server *tls_server_new(const struct config *c, const char *self_signed, struct tls_tickets *tickets,
                                   struct err *err) MUST_CHECK;
-/* For a connection: zone and listener decide on versions and client certificates. */
+/* For a connection: zone and listener (of that configuration) decide on versions and client certificates. The name that the client asks
+ * for (SNI) decides on the certificate, in the handshake. */
 struct ssl_ctx_st *tls_server_context(const struct tls_server *t, const struct config_listener *l,
                                       const struct config_zone *z);
 void tls_server_free(struct tls_server *t); /* NULL is fine */
+/* Of the connection of a client: whether it showed a certificate that leads to client_ca. name gets its subject, printable; "" when it
+ * showed none. */
+bool tls_client_certificate(const struct ssl_st *ssl, char *name, size_t room);
 
 /* ---- client (tls_client.c) */
 
@@ -54,17 +68,21 @@ struct tls_wish {
     const char *sni;         /* NULL: none */
     const char *ca;          /* config's file; NULL: tls.ca */
     bool verify;             /* chain to `ca`, and one of names; else any certificate will do */
-    const char *const *names; /* RFC 6125; ".example.com" fits one label more (RFC 8461 §4.1 is written so by the caller) */
+    const char *const *names; /* RFC 6125; ".example.com" fits one label more (RFC 8461 §4.1 is written so by the caller); with tlsa the
+                               * first is the TLSA base domain; one may be an address */
     size_t name_n;
     const struct tls_tlsa *tlsa; /* usable ones (usage 2 and 3): then these decide, not verify (RFC 7672 §3.1) */
     size_t tlsa_n;
     uint32_t min_version;    /* 12 or 13 */
     bool keep_on;            /* the handshake goes on when the proof fails (for testing policies); tls_failure tells */
 };
-/* A session object for stream_start_tls_client; NULL with err. Resumes an earlier session to the same key (destination and wish), if there
- * is one that was verified in the same way. */
+/* Of a kind that counts here (RFC 7672 §3.1: usage 2 and 3), known selector and matching type, data that can be what it says. */
+bool tls_tlsa_usable(const struct tls_tlsa *record);
+/* A session object for stream_start_tls_client; NULL with err. Resumes an earlier session to the same key (destination and wish; NULL: never), if there
+ * is one that was verified in the same way, within the last hour. */
 struct ssl_st *tls_client_session(struct tls_client *t, const struct tls_wish *w, const char *resume_key, struct err *err) MUST_CHECK;
-/* Why a proof failed, in words ("certificate has expired", "none of the TLSA records matches"); "" : it did not. */
+/* Why a proof failed, in words ("the certificate has expired", "none of the TLSA records matches"); "" : it did not, or none was asked for.
+ * Valid as long as the session; also after a handshake that failed for it. */
 const char *tls_failure(const struct ssl_st *ssl);
 /* RFC 8460 §4.3's word for it: "certificate-expired", "certificate-host-mismatch", "certificate-not-trusted",
  * "validation-failure", "dane-required", "tlsa-invalid" ... */

@@ -54,6 +54,7 @@ static void frame_free(struct channel *c, struct frame_out *f)
     list_remove(&f->node);
     c->out_bytes -= f->bytes.n;
     if (f->fd >= 0) close(f->fd);
+    mem_wipe(f->bytes.p, f->bytes.n); /* it may have held a password */
     buf_deinit(&f->bytes);
     free(f);
 }
@@ -228,7 +229,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     c->in.n += (size_t)k;
     while (deliver_frame(c)) continue;
     if (c->freed) destroy(c);
-    else if (!c->in.n) buf_deinit(&c->in);
+    else if (!c->in.n) {
+        mem_wipe(c->in.p, c->in.cap);
+        buf_deinit(&c->in);
+    }
 }
 
 struct channel *channel_new(struct event_base *base, int fd, channel_message_cb *on_message, channel_end_cb *on_end,

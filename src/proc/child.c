@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/tls.h"
+#include "auth/process.h"
 #include "proc/process.h"
 #include "proc/worker.h"
 
@@ -88,6 +89,13 @@ static struct child *fork_child(struct master *m, int *channel, bool *in_child, 
     return c;
 }
 
+/* Passwords are for the auth process of their own configuration alone. */
+static void forget_secrets(const struct master *m, const struct generation *but)
+{
+    if (m->current && m->current != but) config_forget_secrets(m->current->config);
+    if (m->next && m->next != but) config_forget_secrets(m->next->config);
+}
+
 _Noreturn static void be_worker(const struct slot *s, int channel)
 {
     const struct generation *g = s->generation;
@@ -98,6 +106,7 @@ _Noreturn static void be_worker(const struct slot *s, int channel)
     prctl(PR_SET_NAME, name);
     log_open(name, (enum log_level)g->config->log.level);
     close_all_but(channel, -1);
+    forget_secrets(m, NULL);
     struct worker_start start = {
         .config = g->config, .server_tls = g->server_tls, .client_tls = g->client_tls, .channel = channel,
         .spool_root = root, .slot = s->index, .generation = g->number, .user = &m->relay_user,
@@ -137,6 +146,8 @@ _Noreturn static void be_admin(const struct master *m, int channel, bool sandbox
     close_all_but(channel, m->control);
     forget_keys(m->current);
     forget_keys(m->next);
+    tls_tickets_free(m->tickets);
+    forget_secrets(m, NULL);
     struct admin_start start = { .channel = channel, .socket = m->control, .user = &m->admin_user, .sandbox = sandbox };
     int code = m->admin_main(&start);
     log_flush();
@@ -151,8 +162,38 @@ struct child *child_start_admin(struct master *m, struct err *err)
     if (in_child) be_admin(m, channel, sandbox);
     if (!c) return NULL;
     c->channel = channel_new(m->base, channel, master_on_admin_message, workers_on_channel_end, c);
-    c->admin = true;
+    c->role = CHILD_ADMIN;
     c->state = CHILD_READY;
+    return c;
+}
+
+_Noreturn static void be_auth(const struct generation *g, int channel)
+{
+    const struct master *m = g->master;
+    prctl(PR_SET_NAME, "auth");
+    log_open("auth", (enum log_level)g->config->log.level);
+    close_all_but(channel, -1);
+    forget_keys(m->current);
+    forget_keys(m->next);
+    tls_tickets_free(m->tickets);
+    forget_secrets(m, g);
+    int code = auth_process_main(
+        &(struct auth_start){ .config = g->config, .channel = channel, .user = &g->auth_user });
+    log_flush();
+    _exit(code);
+}
+
+struct child *child_start_auth(struct generation *g, struct err *err)
+{
+    int channel;
+    bool in_child;
+    struct child *c = fork_child(g->master, &channel, &in_child, err);
+    if (in_child) be_auth(g, channel);
+    if (!c) return NULL;
+    c->channel = channel_new(c->master->base, channel, auth_on_message, workers_on_channel_end, c);
+    c->role = CHILD_AUTH;
+    c->state = CHILD_READY;
+    c->generation = g->number;
     return c;
 }
 
@@ -177,6 +218,7 @@ void child_free(struct child *c)
     list_remove(&c->node);
     if (c->slot) c->slot->child = NULL;
     if (c->master->admin == c) c->master->admin = NULL;
+    if (c->role == CHILD_AUTH) auth_is_gone(c);
     channel_free(&c->channel);
     event_free(c->killer);
     free(c);

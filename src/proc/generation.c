@@ -30,7 +30,7 @@ static bool load_tls(struct generation *g, const struct config *c, struct err *e
     snprintf(dir, sizeof dir, "%s/tls", g->master->directory);
     if (!*c->tls.certificate && (!directory_make(dir, 0700, NULL, err) || !tls_self_signed(dir, c->hostname, err)))
         return false;
-    g->server_tls = tls_server_new(c, dir, NULL, err);
+    g->server_tls = tls_server_new(c, dir, g->master->tickets, err);
     g->client_tls = g->server_tls ? tls_client_new(c, err) : NULL;
     return g->client_tls != NULL;
 }
@@ -50,7 +50,7 @@ struct generation *generation_new(struct master *m, struct config *c, const stru
     g->slot_n = worker_count(c);
     g->slots = mem_zalloc(g->slot_n * sizeof *g->slots);
     g->deadline = evtimer_new(m->base, on_deadline, g);
-    if (!load_tls(g, c, err) || !(g->listeners = listen_set_open(c, g->slot_n, former, patient, err))) {
+    if (!auth_prepare(g, c, err) || !load_tls(g, c, err) || !(g->listeners = listen_set_open(c, g->slot_n, former, patient, err))) {
         generation_free(&g);
         return NULL;
     }
@@ -75,6 +75,7 @@ bool generation_start(struct generation *g, struct err *err)
         s->index = i;
         s->timer = evtimer_new(g->master->base, on_pause_over, s);
     }
+    auth_start(g);
     for (unsigned i = 0; i < g->slot_n; i++)
         if (!child_start_worker(&g->slots[i], err)) return false;
     event_add(g->deadline, &(struct timeval){ READY_SECONDS, 0 });
@@ -140,6 +141,7 @@ void generation_free(struct generation **gp)
     struct generation *g = *gp;
     *gp = NULL;
     if (!g) return;
+    auth_forget_generation(g);
     for (unsigned i = 0; i < g->slot_n; i++)
         if (g->slots[i].timer) event_free(g->slots[i].timer);
     event_free(g->deadline);

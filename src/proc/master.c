@@ -15,12 +15,14 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/tls.h"
 #include "proc/directory.h"
 #include "proc/process.h"
 #include "proc/tls.h"
 
 #define FILES_WANTED 524288 /* descriptors: sessions, deliveries, large messages */
 #define TICK_SECONDS 2
+#define DAY_MS 86400000u
 
 /* ---- the end */
 
@@ -28,7 +30,10 @@ void master_check_stopped(struct master *m)
 {
     if (!m->stopping) return;
     list_each(it, &m->children)
-        if (!list_entry(it, struct child, node)->admin) return;
+        if (list_entry(it, struct child, node)->role == CHILD_WORKER) return;
+    auth_retire(m);
+    list_each(it, &m->children)
+        if (list_entry(it, struct child, node)->role != CHILD_ADMIN) return;
     if (m->admin) { /* it was of use until the last worker was gone */
         channel_free(&m->admin->channel);
         event_add(m->admin->killer, &(struct timeval){ 2, 0 });
@@ -49,7 +54,7 @@ void master_stop(struct master *m, uint64_t drain_ms, int exit_code)
     event_del(m->admin_timer);
     list_each(it, &m->children) {
         struct child *c = list_entry(it, struct child, node);
-        if (!c->admin) child_drain(c, drain_ms);
+        if (c->role == CHILD_WORKER) child_drain(c, drain_ms);
     }
     /* ours are the last copies of the sockets but the workers', who close theirs: from here on connections are refused
      */
@@ -106,32 +111,63 @@ static bool watch_signals(struct master *m, struct err *err)
     return true;
 }
 
+/* At the start, and once a day: what is fine today may be about to end. */
+static bool check_certificates(struct master *m, const struct config *c, struct err *err)
+{
+    m->certificates_checked = clock_mono_ms();
+    struct config_report report = { 0 };
+    bool ok = reload_check_certificates(m->file, c, &report);
+    json_decref(reload_log_findings(&report, m->file));
+    if (!ok) err_set_text(err, "a certificate cannot be used; postern check tells more");
+    for (size_t i = 0; !ok && i < report.n; i++) {
+        const struct config_finding *f = &report.findings[i];
+        if (f->warning) continue;
+        err_set_text(err, "%s: %s%s%s", f->option, f->text, f->hint[0] ? "; " : "", f->hint);
+        break;
+    }
+    config_report_deinit(&report);
+    return ok;
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
-    workers_adopt(arg);
+    struct master *m = arg;
+    const struct generation *g = m->current ? m->current : m->next;
+    uint64_t now = clock_mono_ms();
+    struct err err;
+    if (g) tls_tickets_rotate(m->tickets, now, g->config->tls.ticket_life);
+    if (g && now - m->certificates_checked > DAY_MS) (void)check_certificates(m, g->config, &err);
+    workers_adopt(m);
 }
 
 /* ---- the admin process */
 
+static void add_helper(json_t *helpers, const struct child *c, uint64_t now)
+{
+    json_array_append_new(helpers, json_pack("{s:s, s:i, s:i, s:I}", "role", "auth", "pid", (int)c->pid, "generation",
+                                             (int)c->generation, "age", (json_int_t)(now - c->started)));
+}
+
 static json_t *describe(const struct master *m)
 {
     struct buf listeners = { 0 };
-    json_t *workers = json_array();
+    json_t *workers = json_array(), *helpers = json_array();
     uint64_t now = clock_mono_ms();
     list_each(it, &m->children) {
         static const char *const states[] = { "starting", "ready", "draining" };
         const struct child *c = list_entry(it, struct child, node);
-        if (c->admin) continue;
+        if (c->role == CHILD_AUTH) add_helper(helpers, c, now);
+        if (c->role != CHILD_WORKER) continue;
         json_array_append_new(workers, json_pack("{s:i, s:i, s:i, s:i, s:s, s:I}", "pid", (int)c->pid, "slot",
                                                  (int)c->index, "generation", (int)c->generation, "spool", c->spool,
                                                  "state", states[c->state], "age", (json_int_t)(now - c->started)));
     }
     if (m->current) listen_set_describe(m->current->config, &listeners);
-    json_t *d = json_pack("{s:s, s:i, s:I, s:s, s:s, s:s, s:i, s:i, s:b, s:o}", "version", POSTERN_VERSION, "pid",
+    json_t *d = json_pack("{s:s, s:i, s:I, s:s, s:s, s:s, s:i, s:i, s:b, s:o, s:o}", "version", POSTERN_VERSION, "pid",
                           (int)getpid(), "uptime", (json_int_t)(clock_wall_ms() - m->started), "file", m->file,
                           "directory", m->directory, "listeners", buf_cstr(&listeners), "generation",
                           m->current ? (int)m->current->number : 0, "slots", m->current ? (int)m->current->slot_n : 0,
-                          "stopping", m->stopping, "workers", workers);
+                          "stopping", m->stopping, "workers", workers, "helpers", helpers);
     buf_deinit(&listeners);
     return d ? d : json_object();
 }
@@ -164,7 +200,7 @@ void master_start_admin(struct master *m)
     }
     list_each(it, &m->children) {
         struct child *c = list_entry(it, struct child, node);
-        if (!c->admin && c->state != CHILD_STARTING) child_connect_admin(c);
+        if (c->role == CHILD_WORKER && c->state != CHILD_STARTING) child_connect_admin(c);
     }
 }
 
@@ -224,6 +260,8 @@ static bool start(struct master *m, struct config *c, struct err *err)
     if (!privilege_lookup(c->system.user, &m->relay_user, err) ||
         !privilege_lookup(c->system.admin_user, &m->admin_user, err) || !prepare_directories(m, &stale, err))
         return false;
+    if (!(m->tickets = tls_tickets_new(err)) || !check_certificates(m, c, err)) return false;
+    tls_tickets_rotate(m->tickets, clock_mono_ms(), c->tls.ticket_life);
     m->next = generation_new(m, c, NULL, stale, err);
     if (!m->next) return false;
     log_start(m, c);
@@ -253,6 +291,7 @@ static void master_free(struct master *m)
         (void)unlink(m->control_path);
     }
     spools_free(&m->spools);
+    tls_tickets_free(m->tickets);
     if (m->lock >= 0) directory_unlock(m->lock);
     json_decref(m->reload_ids);
     json_decref(m->reload_later);

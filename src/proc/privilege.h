@@ -21,7 +21,8 @@ bool privilege_drop(const struct privilege_user *u, struct err *err) MUST_CHECK;
  * exist are passed over. Where the kernel has no Landlock: a line in the log, and true. */
 bool landlock_restrict(const char *const *read_write, const char *const *read_only, struct err *err) MUST_CHECK;
 
-enum seccomp_profile { SECCOMP_RELAY, SECCOMP_ADMIN };
+/* AUTH_COMMAND: may start programs, which inherit the filter; so it only takes away what no program of an ordinary user needs. */
+enum seccomp_profile { SECCOMP_RELAY, SECCOMP_ADMIN, SECCOMP_AUTH, SECCOMP_AUTH_COMMAND };
 /* A list of allowed system calls for all threads of the process. Others fail with ENOSYS; those that only an attacker
  * would make end the process. In builds with a sanitizer, or where the kernel has no seccomp: a line in the log, and
  * true. */

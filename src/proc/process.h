@@ -19,18 +19,20 @@ struct master;
 struct slot;
 struct tls_server;
 struct tls_client;
+struct tls_tickets;
 
+enum child_role { CHILD_WORKER, CHILD_ADMIN, CHILD_AUTH };
 enum child_state { CHILD_STARTING, CHILD_READY, CHILD_DRAINING };
 
 struct child {
     struct list node;        /* in master->children */
     struct master *master;
-    struct slot *slot;       /* NULL: the admin process, or a worker that drains */
+    struct slot *slot;       /* NULL: no worker, or one that drains */
     struct channel *channel; /* NULL: it closed its end */
     struct event *killer;    /* when it comes, SIGKILL */
     pid_t pid;
     enum child_state state;
-    bool admin;
+    enum child_role role;
     unsigned generation, index;
     int spool;               /* its own, or -1 */
     uint64_t started;        /* monotonic ms */
@@ -53,6 +55,10 @@ struct generation {
     struct listen_set *listeners;
     struct slot *slots;
     unsigned slot_n;
+    struct child *auth;      /* NULL: none is needed, or it is in a pause */
+    struct privilege_user auth_user;
+    struct event *auth_timer;
+    struct restart auth_restart;
     bool serving;            /* its workers accept connections */
     struct event *deadline;  /* until all are ready */
 };
@@ -66,6 +72,8 @@ struct master {
     struct privilege_user relay_user, admin_user;
     int lock, control;
     struct spools *spools;
+    struct tls_tickets *tickets;         /* outlive generations: a reload ends no TLS session */
+    uint64_t certificates_checked;       /* mono ms */
     struct list children;
     struct generation *current, *next;   /* next: not serving yet */
     unsigned generations;                /* counts them */
@@ -86,10 +94,22 @@ struct master {
 /* ---- child.c: starting and ending processes */
 struct child *child_start_worker(struct slot *s, struct err *err) MUST_CHECK;
 struct child *child_start_admin(struct master *m, struct err *err) MUST_CHECK;
+struct child *child_start_auth(struct generation *g, struct err *err) MUST_CHECK;
 void child_send(struct child *c, json_t *message, int fd); /* takes the message; nothing when the channel is closed */
 void child_drain(struct child *c, uint64_t ms); /* and kills it some time after that; it belongs to no slot any more */
 void child_free(struct child *c);                          /* after its end */
 void child_connect_admin(struct child *worker); /* a channel between it and the admin process, when both are there */
+
+/* ---- auth.c: the auth process of each generation that needs one. It outlives the generation's place, until its last worker is gone */
+bool auth_prepare(struct generation *g, const struct config *c, struct err *err) MUST_CHECK; /* finds its user */
+void auth_start(struct generation *g);
+struct generation *auth_generation(const struct child *c); /* NULL: it is gone, or has another one by now */
+void auth_on_exit(struct generation *g, uint64_t lived); /* starts another one, perhaps after a pause */
+void auth_connect(struct child *worker);                 /* a channel between it and its generation's auth process, if there is one */
+void auth_is_gone(struct child *c);                      /* its generation forgets it */
+void auth_on_message(void *child, const json_t *m, int fd);
+void auth_forget_generation(struct generation *g);       /* it is about to be freed */
+void auth_retire(struct master *m);                      /* ends those that nobody needs any more */
 
 /* ---- generation.c: workers of one configuration */
 struct generation *generation_new(struct master *m, struct config *c, const struct listen_set *former, bool patient,
@@ -114,6 +134,8 @@ void reload_ready(struct master *m);                       /* a worker of m->nex
 void reload_failed(struct master *m, const char *why);     /* m->next cannot be */
 void reload_stop(struct master *m);                        /* the relay ends: whoever waits for a reload is told */
 json_t *reload_log_findings(const struct config_report *r, const char *file);
+/* tls_check with the places in the file. */
+bool reload_check_certificates(const char *file, const struct config *c, struct config_report *report);
 
 /* ---- master.c */
 void master_stop(struct master *m, uint64_t drain_ms, int exit_code);

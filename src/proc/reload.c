@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/parse.h"
+#include "net/tls.h"
 #include "proc/process.h"
 
 #define ASKERS_MAX 1000 /* the admin process has far fewer connections */
@@ -86,10 +88,24 @@ static void check_unchanged(struct master *m, const struct config *c)
     }
 }
 
+bool reload_check_certificates(const char *file, const struct config *c, struct config_report *report)
+{
+    struct buf text = { 0 };
+    struct err err;
+    if (!config_read_file(file, &text, &err)) buf_deinit(&text); /* only the places are missed */
+    bool ok = tls_check(c, buf_slice(&text), report);
+    buf_deinit(&text);
+    return ok;
+}
+
 static struct config *load(struct master *m)
 {
     struct config_report report = { 0 };
     struct config *c = config_load(m->file, &report);
+    if (c && !reload_check_certificates(m->file, c, &report)) {
+        config_free(c);
+        c = NULL;
+    }
     m->reload_findings = reload_log_findings(&report, m->file);
     config_report_deinit(&report);
     if (c) check_unchanged(m, c);

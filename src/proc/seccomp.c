@@ -150,12 +150,15 @@ static const char *const relay_calls[] = {
     "truncate",        "unlink",
     "unlinkat",        "utimensat",
 };
+/* What asking back ends needs: connections and files that are read. */
+static const char *const auth_calls[] = {
+    "connect", "bind", "getdents64", "pread64", "recvmmsg", "sendmmsg", "statfs", "fadvise64",
+    "sched_getparam", "sched_getscheduler",
+};
+/* Starting other programs. */
+static const char *const start_calls[] = { "execve", "execveat", "fork", "vfork" };
 /* Nothing here is ever called by us or our libraries: whoever does is somebody else. */
 static const char *const deadly_calls[] = {
-    "execve",
-    "execveat",
-    "fork",
-    "vfork",
     "ptrace",
     "process_vm_readv",
     "process_vm_writev",
@@ -240,6 +243,12 @@ static int add_own(scmp_filter_ctx f)
     return rc;
 }
 
+/* The sockets of Dovecot and of a directory. */
+static int add_local_sockets(scmp_filter_ctx f)
+{
+    return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+}
+
 /* TCP and UDP, and what getaddrinfo and getifaddrs ask the kernel. */
 static int add_sockets(scmp_filter_ctx f)
 {
@@ -260,12 +269,16 @@ static int add_sockets(scmp_filter_ctx f)
 
 static int add_rules(scmp_filter_ctx f, enum seccomp_profile profile)
 {
-    int rc = add_calls(f, SCMP_ACT_ALLOW, common_calls, countof(common_calls));
-    if (rc == 0) rc = add_calls(f, SCMP_ACT_KILL_PROCESS, deadly_calls, countof(deadly_calls));
+    int rc = add_calls(f, SCMP_ACT_KILL_PROCESS, deadly_calls, countof(deadly_calls));
+    if (profile == SECCOMP_AUTH_COMMAND) return rc;
+    if (rc == 0) rc = add_calls(f, SCMP_ACT_KILL_PROCESS, start_calls, countof(start_calls));
+    if (rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, common_calls, countof(common_calls));
     if (rc == 0) rc = add_threads(f);
     if (rc == 0) rc = add_own(f);
-    if (profile != SECCOMP_RELAY) return rc;
-    if (rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, relay_calls, countof(relay_calls));
+    if (profile == SECCOMP_ADMIN) return rc;
+    if (profile == SECCOMP_RELAY && rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, relay_calls, countof(relay_calls));
+    if (profile == SECCOMP_AUTH && rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, auth_calls, countof(auth_calls));
+    if (profile == SECCOMP_AUTH && rc == 0) rc = add_local_sockets(f);
     if (rc == 0) rc = add_sockets(f);
     return rc;
 }
@@ -280,7 +293,7 @@ bool seccomp_restrict(enum seccomp_profile profile, struct err *err)
         log_event(LOG_WARNING, "no-seccomp", LOG_STR("reason", "the kernel has none"));
         return true;
     }
-    scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+    scmp_filter_ctx f = seccomp_init(profile == SECCOMP_AUTH_COMMAND ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(ENOSYS));
     if (!f) return err_set(err, "seccomp: no memory");
     int rc = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1); /* all threads */
     if (rc == 0) (void)seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree of calls, not a list */

@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "auth/auth.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/resolver.h"
+#include "policy/provider.h"
 #include "proc/privilege.h"
 #include "proc/worker_int.h"
 
@@ -129,10 +131,12 @@ static struct spool *open_spool(struct worker *w, int n, bool adopted, bool *bus
 static bool begin(struct worker *w, int n, struct spool *sp, struct err *err)
 {
     w->queue = queue_new(&(struct queue_options){ .base = w->base, .streams = w->streams, .config = w->config,
-        .resolver = w->resolver, .tls = w->start->client_tls, .worker = (unsigned)n });
+        .resolver = w->resolver, .tls = w->start->client_tls, .auth = w->auth,
+        .worker = (unsigned)n });
     queue_add_spool(w->queue, sp, false, NULL, NULL);
+    w->providers = provider_keeper_new(w->base, w->resolver, w->config, w->start->spool_root);
     w->server = server_new(&(struct server_options){ .base = w->base, .streams = w->streams, .config = w->config,
-        .queue = w->queue, .tls = w->start->server_tls });
+        .queue = w->queue, .tls = w->start->server_tls, .auth = w->auth, .providers = w->providers });
     return !w->config->system.sandbox || seccomp_restrict(SECCOMP_RELAY, err);
 }
 
@@ -194,6 +198,7 @@ static void on_master(void *arg, const json_t *m, int fd)
     if (fd >= 0) {
         if (!strcmp(op, "listen")) take_socket(w, number(m, "listener"), number(m, "socket"), fd);
         else if (!strcmp(op, "admin")) worker_control_open(w, fd);
+        else if (!strcmp(op, "auth")) auth_link_connect(w->auth, fd);
         else close(fd);
         return;
     }
@@ -216,7 +221,9 @@ static void on_master_end(void *arg)
 static bool restrict_files(const struct worker *w, struct err *err)
 {
     const char *const write[] = { w->start->spool_root, "/dev/null", NULL };
-    static const char *const read[] = {
+    const char *anchor = w->config->dns.trust_anchor;
+    const char *const read[] = {
+        anchor && anchor[0] ? anchor : "/usr/share/dns",
         "/etc/resolv.conf",
         "/etc/hosts",
         "/etc/host.conf",
@@ -264,6 +271,8 @@ static void worker_deinit(struct worker *w)
         free(s);
     }
     if (w->queue) queue_free(w->queue); /* now that no spool looks at its messages any more */
+    provider_keeper_free(w->providers);
+    auth_link_free(w->auth);
     if (w->resolver) resolver_free(w->resolver);
     if (w->streams) stream_loop_free(w->streams);
     close_sockets(w);
@@ -282,6 +291,7 @@ int worker_main(const struct worker_start *start)
     list_init(&w.spools);
     w.terminate = evsignal_new(w.base, SIGTERM, on_terminate, &w);
     event_add(w.terminate, NULL);
+    w.auth = auth_link_new(w.base);
     w.deadline = evtimer_new(w.base, on_deadline, &w);
     w.master = channel_new(w.base, start->channel, on_master, on_master_end, &w);
     if (prepare(&w, &err)) tell(&w, "hello", -1, NULL);

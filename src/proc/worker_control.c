@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "policy/provider.h"
 #include "proc/worker_int.h"
 
 #define ANSWER_MAX (CHANNEL_FRAME_MAX - 1024)
@@ -44,6 +45,16 @@ static void add_figures(const struct worker *w, json_t *answer)
         spool_full(queue_spool(w->queue))));
 }
 
+static void add_providers(const struct worker *w, json_t *answer)
+{
+    struct provider_figures f;
+    json_t *list = json_array();
+    for (size_t i = 0; provider_get_figures(w->providers, i, &f); i++)
+        json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:b}", "name", f.name, "networks",
+                                              (json_int_t)f.networks, "age", (json_int_t)f.age, "failing", f.failing));
+    json_object_set_new(answer, "providers", list);
+}
+
 static json_t *status_answer(const struct worker *w, json_t *queue)
 {
     unsigned adopted = 0;
@@ -58,6 +69,7 @@ static json_t *status_answer(const struct worker *w, json_t *queue)
                   "generation", (int)w->start->generation, "spool_number", n, "adopted", (int)adopted, "draining",
                   w->draining, "uptime", (json_int_t)(clock_mono_ms() - w->started), "queue", queue);
     add_figures(w, a);
+    add_providers(w, a);
     return a;
 }
 

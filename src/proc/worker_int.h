@@ -31,6 +31,8 @@ struct worker {
     struct resolver *resolver;
     struct queue *queue;             /* NULL until there is a spool */
     struct server *server;
+    struct provider_keeper *providers; /* NULL: no zone names one */
+    struct auth_link *auth;
     struct channel *master, *admin;
     unsigned admin_count;            /* tells a new admin process's channel from the former one's */
     struct list requests;            /* of the admin process, not answered yet */

@@ -19,9 +19,11 @@ struct host {
     uint32_t preference;
     uint64_t draw; /* order among equal preferences */
     enum resolver_status status;
+    bool secure;
     struct ip *ips;
     size_t n;
     char name[256];
+    char cname[256]; /* what it is an alias of; "" : of nothing */
     char reason[160];
 };
 
@@ -115,8 +117,9 @@ static void collect_targets(struct route_query *q)
             struct route_target *t = &q->targets[q->answer.n];
             if (route_is_unusable(&h->ips[j])) continue;
             q->answer.n++;
-            *t = (struct route_target){ .ip = h->ips[j], .port = q->port };
+            *t = (struct route_target){ .ip = h->ips[j], .port = q->port, .secure = h->secure };
             memcpy(t->name, h->name, sizeof t->name);
+            memcpy(t->cname, h->cname, sizeof t->cname);
         }
     }
 }
@@ -173,6 +176,8 @@ static void on_host(void *arg, const struct resolver_answer *a)
         h->n = a->n;
         h->ips = mem_grow(NULL, a->n, sizeof *h->ips);
         memcpy(h->ips, a->ips, a->n * sizeof *h->ips);
+        h->secure = a->secure;
+        if (a->name[0] && !slice_ieq(slice_str(a->name), slice_str(h->name))) memcpy(h->cname, a->name, sizeof h->cname);
         if (q->hop && q->hop->ip.family) h->ips[0] = q->hop->ip; /* its scope is not in the text that was asked for */
     }
     snprintf(h->reason, sizeof h->reason, "%s", a->reason);
@@ -243,6 +248,7 @@ static void on_mx(void *arg, const struct resolver_answer *a)
     struct route_query *q = arg;
     q->mx_lookup = NULL;
     q->mx_status = a->status;
+    q->answer.secure = a->secure; /* that there are none, too: RFC 7672 §2.2.1 */
     keep_ttl(q, a->ttl);
     if (a->status == RESOLVER_TEMPFAIL) {
         conclude(q, ROUTE_TEMPFAIL, "the MX records of %.100s could not be looked up: %.150s", q->name, a->reason);
@@ -285,6 +291,7 @@ struct route_query *route_resolve(struct resolver *r, const struct route_table *
     if (q->mx) {
         q->mx_lookup = resolver_mx(r, slice_str(q->name), on_mx, q);
     } else {
+        q->answer.secure = true; /* the administrator said so */
         q->hosts = mem_zalloc(sizeof *q->hosts);
         add_host(q, q->name, 0, 0);
         start_hosts(q);

@@ -131,6 +131,8 @@ static const struct config_domain *find_domain(const struct route_table *t, stru
     return e ? e->domain : NULL;
 }
 
+static const char *const tls_words[] = { "none", "may", "dane", "encrypt", "verify", "dane-only" };
+
 static void set_key(const struct config *c, struct route_hop *out)
 {
     const struct config_hop *h = out->hop;
@@ -144,7 +146,9 @@ static void set_key(const struct config *c, struct route_hop *out)
         else buf_add_str(&b, h->host);
         if (h->ip.family == 6) buf_add_char(&b, ']');
         buf_addf(&b, ":%u", h->port);
-        if (h->tls != c->delivery.tls) buf_add_str(&b, h->tls == CONFIG_CLIENT_TLS_NONE ? ",tls=none" : ",tls=may");
+        if (h->tls != c->delivery.tls) buf_addf(&b, ",tls=%s", tls_words[h->tls]);
+        if (h->implicit_tls) buf_add_str(&b, ",implicit");
+        if (h->auth.user || h->ca || h->name_n) buf_addf(&b, ",hop=%d", h->id); /* what is proven, by us or to us, is not shared */
         if (h->source.family) {
             buf_add_str(&b, ",source=");
             ip_add(&b, &h->source);
@@ -188,13 +192,20 @@ static bool refuse(struct slice rcpt, const char *why, struct err *err)
 bool route_find(const struct route_table *t, struct slice rcpt, struct route_hop *out, struct err *err)
 {
     struct slice local, domain, name = rcpt;
+    char ascii[256], whole[KEY_MAX];
     struct key k;
     if (slice_ieq(name, SLICE("postmaster"))) name = slice_str(t->config->postmaster); /* RFC 5321 §4.5.1 */
     if (!name.n) return refuse(rcpt, "it is empty", err);
     if (!split(name, &local, &domain)) return refuse(rcpt, "it has no domain", err);
     if (!local.n) return refuse(rcpt, "it has no local part", err);
     if (domain.n && domain.p[0] == '[') return refuse(rcpt, "address literals are not relayed", err);
-    if (!address_domain_ok(domain, false)) return refuse(rcpt, "what follows the @ is not a domain name", err);
+    if (!domain.n || domain.p[domain.n - 1] == '.' || !address_domain_ascii(domain, ascii))
+        return refuse(rcpt, "what follows the @ is not a domain name", err);
+    if (local.n + 1 + strlen(ascii) >= sizeof whole) return refuse(rcpt, "it is too long", err);
+    memcpy(whole, name.p, local.n + 1); /* U-labels and A-labels are the same domain */
+    memcpy(whole + local.n + 1, ascii, strlen(ascii));
+    name = slice_of(whole, local.n + 1 + strlen(ascii));
+    domain = slice_sub(name, local.n + 1, name.n);
     if (!key_make(name, &k)) return refuse(rcpt, "it is too long", err);
     size_t local_n = k.n - domain.n - 1;
     decide(t, &k, local_n, out);

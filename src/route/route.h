@@ -16,9 +16,10 @@ struct route_hop {
     char domain[256];             /* the recipient's domain, lower case; "" when hop decides alone */
     const char *why;              /* "route", "domain", "inner_host", "smarthost", "mx": for traces */
     struct config_place place;    /* the line that decided, line 0 for mx */
-    char key[352];                /* names the destination: equal keys share connections and back-off, e.g.
+    char key[400];                /* names the destination: equal keys share connections and back-off, e.g.
                                      "mx:example.com:25", "host:192.0.2.7:2525"; also what people read. A hop with a source
-                                     address or TLS setting of its own adds ",source=IP" or ",tls=none", ",tls=may". */
+                                     address or TLS setting of its own adds ",source=IP" or ",tls=none" and so on, one with
+                                     credentials, ca or names ",hop=3". */
 };
 
 /* Order: route for the address, route for the exact domain, route for the longest ".domain", the relay domain's deliver, inner_host for

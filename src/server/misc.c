@@ -25,7 +25,7 @@ void verb_expn(struct session *s, const struct command *c)
 
 void verb_help(struct session *s, const struct command *c)
 {
-    session_reply(s, 214, "2.0.0", "commands: EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT");
+    session_reply(s, 214, "2.0.0", "commands: EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
 }
 
 void verb_quit(struct session *s, const struct command *c)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * RCPT (RFC 5321 §4.1.1.3): recipients, each taken once. */
+ * RCPT (RFC 5321 §4.1.1.3): recipients, each taken once; what their next hops are known not to take is refused at once. */
 #include <stdio.h>
 #include "base/log.h"
 #include "policy/relay.h"
@@ -25,6 +25,11 @@ static void grow(struct session *s)
     struct slice *rcpts = arena_alloc(&s->arena, room * sizeof *rcpts);
     if (tx->rcpt_n) memcpy(rcpts, tx->rcpts, tx->rcpt_n * sizeof *rcpts);
     tx->rcpts = rcpts;
+    if (tx->rcpt_dsn) {
+        struct envelope_dsn *dsn = arena_alloc(&s->arena, room * sizeof *dsn);
+        memcpy(dsn, tx->rcpt_dsn, tx->rcpt_n * sizeof *dsn);
+        tx->rcpt_dsn = dsn;
+    }
     tx->rcpt_room = room;
     tx->rcpt_index = arena_alloc(&s->arena, 2 * (size_t)room * sizeof *tx->rcpt_index);
     for (uint32_t i = 0; i < tx->rcpt_n; i++) *find_slot(tx, rcpts[i]) = i + 1;
@@ -44,24 +49,104 @@ static void add(struct session *s, struct slice rcpt)
     *slot = ++tx->rcpt_n;
 }
 
+/* What was asked for either time; nothing said is failure and delay (RFC 3461 §4.1), and never is nothing asked for. */
+static uint8_t unite(uint8_t a, uint8_t b)
+{
+    const uint8_t unsaid = NOTIFY_FAILURE | NOTIFY_DELAY;
+    if (a == b) return a;
+    uint8_t both = (uint8_t)((a ? a : unsaid) | (b ? b : unsaid));
+    return both == NOTIFY_NEVER ? both : both & (uint8_t)~NOTIFY_NEVER;
+}
+
+static void note_dsn(struct session *s, struct slice rcpt, bool again, const struct command_rcpt_params *p)
+{
+    struct transaction *tx = &s->tx;
+    if (!p->given && !tx->rcpt_dsn) return;
+    if (!tx->rcpt_dsn) tx->rcpt_dsn = arena_alloc(&s->arena, tx->rcpt_room * sizeof *tx->rcpt_dsn);
+    struct envelope_dsn *d = &tx->rcpt_dsn[*find_slot(tx, rcpt) - 1];
+    d->notify = again ? unite(d->notify, p->notify) : p->notify;
+    if (!d->orcpt.n) d->orcpt = arena_slice(&s->arena, p->orcpt);
+    if (p->given) tx->flags |= ENVELOPE_DSN_SEEN;
+}
+
+static void refuse(struct session *s, int code, const char *enhanced, const char *text, struct slice rcpt)
+{
+    s->server->figures.recipients_refused++;
+    session_refuse(s, "RCPT", code, enhanced, text, rcpt);
+}
+
+/* Better a refusal now than a bounce later. What is not known of the next hop is left to the delivery. */
+static bool hop_takes(struct session *s, const struct address *rcpt, struct slice name)
+{
+    struct transaction *tx = &s->tx;
+    struct hop_abilities a;
+    char text[160];
+    uint64_t most = UINT64_MAX;
+    if (queue_abilities(s->server->o.queue, name, &a)) {
+        if (a.size_max) most = a.size_max;
+        if (tx->flags & ENVELOPE_SMTPUTF8 && (rcpt->utf8 || tx->sender_utf8) && !a.utf8) { /* RFC 6531 §3.5 */
+            refuse(s, 550, "5.6.7", "the next server for this recipient takes no addresses that are not ASCII", name);
+            return false;
+        }
+        if (tx->flags & ENVELOPE_REQUIRETLS && !a.requiretls) { /* RFC 8689 §4.2 */
+            refuse(s, 550, "5.7.30", "the next server for this recipient does not support REQUIRETLS", name);
+            return false;
+        }
+        if (tx->declared > most) { /* RFC 1870 §6.1 */
+            snprintf(text, sizeof text, "the message is too large for the next server (limit: %llu bytes)",
+                     (unsigned long long)most);
+            refuse(s, 552, "5.3.4", text, name);
+            return false;
+        }
+    }
+    if (most > tx->hop_size) tx->hop_size = most;
+    return true;
+}
+
+/* What the command asks for in itself. */
+static bool rcpt_ok(struct session *s, const struct command *c, struct command_rcpt_params *params)
+{
+    struct command_error error;
+    bool utf8 = s->tx.flags & ENVELOPE_SMTPUTF8;
+    struct command_offer offer = { .esmtp = s->esmtp, .dsn = s->zone->dsn, .utf8 = utf8 };
+    if (s->tx.chunked) { /* the text has begun: RFC 3030 §2 */
+        session_refuse(s, "RCPT", 503, "5.5.1", "recipients come before the text", c->path.text);
+        return false;
+    }
+    if (!command_rcpt_params(c, &offer, params, &error)) {
+        session_refuse(s, "RCPT", error.code, error.enhanced, error.text, c->path.text);
+        return false;
+    }
+    if (c->path.utf8 && !utf8) { /* RFC 6531 §3.5 */
+        refuse(s, 553, "5.6.7", "an address that is not ASCII needs the parameter SMTPUTF8 with MAIL", c->path.text);
+        return false;
+    }
+    return true;
+}
+
 void verb_rcpt(struct session *s, const struct command *c)
 {
     const struct config *config = s->server->o.config;
+    struct relay_client who = { .zone = s->zone, .authed = s->account != NULL, .sender = s->tx.sender_domain };
     struct relay_verdict verdict;
-    relay_judge(config, s->zone, &c->path, &verdict);
+    struct command_rcpt_params params;
+    if (!rcpt_ok(s, c, &params)) return;
+    relay_judge(config, &who, &c->path, &verdict);
     if (!verdict.allowed) {
-        s->server->figures.recipients_refused++;
-        session_refuse(s, "RCPT", verdict.code, verdict.enhanced, verdict.text, c->path.text);
+        refuse(s, verdict.code, verdict.enhanced, verdict.text, c->path.text);
         return;
     }
     struct slice rcpt = verdict.postmaster ? SLICE("postmaster") : c->path.text;
-    if (!is_known(&s->tx, rcpt)) {
+    bool again = is_known(&s->tx, rcpt);
+    if (!again) {
         if (s->tx.rcpt_n >= config->limits.recipients) { /* RFC 5321 §4.5.3.1.10; no error of the client's */
             session_reply(s, 452, "4.5.3", "too many recipients, please send the others another copy");
             return;
         }
+        if (!hop_takes(s, &c->path, rcpt)) return;
         add(s, rcpt);
     }
+    note_dsn(s, rcpt, again, &params);
     s->phase = SESSION_RCPT;
     session_reply(s, 250, "2.1.5", "recipient noted");
 }

@@ -3,6 +3,7 @@
 #include "server/received.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "smtp/utf8.h"
 
 /* Names end up in a header that others parse: nothing but what a domain or an address literal may hold. */
 static void add_name(struct buf *out, struct slice s)
@@ -16,33 +17,43 @@ static void add_name(struct buf *out, struct slice s)
     }
 }
 
-/* A recipient passed the grammar: printable ASCII. Looked at again, for a header must not be opened by a slip
- * elsewhere. */
-static void add_path(struct buf *out, struct slice s)
+/* A recipient passed the grammar: printable, and ASCII but in mail that was declared to be more (RFC 6531 §3.7.3). Looked at
+ * again, for a header must not be opened by a slip elsewhere. */
+static void add_path(struct buf *out, struct slice s, bool utf8)
 {
     if (s.n > 320) s.n = 320;
+    bool wide = utf8 && utf8_clean(s);
     buf_add_char(out, '<');
-    for (size_t i = 0; i < s.n; i++) buf_add_char(out, s.p[i] >= 0x20 && s.p[i] < 0x7F ? s.p[i] : '?');
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        buf_add_char(out, (c >= 0x20 && c < 0x7F) || (c >= 0x80 && wide) ? s.p[i] : '?');
+    }
     buf_add_char(out, '>');
 }
 
-/* RFC 3848: the S tells of TLS and exists with EHLO only. */
-static const char *protocol(const struct received *r)
+/* RFC 3848, RFC 6531 §4.3: S tells of TLS, A of authentication; both exist with EHLO only. */
+static void add_protocol(struct buf *out, const struct received *r)
 {
-    if (!r->esmtp) return "SMTP";
-    return r->tls_version ? "ESMTPS" : "ESMTP";
+    buf_add_str(out, !r->esmtp ? "SMTP" : r->utf8 ? "UTF8SMTP" : "ESMTP");
+    if (r->esmtp && r->tls_version) buf_add_char(out, 'S');
+    if (r->esmtp && r->authed) buf_add_char(out, 'A');
 }
 
 void received_format(const struct received *r, struct buf *out)
 {
     buf_add(out, SLICE("Received: from "));
     add_name(out, r->helo);
-    buf_add(out, SLICE(" (["));
+    buf_add(out, SLICE(" ("));
+    if (r->client_name.n) {
+        add_name(out, r->client_name);
+        buf_add_char(out, ' ');
+    }
+    buf_add_char(out, '[');
     ip_add_literal(out, &r->client);
     buf_add(out, SLICE("])\r\n\tby "));
     buf_add_str(out, r->hostname);
     buf_add(out, SLICE(" with "));
-    buf_add_str(out, protocol(r));
+    add_protocol(out, r);
     if (r->tls_version) {
         buf_add(out, SLICE(" ("));
         add_name(out, slice_str(r->tls_version));
@@ -57,7 +68,7 @@ void received_format(const struct received *r, struct buf *out)
     id_add(out, r->id);
     if (r->rcpt.n) {
         buf_add(out, SLICE("\r\n\tfor "));
-        add_path(out, r->rcpt);
+        add_path(out, r->rcpt, r->utf8);
     }
     buf_add(out, SLICE(";\r\n\t"));
     clock_add_rfc5322(out, r->wall_ms);

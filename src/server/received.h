@@ -8,8 +8,10 @@
 struct received {
     struct slice helo;        /* as the client said it; made harmless here */
     struct ip client;
+    struct slice client_name; /* by XCLIENT; empty: not known */
     const char *hostname;     /* ours */
     bool esmtp;               /* EHLO was used */
+    bool utf8, authed;        /* SMTPUTF8 was declared; the client is authenticated */
     const char *tls_version, *tls_cipher; /* NULL: not encrypted */
     int tls_bits;
     uint64_t id;              /* of the message */

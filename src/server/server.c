@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "policy/provider.h"
 #include "server/session.h"
 #include "smtp/reply.h"
 
@@ -45,39 +46,109 @@ static void turn_away(struct server *s, int fd, const struct ip *ip, int code, c
     s->turned_away_logged = now;
 }
 
+/* ip NULL: nobody knows. Who cannot be named is never trusted, whatever the address of the one who speaks for him. */
+static const struct config_zone *zone_of(const struct server *s, const struct config_listener *l, const struct ip *ip)
+{
+    const struct config *c = s->o.config;
+    const struct config_zone *everybody = &c->zones[c->zone_n - 1];
+    if (!ip) return everybody;
+    const struct config_zone *zone = config_zone_of(c, l, ip);
+    if (zone != everybody || l->zone >= 0) return zone;
+    const struct config_zone *provider = provider_zone_of(s->o.providers, ip);
+    return provider ? provider : zone;
+}
+
+/* Counts one more session of the client and its zone. NULL: *no says why there may be none. */
+static struct client *take_place(struct server *s, const struct config_zone *zone, const struct ip *ip,
+                                 struct refusal *no)
+{
+    uint32_t *in_zone = &s->zone_sessions[zone - s->o.config->zones];
+    struct client *client = NULL;
+    if (zone->mode == CONFIG_ZONE_INACTIVE)
+        *no = (struct refusal){ 554, "5.7.1", "takes no mail from your network", true };
+    else if (zone->max_connections && *in_zone >= zone->max_connections)
+        *no = (struct refusal){ 421, "4.7.0", "has too many connections from your network, try again later", true };
+    else if (!(client = clients_enter(&s->clients, ip, s->o.config->limits.connections_per_client)))
+        *no = (struct refusal){ 421, "4.7.0", "has too many connections from you, please use those first", true };
+    if (client) ++*in_zone;
+    return client;
+}
+
+static void leave_place(struct server *s, const struct config_zone *zone, struct client *client)
+{
+    clients_leave(&s->clients, client);
+    s->zone_sessions[zone - s->o.config->zones]--;
+}
+
+static bool is_full(const struct server *s)
+{
+    return s->figures.sessions + s->incoming_n >= s->o.config->limits.connections;
+}
+
+void server_admit(struct server *s, const struct config_listener *l, int fd, const struct origin *from)
+{
+    const struct config_zone *zone = zone_of(s, l, from->unnamed ? NULL : &from->ip);
+    bool implicit = l->tls == CONFIG_TLS_IMPLICIT;
+    struct refusal no = { 0 };
+    struct client *client = NULL;
+    if (implicit && !s->o.tls) no = (struct refusal){ 421, "4.7.0", "has no certificate", true };
+    else if (is_full(s)) no = (struct refusal){ 421, "4.7.0", "has too many connections, try again later", true };
+    else client = take_place(s, zone, &from->ip, &no);
+    if (!client) {
+        turn_away(s, fd, &from->ip, no.code, no.enhanced, no.text, !implicit);
+        return;
+    }
+    s->figures.sessions++;
+    s->figures.accepted_connections++;
+    session_start(s, l, fd, from, zone, client);
+}
+
 static void admit(struct listener *l, int fd, const struct ip *ip, uint16_t port)
 {
     struct server *s = l->server;
-    const struct config *c = s->o.config;
-    const struct config_zone *zone = config_zone_of(c, l->config, ip);
-    uint32_t *in_zone = &s->zone_sessions[zone - c->zones];
-    bool implicit = l->config->tls == CONFIG_TLS_IMPLICIT;
-    struct client *client = NULL;
-    if (zone->mode == CONFIG_ZONE_INACTIVE)
-        turn_away(s, fd, ip, 554, "5.7.1", "takes no mail from your network", !implicit);
-    else if (implicit && !s->o.tls)
-        turn_away(s, fd, ip, 421, "4.7.0", "has no certificate", false);
-    else if (s->figures.sessions >= c->limits.connections)
-        turn_away(s, fd, ip, 421, "4.7.0", "has too many connections, try again later", !implicit);
-    else if (zone->max_connections && *in_zone >= zone->max_connections)
-        turn_away(s, fd, ip, 421, "4.7.0", "has too many connections from your network, try again later", !implicit);
-    else if (!(client = clients_enter(&s->clients, ip, c->limits.connections_per_client)))
-        turn_away(s, fd, ip, 421, "4.7.0", "has too many connections from you, please use those first", !implicit);
-    if (!client) return;
-    ++*in_zone;
-    s->figures.sessions++;
-    s->figures.accepted_connections++;
-    session_start(s, l->config, fd, ip, port, zone, client);
+    if (!proxy_expected(l->config, ip))
+        server_admit(s, l->config, fd, &(struct origin){ .ip = *ip, .port = port });
+    else if (is_full(s))
+        turn_away(s, fd, ip, 421, "4.7.0", "has too many connections, try again later",
+                  l->config->tls != CONFIG_TLS_IMPLICIT);
+    else
+        proxy_accept(s, l->config, fd, ip, port);
+}
+
+bool server_client_is(struct session *session, const struct ip *ip, uint16_t port)
+{
+    struct server *s = session->server;
+    const struct config_zone *zone = zone_of(s, session->listener, ip);
+    struct refusal no = { 0 };
+    leave_place(s, session->zone, session->client);
+    if (!session->peer.family) session->peer = session->ip;
+    if (ip) session->ip = *ip;
+    if (ip) session->port = port;
+    session->unnamed = !ip;
+    session->client = take_place(s, zone, &session->ip, &no);
+    session->zone = zone;
+    if (session->client) return true;
+    session->client = clients_enter(&s->clients, &session->ip, 0); /* until it has read why it must go */
+    s->zone_sessions[zone - s->o.config->zones]++;
+    char text[400];
+    snprintf(text, sizeof text, "%s %s", s->o.config->hostname, no.text);
+    session_refuse(session, "connect", no.code, no.enhanced, text, SLICE(""));
+    session_hang_up(session, "turned away");
+    return false;
+}
+
+void server_check_drained(struct server *s)
+{
+    static const struct timeval at_once = { 0, 0 };
+    if (s->draining && list_empty(&s->sessions) && list_empty(&s->incoming)) evtimer_add(s->drain_idle, &at_once);
 }
 
 void server_session_gone(struct server *server, struct session *s)
 {
-    static const struct timeval at_once = { 0, 0 };
     list_remove(&s->link);
-    clients_leave(&server->clients, s->client);
-    server->zone_sessions[s->zone - server->o.config->zones]--;
+    leave_place(server, s->zone, s->client);
     server->figures.sessions--;
-    if (server->draining && list_empty(&server->sessions)) evtimer_add(server->drain_idle, &at_once);
+    server_check_drained(server);
 }
 
 uint64_t server_message_size(const struct session *s)
@@ -149,12 +220,14 @@ void server_listen(struct server *s, int fd, size_t index)
 static void on_drain_cut(evutil_socket_t fd, short what, void *arg)
 {
     struct server *s = arg;
+    proxy_cancel_all(s);
     list_each_safe(it, &s->sessions) {
         struct session *session = list_entry(it, struct session, link);
         if (session->phase == SESSION_COMMIT) continue; /* its answer is near, and a lost one means mail twice */
         if (session->phase != SESSION_TLS) session_reply(session, 421, "4.3.2", "restarting now, please try again");
         session_close(session, "cut to restart", false);
     }
+    server_check_drained(s);
 }
 
 static void on_drain_idle(evutil_socket_t fd, short what, void *arg)
@@ -167,7 +240,6 @@ static void on_drain_idle(evutil_socket_t fd, short what, void *arg)
 
 void server_drain(struct server *s, uint64_t ms, void (*on_idle)(void *arg), void *arg)
 {
-    static const struct timeval at_once = { 0, 0 };
     struct timeval cut = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
     if (s->draining) return;
     s->draining = true;
@@ -176,8 +248,8 @@ void server_drain(struct server *s, uint64_t ms, void (*on_idle)(void *arg), voi
     stop_accepting(s);
     evtimer_del(s->accept_again);
     list_each_safe(it, &s->sessions) session_drain(list_entry(it, struct session, link));
-    if (list_empty(&s->sessions)) evtimer_add(s->drain_idle, &at_once);
-    else evtimer_add(s->drain_cut, &cut);
+    evtimer_add(s->drain_cut, &cut);
+    server_check_drained(s);
 }
 
 /* ---- life */
@@ -193,6 +265,7 @@ struct server *server_new(const struct server_options *o)
     s->o = *o;
     list_init(&s->listeners);
     list_init(&s->sessions);
+    list_init(&s->incoming);
     list_init(&s->yielding);
     clients_init(&s->clients);
     s->zone_sessions = mem_zalloc(o->config->zone_n * sizeof *s->zone_sessions);
@@ -206,6 +279,7 @@ struct server *server_new(const struct server_options *o)
 static void free_sessions(struct server *s)
 {
     s->draining = false; /* nobody waits for the last one any more */
+    proxy_cancel_all(s);
     list_each_safe(it, &s->sessions) {
         struct session *session = list_entry(it, struct session, link);
         bool committing = session->phase == SESSION_COMMIT;

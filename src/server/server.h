@@ -15,6 +15,7 @@ struct server_options {
     struct queue *queue;
     struct tls_server *tls;      /* NULL: no TLS */
     struct auth_link *auth;      /* NULL: AUTH is not offered */
+    struct provider_keeper *providers; /* NULL: no zone names one */
 };
 
 struct server *server_new(const struct server_options *o);

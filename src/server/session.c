@@ -4,6 +4,8 @@
  *            EHLO         MAIL        RCPT        DATA        CRLF.CRLF      on disk
  *     START ------> READY ----> MAIL ----> RCPT ----> DATA --------> COMMIT -------> READY
  *
+ * BDAT leads from anywhere to CHUNK, and at the chunk's end back, after the last one to COMMIT.
+ *
  * RSET and EHLO lead from MAIL and RCPT back to READY, STARTTLS from there by TLS to START, the last reply to OVER.
  *
  * Which command is fit for which phase stands in the table below; a handler (one file per verb or kin) replies and sets
@@ -25,7 +27,8 @@
 #include "base/log.h"
 #include "net/tls.h"
 
-#define INPUT_MAX (2 * COMMAND_LINE_MAX)
+#define AUTH_LINE_MAX (12288 + 2) /* AUTH with a response, or a response alone, with CRLF (RFC 4954 §4) */
+#define INPUT_MAX (2 * COMMAND_LINE_MAX + AUTH_LINE_MAX)
 #define COMMANDS_PER_TURN 100
 #define UNSENT_MAX 65536      /* replies the client does not read */
 #define SKIP_MAX 65536        /* of a line that is too long */
@@ -135,7 +138,7 @@ static void refuse_order(struct session *s, enum command_verb v)
 /* A browser or script made to speak to us, or message text where commands are due: not a line more of it. */
 static bool is_foreign(struct slice line)
 {
-    static const char *const methods[] = { "GET ", "POST ", "PUT ", "HEAD ", "CONNECT ", "OPTIONS " };
+    static const char *const methods[] = { "GET ", "POST ", "PUT ", "HEAD ", "CONNECT ", "OPTIONS ", "PROXY " };
     struct slice word;
     for (size_t i = 0; i < countof(methods); i++)
         if (slice_istarts(line, slice_str(methods[i]))) return true;
@@ -177,6 +180,7 @@ static void on_command(struct session *s, struct slice line, size_t behind)
                        foreign ? "this is a mail server: what you send is not SMTP" : error.text,
                        c.verb == COMMAND_AUTH ? SLICE("AUTH") : line); /* the rest may be a password */
         if (foreign) session_hang_up(s, "not SMTP");
+        else if (c.verb == COMMAND_BDAT) session_hang_up(s, "BDAT without a size"); /* a chunk may follow */
     } else if (verbs[c.verb].last && behind) {
         char text[100];
         snprintf(text, sizeof text, "improper pipelining: wait for the reply to %s", command_name(c.verb));
@@ -189,9 +193,15 @@ static void on_command(struct session *s, struct slice line, size_t behind)
     session_check_errors(s);
 }
 
+static bool is_secret(const struct session *s, struct slice line)
+{
+    return s->phase == SESSION_AUTH || slice_istarts(line, SLICE("AUTH"));
+}
+
 static void refuse_bare(struct session *s, struct slice line)
 {
-    session_refuse(s, "command", 521, "5.5.2", "a line must end in CRLF: bare CR and bare LF are not allowed", line);
+    session_refuse(s, "command", 521, "5.5.2", "a line must end in CRLF: bare CR and bare LF are not allowed",
+                   is_secret(s, line) ? SLICE("") : line);
     session_hang_up(s, "bare CR or LF");
 }
 
@@ -201,7 +211,8 @@ static size_t skip_line(struct session *s, struct slice in)
     ptrdiff_t lf = slice_find(in, '\n');
     size_t n = lf < 0 ? in.n : (size_t)lf + 1;
     if (lf >= 0) {
-        if (lf > 0 ? in.p[lf - 1] != '\r' : !s->skip_cr) refuse_bare(s, SLICE(""));
+        bool bare = lf > 0 ? in.p[lf - 1] != '\r' : !s->skip_cr;
+        if (bare && !s->zone->bare_lf) refuse_bare(s, SLICE(""));
         s->skipping = false;
     }
     s->skip_cr = in.p[n - 1] == '\r';
@@ -213,34 +224,43 @@ static size_t skip_line(struct session *s, struct slice in)
     return n;
 }
 
-/* Takes one line; 0 when it is not complete yet. */
-static size_t take_line(struct session *s, struct slice in)
+/* One that is too long; `look` bytes of it are there. What follows BDAT is a chunk, of a size we shall not know. */
+static size_t begin_skipping(struct session *s, struct slice in, size_t look)
 {
-    if (s->skipping) return skip_line(s, in);
-    size_t look = in.n < COMMAND_LINE_MAX ? in.n : COMMAND_LINE_MAX;
-    const char *lf = memchr(in.p, '\n', look);
-    const char *cr = memchr(in.p, '\r', lf ? (size_t)(lf - in.p) : look);
-    if (lf ? !cr || cr + 1 != lf : cr && cr + 1 != in.p + look) {
-        refuse_bare(s, slice_of(in.p, lf ? (size_t)(lf - in.p) : look));
-        return in.n;
-    }
-    if (lf) {
-        size_t n = (size_t)(lf - in.p) + 1;
-        on_command(s, slice_of(in.p, n - 2), in.n - n);
-        return n;
-    }
-    if (look < COMMAND_LINE_MAX) return 0;
-    session_refuse(s, "command", 500, "5.5.2", "the line is too long", slice_sub(in, 0, 80));
+    bool bdat = slice_istarts(in, SLICE("BDAT "));
+    session_refuse(s, "command", 500, s->phase == SESSION_AUTH ? "5.5.6" : "5.5.2", "the line is too long",
+                   is_secret(s, in) ? SLICE("") : slice_sub(in, 0, 80));
+    auth_break_off(s); /* RFC 4954 §4: a response that is too long ends the exchange */
+    if (bdat) session_hang_up(s, "BDAT without a size");
     s->skipping = true;
     s->skip_cr = in.p[look - 1] == '\r';
     s->skipped = 0;
     return look;
 }
 
+/* Takes one line; 0 when it is not complete yet. */
+static size_t take_line(struct session *s, struct slice in)
+{
+    if (s->skipping) return skip_line(s, in);
+    size_t max = is_secret(s, in) ? AUTH_LINE_MAX : COMMAND_LINE_MAX, look = in.n < max ? in.n : max;
+    const char *lf = memchr(in.p, '\n', look);
+    const char *cr = memchr(in.p, '\r', lf ? (size_t)(lf - in.p) : look);
+    bool bare_lf = lf && !cr && s->zone->bare_lf;
+    if (!bare_lf && (lf ? !cr || cr + 1 != lf : cr && cr + 1 != in.p + look)) {
+        refuse_bare(s, slice_of(in.p, lf ? (size_t)(lf - in.p) : look));
+        return in.n;
+    }
+    if (lf) {
+        size_t n = (size_t)(lf - in.p) + 1;
+        on_command(s, slice_of(in.p, n - (bare_lf ? 1 : 2)), in.n - n);
+        return n;
+    }
+    return look < max ? 0 : begin_skipping(s, in, look);
+}
+
 static size_t take_some(struct session *s, struct slice in)
 {
     switch (s->phase) {
-    case SESSION_PROXY: return proxy_take(s, in);
     case SESSION_DATA: return data_take(s, in);
     case SESSION_CHUNK: return chunk_take(s, in);
     default: return take_line(s, in);
@@ -325,7 +345,15 @@ void session_greet(struct session *s)
     session_reply(s, 220, NULL, text);
 }
 
-void session_start(struct server *server, const struct config_listener *l, int fd, const struct ip *ip, uint16_t port,
+static void log_connect(const struct session *s)
+{
+    struct log_field peer = { .key = NULL };
+    if (s->peer.family) peer = LOG_IP("peer", &s->peer);
+    log_event(LOG_DEBUG, "connect", LOG_SESSION(s->id), LOG_IP("client", &s->ip), LOG_NUM("port", s->port),
+              LOG_STR("zone", s->zone->name), peer);
+}
+
+void session_start(struct server *server, const struct config_listener *l, int fd, const struct origin *from,
                    const struct config_zone *zone, struct client *client)
 {
     struct session *s = mem_new(struct session);
@@ -334,15 +362,16 @@ void session_start(struct server *server, const struct config_listener *l, int f
     s->listener = l;
     s->zone = zone;
     s->client = client;
-    s->ip = *ip;
-    s->port = port;
+    s->ip = from->ip;
+    s->port = from->port;
+    s->peer = from->peer;
+    s->unnamed = from->unnamed;
     s->phase = SESSION_START;
     s->id = queue_new_id(server->o.queue);
     if (whole) s->end = clock_mono_ms() + whole;
     list_push_back(&server->sessions, &s->link);
     s->stream = stream_accept(server->o.streams, fd, INPUT_MAX, &stream_ops, s);
-    log_event(LOG_DEBUG, "connect", LOG_SESSION(s->id), LOG_IP("client", ip), LOG_NUM("port", port),
-              LOG_STR("zone", zone->name));
+    log_connect(s);
     if (l->tls == CONFIG_TLS_IMPLICIT) {
         s->phase = SESSION_TLS;
         stream_start_tls(s->stream, tls_server_context(server->o.tls, l, zone), true, NULL);
@@ -376,9 +405,11 @@ void session_close(struct session *s, const char *reason, bool cut)
     if (cut) stream_free(&s->stream);
     else stream_close(&s->stream, s->quit ? 0 : LINGER_MS);
     if (committing) return;
+    auth_forget(s);
     session_reset(s);
     arena_deinit(&s->arena);
     free(s->helo);
+    free(s->client_name);
     if (s->server) server_session_gone(s->server, s);
     free(s);
 }

@@ -20,6 +20,8 @@ struct server {
     struct list listeners, sessions;
     struct htable clients;       /* struct client */
     uint32_t *zone_sessions;     /* open sessions of each of config->zones */
+    struct list incoming;        /* connections whose PROXY header has not come yet (proxy.c) */
+    uint32_t incoming_n;
     struct server_figures figures;
     struct list yielding;        /* sessions that go on in the next turn of the loop */
     struct event *yield;
@@ -34,7 +36,6 @@ struct server {
 };
 
 enum session_phase {
-    SESSION_PROXY,  /* a PROXY header must come first */
     SESSION_TLS,    /* the handshake is under way */
     SESSION_START,  /* greeted, no EHLO or HELO yet */
     SESSION_READY,  /* no transaction */
@@ -47,6 +48,14 @@ enum session_phase {
     SESSION_OVER,   /* the last reply was given */
 };
 
+/* Where a session comes from. */
+struct origin {
+    struct ip ip;
+    uint16_t port;
+    struct ip peer; /* who really connected, when it speaks for another; family 0: ip */
+    bool unnamed;   /* it speaks for somebody it does not name */
+};
+
 /* A refusal that is kept until the end of the text, when it can be told. Strings are constants or in the arena. */
 struct refusal {
     int code;       /* 0: none */
@@ -56,7 +65,8 @@ struct refusal {
 
 /* What one message needs; zero between transactions. */
 struct transaction {
-    struct slice sender;
+    struct slice sender, sender_domain;
+    bool sender_utf8;
     struct slice *rcpts;
     uint32_t *rcpt_index;        /* hash table of numbers into rcpts, plus one; 2 * rcpt_room slots */
     uint32_t rcpt_n, rcpt_room;
@@ -65,8 +75,12 @@ struct transaction {
     uint32_t flags;              /* enum envelope_flag, of MAIL's parameters */
     uint64_t declared;           /* SIZE=; 0: not given */
     bool chunked;                /* the text comes by BDAT; DATA is no more possible */
-    bool chunk_last;
-    uint64_t chunk_left;         /* bytes of the chunk at hand */
+    bool chunk_last, misplaced;  /* misplaced: the chunk at hand is thrown away, and the phase goes back to chunk_from */
+    enum session_phase chunk_from;
+    uint64_t chunk_left, chunk_size; /* bytes of the chunk at hand */
+    uint64_t hop_size;           /* the most that the next hop of some recipient takes; 0: no recipient yet */
+    bool reading_header, refusal_told;
+    struct slice certificate;    /* the client's, for the log */
     bool body_8bit, has_message_id, has_subject, has_date, has_from;
     uint32_t hops;               /* Received headers so far */
     uint64_t id, end;            /* of the message; mono ms by which its text must be complete */
@@ -101,8 +115,11 @@ struct session {
     bool any_sender;
     bool waiting;                /* for the auth process: no input is taken */
     unsigned auth_failures;
+    uint32_t auth_method;        /* enum config_sasl: of the last AUTH */
     struct auth_exchange *auth;
-    struct ip peer;              /* who really connected, where PROXY or XCLIENT named another client */
+    struct ip peer;              /* who really connected, where PROXY or XCLIENT named another client; else family 0 */
+    bool unnamed;                /* somebody the peer could not name: ip is the peer's and lends no right */
+    bool xclient;                /* it used XCLIENT, and may do so again */
     char *client_name;           /* XCLIENT NAME; NULL: none */
     const char *reason;          /* why it is over */
     struct arena arena;          /* of the transaction */
@@ -110,7 +127,7 @@ struct session {
 };
 
 /* ---- session.c: life */
-void session_start(struct server *server, const struct config_listener *l, int fd, const struct ip *ip, uint16_t port,
+void session_start(struct server *server, const struct config_listener *l, int fd, const struct origin *from,
                    const struct config_zone *zone, struct client *client);
 void session_greet(struct session *s);
 /* Nothing more is read; once the caller has returned to the loop, what was written is sent and the session ends. */
@@ -140,6 +157,13 @@ typedef void verb_handler(struct session *s, const struct command *c);
 verb_handler verb_ehlo, verb_starttls, verb_mail, verb_rcpt, verb_data, verb_rset, verb_noop, verb_vrfy, verb_expn, verb_help,
     verb_quit, verb_auth, verb_bdat, verb_xclient;
 
+/* ---- ehlo.c: what listener and zone together say of TLS: the stronger one, but a zone's `none` hides STARTTLS where the listener
+ * only offers it. */
+enum config_tls session_tls(const struct session *s);
+
+/* ---- certificate.c: subject and fingerprint of the client's, if one was asked for and verified; else empty */
+struct slice session_certificate(const struct session *s, struct arena *arena);
+
 /* ---- data.c */
 /* Takes message text; returns the bytes used: all, or up to the end of the message. */
 size_t data_take(struct session *s, struct slice in);
@@ -150,17 +174,29 @@ size_t chunk_take(struct session *s, struct slice in);
 /* ---- auth.c: AUTH (RFC 4954) */
 void auth_take_line(struct session *s, struct slice line); /* a response, in SESSION_AUTH */
 void auth_forget(struct session *s);                       /* cancels what is under way, forgets the account */
+void auth_break_off(struct session *s);                    /* what is under way; the account stays */
 bool auth_offered(const struct session *s);                /* to this client at this moment */
+void auth_ehlo(const struct session *s, struct buf *out);  /* adds the line "AUTH ..." with \n before it, if it is */
 /* May the account send as `sender` (MAIL FROM)? The session has one, or it is true. */
 bool auth_may_send_as(const struct session *s, struct slice sender);
 
 /* ---- proxy.c: the PROXY protocol */
-/* Takes the header in SESSION_PROXY; returns the bytes used. Goes on to the greeting, or hangs up. */
-size_t proxy_take(struct session *s, struct slice in);
+bool proxy_expected(const struct config_listener *l, const struct ip *peer); /* a header must come first */
+/* Waits for it, then gives the connection to server_admit, or closes it. */
+void proxy_accept(struct server *s, const struct config_listener *l, int fd, const struct ip *proxy, uint16_t port);
+void proxy_cancel_all(struct server *s);
+
+/* ---- xclient.c */
+bool xclient_offered(const struct session *s); /* to this client */
+void xclient_add_offer(const struct session *s, struct buf *text); /* its line of the reply to EHLO, when it is offered */
 
 /* ---- server.c */
-/* The session has another client than thought: zone and limits are found anew. False: that one is turned away (and was told). */
+/* Lets a connection in as a session, or turns it away. */
+void server_admit(struct server *s, const struct config_listener *l, int fd, const struct origin *from);
+/* The session has another client than thought: zone and limits are found anew. ip NULL: somebody who cannot be named. False:
+ * that one is turned away (and was told). */
 bool server_client_is(struct session *s, const struct ip *ip, uint16_t port);
+void server_check_drained(struct server *s); /* after a session or connection has gone */
 uint64_t server_message_size(const struct session *s); /* the limit that holds for this client */
 void server_session_gone(struct server *server, struct session *s);
 

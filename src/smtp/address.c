@@ -2,13 +2,14 @@
  * Envelope addresses: the grammar of RFC 5321 §4.1.2 and §4.1.3, read from left to right without copying. */
 #include "smtp/address.h"
 #include "base/ip.h"
+#include "smtp/utf8.h"
 
 #define LOCAL_MAX 64   /* RFC 5321 §4.5.3.1.1 */
 #define DOMAIN_MAX 255 /* §4.5.3.1.2 */
 #define PATH_MAX_N 256 /* §4.5.3.1.3, with brackets and source route */
 #define LABEL_MAX 63   /* RFC 1035 §2.3.4 */
 
-static const char needs_utf8[] = "8-bit characters in an address are not supported";
+static const char not_utf8[] = "the address holds bytes that are not UTF-8, or control characters";
 
 static bool is_alnum(char c)
 {
@@ -29,9 +30,10 @@ static const char *take_quoted(struct slice s, size_t *at)
 {
     size_t i = *at + 1;
     for (; i < s.n && s.p[i] != '"'; i++) {
-        if (s.p[i] == '\\' && ++i == s.n) break;
-        if (is_8bit(s.p[i])) return needs_utf8;
-        if (!is_printable(s.p[i])) return "a control character in the quoted local part";
+        bool escaped = s.p[i] == '\\';
+        if (escaped && ++i == s.n) break;
+        if (!is_printable(s.p[i]) && (escaped || !is_8bit(s.p[i]))) /* no quoted pair of UTF-8: RFC 6531 §3.3 */
+            return "a character that is not allowed in the quoted local part";
     }
     if (i >= s.n) return "the quoted local part is not closed";
     *at = i + 1;
@@ -43,9 +45,8 @@ static const char *take_dot_string(struct slice s, size_t *at)
     size_t i = *at;
     for (;; i++) {
         size_t atom = i;
-        while (i < s.n && is_atext(s.p[i])) i++;
+        while (i < s.n && (is_atext(s.p[i]) || is_8bit(s.p[i]))) i++;
         if (i == atom) {
-            if (i < s.n && is_8bit(s.p[i])) return needs_utf8;
             return i == *at ? "the local part is missing or begins with a character that is not allowed"
                             : "the local part has a dot at its end or two in a row";
         }
@@ -85,15 +86,28 @@ bool address_domain_ok(struct slice s, bool need_dot)
     return label > 0 && (!need_dot || dots > 0);
 }
 
+/* A domain of U-labels: one that has a form in A-labels (RFC 6531 §3.3). */
+static const char *check_wide(struct slice s)
+{
+    char ascii[DOMAIN_MAX + 1];
+    if (!utf8_clean(s)) return not_utf8;
+    if (s.p[s.n - 1] == '.' || !address_domain_ascii(s, ascii))
+        return "the domain is no valid internationalized name (IDNA 2008)";
+    return NULL;
+}
+
 /* A domain name: the bytes up to the first that cannot be in one. */
 static const char *take_name(struct slice s, size_t *at, struct slice *out)
 {
     size_t i = *at;
-    while (i < s.n && (is_alnum(s.p[i]) || s.p[i] == '-' || s.p[i] == '.' || s.p[i] == '_')) i++;
-    if (i < s.n && is_8bit(s.p[i])) return needs_utf8;
+    while (i < s.n && (is_alnum(s.p[i]) || is_8bit(s.p[i]) || (s.p[i] && strchr("-._", s.p[i])))) i++;
     *out = slice_sub(s, *at, i);
-    if (out->n > DOMAIN_MAX) return "the domain is longer than 255 characters";
-    if (!address_domain_ok(*out, false)) return "the domain is missing or not a valid name";
+    if (out->n > DOMAIN_MAX) return "the domain is longer than 255 octets";
+    if (!utf8_ascii(*out)) {
+        const char *why = check_wide(*out);
+        if (why) return why;
+    } else if (!address_domain_ok(*out, false))
+        return "the domain is missing or not a valid name";
     *at = i;
     return NULL;
 }
@@ -118,9 +132,9 @@ static const char *take_mailbox(struct slice s, size_t *at, bool postmaster_ok, 
     const char *why = from < s.n && s.p[from] == '"' ? take_quoted(s, at) : take_dot_string(s, at);
     if (why) return why;
     out->local = slice_sub(s, from, *at);
-    if (out->local.n > LOCAL_MAX) return "the local part is longer than 64 characters";
+    if (out->local.n > LOCAL_MAX) return "the local part is longer than 64 octets";
+    if (!utf8_clean(out->local)) return not_utf8;
     if (*at == s.n || s.p[*at] != '@') {
-        if (*at < s.n && is_8bit(s.p[*at])) return needs_utf8;
         if (*at < s.n && s.p[*at] != '>') return "a character that is not allowed in the local part";
         if (!postmaster_ok || !slice_ieq(out->local, SLICE("postmaster"))) return "the domain is missing";
         out->kind = ADDRESS_NO_DOMAIN;
@@ -130,6 +144,7 @@ static const char *take_mailbox(struct slice s, size_t *at, bool postmaster_ok, 
         why = take_domain(s, at, out);
     }
     out->text = slice_sub(s, from, *at);
+    out->utf8 = !utf8_ascii(out->text);
     return why;
 }
 
@@ -142,7 +157,7 @@ static const char *skip_source_route(struct slice s, size_t *at)
         ++*at;
         const char *why = take_name(s, at, &host);
         if (why) return why;
-        if (*at == s.n) return "the source route is malformed";
+        if (*at == s.n || !utf8_ascii(host)) return "the source route is malformed";
         char c = s.p[(*at)++];
         if (c == ':') return NULL;
         if (c != ',') return "the source route is malformed";
@@ -165,7 +180,7 @@ const char *address_parse_path(struct slice *in, bool null_ok, bool postmaster_o
     if (!why) why = take_mailbox(s, &at, postmaster_ok, out);
     if (why) return why;
     if (at == s.n || s.p[at] != '>') return "the address has no closing bracket or a character that is not allowed";
-    if (++at > PATH_MAX_N) return "the address is longer than 256 characters";
+    if (++at > PATH_MAX_N) return "the address is longer than 256 octets";
     *in = slice_sub(s, at, s.n);
     return NULL;
 }
@@ -177,7 +192,7 @@ const char *address_parse(struct slice s, struct address *out)
     const char *why = take_mailbox(s, &at, false, out);
     if (why) return why;
     if (at != s.n) return "a character that is not allowed in the domain";
-    return s.n > PATH_MAX_N - 2 ? "the address is longer than 254 characters" : NULL;
+    return s.n > PATH_MAX_N - 2 ? "the address is longer than 254 octets" : NULL;
 }
 
 bool address_helo_ok(struct slice s)

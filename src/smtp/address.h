@@ -16,13 +16,14 @@ struct address {
 };
 
 /* Parses a path "<...>" at the start of *in and moves *in behind it. A source route is skipped. "<>" only when null_ok,
- * "<postmaster>" (any case) only when postmaster_ok. 8-bit bytes are refused. Returns NULL or what is wrong, fit to be sent to
- * the client. Slices point into *in. */
+ * "<postmaster>" (any case) only when postmaster_ok. UTF-8 is taken (RFC 6531 §3.3: in local parts, and domains of U-labels) and told
+ * by out->utf8: whether it may be used is the caller's question. Lengths are octets. Returns NULL or what is wrong, fit to be sent
+ * to the client. Slices point into *in. */
 const char *address_parse_path(struct slice *in, bool null_ok, bool postmaster_ok, struct address *out);
 /* A bare "local@domain" that fills all of s. */
 const char *address_parse(struct slice s, struct address *out);
 /* The domain as A-labels, lower case, without final dot (IDNA 2008, non-transitional), NUL-terminated in out[256]. ASCII is only
- * lowered. False: not a domain. */
+ * lowered. False: not a domain. The one form in which domains are looked up and compared. */
 bool address_domain_ascii(struct slice domain, char out[256]);
 /* "example.com": labels of 1..63 letters, digits, hyphens (not at the ends) and underscores, up to 255 in all; a final dot is
  * not allowed. need_dot: at least two labels. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Command lines: a table of verbs with what each takes, and the parameters of MAIL and RCPT. */
+ * Command lines: a table of verbs with what each takes, and the form of parameters (what they mean: params.c). */
 #include "smtp/command.h"
 #include "base/mem.h"
+#include "smtp/utf8.h"
 
 enum argument { ARG_NONE, ARG_OPTIONAL, ARG_STRING, ARG_HELO, ARG_REVERSE_PATH, ARG_FORWARD_PATH };
 
@@ -52,13 +53,6 @@ static bool has_control(struct slice s)
     return false;
 }
 
-static bool has_8bit(struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] >= 0x80) return true;
-    return false;
-}
-
 static bool keyword_ok(struct slice s) /* esmtp-keyword */
 {
     for (size_t i = 0; i < s.n; i++) {
@@ -68,11 +62,11 @@ static bool keyword_ok(struct slice s) /* esmtp-keyword */
     return s.n > 0;
 }
 
-static bool value_ok(struct slice s) /* esmtp-value */
+static bool value_ok(struct slice s) /* esmtp-value, with UTF-8 (RFC 6531 §3.3) */
 {
     for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] <= 0x20 || s.p[i] == '=' || s.p[i] >= 0x7F) return false; /* 8-bit bytes are negative */
-    return s.n > 0;
+        if ((unsigned char)s.p[i] <= 0x20 || s.p[i] == '=' || s.p[i] == 0x7F) return false;
+    return s.n > 0 && utf8_clean(s);
 }
 
 /* *(SP esmtp-param), RFC 5321 §4.1.2. */
@@ -106,9 +100,13 @@ static bool parse_path(struct command *out, bool reverse, struct command_error *
     while (rest.n && rest.p[0] == ' ') rest = slice_sub(rest, 1, rest.n); /* not in the grammar, yet usual */
     const char *why = address_parse_path(&rest, reverse, !reverse, &out->path);
     if (why) return fail(error, 501, reverse ? "5.1.7" : "5.1.3", why);
-    if (!parse_params(rest, out, error)) return false;
-    if (!reverse && out->param_n) return fail(error, 555, "5.5.4", "No parameter of RCPT TO is known here");
-    return true;
+    return parse_params(rest, out, error);
+}
+
+/* RFC 6531 §3.7.4.2: "VRFY name SMTPUTF8". */
+static bool may_be_wide(const struct command *c)
+{
+    return c->verb == COMMAND_VRFY && slice_iends(c->arg, SLICE(" SMTPUTF8")) && utf8_clean(c->arg);
 }
 
 bool command_parse(struct slice line, struct command *out, struct command_error *error)
@@ -133,40 +131,5 @@ bool command_parse(struct slice line, struct command *out, struct command_error 
         break;
     case ARG_OPTIONAL: break;
     }
-    return !has_8bit(rest) || fail(error, 501, "5.5.2", "8-bit characters are not allowed in commands");
-}
-
-static bool parse_size(struct slice value, uint64_t *out, struct command_error *error)
-{
-    /* RFC 1870 §6: 1*20DIGIT, which may be more than 64 bits: that is too large for us in any case. */
-    bool digits = value.n > 0 && value.n <= 20;
-    for (size_t i = 0; i < value.n; i++) digits = digits && value.p[i] >= '0' && value.p[i] <= '9';
-    if (!digits) return fail(error, 501, "5.5.4", "SIZE needs a number of at most 20 digits");
-    if (!slice_to_u64(value, UINT64_MAX, out)) *out = UINT64_MAX;
-    return true;
-}
-
-static bool parse_body(struct slice value, bool *body_8bit, struct command_error *error)
-{
-    *body_8bit = slice_ieq(value, SLICE("8BITMIME"));
-    return *body_8bit || slice_ieq(value, SLICE("7BIT")) || /* RFC 6152 §2 */
-           fail(error, 501, "5.5.4", "BODY must be 7BIT or 8BITMIME");
-}
-
-bool command_mail_params(const struct command *c, const struct command_offer *offer, struct command_mail_params *out,
-                         struct command_error *error)
-{
-    *out = (struct command_mail_params){ 0 };
-    for (size_t i = 0; i < c->param_n; i++) {
-        const struct command_param *p = &c->params[i];
-        bool ok;
-        if (slice_ieq(p->keyword, SLICE("SIZE")))
-            ok = parse_size(p->value, &out->size, error);
-        else if (slice_ieq(p->keyword, SLICE("BODY")))
-            ok = parse_body(p->value, &out->body_8bit, error);
-        else /* RFC 5321 §4.1.1.11 */
-            ok = fail(error, 555, "5.5.4", "A parameter of MAIL FROM is not known here");
-        if (!ok) return false;
-    }
-    return true;
+    return utf8_ascii(rest) || may_be_wide(out) || fail(error, 501, "5.5.2", "8-bit characters are not allowed in commands");
 }

@@ -32,11 +32,16 @@ struct command_error {
 };
 
 /* `line` is without CRLF and holds neither CR nor LF (the reader saw to that). False: *error says why; out->verb is set as far
- * as it was known. */
+ * as it was known. Bytes above 0x7F only as well-formed UTF-8 in paths (path.utf8 tells), parameters' values, and in the argument
+ * of VRFY when SMTPUTF8 ends it (RFC 6531 §3.3, §3.7.4.2). */
 bool command_parse(struct slice line, struct command *out, struct command_error *error);
 const char *command_name(enum command_verb v);
 
-/* What has been offered, and so may be used: other parameters are answered 555 (RFC 5321 §4.1.1.11). */
+enum command_ret { COMMAND_RET_HDRS = 128, COMMAND_RET_FULL = 256 }; /* as in spool/envelope.h */
+#define COMMAND_NOTIFY_NEVER 8 /* likewise */
+
+/* What has been offered, and so may be used: other parameters are answered 555 (RFC 5321 §4.1.1.11). utf8 at RCPT: the
+ * transaction was begun with SMTPUTF8. */
 struct command_offer {
     bool esmtp, dsn, utf8, requiretls, auth;
 };
@@ -44,7 +49,7 @@ struct command_offer {
 struct command_mail_params {
     uint64_t size;               /* 0: not given */
     bool body_8bit, utf8, requiretls;
-    uint32_t ret;                /* ENVELOPE_RET_HDRS, ENVELOPE_RET_FULL (spool/envelope.h's values), 0: not given */
+    uint32_t ret;                /* enum command_ret; 0: not given */
     struct slice envid;          /* xtext, checked, as given */
 };
 bool command_mail_params(const struct command *c, const struct command_offer *offer, struct command_mail_params *out,
@@ -58,7 +63,7 @@ struct command_rcpt_params {
 };
 bool command_rcpt_params(const struct command *c, const struct command_offer *offer, struct command_rcpt_params *out,
                          struct command_error *error);
-/* BDAT's argument (RFC 3030 §2): size, and LAST. */
+/* BDAT's argument (RFC 3030 §2): size, and LAST. After an error nobody knows where the chunk ends. */
 bool command_bdat(const struct command *c, uint64_t *size, bool *last, struct command_error *error);
 
 #endif

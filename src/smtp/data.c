@@ -104,12 +104,91 @@ static const char *walk_lines(struct data_reader *r, const char *at, const char 
     return at;
 }
 
+/* ---- old devices */
+
+/* A byte that is put out. */
+static void put_byte(struct data_reader *r, char c, char *out, size_t *o)
+{
+    r->bare_cr |= r->state == WITHIN_CR && c != '\n';
+    r->nul |= c == 0;
+    r->has_8bit |= (unsigned char)c >= 0x80;
+    r->long_line |= ++r->line_n > r->line_max;
+    r->state = c == '\n' ? AT_START : c == '\r' ? WITHIN_CR : WITHIN;
+    if (c == '\n') r->line_n = 0;
+    out[(*o)++] = c;
+}
+
+/* Byte by byte: such devices send little. A bare LF is read as if a CR had stood before it, which is why each step puts out
+ * one byte at most. */
+static enum data_status read_lenient(struct data_reader *r, struct slice in, size_t *used, char *out, size_t room,
+                                     size_t *put)
+{
+    size_t i = 0, o = 0;
+    enum data_status status = DATA_MORE;
+    while (i < in.n && status == DATA_MORE) {
+        char c = in.p[i];
+        if (r->state == AT_START && c == '.') {
+            r->state = AT_DOT;
+            i++;
+        } else if (r->state == AT_DOT && c == '\r') {
+            r->state = AT_DOT_CR;
+            i++;
+        } else if ((r->state == AT_DOT || r->state == AT_DOT_CR) && c == '\n') {
+            r->state = AT_END;
+            status = DATA_END;
+            i++;
+        } else if (o == room) {
+            status = DATA_ROOM;
+        } else if (r->state == AT_DOT_CR || (c == '\n' && r->state != WITHIN_CR)) {
+            put_byte(r, '\r', out, &o);
+        } else {
+            r->has_dots |= r->state == AT_DOT && c == '.';
+            put_byte(r, c, out, &o);
+            i++;
+        }
+    }
+    r->size += o;
+    *used = i;
+    *put = o;
+    return status;
+}
+
+/* ---- chunks */
+
+void data_read_chunk(struct data_reader *r, struct slice in, char *out)
+{
+    bool carried_cr = behind_cr(r->state);
+    const char *at = in.p, *end = in.p + in.n;
+    if (!in.n) return;
+    while (at < end) {
+        r->has_dots |= r->state == AT_START && *at == '.';
+        if (r->state < WITHIN) r->state = WITHIN;
+        at = walk_lines(r, at, end);
+    }
+    memcpy(out, in.p, in.n);
+    look_at(r, in, carried_cr);
+    r->size += in.n;
+}
+
+bool data_end_chunks(struct data_reader *r)
+{
+    if (r->state == AT_START) return true;
+    r->bare_cr |= behind_cr(r->state);
+    r->state = AT_START;
+    r->line_n = 0;
+    r->size += 2;
+    return false;
+}
+
+/* ---- dot-stuffed text */
+
 enum data_status data_read(struct data_reader *r, struct slice in, size_t *used, char *out, size_t room, size_t *put)
 {
     enum data_status status = DATA_MORE;
     size_t i = 0, o = 0;
     bool carried_cr = behind_cr(r->state);
     assert(r->state != AT_END);
+    if (r->lenient) return read_lenient(r, in, used, out, room, put);
     while (i < in.n && status == DATA_MORE) {
         char c = in.p[i];
         if (r->state == AT_START && c == '.') {

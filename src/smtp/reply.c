@@ -102,7 +102,7 @@ bool reply_ehlo_has(const struct reply_reader *r, const char *keyword, struct sl
     slice_cut(&rest, '\n', &line); /* the first one holds the server's name (RFC 5321 §4.1.1.1) */
     while (rest.n) {
         slice_cut(&rest, '\n', &line);
-        if (!slice_istarts(line, word) || (line.n > word.n && line.p[word.n] != ' ')) continue;
+        if (!slice_istarts(line, word) || (line.n > word.n && line.p[word.n] != ' ' && word.p[word.n - 1] != '=')) continue;
         *args = slice_trim(slice_sub(line, word.n, line.n));
         return true;
     }

@@ -4,9 +4,9 @@
 #define POSTERN_SMTP_REPLY_H
 #include "base/buf.h"
 
-#define REPLY_LINE_MAX 2048  /* a server's line; RFC 5321 says 512 */
+#define REPLY_LINE_MAX 12400 /* a server's line; RFC 5321 says 512, RFC 4954 §4 12288 for a challenge */
 #define REPLY_LINES_MAX 128
-#define REPLY_TEXT_MAX 4096  /* kept of a reply's text, the rest is passed over */
+#define REPLY_TEXT_MAX 12288 /* kept of a reply's text, the rest is passed over */
 
 /* A reader for one reply after another. Zero it to begin with. */
 struct reply_reader {
@@ -23,7 +23,8 @@ enum reply_status { REPLY_MORE, REPLY_DONE, REPLY_BAD };
 /* Takes bytes from *in up to the end of a reply. REPLY_DONE: r holds it until the next call. REPLY_MORE: all complete lines were
  * taken, an incomplete one is left in *in. REPLY_BAD: not SMTP (*why says what). A bare LF ends a line, too. */
 enum reply_status reply_read(struct reply_reader *r, struct slice *in, const char **why);
-/* Finds "KEYWORD" or "KEYWORD args" in an EHLO reply; *args gets the rest, trimmed. ASCII case folded. */
+/* Finds "KEYWORD" or "KEYWORD args" in an EHLO reply; *args gets the rest, trimmed. ASCII case folded.
+ * A keyword that ends with "=" is found without a blank behind it. */
 bool reply_ehlo_has(const struct reply_reader *r, const char *keyword, struct slice *args);
 
 /* Appends a reply. text may have several lines, split at '\n'; it is made printable ASCII; each line is cut to 512 bytes in all.

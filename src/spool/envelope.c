@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The envelope on disk: fields of a tag (1 byte), a length (LEB128, at most 5 bytes) and that many bytes; numbers are
- * little-endian. Each tag comes once but that of a recipient. Unknown tags are passed over. */
+ * little-endian. Each tag comes once but those of recipients. Unknown tags are passed over. */
 #include "spool/envelope.h"
 #include <assert.h>
 #include <endian.h>
@@ -19,6 +19,9 @@ enum tag {
     TAG_TEXT_SIZE,
     TAG_MESSAGE_ID,
     TAG_SUBJECT,
+    TAG_RCPT_DSN, /* of the recipient before it: notify (1 byte), orcpt */
+    TAG_ENVID,
+    TAG_ACCOUNT,
     TAG_KNOWN /* one past the last */
 };
 #define RCPT_MAX 100000
@@ -61,6 +64,19 @@ static void add_client(struct buf *out, const struct ip *ip)
     add_field(out, TAG_CLIENT, slice_of(b, ip->family == 4 ? 5 : 21));
 }
 
+static void add_rcpt(const struct envelope *e, uint32_t i, struct buf *out)
+{
+    char b[1 + ENVELOPE_ORCPT_MAX];
+    add_field(out, TAG_RCPT, e->rcpts[i]);
+    if (!e->rcpt_dsn) return;
+    const struct envelope_dsn *d = &e->rcpt_dsn[i];
+    assert(d->orcpt.n <= ENVELOPE_ORCPT_MAX);
+    if (!d->notify && !d->orcpt.n) return;
+    b[0] = (char)d->notify;
+    if (d->orcpt.n) memcpy(b + 1, d->orcpt.p, d->orcpt.n);
+    add_field(out, TAG_RCPT_DSN, slice_of(b, 1 + d->orcpt.n));
+}
+
 void envelope_encode(const struct envelope *e, struct buf *out)
 {
     add_number(out, TAG_ID, e->id);
@@ -70,7 +86,10 @@ void envelope_encode(const struct envelope *e, struct buf *out)
     add_text(out, TAG_HELO, e->helo);
     add_text(out, TAG_ZONE, e->zone);
     add_text(out, TAG_SENDER, e->sender);
-    for (uint32_t i = 0; i < e->rcpt_n; i++) add_field(out, TAG_RCPT, e->rcpts[i]);
+    for (uint32_t i = 0; i < e->rcpt_n; i++) add_rcpt(e, i, out);
+    assert(e->envid.n <= ENVELOPE_ENVID_MAX && e->account.n <= ENVELOPE_ACCOUNT_MAX);
+    add_text(out, TAG_ENVID, e->envid);
+    add_text(out, TAG_ACCOUNT, e->account);
     add_text(out, TAG_PREPEND, e->prepend);
     add_number(out, TAG_TEXT_SIZE, e->text_size);
     add_text(out, TAG_MESSAGE_ID, listing(e->message_id));
@@ -120,6 +139,24 @@ static bool take_client(struct slice value, struct ip *out)
     return true;
 }
 
+static bool take_text(struct slice value, size_t max, struct slice *out)
+{
+    *out = value;
+    return value.n <= max;
+}
+
+/* Right behind a recipient. In the first round the array is not there yet. */
+static bool take_dsn(struct envelope *e, struct slice value)
+{
+    const uint8_t all = NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY;
+    if (!e->rcpt_n || value.n < 1 || value.n > 1 + ENVELOPE_ORCPT_MAX) return false;
+    uint8_t notify = (uint8_t)value.p[0];
+    if (notify > all && notify != NOTIFY_NEVER) return false;
+    e->flags |= ENVELOPE_DSN_SEEN;
+    if (e->rcpt_dsn) e->rcpt_dsn[e->rcpt_n - 1] = (struct envelope_dsn){ notify, slice_sub(value, 1, value.n) };
+    return true;
+}
+
 static bool take_field(struct envelope *e, unsigned tag, struct slice value)
 {
     uint64_t flags = 0;
@@ -128,7 +165,7 @@ static bool take_field(struct envelope *e, unsigned tag, struct slice value)
     case TAG_ARRIVAL: return take_number(value, UINT64_MAX, &e->arrival);
     case TAG_FLAGS:
         if (!take_number(value, UINT32_MAX, &flags)) return false;
-        e->flags = (uint32_t)flags;
+        e->flags |= (uint32_t)flags;
         return true;
     case TAG_CLIENT: return take_client(value, &e->client);
     case TAG_HELO: e->helo = value; return true;
@@ -141,6 +178,9 @@ static bool take_field(struct envelope *e, unsigned tag, struct slice value)
     case TAG_TEXT_SIZE: return take_number(value, UINT64_MAX, &e->text_size);
     case TAG_MESSAGE_ID: e->message_id = listing(value); return true;
     case TAG_SUBJECT: e->subject = listing(value); return true;
+    case TAG_RCPT_DSN: return take_dsn(e, value);
+    case TAG_ENVID: return take_text(value, ENVELOPE_ENVID_MAX, &e->envid);
+    case TAG_ACCOUNT: return take_text(value, ENVELOPE_ACCOUNT_MAX, &e->account);
     default: return true; /* of a later version */
     }
 }
@@ -148,11 +188,14 @@ static bool take_field(struct envelope *e, unsigned tag, struct slice value)
 static bool take_all(struct slice in, struct envelope *e, struct err *err)
 {
     uint32_t seen = 0;
+    unsigned tag = 0;
     while (in.n) {
-        unsigned tag;
+        unsigned before = tag;
         struct slice value;
         if (!next_field(&in, &tag, &value)) return err_set(err, "the envelope ends within a field");
-        if (tag < TAG_KNOWN && tag != TAG_RCPT) {
+        if (tag == TAG_RCPT_DSN && before != TAG_RCPT)
+            return err_set(err, "field %u of the envelope belongs to no recipient", tag);
+        if (tag < TAG_KNOWN && tag != TAG_RCPT && tag != TAG_RCPT_DSN) {
             if (seen & 1u << tag) return err_set(err, "the envelope has field %u twice", tag);
             seen |= 1u << tag;
         }
@@ -166,6 +209,8 @@ bool envelope_decode(struct slice in, struct arena *arena, struct envelope *out,
 {
     struct envelope e = { 0 };
     if (!take_all(in, &e, err)) return false;
-    *out = (struct envelope){ .rcpts = arena_alloc(arena, (e.rcpt_n ? e.rcpt_n : 1) * sizeof *out->rcpts) };
+    uint32_t room = e.rcpt_n ? e.rcpt_n : 1;
+    *out = (struct envelope){ .rcpts = arena_alloc(arena, room * sizeof *out->rcpts) };
+    if (e.flags & ENVELOPE_DSN_SEEN) out->rcpt_dsn = arena_alloc(arena, room * sizeof *out->rcpt_dsn);
     return take_all(in, out, err);
 }

@@ -54,8 +54,13 @@ struct envelope {
     struct slice message_id, subject; /* for listings; at most 255 bytes each; may be empty */
 };
 
+#define ENVELOPE_ORCPT_MAX 500
+#define ENVELOPE_ENVID_MAX 100
+#define ENVELOPE_ACCOUNT_MAX 255
+
 void envelope_encode(const struct envelope *e, struct buf *out);
-/* The slices point into `in`; the array of recipients is in `arena`. At most 100,000 recipients. */
+/* The slices point into `in`; the arrays of recipients are in `arena`. At most 100,000 recipients. rcpt_dsn is set when
+ * ENVELOPE_DSN_SEEN is, or when something was said of a recipient. */
 bool envelope_decode(struct slice in, struct arena *arena, struct envelope *out, struct err *err) MUST_CHECK;
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "base/mem.h"
 #include "smtp/address.h"
+#include "smtp/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -17,15 +18,20 @@ static void check(const struct address *a)
     struct address again;
     must(a->local.n <= 64 && a->domain.n <= 255 && a->text.n <= 254);
     must(address_local_unquote(a->local, local) <= a->local.n);
-    for (size_t i = 0; i < a->text.n; i++) must(a->text.p[i] >= 0x20 && a->text.p[i] < 0x7F);
+    for (size_t i = 0; i < a->text.n; i++)
+        must(a->text.p[i] >= 0x20 ? a->text.p[i] < 0x7F : a->utf8 && (unsigned char)a->text.p[i] >= 0x80);
+    must(utf8_ok(a->text) && a->utf8 == !utf8_ascii(a->text));
     if (a->kind == ADDRESS_NO_DOMAIN) {
         must(a->domain.n == 0 && (a->text.n == 0 || slice_ieq(a->text, SLICE("postmaster"))));
         return;
     }
     must(address_parse(a->text, &again) == NULL && slice_eq(again.local, a->local) &&
          slice_eq(again.domain, a->domain));
-    must(address_helo_ok(a->domain));
-    must(a->kind == ADDRESS_LITERAL || address_domain_ok(a->domain, false));
+    char ascii[256], again_ascii[256];
+    must(!utf8_ascii(a->domain) || address_helo_ok(a->domain));
+    if (a->kind == ADDRESS_LITERAL) return;
+    must(address_domain_ascii(a->domain, ascii) && address_domain_ok(slice_str(ascii), false));
+    must(address_domain_ascii(slice_str(ascii), again_ascii) && !strcmp(ascii, again_ascii));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -39,5 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (!address_parse(in, &a)) check(&a);
     address_domain_ok(in, true);
     address_helo_ok(in);
+    char ascii[256];
+    if (address_domain_ascii(in, ascii)) must(address_domain_ok(slice_str(ascii), false));
     return 0;
 }

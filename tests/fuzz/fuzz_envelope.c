@@ -24,7 +24,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
              again.text_size == e.text_size);
         must(again.rcpt_n == e.rcpt_n && ip_eq(&again.client, &e.client));
         must(slice_eq(again.sender, e.sender) && slice_eq(again.prepend, e.prepend) && slice_eq(again.helo, e.helo));
-        for (uint32_t i = 0; i < e.rcpt_n; i++) must(slice_eq(again.rcpts[i], e.rcpts[i]));
+        must(slice_eq(again.envid, e.envid) && slice_eq(again.account, e.account) && e.envid.n <= 100 && e.account.n <= 255);
+        must(!again.rcpt_dsn == !e.rcpt_dsn && !e.rcpt_dsn == !(e.flags & ENVELOPE_DSN_SEEN));
+        for (uint32_t i = 0; i < e.rcpt_n; i++) {
+            must(slice_eq(again.rcpts[i], e.rcpts[i]));
+            if (!e.rcpt_dsn) continue;
+            must(e.rcpt_dsn[i].orcpt.n <= 500 && again.rcpt_dsn[i].notify == e.rcpt_dsn[i].notify);
+            must(slice_eq(again.rcpt_dsn[i].orcpt, e.rcpt_dsn[i].orcpt));
+        }
     } else {
         must(err.text[0]);
     }

@@ -31,7 +31,7 @@ MISTAKES = {
     "yes or no": ("zones: {lan: {networks: [10.0.0.0/8], dsn: maybe}}\n", "2:44", "zones.lan.dsn", "neither yes nor no", ""),
     "word": ("zones:\n  lan:\n    networks: [10.0.0.0/8]\n    trust: realy\n", "5:12", "zones.lan.trust", '"realy"',
              "did you mean relay?"),
-    "planned": ("delivery: {tls: dane}\n", "2:17", "delivery.tls", "not available yet", "none, may"),
+    "planned": ("listeners: [{address: \"*:25\", role: lmtp}]\n", "2:37", "listeners[0].role", "not available yet", "relay, submission"),
     "prefix": ("zones: {lan: {networks: [10.0.0.0/33]}}\n", "2:26", "zones.lan.networks[0]", "0 to 32", "10.20.30.0/24"),
     "host bits": ("zones: {lan: {networks: [10.1.2.3/8]}}\n", "2:26", "zones.lan.networks[0]", "bits", "10.0.0.0/8"),
     "netmask": ("zones: {lan: {networks: [10.0.0.0/255.0.255.0]}}\n", "2:26", "zones.lan.networks[0]", "netmask", "255.0.0.0"),
@@ -337,6 +337,65 @@ def test_many_at_once(config):
     assert len(json.loads(config("history", "--json").stdout)) == 10
 
 
+HOPS = """\
+hostname: mx.example.com
+smarthost: {host: smtp.isp.example, tls: verify, user: relay, password: "Tr0ub4dor, 3"}
+routes:
+  - to: partner.example
+    via: {host: a.example, user: u, password: Tr0ub4dor-4, methods: [cram-md5]}
+    tls: none
+"""
+
+
+def test_a_password_is_never_shown(tmp_path):
+    """Not by any command, not in an error that points at its line, not in the history."""
+    file = tmp_path / "postern.yaml"
+    file.write_text(HOPS)
+    file.chmod(0o600)
+    shown = []
+
+    def run(*words, check=0):
+        done = postern(*words, "-c", file, check=check)
+        shown.append(done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    run("check")
+    run("check", "--json")
+    assert "***" in run("config", "get") and "***" in run("config", "get", "--json")
+    assert run("config", "get", "smarthost.password") == '"***"\n' or "***" in shown[-1]
+    run("config", "set", "smarthost.password", "Tr0ub4dor-5")
+    run("config", "set", "routes[0].via", "{host: b.example, user: u, password: Tr0ub4dor-6, methods: cram-md5}")
+    for word in (["history"], ["history", "--json"], ["diff"], ["diff", "1"], ["diff", "1", "2"]):
+        run("config", *word)
+    assert "smarthost.password ***" in run("config", "history") and "-smarthost:" in run("config", "diff", "1")
+    run("config", "set", "smarthost.port", "Tr0", check=78)
+    file.write_text(HOPS.replace("user: relay", "usr: relay").replace("tls: none", "tls: [none"))
+    run("check", check=78)
+    run("check", "--json", check=78)
+    file.write_text(HOPS.replace("user: relay", "usr: relay").replace("tls: none", "tls: nothing"))
+    assert "smarthost.usr" in run("check", check=78)
+    run("config", "rollback", "1", check=0)
+    assert all("Tr0ub4dor" not in text for text in shown), [t for t in shown if "Tr0ub4dor" in t]
+    assert "Tr0ub4dor, 3" in file.read_text()
+
+
+def test_old_devices_and_users(tmp_path):
+    """A submission port with users, a zone for printers: fine. The same for everybody: refused."""
+    file = tmp_path / "postern.yaml"
+    text = ("hostname: mx.example.com\ndomains: [{name: example.com, deliver: 10.20.30.40}]\n"
+            "listeners:\n  - {address: \"*:25\"}\n  - {address: \"*:587\", role: submission, tls: require}\n"
+            "  - {address: \"*:465\", role: submission}\nauth: {backend: users}\n"
+            "zones:\n  printers: {networks: [10.9.0.0/16], trust: relay, tls: none, bare_lf: accept, min_version: 1.0}\n")
+    file.write_text(text)
+    assert "warning" not in postern("check", "-c", file, check=0).stdout
+    got = json.loads(postern("config", "get", "-c", file, "--json", check=0).stdout)
+    assert [li["tls"] for li in got["listeners"]] == ["offer", "require", "implicit"]
+    assert [li["auth"] for li in got["listeners"]] == [False, True, True] and got["zones"]["printers"]["bare_lf"] == "accept"
+    file.write_text(text.replace("printers: {networks: [10.9.0.0/16], trust: relay, tls: none", "internet: {mode: active"))
+    out = postern("check", "-c", file, check=78).stdout
+    assert re.findall(r":(\d+:\d+): error", out) == ["9:37", "9:58"], out
+
+
 def test_usage():
     for words in ([], ["bogus"], ["get", "a", "b"], ["set", "a"], ["unset"], ["rollback"], ["get", "--bogus"]):
         assert "usage: postern config" in postern("config", *words, check=64).stderr
@@ -400,7 +459,9 @@ def schema():
 def test_schema_takes_what_is_right(schema, config):
     for text in ((ROOT / "packaging/demo.yaml").read_text(), FILE, config("get").stdout,
                  "hostname: a.b\nsmarthost: {host: x.example, port: 26, mx: yes}\ndelivery: {tls: none}\n"
-                 "zones: {lan: {networks: 10.0.0.0/8}, internet: }\ntimeouts: {session: 0, connect: 1m30s}\n"):
+                 "zones: {lan: {networks: 10.0.0.0/8}, internet: }\ntimeouts: {session: 0, connect: 1m30s}\n",
+                 HOPS, "hostname: a.b\nauth: {backend: off, methods: plain}\nzones: {x: {networks: [10.0.0.0/8], min_version: 1.0, "
+                 "bare_lf: accept}}\ntls_policies: [{to: .a.example, tls: dane-only}]\n"):
         data = yaml.safe_load(text)
         assert fits(schema, data, schema), text
     if importlib.util.find_spec("jsonschema"):  # not a package the tests need
@@ -411,6 +472,8 @@ def test_schema_takes_what_is_right(schema, config):
     {"hostnam": "x"}, {"hostname": 5}, {"domains": "example.com"}, {"domains": [{"nam": "example.com"}]}, {"domains": [{}]},
     {"limits": {"message_size": "10Q"}}, {"limits": {"recipients": 5}}, {"zones": {"lan": {"trust": "realy"}}},
     {"zones": {"lan": {"networks": ["lan"]}}}, {"listeners": [{"address": "127.0.0.1"}]}, {"routes": [{"to": "x.example"}]},
+    {"auth": {"backend": "ladp"}}, {"auth": {"methods": ["xoauth2"]}}, {"zones": {"lan": {"bare_lf": True}}}, {"zones": {"lan": {"min_version": 1.4}}},
+    {"tls_policies": [{"tls": "verify"}]}, {"tls": {"certificates": [{"key": "x"}]}},
     {"queue": {"lifetime": "5 days"}}, {"queue": {"lifetime": 5}}, {"system": {"workers": 1000}}, {"limits": []},
 ], ids=str)
 def test_schema_finds_mistakes(schema, change, tmp_path):

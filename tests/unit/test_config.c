@@ -82,6 +82,28 @@ static void test_defaults(void **state)
     assert_string_equal(c->system.user, "postern");
     assert_string_equal(c->delivery.helo, "");
     assert_true(c->system.sandbox);
+    const struct config_zone *z = &c->zones[0];
+    assert_true(z->tls == CONFIG_TLS_IMPLICIT && !z->min_version && !z->bare_lf && !z->auth_without_tls && !z->providers &&
+                !z->sender_n);
+    const struct config_listener *l = &c->listeners[0];
+    assert_true(l->role == CONFIG_ROLE_RELAY && !l->auth && !l->client_certificate && !l->client_ca && !l->proxy_n &&
+                !l->xclient_n);
+    assert_true(c->hop_n == 1 && c->hops[0] == &c->domains[0].deliver && c->hops[0]->id == 0 && c->smarthost.id == -1);
+    assert_true(!c->hops[0]->implicit_tls && !c->hops[0]->ca && !c->hops[0]->auth.user && !c->hops[0]->auth.methods);
+    assert_true(!c->delivery.mta_sts && !c->delivery.tls_reports && !c->delivery.tls_report_contact &&
+                c->delivery.probe == 3600000 && c->tls.ticket_life == 12 * 3600000);
+    assert_true(!c->tls.ca[0] && !c->dns.trust_anchor[0] && !c->tls_policy_n && !c->tls.certificate_n);
+    assert_string_equal(c->system.auth_user, "postern-auth");
+    assert_string_equal(c->auth.users, "/var/lib/postern/users");
+    assert_int_equal(c->auth.methods, CONFIG_SASL_PLAIN | CONFIG_SASL_LOGIN | CONFIG_SASL_SCRAM_SHA_256 |
+                                          CONFIG_SASL_SCRAM_SHA_256_PLUS);
+    assert_true(c->auth.backend == CONFIG_AUTH_OFF && c->auth.sender_must_match && c->auth.timeout == 10000 &&
+                c->auth.failures == 5 && c->auth.window == 600000 && c->auth.block == 900000);
+    assert_true(c->auth.imap.port == 993 && c->auth.imap.implicit_tls && c->auth.imap.verify && !c->auth.imap.ca &&
+                c->auth.imap.connections == 10 && !c->auth.imap.host[0]);
+    assert_true(!c->auth.ldap.url[0] && !c->auth.ldap.starttls && !c->auth.ldap.bind_dn && !c->auth.ldap.user_dn &&
+                !c->auth.ldap.password_file && !c->auth.dovecot[0]);
+    assert_string_equal(c->auth.ldap.mail, "mail");
     config_free(c);
 }
 
@@ -156,14 +178,12 @@ static const struct {
     { FIRST "queue: {free_space: 95%}\n", "3:21: queue.free_space: 95% is too large: the most is 90%" },
     { FIRST "queue:\n  memory:\n", "4:3: queue.memory: has no value | leave the line out for the default" },
     { FIRST "system: {sandbox: maybe}\n", "3:19: system.sandbox: \"maybe\" is neither yes nor no" },
-    { FIRST "delivery: {tls: encrypt}\n",
-      "3:17: delivery.tls: encrypt is not available yet | this version knows: none, may" },
+    { FIRST "delivery: {tls: encript}\n",
+      "3:17: delivery.tls: \"encript\" is none of none, may, dane, encrypt, verify, dane-only | did you mean encrypt?" },
     { FIRST "log: {level: debuk}\n",
       "3:14: log.level: \"debuk\" is none of debug, info, warning, error | did you mean debug?" },
-    { FIRST "listeners: [{address: \"*:25\", role: submission}]\n",
-      "3:37: listeners[0].role: submission is not available yet | this version knows: relay" },
-    { FIRST "listeners: [{address: \"*:25\", tls: implicit}]\n",
-      "3:36: listeners[0].tls: implicit is not available yet | this version knows: none, offer" },
+    { FIRST "listeners: [{address: \"*:25\", role: lmtp}]\n",
+      "3:37: listeners[0].role: lmtp is not available yet | this version knows: relay, submission" },
     { FIRST "listeners: [{address: 127.0.0.1}]\n",
       "3:23: listeners[0].address: \"127.0.0.1\" has no port | write \"*:25\", "
       "\"192.0.2.1:25\" or \"[2001:db8::1]:25\"" },

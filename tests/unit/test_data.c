@@ -205,6 +205,90 @@ static void test_stuffing_comes_back(void **state)
     }
 }
 
+/* ---- chunks and old devices */
+
+static void check_chunks(struct slice in, uint32_t piece_max)
+{
+    struct data_reader r;
+    struct buf text = { 0 };
+    bool cr = false, lf = false, dots = in.n && in.p[0] == '.';
+    data_reader_init(&r, 1000);
+    for (size_t at = 0; at < in.n;) {
+        size_t n = 1 + draw(piece_max);
+        struct slice piece = slice_sub(in, at, at + n);
+        char *out = mem_alloc(piece.n), *copy = mem_slicedup(piece);
+        data_read_chunk(&r, slice_of(copy, piece.n), out);
+        buf_add(&text, slice_of(out, piece.n));
+        at += piece.n;
+        free(out);
+        free(copy);
+    }
+    for (size_t i = 0; i < in.n; i++) {
+        cr |= in.p[i] == '\r' && (i + 1 == in.n || in.p[i + 1] != '\n');
+        lf |= in.p[i] == '\n' && (i == 0 || in.p[i - 1] != '\r');
+        dots |= i >= 2 && in.p[i] == '.' && in.p[i - 1] == '\n' && in.p[i - 2] == '\r';
+    }
+    bool whole = data_end_chunks(&r), ended = !in.n || (slice_iends(in, SLICE("\r\n")) && !slice_iends(in, SLICE("\r\r\n")));
+    if (!slice_eq(buf_slice(&text), in) || r.bare_cr != cr || r.bare_lf != lf || (!cr && !lf && r.has_dots != dots) ||
+        whole != ended || r.size != in.n + (whole ? 0 : 2)) {
+        struct buf shown = { 0 };
+        buf_add_printable(&shown, in, 1000);
+        fail_msg("%s: cr %d/%d lf %d/%d dots %d/%d whole %d/%d", buf_cstr(&shown), r.bare_cr, cr, r.bare_lf, lf, r.has_dots, dots,
+                 whole, ended);
+    }
+    buf_deinit(&text);
+}
+
+static void test_chunks(void **state)
+{
+    static const char letters[] = "\r\n.a";
+    for (int round = 0; round < 3000; round++) {
+        char text[40];
+        size_t n = draw(sizeof text);
+        for (size_t i = 0; i < n; i++) text[i] = letters[draw(4)];
+        check_chunks(slice_of(text, n), 1 + draw(12));
+    }
+    check_chunks(SLICE(".\r\n.\r\n\r\n.\r\nQUIT\r\n"), 3);
+    check_chunks(SLICE("no end"), 10);
+}
+
+static void read_lenient(const char *in, const char *text, bool end, bool bare_cr, bool has_dots)
+{
+    for (uint32_t most = 1; most < 6; most++) {
+        struct data_reader r;
+        struct buf out = { 0 };
+        size_t at = 0, n = strlen(in);
+        enum data_status status = DATA_MORE;
+        data_reader_init(&r, 1000);
+        r.lenient = true;
+        while (at < n && status != DATA_END) {
+            char room[6];
+            size_t used, put;
+            status = data_read(&r, slice_sub(slice_of(in, n), at, at + 1 + draw(most)), &used, room, most, &put);
+            buf_add(&out, slice_of(room, put));
+            at += used;
+        }
+        if (strcmp(buf_cstr(&out), text) || (status == DATA_END) != end || r.bare_cr != bare_cr || r.bare_lf ||
+            r.has_dots != has_dots || r.size != out.n)
+            fail_msg("%s: %s", in, buf_cstr(&out));
+        buf_deinit(&out);
+    }
+}
+
+static void test_lenient(void **state)
+{
+    read_lenient("a\nb\r\nc\n.\n", "a\r\nb\r\nc\r\n", true, false, false);
+    read_lenient("a\r\n.\r\n", "a\r\n", true, false, false);
+    read_lenient("a\n.\r\n", "a\r\n", true, false, false);
+    read_lenient(".\n", "", true, false, false);
+    read_lenient("\n\n..\n.x\n.\n", "\r\n\r\n.\r\nx\r\n", true, false, true);
+    read_lenient("a\rb\n.\n", "a\rb\r\n", true, true, false);
+    read_lenient("a\r\r\n.\n", "a\r\r\n", true, true, false);
+    read_lenient("a\n.\rb\n.\n", "a\r\n\rb\r\n", true, true, false);
+    read_lenient("a\n.", "a\r\n", false, false, false);
+    read_lenient("a.\n", "a.\r\n", false, false, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +296,8 @@ int main(void)
         cmocka_unit_test(test_random_bytes),
         cmocka_unit_test(test_random_lines),
         cmocka_unit_test(test_stuffing_comes_back),
+        cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_lenient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -187,6 +187,9 @@ static void states_come_back(void **state)
     s.m.rcpts = mem_zalloc(s.m.rcpt_n * sizeof *s.m.rcpts);
     for (uint32_t i = 0; i < s.m.rcpt_n; i++) s.m.rcpts[i].status = (enum rcpt_status)(i % 4);
     check_round_trip(&s, false);
+    s.m.rcpt_n = 9000;
+    for (uint32_t i = 0; i < s.m.rcpt_n; i++) s.m.rcpts[i].status = (enum rcpt_status)(i % RCPT_STATUSES);
+    check_round_trip(&s, false);
     states_deinit(&s);
     labels_deinit(&s.reasons);
     labels_deinit(&s.names);

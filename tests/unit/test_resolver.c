@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <cmocka.h>
 #include <event2/event.h>
 #include "base/clock.h"
@@ -359,6 +360,24 @@ static void test_bad_server(void **state)
     }
 }
 
+static void test_txt_and_tlsa(void **state)
+{
+    char one[] = "\x03" "abc" "\x02" "de", cut[] = "\x09" "abc", nothing[] = "\0", tlsa[] = "\3\1\1" "digest", shorty[] = "\3\1\1";
+    char *txt[] = { one, cut, nothing, NULL }, *records[] = { tlsa, shorty, NULL };
+    int txt_len[] = { 7, 4, 1 }, len[] = { 9, 3 };
+    struct slice out[RESOLVER_RECORDS_MAX];
+    struct resolver_tlsa r[RESOLVER_RECORDS_MAX];
+    char *bytes;
+    assert_int_equal(resolver_read_txt(txt, txt_len, out, &bytes), 2); /* a length that points behind the record is no TXT */
+    assert_true(slice_eq(out[0], SLICE("abcde")));
+    assert_int_equal(out[1].n, 0);
+    free(bytes);
+    assert_int_equal(resolver_read_tlsa(records, len, r), 1);
+    assert_int_equal(r[0].usage, 3);
+    assert_int_equal(r[0].n, 6);
+    assert_memory_equal(r[0].data, "digest", 6);
+}
+
 static void test_targets(void **state)
 {
     struct fixture f;
@@ -479,7 +498,7 @@ int main(void)
     const struct CMUnitTest with_server[] = {
         cmocka_unit_test(test_mx),       cmocka_unit_test(test_hostile_mx), cmocka_unit_test(test_names),
         cmocka_unit_test(test_addresses), cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_free_in_callback), cmocka_unit_test(test_targets), cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_free_in_callback), cmocka_unit_test(test_targets), cmocka_unit_test(test_txt_and_tlsa), cmocka_unit_test(test_failures),
         cmocka_unit_test(test_loops),    cmocka_unit_test(test_hops),
     };
     base = event_base_new();

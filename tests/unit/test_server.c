@@ -20,7 +20,7 @@ static struct config_domain domains[] = {
 static const struct config_zone lan = { .name = "lan", .trust = CONFIG_TRUST_RELAY, .place = { 7, 3 } };
 static const struct config_zone internet = { .name = "internet", .place = { 8, 3 } };
 
-static struct relay_verdict judge(const struct config_zone *zone, const char *path)
+static struct relay_verdict judge_as(const struct relay_client *who, const char *path)
 {
     const struct config c = { .hostname = "mx.example.com", .domains = domains, .domain_n = countof(domains) };
     struct relay_verdict v;
@@ -28,10 +28,15 @@ static struct relay_verdict judge(const struct config_zone *zone, const char *pa
     struct slice in = slice_str(path);
     const char *why = address_parse_path(&in, false, true, &a);
     if (why) fail_msg("%s: %s", path, why);
-    relay_judge(&c, zone, &a, &v);
+    relay_judge(&c, who, &a, &v);
     assert_int_equal(v.allowed, v.code == 250);
     assert_int_equal(v.allowed, v.text[0] == 0);
     return v;
+}
+
+static struct relay_verdict judge(const struct config_zone *zone, const char *path)
+{
+    return judge_as(&(struct relay_client){ .zone = zone }, path);
 }
 
 static void strangers_reach_our_domains_only(void **state)
@@ -71,6 +76,48 @@ static void trusted_clients_reach_all_domains(void **state)
     assert_int_equal(v.place.line, 7);
     assert_false(judge(&lan, "<a@[192.0.2.1]>").allowed);
     assert_string_equal(judge(&internet, "<a@[IPv6:2001:db8::1]>").enhanced, "5.1.2");
+}
+
+static void users_reach_all_domains(void **state)
+{
+    const struct relay_client who = { .zone = &internet, .authed = true };
+    assert_true(judge_as(&who, "<a@example.org>").allowed);
+    assert_true(judge_as(&who, "<a%b@example.com>").allowed);
+    assert_string_equal(judge_as(&who, "<a@[192.0.2.1]>").enhanced, "5.1.2");
+    assert_true(judge_as(&who, "<postmaster>").postmaster);
+}
+
+static void shared_networks_are_bound_to_senders(void **state)
+{
+    static const char *senders[] = { "example.com", "xn--bcher-kva.example" };
+    const struct config_zone cloud = { .name = "cloud", .trust = CONFIG_TRUST_RELAY, .senders = senders, .sender_n = countof(senders) };
+    static const struct {
+        const char *sender;
+        bool allowed;
+    } cases[] = { { "example.com", true }, { "EXAMPLE.COM", true }, { "sub.example.com", false }, { "example.org", false },
+                  { "", false }, { "b\xc3\xbc" "cher.example", true }, { "x.b\xc3\xbc" "cher.example", false },
+                  { "xn--bcher-kva.example", true }, { "[192.0.2.1]", false } };
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct relay_client who = { .zone = &cloud, .sender = slice_str(cases[i].sender) };
+        if (judge_as(&who, "<a@else.example>").allowed != cases[i].allowed) fail_msg("%s", cases[i].sender);
+        assert_true(judge_as(&who, "<a@example.com>").allowed);
+    }
+}
+
+static void one_domain_in_two_forms(void **state)
+{
+    static struct config_domain d[] = { { .name = "xn--bcher-kva.example", .subdomains = true } };
+    const struct config c = { .hostname = "mx.example.com", .domains = d, .domain_n = 1 };
+    const struct relay_client who = { .zone = &internet };
+    static const char *const paths[] = { "<a@b\xc3\xbc" "cher.example>", "<a@XN--bcher-kva.example>", "<\xc3\xa4@x.B\xc3\x9c" "CHER.example>" };
+    for (size_t i = 0; i < countof(paths); i++) {
+        struct slice in = slice_str(paths[i]);
+        struct address a;
+        struct relay_verdict v;
+        assert_null(address_parse_path(&in, false, true, &a));
+        relay_judge(&c, &who, &a, &v);
+        assert_true(v.allowed);
+    }
 }
 
 static void postmaster_is_for_everybody(void **state)
@@ -137,6 +184,29 @@ static void received_tells_of_tls(void **state)
                        "\tSat, 21 Nov 2026 21:30:11 +0000\r\n");
 }
 
+static void received_tells_of_the_protocol(void **state)
+{
+    for (int i = 0; i < 8; i++) {
+        static const char *const words[] = { "ESMTP", "ESMTPA", "ESMTPS", "ESMTPSA", "UTF8SMTP", "UTF8SMTPA", "UTF8SMTPS", "UTF8SMTPSA" };
+        char with[40];
+        struct buf out = { 0 };
+        struct received r = sample();
+        r.authed = i & 1;
+        r.utf8 = i & 4;
+        r.rcpt = SLICE("b\xc3\xb6" "b@example.com");
+        if (i & 2) r.tls_version = "TLSv1.3", r.tls_cipher = "X", r.tls_bits = 256;
+        received_format(&r, &out);
+        snprintf(with, sizeof with, " with %s ", words[i]);
+        if (!strstr(buf_cstr(&out), with)) fail_msg("%s: %s", with, buf_cstr(&out));
+        assert_non_null(strstr(buf_cstr(&out), r.utf8 ? "<b\xc3\xb6" "b@example.com>" : "<b??b@example.com>"));
+        r.esmtp = false;
+        buf_clear(&out);
+        received_format(&r, &out);
+        assert_non_null(strstr(buf_cstr(&out), " with SMTP "));
+        buf_deinit(&out);
+    }
+}
+
 static void received_is_not_opened_by_names(void **state)
 {
     struct received r = sample();
@@ -201,10 +271,14 @@ int main(void)
         cmocka_unit_test(strangers_reach_our_domains_only),
         cmocka_unit_test(no_detours),
         cmocka_unit_test(trusted_clients_reach_all_domains),
+        cmocka_unit_test(users_reach_all_domains),
+        cmocka_unit_test(shared_networks_are_bound_to_senders),
+        cmocka_unit_test(one_domain_in_two_forms),
         cmocka_unit_test(postmaster_is_for_everybody),
         cmocka_unit_test(longest_names_fit),
         cmocka_unit_test(received_is_folded),
         cmocka_unit_test(received_tells_of_tls),
+        cmocka_unit_test(received_tells_of_the_protocol),
         cmocka_unit_test(received_is_not_opened_by_names),
         cmocka_unit_test(received_lines_are_short),
         cmocka_unit_test(clients_are_counted),

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "smtp/command.h"
 #include "smtp/reply.h"
+#include "smtp/xtext.h"
 
 #define R64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define L63 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
@@ -118,10 +119,21 @@ static void test_path_bad(void **state)
         "<a\x01@b>",
         "<a@b\x7f>",
         "<\"a\x01\"@b>",
-        "<\xc3\xa4@b>",
-        "<a@\xc3\xa4>",
-        "<\"\xc3\xa4\"@b>",
-        "<a\xc3\xa4@b>",
+        "<\xe4@b>",             /* Latin-1 */
+        "<a@\xe4.b>",
+        "<\xc0\xaf@b>",         /* overlong */
+        "<\xed\xa0\x80@b>",     /* a surrogate */
+        "<\xf4\x90\x80\x80@b>", /* above U+10FFFF */
+        "<\xc3@b>",
+        "<a\xc2\x85@b>",        /* a control character */
+        "<a\xe2\x80\xae" "b@c>", /* text runs backwards behind it */
+        "<a@x\xe2\x80\xae.b>",
+        "<\"\\\xc3\xa4\"@b>",   /* no quoted pair: RFC 6531 §3.3 */
+        "<a@\xc3\xa4..b>",
+        "<a@\xc3\xa4.>",
+        "<a@-\xc3\xa4.b>",
+        "<a@\xe2\x98\x83 b>",
+        "<@\xc3\xa4:x@y>",
         "<" R64 "x@b>",
         "<a@" R64 ">",
         "<a@" L63 "x.b>",
@@ -143,6 +155,54 @@ static void test_path_bad(void **state)
     assert_non_null(address_parse_path(&in, false, true, &a));
     in = SLICE("<postmaster>");
     assert_non_null(address_parse_path(&in, true, false, &a));
+}
+
+static void test_path_utf8(void **state)
+{
+    static const char *const good[] = { "\xc3\xa4@b.example", "a@b\xc3\xbc" "cher.example", "\"\xc3\xa4 x\"@b.example",
+                                        "\xe7\x94\xa8\xe6\x88\xb7@\xe4\xbe\x8b\xe5\xad\x90.example",
+                                        "a.\xc3\xa4@xn--bcher-kva.example" };
+    char line[400], local[200];
+    struct address a;
+    for (size_t i = 0; i < countof(good); i++) {
+        snprintf(line, sizeof line, "<%s> X", good[i]);
+        struct slice in = slice_str(line);
+        const char *why = address_parse_path(&in, false, false, &a);
+        if (why || !a.utf8) fail_msg("%s: %s", line, why);
+        expect_slice(a.text, good[i]);
+        expect_slice(in, " X");
+    }
+    struct slice in = SLICE("<a@b>");
+    assert_null(address_parse_path(&in, false, false, &a));
+    assert_false(a.utf8);
+    for (int n = 30; n < 35; n++) { /* octets count, not characters */
+        local[0] = 0;
+        for (int i = 0; i < n; i++) strncat(local, "\xc3\xa4", sizeof local - strlen(local) - 1);
+        snprintf(line, sizeof line, "%s@b", local);
+        assert_int_equal(address_parse(slice_str(line), &a) == NULL, n <= 32);
+    }
+}
+
+static void test_domain_ascii(void **state)
+{
+    static const struct {
+        const char *in, *out;
+    } cases[] = {
+        { "Example.COM", "example.com" }, { "example.com.", "example.com" }, { "_x.example", "_x.example" },
+        { "b\xc3\xbc" "cher.example", "xn--bcher-kva.example" }, { "B\xc3\x9c" "CHER.example", "xn--bcher-kva.example" },
+        { "bu\xcc\x88" "cher.example", "xn--bcher-kva.example" }, /* decomposed */
+        { "XN--BCHER-KVA.example", "xn--bcher-kva.example" },
+        { "fa\xc3\x9f.example", "xn--fa-hia.example" },           /* not "fass": non-transitional */
+        { "\xe4\xbe\x8b\xe5\xad\x90.\xe6\xb5\x8b\xe8\xaf\x95", "xn--fsqu00a.xn--0zwm56d" },
+        { "", NULL }, { ".", NULL }, { "a b", NULL }, { "a..b", NULL }, { "\xe4.example", NULL }, { "\xc3\xbc..b", NULL },
+        { "a@\xc3\xbc", NULL }, { "[192.0.2.1]", NULL }, { "\xe2\x80\xae" "a.b", NULL },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        char out[256];
+        bool ok = address_domain_ascii(slice_str(cases[i].in), out);
+        if (ok != (cases[i].out != NULL) || (ok && strcmp(out, cases[i].out)))
+            fail_msg("%s: %s", cases[i].in, ok ? out : "no");
+    }
 }
 
 static void test_path_lengths(void **state)
@@ -260,7 +320,13 @@ static void test_verbs(void **state)
         { "RCPT TO:<>", COMMAND_RCPT, 501, "5.1.3" },
         { "RCPT TO:<postmaster>", COMMAND_RCPT, 0, "" },
         { "rcpt to:<a@b>", COMMAND_RCPT, 0, "" },
-        { "RCPT TO:<a@b> NOTIFY=NEVER", COMMAND_RCPT, 555, "5.5.4" },
+        { "RCPT TO:<a@b> NOTIFY=NEVER", COMMAND_RCPT, 0, "" },
+        { "VRFY \xc3\xa4", COMMAND_VRFY, 501, "5.5.2" },
+        { "VRFY \xc3\xa4 smtputf8", COMMAND_VRFY, 0, "" },
+        { "VRFY \xe4 SMTPUTF8", COMMAND_VRFY, 501, "5.5.2" },
+        { "EXPN \xc3\xa4 SMTPUTF8", COMMAND_EXPN, 501, "5.5.2" },
+        { "MAIL FROM:<\xc3\xa4@b>", COMMAND_MAIL, 0, "" },
+        { "MAIL FROM:<\xe4@b>", COMMAND_MAIL, 501, "5.1.7" },
         { "RCPT TO:<a@b>x", COMMAND_RCPT, 501, "5.5.4" },
         { "MAIL FROM: <a@b>", COMMAND_MAIL, 0, "" },
         { "MAIL FROM:\t<a@b>", COMMAND_MAIL, 500, "5.5.2" },
@@ -269,7 +335,8 @@ static void test_verbs(void **state)
         { "MAIL FROM:<a@b> -X=1", COMMAND_MAIL, 501, "5.5.4" },
         { "MAIL FROM:<a@b> X=", COMMAND_MAIL, 501, "5.5.4" },
         { "MAIL FROM:<a@b> SIZE=1 size=1", COMMAND_MAIL, 501, "5.5.4" },
-        { "MAIL FROM:<a@b> X=\xc3\xa4", COMMAND_MAIL, 501, "5.5.4" },
+        { "MAIL FROM:<a@b> X=\xc3\xa4", COMMAND_MAIL, 0, "" }, /* RFC 6531 §3.3; X is not known */
+        { "MAIL FROM:<a@b> X=\xe4", COMMAND_MAIL, 501, "5.5.4" },
         { "MAIL FROM:<a@b> a b c d e f g h i j k l m n o p", COMMAND_MAIL, 0, "" },
         { "MAIL FROM:<a@b> a b c d e f g h i j k l m n o p q", COMMAND_MAIL, 555, "5.5.4" },
     };
@@ -308,6 +375,9 @@ static void test_mail_params(void **state)
         { " BODY=BINARYMIME", 501, 0, false },
         { " AUTH=<>", 555, 0, false },
         { " SMTPUTF8", 555, 0, false },
+        { " RET=FULL", 555, 0, false },
+        { " ENVID=x", 555, 0, false },
+        { " REQUIRETLS", 555, 0, false },
         { " SIZE=-1", 501, 0, false },
     };
     for (size_t i = 0; i < countof(cases); i++) {
@@ -323,6 +393,129 @@ static void test_mail_params(void **state)
         assert_int_equal(p.size, cases[i].size);
         assert_int_equal(p.body_8bit, cases[i].body_8bit);
     }
+}
+
+static const struct command_offer everything = { .esmtp = true, .dsn = true, .utf8 = true, .requiretls = true, .auth = true };
+
+static void test_mail_extensions(void **state)
+{
+    char envid[120] = " ENVID=";
+    static const struct {
+        const char *params;
+        int code;
+    } cases[] = {
+        { " SMTPUTF8", 0 }, { " SMTPUTF8=1", 501 }, { " REQUIRETLS", 0 }, { " requiretls=x", 501 }, { " RET=hdrs", 0 },
+        { " RET=BODY", 501 }, { " RET", 501 }, { " ENVID=QQ314159", 0 }, { " ENVID=a+2Bb+20c", 0 }, { " ENVID=a+2bb", 501 },
+        { " ENVID=a+", 501 }, { " ENVID=a+2", 501 }, { " ENVID=a+0D+0Ab", 501 }, { " ENVID=\xc3\xa4", 501 }, { " ENVID", 501 },
+        { " AUTH=<>", 0 }, { " AUTH=joe@example.com", 0 }, { " AUTH=a+3Db@c", 0 }, { " AUTH=+", 501 }, { " X-Y=1", 555 },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        char line[100];
+        struct command c;
+        struct command_error e = { 0, "", NULL };
+        struct command_mail_params p;
+        snprintf(line, sizeof line, "MAIL FROM:<>%s", cases[i].params);
+        assert_true(command_parse(slice_str(line), &c, &e));
+        bool ok = command_mail_params(&c, &everything, &p, &e);
+        if (ok != !cases[i].code || e.code != cases[i].code) fail_msg("%s: %d %s", line, e.code, e.text);
+        struct command_offer helo = everything;
+        helo.esmtp = false;
+        assert_false(command_mail_params(&c, &helo, &p, &e)); /* nothing was offered */
+        assert_int_equal(e.code, 555);
+    }
+    for (int n = 99; n < 102; n++) {
+        char line[200];
+        struct command c;
+        struct command_error e;
+        struct command_mail_params p;
+        memset(envid + 7, 'x', (size_t)n);
+        envid[7 + n] = 0;
+        snprintf(line, sizeof line, "MAIL FROM:<>%s", envid);
+        assert_true(command_parse(slice_str(line), &c, &e));
+        assert_int_equal(command_mail_params(&c, &everything, &p, &e), n <= 100);
+    }
+}
+
+static void test_rcpt_params(void **state)
+{
+    static const struct {
+        const char *params;
+        int code, notify;
+        bool wide; /* only where SMTPUTF8 was declared */
+    } cases[] = {
+        { "", 0, 0, false }, { "NOTIFY=NEVER", 0, 8, false }, { "NOTIFY=success,Delay", 0, 5, false },
+        { "NOTIFY=SUCCESS,FAILURE,DELAY", 0, 7, false }, { "NOTIFY=FAILURE,FAILURE", 0, 2, false },
+        { "NOTIFY=NEVER,SUCCESS", 501, 0, false }, { "NOTIFY=SUCCESS,", 501, 0, false }, { "NOTIFY=,SUCCESS", 501, 0, false },
+        { "NOTIFY", 501, 0, false }, { "NOTIFY=ALWAYS", 501, 0, false }, { "ORCPT=rfc822;joe@example.com", 0, 0, false },
+        { "ORCPT=rfc822;a+2Bb@example.com NOTIFY=DELAY", 0, 4, false }, { "ORCPT=joe@example.com", 501, 0, false },
+        { "ORCPT=rfc822;", 501, 0, false }, { "ORCPT=;x", 501, 0, false }, { "ORCPT=rf@c;x", 501, 0, false },
+        { "ORCPT=rfc822;a+0Ab", 501, 0, false }, { "ORCPT=rfc822;a+C3+A4", 501, 0, false }, { "ORCPT", 501, 0, false },
+        { "ORCPT=utf-8;\\x{E4}@example.com", 0, 0, false }, { "ORCPT=UTF-8;a\\x{2B}b@example.com", 0, 0, false },
+        { "ORCPT=utf-8;\\x{10FFFF}", 0, 0, false }, { "ORCPT=utf-8;\\x{110000}", 501, 0, false },
+        { "ORCPT=utf-8;\\x{D800}", 501, 0, false }, { "ORCPT=utf-8;\\x{0041}", 501, 0, false },
+        { "ORCPT=utf-8;\\x{41}", 501, 0, false }, { "ORCPT=utf-8;\\x{}", 501, 0, false }, { "ORCPT=utf-8;\\x{E4", 501, 0, false },
+        { "ORCPT=utf-8;\\x{0A}", 501, 0, false }, { "ORCPT=utf-8;\xc3\xa4@b", 0, 0, true },
+        { "ORCPT=rfc822;\xc3\xa4@b", 501, 0, false }, { "SIZE=1", 555, 0, false },
+    };
+    for (size_t i = 0; i < countof(cases); i++)
+        for (int utf8 = 0; utf8 < 2; utf8++) {
+            char line[100];
+            struct command c;
+            struct command_error e = { 0, "", NULL };
+            struct command_rcpt_params p;
+            struct command_offer offer = { .esmtp = true, .dsn = true, .utf8 = utf8 };
+            int code = cases[i].wide && !utf8 ? 501 : cases[i].code;
+            snprintf(line, sizeof line, "RCPT TO:<a@b>%s%s", *cases[i].params ? " " : "", cases[i].params);
+            assert_true(command_parse(slice_str(line), &c, &e));
+            bool ok = command_rcpt_params(&c, &offer, &p, &e);
+            if (ok != !code || e.code != code) fail_msg("%s: %d %s", line, e.code, e.text);
+            if (!ok) continue;
+            assert_int_equal(p.notify, cases[i].notify);
+            assert_int_equal(p.given, cases[i].params[0] != 0);
+        }
+    char line[600] = "RCPT TO:<a@b> ORCPT=rfc822;";
+    struct command c;
+    struct command_error e;
+    struct command_rcpt_params p;
+    size_t n = strlen(line);
+    memset(line + n, 'x', 494);
+    assert_true(command_parse(slice_of(line, n + 493), &c, &e) && command_rcpt_params(&c, &everything, &p, &e));
+    assert_int_equal(p.orcpt.n, 500);
+    assert_true(command_parse(slice_of(line, n + 494), &c, &e));
+    assert_false(command_rcpt_params(&c, &everything, &p, &e));
+}
+
+static void test_bdat(void **state)
+{
+    static const struct {
+        const char *arg;
+        bool ok, last;
+        uint64_t size;
+    } cases[] = {
+        { "10", true, false, 10 }, { "0 LAST", true, true, 0 }, { "86 last", true, true, 86 },
+        { "18446744073709551615", true, false, UINT64_MAX }, { "18446744073709551616", false, false, 0 },
+        { "-1", false, false, 0 }, { "x", false, false, 0 }, { "10 FIRST", false, false, 0 }, { "10  LAST", false, false, 0 },
+        { "10 LAST LAST", false, false, 0 }, { "0x10", false, false, 0 }, { "LAST", false, false, 0 }, { "1,0", false, false, 0 },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        char line[100];
+        struct command c;
+        struct command_error e;
+        uint64_t size = 0;
+        bool last = false;
+        snprintf(line, sizeof line, "BDAT %s", cases[i].arg);
+        assert_true(command_parse(slice_str(line), &c, &e));
+        if (command_bdat(&c, &size, &last, &e) != cases[i].ok) fail_msg("%s", line);
+        if (cases[i].ok && (size != cases[i].size || last != cases[i].last)) fail_msg("%s", line);
+    }
+}
+
+static void test_xtext_decode(void **state)
+{
+    struct buf out = { 0 };
+    xtext_decode(SLICE("a+2Bb+3Dc"), &out);
+    assert_string_equal(buf_cstr(&out), "a+b=c");
+    buf_deinit(&out);
 }
 
 /* ---- replies */
@@ -458,9 +651,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_path_good),    cmocka_unit_test(test_path_bad),
-        cmocka_unit_test(test_path_lengths), cmocka_unit_test(test_address_bare),
+        cmocka_unit_test(test_path_lengths), cmocka_unit_test(test_path_utf8), cmocka_unit_test(test_domain_ascii), cmocka_unit_test(test_address_bare),
         cmocka_unit_test(test_domain),       cmocka_unit_test(test_unquote),
         cmocka_unit_test(test_verbs),        cmocka_unit_test(test_mail_params),
+        cmocka_unit_test(test_mail_extensions),
+        cmocka_unit_test(test_rcpt_params),
+        cmocka_unit_test(test_bdat),
+        cmocka_unit_test(test_xtext_decode),
         cmocka_unit_test(test_reply_read),   cmocka_unit_test(test_reply_enhanced),
         cmocka_unit_test(test_reply_bad),    cmocka_unit_test(test_reply_text_is_bounded),
         cmocka_unit_test(test_reply_format),

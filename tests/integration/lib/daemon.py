@@ -40,15 +40,17 @@ class Postern:
         self.port, self.process, self.expected_exit = free_port(), None, 0
         self.config_path, self.log_path = folder / "postern.yaml", folder / "log"
         (folder / "data").mkdir(exist_ok=True)
+        (folder / "no-anchors").touch()
         self.config = merge({
             "hostname": "mx.postern.example",
             "listeners": [{"address": f"127.0.0.1:{self.port}"}],
             "zones": {"lan": {"networks": [TRUSTED], "trust": "relay"}},
-            "dns": {"servers": [f"127.0.0.1:{free_port()}"], "timeout": "1s"},
+            "dns": {"servers": [f"127.0.0.1:{free_port()}"], "timeout": "1s",
+                    "trust_anchor": str(folder / "no-anchors")},  # whatever the machine has
             # Small segments and no guard: a thousand daemons must not need, nor care for, the disk of the machine.
             "queue": {"retry_first": "1s", "retry_max": "2s", "segment_size": "2M", "free_space": "0%"},
             "system": {"directory": str(folder / "data"), "run_directory": str(folder / "run"), "user": "",
-                       "admin_user": "",
+                       "admin_user": "", "auth_user": "",
                        "workers": 1, "drain": "5s"},
             "log": {"level": "debug"},
         }, changes or {})

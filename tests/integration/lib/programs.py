@@ -101,17 +101,19 @@ class Knot:
         self.log_path = folder / "log"
         for name, records in zones.items():
             self.write_zone(name, records)
-        listed = "".join(f"  - domain: {name}\n    file: {folder}/{name}.zone\n" for name in zones)
-        (folder / "knot.conf").write_text(
-            f"server:\n  rundir: {folder}\n  listen: 127.0.0.1@{self.port}\n"
-            "  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\n"
-            f"log:\n  - target: stderr\n    any: info\ndatabase:\n  storage: {folder}\n"
-            f"template:\n  - id: default\n    storage: {folder}\n    zonefile-sync: -1\n    journal-content: none\n"
-            f"zone:\n{listed}")
+        (folder / "knot.conf").write_text(self.configuration(zones))
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen([have("knotd"), "-c", str(folder / "knot.conf")], stderr=log, stdout=log)
         first = next(iter(zones))
         wait_until(lambda: self.answers(first), lambda: f"knotd\n{self.log_path.read_text()}", 20)
+
+    def configuration(self, zones):
+        listed = "".join(f"  - domain: {name}\n    file: {self.folder}/{name}.zone\n" for name in zones)
+        return (f"server:\n  rundir: {self.folder}\n  listen: 127.0.0.1@{self.port}\n"
+                "  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\n"
+                f"log:\n  - target: stderr\n    any: info\ndatabase:\n  storage: {self.folder}\n"
+                f"template:\n  - id: default\n    storage: {self.folder}\n    zonefile-sync: -1\n    journal-content: none\n"
+                f"zone:\n{listed}")
 
     @property
     def server(self):

@@ -6,7 +6,7 @@
     sink.on("text", CLOSE)                                         hang up instead of answering
     sink.on("connect", Delay(3, "220 late"))
 
-Stages: connect, ehlo, helo, mail, rcpt, data, text (after the final dot), rset, noop, quit, starttls. Rules are looked
+Stages: connect, ehlo, helo, mail, rcpt, data, text (after the final dot), rset, noop, quit, starttls, auth. Rules are looked
 at in the order they were made; the first that fits decides."""
 import contextlib
 import re
@@ -59,7 +59,8 @@ class Session:
     defaults = {"connect": "220 sink.example ESMTP", "helo": "250 sink.example", "mail": "250 2.1.0 ok",
                 "rcpt": "250 2.1.5 ok",
                 "data": "354 go on", "text": "250 2.0.0 taken", "rset": "250 2.0.0 ok", "noop": "250 2.0.0 ok",
-                "quit": "221 2.0.0 bye", "starttls": "220 2.0.0 go on"}
+                "quit": "221 2.0.0 bye", "starttls": "220 2.0.0 go on",
+                "auth": "503 5.5.1 not here"}
 
     def __init__(self, sink, sock, peer, number):
         self.sink, self.sock, self.peer, self.number = sink, sock, peer, number
@@ -122,7 +123,7 @@ class Session:
     def command(self, text):
         verb, _, argument = text.partition(" ")
         verb = verb.lower()
-        if verb not in ("ehlo", "helo", "mail", "rcpt", "data", "rset", "noop", "quit", "starttls"):
+        if verb not in ("ehlo", "helo", "mail", "rcpt", "data", "rset", "noop", "quit", "starttls", "auth"):
             self.sock.sendall(b"500 5.5.2 what?\r\n")
             return 500
         code = self.answer(verb, argument)

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Exchanges of the auth process. What a worker sends is checked here: it may have been taken over by what it received.
+ */
+#include "auth/exchange.h"
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "base/base64.h"
+#include "base/log.h"
+
+/* What came with the first frame. */
+struct exchange_request {
+    struct buf mechanism, binding; /* mechanism: the client's word, or those that the server lists */
+    struct ip client;
+    bool tls;
+    const struct config_hop *hop;
+    char *host;
+    uint16_t port;
+};
+
+static void buf_forget(struct buf *b)
+{
+    if (b->p) mem_wipe(b->p, b->cap);
+    buf_deinit(b);
+}
+
+void exchange_world_init(struct exchange_world *w, const struct config *c)
+{
+    w->config = c;
+    pthread_mutex_init(&w->lock, NULL);
+    list_init(&w->done);
+    w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (w->wake_fd < 0) abort();
+}
+
+void exchange_take_done(struct exchange_world *w, struct list *out)
+{
+    struct list *node;
+    list_init(out);
+    pthread_mutex_lock(&w->lock);
+    while ((node = list_pop_front(&w->done))) list_push_back(out, node);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* ---- frames */
+
+static struct slice text_of(const json_t *m, const char *key)
+{
+    const json_t *s = json_object_get(m, key);
+    return slice_of(json_string_value(s), json_string_length(s));
+}
+
+/* Base64 of at most max bytes; true when it is not there at all. */
+static bool bytes_of(const json_t *m, const char *key, size_t max, struct buf *out, bool *there)
+{
+    struct slice text = text_of(m, key);
+    *there = text.p != NULL;
+    out->max = max;
+    return text.n <= (max + 2) / 3 * 4 && base64_decode(text, out) && !out->overflow;
+}
+
+void exchange_refuse(struct exchange *e, const char *reason)
+{
+    e->answer = (struct exchange_answer){ .outcome = AUTH_TEMPFAIL, .data = &e->data, .reason = reason };
+    buf_forget(&e->data);
+    e->started = e->ending = true; /* nothing is left to do */
+}
+
+static const struct config_hop *hop_of(const struct config *c, const json_t *m)
+{
+    const json_t *id = json_object_get(m, "hop");
+    json_int_t n = json_is_integer(id) ? json_integer_value(id) : -1;
+    if (n < 0 || (size_t)n >= c->hop_n || !c->hops[n]->auth.user) return NULL;
+    return c->hops[n];
+}
+
+static bool read_request(struct exchange *e, const json_t *m)
+{
+    struct exchange_request *r = e->request;
+    bool there;
+    json_int_t port = json_integer_value(json_object_get(m, "port"));
+    buf_add(&r->mechanism, text_of(m, e->client ? "mechanisms" : "mechanism"));
+    r->tls = json_is_true(json_object_get(m, "tls"));
+    if (r->mechanism.n > 1000 || !bytes_of(m, "binding", 64, &r->binding, &there)) return false;
+    if (!e->client)
+        return ip_parse(text_of(m, "client"), &r->client) &&
+               bytes_of(m, "initial", AUTH_DATA_MAX, &e->data, &e->has_data);
+    r->hop = hop_of(e->world->config, m);
+    r->host = mem_strdup(text_of(m, "host").p ? text_of(m, "host").p : "");
+    r->port = (uint16_t)port;
+    return r->hop && strlen(r->host) <= 255 && port > 0 && port < 65536;
+}
+
+struct exchange *exchange_new(struct exchange_world *w, const json_t *m, bool client)
+{
+    struct exchange *e = mem_new(struct exchange);
+    e->world = w;
+    e->client = client;
+    e->request = mem_new(struct exchange_request);
+    if (!read_request(e, m)) exchange_refuse(e, "the request makes no sense");
+    return e;
+}
+
+bool exchange_continue(struct exchange *e, const json_t *m, bool done)
+{
+    if (!e->started || e->ending || (done && !e->client)) return false;
+    buf_forget(&e->data);
+    if (!done) return bytes_of(m, "data", AUTH_DATA_MAX, &e->data, &e->has_data) && e->has_data;
+    e->ending = true;
+    e->success = json_is_true(json_object_get(m, "success"));
+    e->silent = !e->success;
+    return true;
+}
+
+/* ---- in a thread */
+
+static void run_server(struct exchange *e)
+{
+    const struct exchange_request *r = e->request;
+    if (!e->server)
+        e->server = sasl_server_new(&e->world->services, &(struct sasl_request){ .mechanism = buf_slice(&r->mechanism),
+                                                                                 .binding = buf_slice(&r->binding),
+                                                                                 .client = r->client,
+                                                                                 .tls = r->tls });
+    sasl_server_step(e->server, e->has_data, buf_slice(&e->data), &e->sasl);
+    const struct auth_verdict *v = &e->sasl.verdict;
+    e->answer = (struct exchange_answer){
+        .outcome = v->outcome, .data = &e->sasl.data, .reason = v->reason, .delay = e->sasl.delay
+    };
+    e->answer.account = v->account;
+    if (v->outcome != AUTH_OK) return;
+    e->answer.senders = &v->senders;
+    e->answer.any_sender = v->any_sender || !e->world->config->auth.sender_must_match;
+}
+
+static void run_client(struct exchange *e)
+{
+    const struct exchange_request *r = e->request;
+    if (e->ending) auth_client_end(&e->auth, e->success, &e->reply);
+    else if (!e->started)
+        e->auth = auth_client_new(e->world->config, r->hop, buf_slice(&r->mechanism), r->host, r->port, r->tls,
+                                  buf_slice(&r->binding), &e->reply);
+    else auth_client_next(e->auth, buf_slice(&e->data), &e->reply);
+    e->answer = (struct exchange_answer){ .outcome = e->reply.outcome,
+                                          .data = &e->reply.data,
+                                          .has_data = e->reply.has_data,
+                                          .mechanism = e->started ? NULL : e->reply.mechanism,
+                                          .reason = e->reply.reason };
+    if (e->reply.outcome != AUTH_CONTINUE) auth_client_cancel(&e->auth);
+}
+
+static void run(void *arg)
+{
+    struct exchange *e = arg;
+    struct exchange_world *w = e->world;
+    uint64_t one = 1;
+    if (e->client) run_client(e);
+    else run_server(e);
+    e->started = true;
+    buf_forget(&e->data);
+    pthread_mutex_lock(&w->lock);
+    list_push_back(&w->done, &e->done);
+    pthread_mutex_unlock(&w->lock);
+    if (write(w->wake_fd, &one, sizeof one) < 0) abort(); /* it cannot be full */
+}
+
+bool exchange_run(struct exchange *e)
+{
+    const struct exchange_world *w = e->world;
+    if (e->started && e->ending && !e->auth) return false; /* refused */
+    e->busy = true;
+    if (pool_add(e->client ? w->client_pool : w->server_pool, run, e)) return true;
+    e->busy = false;
+    log_event(LOG_WARNING, "auth-overload", LOG_STR("reason", "too many authentications wait for a thread"));
+    exchange_refuse(e, "too many authentications at once");
+    return false;
+}
+
+void exchange_free(struct exchange *e)
+{
+    struct exchange_request *r = e->request;
+    auth_client_cancel(&e->auth);
+    auth_reply_deinit(&e->reply);
+    sasl_server_free(&e->server);
+    sasl_reply_deinit(&e->sasl);
+    buf_forget(&e->data);
+    buf_deinit(&r->mechanism);
+    buf_forget(&r->binding);
+    free(r->host);
+    free(r);
+    if (e->delaying) event_free(e->delaying);
+    free(e);
+}

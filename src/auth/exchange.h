@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * One exchange in the auth process: from a frame to a job in a thread to an answer. */
+#ifndef POSTERN_AUTH_EXCHANGE_H
+#define POSTERN_AUTH_EXCHANGE_H
+#include <jansson.h>
+#include <pthread.h>
+#include "auth/client.h"
+#include "auth/internal.h"
+#include "base/list.h"
+
+struct event;
+struct peer;
+
+/* What all exchanges of the process share. */
+struct exchange_world {
+    const struct config *config;
+    struct sasl_services services;
+    struct pool *server_pool, *client_pool; /* a slow token server does not keep users out */
+    pthread_mutex_t lock;
+    struct list done;        /* exchanges whose thread is ready; under lock */
+    int wake_fd;             /* readable when there are such */
+};
+
+/* Points into the exchange. */
+struct exchange_answer {
+    enum auth_outcome outcome;
+    const struct buf *data, *senders;
+    bool has_data, any_sender;
+    const char *mechanism, *account, *reason;
+    uint64_t delay;          /* ms */
+};
+
+struct exchange {
+    struct list node;        /* of the peer */
+    struct list done;        /* in world->done */
+    struct exchange_world *world;
+    struct peer *peer;       /* NULL: cancelled */
+    json_int_t id;
+    bool busy;               /* a thread has it */
+    bool silent;             /* nobody waits for an answer to what is being done */
+    bool client, started, ending, success, has_data;
+    struct event *delaying;
+    struct buf data;         /* what the other side sent */
+    struct exchange_request *request; /* until the first job */
+    struct sasl_server *server;
+    struct auth_client *auth;
+    struct sasl_reply sasl;
+    struct auth_reply reply;
+    struct exchange_answer answer;
+};
+
+void exchange_world_init(struct exchange_world *w, const struct config *c);
+void exchange_take_done(struct exchange_world *w, struct list *out); /* makes *out a list of them */
+
+/* From a "server" or "client" frame; one that makes no sense is answered AUTH_TEMPFAIL. */
+struct exchange *exchange_new(struct exchange_world *w, const json_t *m, bool client);
+void exchange_refuse(struct exchange *e, const char *reason); /* exchange_run will do nothing */
+/* A "step" or "done" frame; false: not fit for this exchange. */
+bool exchange_continue(struct exchange *e, const json_t *m, bool done);
+/* Hands it to a thread: false: not done, and e->answer says why. */
+bool exchange_run(struct exchange *e);
+void exchange_free(struct exchange *e);
+
+/* ---- services.c: the back ends and the sandbox of this process */
+bool auth_services_open(struct sasl_services *s, const struct config *c, size_t brake_entries, struct err *err) MUST_CHECK;
+bool auth_restrict_files(const struct config *c, struct err *err) MUST_CHECK;
+bool auth_restrict_calls(const struct config *c, struct err *err) MUST_CHECK;
+
+#endif

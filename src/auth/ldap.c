@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * An LDAP directory as back end (RFC 4511): the user's own bind decides. Either the name makes the DN by a template, or
+ * it is searched for first. Each question has a connection of its own. */
+#include <ldap.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "auth/internal.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "smtp/address.h"
+
+#define ADDRESSES_MAX 200
+
+struct ask {
+    const struct config *config;
+    LDAP *ld;
+    uint64_t deadline;
+    struct auth_verdict *v;
+    const char *what; /* is being done */
+};
+
+/* ---- names in templates */
+
+/* RFC 4514 §2.4: as \xx whatever is not a letter, digit or one of a few signs: right everywhere in a value. RFC 4515
+ * §3: the same. */
+static void escape(struct buf *out, struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+                     c == '_' || c == '-' || c == '@';
+        if (plain) buf_add_char(out, (char)c);
+        else buf_addf(out, "\\%02x", c);
+    }
+}
+
+void ldap_fill(struct buf *out, const char *pattern, struct slice name)
+{
+    struct slice domain = name, local;
+    if (!slice_cut(&domain, '@', &local)) domain = SLICE("");
+    for (const char *p = pattern; *p; p++) {
+        if (*p != '%' || !p[1]) {
+            buf_add_char(out, *p);
+            continue;
+        }
+        switch (*++p) {
+        case 'u':
+            escape(out, name);
+            break;
+        case 'n':
+            escape(out, local);
+            break;
+        case 'd':
+            escape(out, domain);
+            break;
+        default:
+            buf_add_char(out, *p); /* %% */
+        }
+    }
+}
+
+/* ---- one question */
+
+static bool broken(struct ask *a, int rc)
+{
+    char *detail = NULL;
+    if (a->ld) ldap_get_option(a->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &detail);
+    auth_verdict_set(a->v, AUTH_TEMPFAIL, "LDAP %.60s, %s: %s%s%.80s", a->config->auth.ldap.url, a->what,
+                     ldap_err2string(rc), detail && *detail ? ": " : "", detail ? detail : "");
+    if (detail) ldap_memfree(detail);
+    return false;
+}
+
+static struct timeval left(const struct ask *a)
+{
+    uint64_t now = clock_mono_ms(), ms = a->deadline > now ? a->deadline - now : 1;
+    return (struct timeval){ (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
+}
+
+static bool open_connection(struct ask *a)
+{
+    const struct config *c = a->config;
+    const char *ca = c->auth.ldap.ca ? c->auth.ldap.ca : c->tls.ca;
+    struct timeval tv = left(a);
+    int version = LDAP_VERSION3, demand = LDAP_OPT_X_TLS_DEMAND, client = 0;
+    a->what = "connecting";
+    int rc = ldap_initialize(&a->ld, c->auth.ldap.url);
+    if (rc != LDAP_SUCCESS) return broken(a, rc);
+    ldap_set_option(a->ld, LDAP_OPT_PROTOCOL_VERSION, &version);
+    ldap_set_option(a->ld, LDAP_OPT_REFERRALS,
+                    LDAP_OPT_OFF); /* a password goes where the administrator said, nowhere else */
+    ldap_set_option(a->ld, LDAP_OPT_RESTART, LDAP_OPT_ON);
+    ldap_set_option(a->ld, LDAP_OPT_NETWORK_TIMEOUT, &tv);
+    ldap_set_option(a->ld, LDAP_OPT_TIMEOUT, &tv);
+    ldap_set_option(a->ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand);
+    if (ca && *ca) ldap_set_option(a->ld, LDAP_OPT_X_TLS_CACERTFILE, ca);
+    ldap_set_option(a->ld, LDAP_OPT_X_TLS_NEWCTX, &client);
+    if (!c->auth.ldap.starttls) return true;
+    a->what = "STARTTLS";
+    rc = ldap_start_tls_s(a->ld, NULL, NULL);
+    return rc == LDAP_SUCCESS ? true : broken(a, rc);
+}
+
+/* The result code of a simple bind; -1 when there was none (and v says so). */
+static int simple_bind(struct ask *a, const char *dn, struct slice password)
+{
+    struct berval cred = { .bv_len = password.n, .bv_val = (char *)(uintptr_t)password.p };
+    LDAPMessage *answer = NULL;
+    struct timeval tv = left(a);
+    int id = 0, code = -1;
+    int rc = ldap_sasl_bind(a->ld, dn, LDAP_SASL_SIMPLE, &cred, NULL, NULL, &id);
+    if (rc == LDAP_SUCCESS) {
+        int kind = ldap_result(a->ld, id, LDAP_MSG_ALL, &tv, &answer);
+        if (kind > 0) rc = ldap_parse_result(a->ld, answer, &code, NULL, NULL, NULL, NULL, 1);
+        else if (kind == 0) rc = LDAP_TIMEOUT;
+        else ldap_get_option(a->ld, LDAP_OPT_RESULT_CODE, &rc);
+    }
+    if (rc == LDAP_SUCCESS && code >= 0) return code;
+    broken(a, rc == LDAP_SUCCESS ? LDAP_OTHER : rc);
+    return -1;
+}
+
+static bool read_first_line(const char *path, char *out, size_t size)
+{
+    FILE *f = fopen(path, "re");
+    bool ok = f && fgets(out, (int)size, f);
+    if (f) fclose(f);
+    if (ok) out[strcspn(out, "\r\n")] = 0;
+    return ok && *out;
+}
+
+static bool bind_searcher(struct ask *a)
+{
+    const struct config_auth *c = &a->config->auth;
+    char secret[AUTH_PASSWORD_MAX + 2] = "";
+    if (!c->ldap.user_dn) return true;
+    a->what = "binding to search";
+    if (!c->ldap.password_file || !read_first_line(c->ldap.password_file, secret, sizeof secret)) {
+        auth_verdict_set(a->v, AUTH_TEMPFAIL, "LDAP: no password in auth.ldap.password_file");
+        return false;
+    }
+    int code = simple_bind(a, c->ldap.user_dn, slice_str(secret));
+    mem_wipe(secret, sizeof secret);
+    if (code == LDAP_SUCCESS) return true;
+    return code < 0 ? false : broken(a, code);
+}
+
+/* The entries, at most two; NULL when the search failed. scope base: the entry itself. */
+static LDAPMessage *search(struct ask *a, const char *base, int scope, const char *filter, int *rc)
+{
+    const char *mail = a->config->auth.ldap.mail;
+    char *attributes[] = { (char *)(uintptr_t)(mail && *mail ? mail : LDAP_NO_ATTRS), NULL };
+    struct timeval tv = left(a);
+    LDAPMessage *found = NULL;
+    *rc = ldap_search_ext_s(a->ld, base, scope, filter, attributes, 0, NULL, NULL, &tv, 2, &found);
+    if (*rc == LDAP_SUCCESS || *rc == LDAP_SIZELIMIT_EXCEEDED) return found;
+    if (found) ldap_msgfree(found);
+    return NULL;
+}
+
+static void add_mail(struct ask *a, LDAPMessage *entry)
+{
+    const char *mail = a->config->auth.ldap.mail;
+    struct address parsed;
+    if (!entry || !mail || !*mail) return;
+    struct berval **values = ldap_get_values_len(a->ld, entry, mail);
+    for (size_t i = 0; values && values[i] && i < ADDRESSES_MAX; i++) {
+        struct slice s = slice_of(values[i]->bv_val, values[i]->bv_len);
+        if (!address_parse(s, &parsed)) auth_verdict_add_sender(a->v, s);
+    }
+    if (values) ldap_value_free_len(values);
+}
+
+/* The user's DN into *dn. False: v says why; nobody of that name: AUTH_FAILED, with some DN that a bind can be tried
+ * on. */
+static bool find_dn(struct ask *a, struct slice name, struct buf *dn)
+{
+    const struct config_auth *c = &a->config->auth;
+    struct buf filter = { 0 };
+    int rc;
+    if (c->ldap.bind_dn) {
+        ldap_fill(dn, c->ldap.bind_dn, name);
+        return true;
+    }
+    if (!bind_searcher(a)) return false;
+    a->what = "searching";
+    ldap_fill(&filter, c->ldap.filter, name);
+    LDAPMessage *found = search(a, c->ldap.base, LDAP_SCOPE_SUBTREE, buf_cstr(&filter), &rc);
+    buf_deinit(&filter);
+    if (!found) return broken(a, rc);
+    int n = ldap_count_entries(a->ld, found);
+    if (n == 1) {
+        char *text = ldap_get_dn(a->ld, ldap_first_entry(a->ld, found));
+        buf_add_str(dn, text ? text : "");
+        ldap_memfree(text);
+        add_mail(a, ldap_first_entry(a->ld, found));
+    } else if (n == 0) {
+        auth_verdict_set(a->v, AUTH_FAILED, "no such user");
+        buf_add_str(dn, c->ldap.base);
+    } else {
+        auth_verdict_set(a->v, AUTH_TEMPFAIL, "LDAP: auth.ldap.filter fits several entries");
+    }
+    ldap_msgfree(found);
+    return n == 1 && dn->n;
+}
+
+static void judge_bind(struct ask *a, int code)
+{
+    switch (code) {
+    case -1:
+        break;
+    case LDAP_SUCCESS:
+        a->v->outcome = AUTH_OK;
+        break;
+    case LDAP_INVALID_CREDENTIALS:
+    case LDAP_NO_SUCH_OBJECT:
+    case LDAP_INVALID_DN_SYNTAX:
+    case LDAP_INAPPROPRIATE_AUTH:
+    case LDAP_INSUFFICIENT_ACCESS:
+        auth_verdict_set(a->v, AUTH_FAILED, "refused by the directory");
+        break;
+    default:
+        broken(a, code);
+    }
+}
+
+void ldap_check(const struct config *c, struct slice name, struct slice password, struct auth_verdict *v)
+{
+    struct ask a = { .config = c, .deadline = clock_mono_ms() + c->auth.timeout, .v = v };
+    struct buf dn = { 0 };
+    int rc;
+    v->outcome = AUTH_TEMPFAIL;
+    if (!password.n) { /* would be an unauthenticated bind, which succeeds: RFC 4513 §5.1.2 */
+        auth_verdict_set(v, AUTH_FAILED, "no password");
+        return;
+    }
+    bool ok = open_connection(&a), found = ok && find_dn(&a, name, &dn);
+    a.what = "binding";
+    if (found) {
+        judge_bind(&a, simple_bind(&a, buf_cstr(&dn), password));
+    } else if (ok && v->outcome == AUTH_FAILED && dn.n) {
+        if (simple_bind(&a, buf_cstr(&dn), password) >= 0) /* so that it takes as long */
+            auth_verdict_set(v, AUTH_FAILED, "no such user");
+    }
+    if (v->outcome == AUTH_OK && c->auth.ldap.bind_dn && c->auth.ldap.mail && *c->auth.ldap.mail) {
+        LDAPMessage *self = search(&a, buf_cstr(&dn), LDAP_SCOPE_BASE, "(objectClass=*)", &rc);
+        if (self) {
+            add_mail(&a, ldap_first_entry(a.ld, self));
+            ldap_msgfree(self);
+        }
+    }
+    if (a.ld) ldap_unbind_ext(a.ld, NULL, NULL);
+    buf_deinit(&dn);
+}

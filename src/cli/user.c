@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * postern user: the users file (auth.backend: users). */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+#include <jansson.h>
+#include "auth/users_file.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/common.h"
+#include "config/config.h"
+
+#define PASSWORD_MAX 1024
+
+static const char help[] =
+    "usage: postern user add NAME [--addresses A,B] [--cram-md5]\n"
+    "       postern user password NAME [--cram-md5]\n"
+    "       postern user addresses NAME A,B\n"
+    "       postern user delete NAME\n"
+    "       postern user list [--json]\n"
+    "\n"
+    "Users who may send mail through this relay, where auth.backend is users. The password is asked for\n"
+    "on the terminal, twice, or is the first line of standard input. A running relay sees changes at once.\n"
+    "\n"
+    "  --addresses A,B     what the user may send as besides NAME: a@b.example, @b.example for all of a\n"
+    "                      domain, * for anything\n"
+    "  --cram-md5          also a secret for CRAM-MD5, from which who steals the file can log in\n"
+    "  -c, --config FILE   the configuration, which names the file (" CLI_DEFAULT_CONFIG ")\n"
+    "  --file FILE         the users file itself\n";
+
+struct options {
+    const char *config, *file, *addresses, *words[3];
+    size_t word_n;
+    bool cram, json;
+};
+
+/* -1: go on. */
+static int read_options(int argc, char **argv, struct options *o)
+{
+    *o = (struct options){ .config = CLI_DEFAULT_CONFIG };
+    for (int i = 1; i < argc; i++) {
+        if (cli_option(argc, argv, &i, "-c", &o->config) || cli_option(argc, argv, &i, "--config", &o->config) ||
+            cli_option(argc, argv, &i, "--file", &o->file) || cli_option(argc, argv, &i, "--addresses", &o->addresses))
+            continue;
+        bool asked = cli_flag(argv, i, "--help") || cli_flag(argv, i, "-h");
+        if (cli_flag(argv, i, "--cram-md5")) o->cram = true;
+        else if (cli_flag(argv, i, "--json")) o->json = true;
+        else if (!asked && argv[i][0] != '-' && o->word_n < countof(o->words)) o->words[o->word_n++] = argv[i];
+        else {
+            if (!asked) fprintf(stderr, "postern user: what is \"%s\"?\n\n", argv[i]);
+            fputs(help, asked ? stdout : stderr);
+            return asked ? 0 : EX_USAGE;
+        }
+    }
+    return -1;
+}
+
+/* One line without echo; false: end of input, or too long. */
+static bool read_secret(const char *prompt, char *out, size_t size)
+{
+    struct termios before, quiet;
+    bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
+    if (terminal) {
+        quiet = before;
+        quiet.c_lflag &= ~(tcflag_t)ECHO;
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+        fputs(prompt, stderr);
+    }
+    size_t n = 0;
+    char c = 0;
+    while (read(STDIN_FILENO, &c, 1) == 1 && c != '\n' && n < size) out[n++] = c;
+    if (terminal) {
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        fputc('\n', stderr);
+    }
+    if (n && n < size && out[n - 1] == '\r') n--;
+    if (!n || n >= size) return false;
+    out[n] = 0;
+    return true;
+}
+
+static bool ask_password(char out[PASSWORD_MAX], struct err *err)
+{
+    char again[PASSWORD_MAX];
+    if (!read_secret("Password: ", out, PASSWORD_MAX))
+        return err_set(err, "no password was given, or one that is too long");
+    if (!isatty(STDIN_FILENO)) return true;
+    bool same = read_secret("Again: ", again, sizeof again) && !strcmp(out, again);
+    mem_wipe(again, sizeof again);
+    return same || err_set(err, "these were two different passwords");
+}
+
+struct listing {
+    json_t *json; /* NULL: print */
+};
+
+static void list_one(void *arg, const char *name, bool cram, struct slice addresses)
+{
+    struct listing *l = arg;
+    struct slice one;
+    if (!l->json) {
+        struct buf text = { 0 };
+        buf_add_printable(&text, slice_str(name), 255);
+        buf_addf(&text, "%*s ", text.n < 32 ? (int)(32 - text.n) : 0, "");
+        buf_add_printable(&text, addresses, addresses.n);
+        if (cram) buf_add_str(&text, addresses.n ? "  (CRAM-MD5)" : "(CRAM-MD5)");
+        puts(buf_cstr(&text));
+        buf_deinit(&text);
+        return;
+    }
+    json_t *list = json_array();
+    while (addresses.n) {
+        slice_cut(&addresses, ',', &one);
+        json_array_append_new(list, json_stringn(one.p, one.n));
+    }
+    json_array_append_new(l->json, json_pack("{s:s, s:b, s:o}", "name", name, "cram_md5", cram, "addresses", list));
+}
+
+static int list(const char *file, bool json)
+{
+    struct listing l = { json ? json_array() : NULL };
+    struct err err;
+    bool ok = users_file_each(file, list_one, &l, &err);
+    if (ok && json) {
+        json_dumpf(l.json, stdout, JSON_INDENT(2));
+        putchar('\n');
+    }
+    json_decref(l.json);
+    if (!ok) fprintf(stderr, "postern: %s\n", err.text);
+    return ok ? 0 : EX_NOINPUT;
+}
+
+static int change(const char *file, const struct options *o, const char *group_of)
+{
+    char password[PASSWORD_MAX] = "";
+    const char *op = o->words[0];
+    bool add = !strcmp(op, "add"), secret = add || !strcmp(op, "password"), addresses = !strcmp(op, "addresses");
+    struct users_change c = { .name = slice_str(o->words[1]),
+                              .cram_md5 = o->cram,
+                              .remove = !strcmp(op, "delete"),
+                              .must_exist = !add,
+                              .must_not_exist = add,
+                              .group_of = group_of };
+    const char *list = addresses ? o->words[2] : o->addresses;
+    struct err err;
+    if (list) c.addresses = slice_of(list, strlen(list));
+    bool ok = !secret || ask_password(password, &err);
+    if (secret) c.password = slice_str(password);
+    ok = ok && users_file_change(file, &c, &err);
+    mem_wipe(password, sizeof password);
+    if (!ok) fprintf(stderr, "postern: %s\n", err.text);
+    return ok ? 0 : EX_DATAERR;
+}
+
+static bool fits(const struct options *o)
+{
+    static const struct {
+        const char *op;
+        size_t words;
+    } all[] = { { "add", 2 }, { "password", 2 }, { "delete", 2 }, { "addresses", 3 }, { "list", 1 } };
+    for (size_t i = 0; o->word_n && i < countof(all); i++)
+        if (!strcmp(o->words[0], all[i].op)) return o->word_n == all[i].words;
+    return false;
+}
+
+int cli_user(int argc, char **argv)
+{
+    struct options o;
+    struct config_report report = { 0 };
+    int code = read_options(argc, argv, &o);
+    if (code >= 0) return code;
+    if (!fits(&o)) {
+        fputs(help, stderr);
+        return EX_USAGE;
+    }
+    struct config *c = o.file ? NULL : config_load(o.config, &report);
+    if (!o.file) config_report_deinit(&report);
+    if (!o.file && !c) {
+        fprintf(stderr,
+                "postern: the configuration %s has errors: see `postern check`, or name the users file with --file\n",
+                o.config);
+        return EX_CONFIG;
+    }
+    const char *file = o.file ? o.file : c->auth.users;
+    code = !strcmp(o.words[0], "list") ? list(file, o.json) : change(file, &o, c ? c->system.auth_user : NULL);
+    config_free(c);
+    return code;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What can only be said when everything is read: the zone internet, zones of listeners, defaults that follow from other
+ * options, the numbers of next hops. */
+#include "base/mem.h"
+#include "config/parse.h"
+
+/* The zone "internet" stands last, in the tree as in the array; it is added when it is not written. */
+void parse_order_zones(struct yaml_node *root)
+{
+    struct yaml_node *zones = yaml_get(root, "zones"), *internet = yaml_get(zones, "internet");
+    if (!internet || internet == zones->last) return;
+    struct yaml_node **at = &zones->children;
+    while (*at != internet) at = &(*at)->next;
+    *at = internet->next;
+    zones->last->next = internet;
+    zones->last = internet;
+    internet->next = NULL;
+}
+
+static void add_internet(struct parser *p)
+{
+    struct config *c = p->c;
+    if (c->zone_n && !strcmp(c->zones[c->zone_n - 1].name, "internet")) return;
+    struct config_zone *zones = arena_alloc(&c->arena, (c->zone_n + 1) * sizeof *zones);
+    if (c->zone_n) memcpy(zones, c->zones, c->zone_n * sizeof *zones);
+    parse_fill(p, schema_find(&schema_root, "zones", 5)->table, NULL, (char *)&zones[c->zone_n]);
+    zones[c->zone_n].name = "internet";
+    c->zones = zones;
+    c->zone_n++;
+}
+
+static void resolve_zones(struct parser *p, const struct yaml_node *root)
+{
+    struct config *c = p->c;
+    const struct yaml_node *list = yaml_get(root, "listeners"),
+                           *item = list && list->kind == YAML_LIST ? list->children : NULL;
+    for (size_t i = 0; i < c->listener_n && item; i++, item = item->next) {
+        const struct yaml_node *node = yaml_get(item, "zone");
+        if (!node || node->kind != YAML_SCALAR || yaml_is_null(node)) continue;
+        const char **names = arena_alloc(&c->arena, c->zone_n * sizeof *names);
+        for (size_t z = 0; z < c->zone_n; z++) {
+            names[z] = c->zones[z].name;
+            if (slice_eq(node->text, slice_str(names[z]))) c->listeners[i].zone = (int)z;
+        }
+        if (c->listeners[i].zone >= 0) continue;
+        const char *near = suggest(node->text, names, c->zone_n);
+        yaml_error(p->report, node, near ? report_text(p->report, "did you mean %s?", near) : "declare it below zones:",
+                   "there is no zone \"%s\"", report_quote(p->report, node->text));
+    }
+}
+
+static void finish_hop(struct config *c, struct config_hop *hop)
+{
+    if (hop->tls == SCHEMA_UNSET) hop->tls = c->delivery.tls;
+    if (!hop->host) return;
+    hop->id = (int)c->hop_n;
+    c->hops[c->hop_n++] = hop;
+}
+
+static void finish_hops(struct config *c)
+{
+    c->hops = arena_alloc(&c->arena, (2 + c->domain_n + c->route_n) * sizeof *c->hops);
+    finish_hop(c, &c->inner_host);
+    finish_hop(c, &c->smarthost);
+    for (size_t i = 0; i < c->domain_n; i++) finish_hop(c, &c->domains[i].deliver);
+    for (size_t i = 0; i < c->route_n; i++) finish_hop(c, &c->routes[i].via);
+}
+
+/* The nodes of a list in the order of the structs; NULL for an entry that is not written. */
+static const struct yaml_node *first_of(const struct yaml_node *root, const char *list)
+{
+    const struct yaml_node *node = yaml_get(root, list);
+    return node && node->kind == YAML_LIST ? node->children : NULL;
+}
+
+static void finish_listeners(struct config *c, const struct yaml_node *root)
+{
+    const struct yaml_node *node = first_of(root, "listeners");
+    for (size_t i = 0; i < c->listener_n; i++, node = node ? node->next : NULL) {
+        struct config_listener *l = &c->listeners[i];
+        if (l->tls == SCHEMA_UNSET) l->tls = l->port == 465 ? CONFIG_TLS_IMPLICIT : CONFIG_TLS_OFFER;
+        if (!yaml_get(node, "auth")) l->auth = l->role == CONFIG_ROLE_SUBMISSION;
+    }
+}
+
+static void finish_policies(struct config *c, const struct yaml_node *root)
+{
+    const struct yaml_node *node = first_of(root, "tls_policies");
+    for (size_t i = 0; i < c->tls_policy_n; i++, node = node ? node->next : NULL) {
+        struct config_tls_policy *t = &c->tls_policies[i];
+        if (t->tls == SCHEMA_UNSET) t->tls = c->delivery.tls;
+        if (!yaml_get(node, "mta_sts")) t->mta_sts = c->delivery.mta_sts;
+    }
+}
+
+static void finish_auth(struct config *c, const struct yaml_node *auth)
+{
+    bool by_bind = c->auth.backend == CONFIG_AUTH_IMAP || c->auth.backend == CONFIG_AUTH_LDAP;
+    if (by_bind && !yaml_get(auth, "methods")) c->auth.methods &= CONFIG_SASL_PLAIN | CONFIG_SASL_LOGIN;
+    if (!yaml_get(yaml_get(auth, "imap"), "implicit_tls")) c->auth.imap.implicit_tls = c->auth.imap.port == 993;
+    if (c->auth.users[0]) return;
+    struct buf b = { 0 };
+    buf_addf(&b, "%s/users", c->system.directory);
+    c->auth.users = arena_strdup(&c->arena, buf_slice(&b));
+    buf_deinit(&b);
+}
+
+void parse_finish(struct parser *p, const struct yaml_node *root)
+{
+    struct config *c = p->c;
+    add_internet(p);
+    resolve_zones(p, root);
+    if (!c->postmaster[0] && c->hostname[0]) {
+        struct buf b = { 0 };
+        buf_addf(&b, "postmaster@%s", c->hostname);
+        c->postmaster = arena_strdup(&c->arena, buf_slice(&b));
+        buf_deinit(&b);
+    }
+    if (!c->limits.message_size_filtered) c->limits.message_size_filtered = 2 * c->limits.message_size;
+    if (!c->listener_n) {
+        c->listeners = arena_alloc(&c->arena, sizeof *c->listeners);
+        c->listener_n = 1;
+        parse_fill(p, schema_find(&schema_root, "listeners", 9)->table,
+                   &(struct yaml_node){
+                       .kind = YAML_GROUP,
+                       .children =
+                           &(struct yaml_node){ .kind = YAML_SCALAR, .key = SLICE("address"), .text = SLICE("*:25") } },
+                   (char *)c->listeners);
+    }
+    finish_listeners(c, root);
+    finish_hops(c);
+    finish_policies(c, root);
+    finish_auth(c, yaml_get(root, "auth"));
+}

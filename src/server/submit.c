@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A complete message is made durable: its envelope, the fields put in front of it, the commit, and what the client and the log
+ * are told. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/received.h"
+#include "server/text.h"
+
+static void log_accepted(const struct session *s)
+{
+    const struct transaction *tx = &s->tx;
+    struct log_field f[16] = { { .key = "" } };
+    size_t n = 1;
+    f[n++] = LOG_ID(tx->id);
+    f[n++] = LOG_SESSION(s->id);
+    f[n++] = LOG_TEXT("from", tx->sender);
+    f[n++] = LOG_TEXT("to", tx->rcpts[0]);
+    f[n++] = LOG_NUM("recipients", tx->rcpt_n);
+    f[n++] = LOG_NUM("size", tx->data.size);
+    f[n++] = LOG_IP("client", &s->ip);
+    f[n++] = LOG_TEXT("message_id", tx->message_id);
+    if (s->account) f[n++] = LOG_STR("account", s->account);
+    if (tx->certificate.n) f[n++] = LOG_TEXT("certificate", tx->certificate);
+    if (!s->stream) f[n++] = LOG_STR("client_gone", "yes");
+    f[n] = (struct log_field){ .key = NULL };
+    log_fields(LOG_INFO, "accepted", f);
+}
+
+static void reply_committed(struct session *s, bool ok, const struct err *err)
+{
+    char text[40] = "queued as ";
+    if (!ok) {
+        text_spoil_storage(s, err);
+        session_refuse(s, s->tx.chunked ? "BDAT" : "DATA", s->tx.refusal.code, s->tx.refusal.enhanced, s->tx.refusal.text,
+                       SLICE(""));
+        return;
+    }
+    id_format(s->tx.id, text + strlen(text));
+    session_reply(s, 250, "2.0.0", text);
+}
+
+static void on_committed(void *arg, bool ok, const struct err *err)
+{
+    struct session *s = arg;
+    if (ok) {
+        log_accepted(s);
+        s->messages++;
+        s->rcpts += s->tx.rcpt_n;
+        s->bytes += s->tx.data.size;
+        s->chatter = 0;
+        if (s->server) {
+            s->server->figures.messages++;
+            s->server->figures.bytes += s->tx.data.size;
+        }
+    }
+    if (!s->stream) { /* the client left before it could be told */
+        s->phase = SESSION_OVER;
+        session_close(s, "lost", true);
+        return;
+    }
+    reply_committed(s, ok, err);
+    session_reset(s);
+    s->last_done = s->server->draining;
+    session_go_on(s);
+    session_arm(s);
+}
+
+/* RFC 6409 §8: what a program that writes mail may leave to us. */
+static void add_missing(const struct session *s, uint64_t now, struct buf *out)
+{
+    const struct transaction *tx = &s->tx;
+    bool trusted = s->account || s->zone->trust == CONFIG_TRUST_RELAY;
+    if (s->listener->role != CONFIG_ROLE_SUBMISSION || !trusted) return;
+    if (!tx->has_date) {
+        buf_add_str(out, "Date: ");
+        clock_add_rfc5322(out, now);
+        buf_add_str(out, "\r\n");
+    }
+    if (!tx->has_message_id) {
+        buf_add_str(out, "Message-ID: <");
+        id_add(out, tx->id);
+        buf_addf(out, "@%s>\r\n", s->server->o.config->hostname);
+    }
+}
+
+static void format_prepend(struct session *s, uint64_t now, struct buf *out)
+{
+    struct transaction *tx = &s->tx;
+    struct received r = { .helo = slice_str(s->helo), .client = s->ip, .client_name = slice_str(s->client_name),
+                          .hostname = s->server->o.config->hostname,
+                          .esmtp = s->esmtp, .utf8 = tx->flags & ENVELOPE_SMTPUTF8, .authed = s->account != NULL,
+                          .id = tx->id, .wall_ms = now };
+    if (stream_is_tls(s->stream)) stream_tls_info(s->stream, &r.tls_version, &r.tls_cipher, &r.tls_bits);
+    if (tx->rcpt_n == 1) r.rcpt = tx->rcpts[0];
+    buf_clear(out);
+    received_format(&r, out);
+    add_missing(s, now, out);
+}
+
+static uint32_t flags_of(const struct session *s)
+{
+    const struct transaction *tx = &s->tx;
+    return tx->flags | (tx->body_8bit ? ENVELOPE_8BIT : 0) | (tx->data.has_dots ? ENVELOPE_HAS_DOTS : 0) |
+           (tx->data.has_8bit ? ENVELOPE_HAS_8BIT : 0) | (s->zone->dsn ? 0 : ENVELOPE_NO_DSN) |
+           (s->account ? ENVELOPE_AUTHED : 0);
+}
+
+void text_submit(struct session *s)
+{
+    struct transaction *tx = &s->tx;
+    struct buf *prepend = &s->server->scratch;
+    uint64_t now = clock_wall_ms();
+    tx->certificate = session_certificate(s, &s->arena);
+    if (tx->flags & ENVELOPE_DSN_SEEN && !tx->rcpt_dsn)
+        tx->rcpt_dsn = arena_alloc(&s->arena, tx->rcpt_n * sizeof *tx->rcpt_dsn);
+    format_prepend(s, now, prepend);
+    struct envelope e = {
+        .id = tx->id, .arrival = now, .flags = flags_of(s), .client = s->ip, .helo = slice_str(s->helo),
+        .zone = slice_str(s->zone->name), .sender = tx->sender, .rcpts = tx->rcpts, .rcpt_n = tx->rcpt_n,
+        .rcpt_dsn = tx->rcpt_dsn, .envid = tx->envid,
+        .account = slice_sub(slice_str(s->account), 0, ENVELOPE_ACCOUNT_MAX),
+        .prepend = buf_slice(prepend), .text_size = tx->data.size, .message_id = tx->message_id, .subject = tx->subject,
+    };
+    struct spool_draft *draft = tx->draft;
+    tx->draft = NULL;
+    s->phase = SESSION_COMMIT;
+    queue_submit(s->server->o.queue, draft, &e, on_committed, s);
+}

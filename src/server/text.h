@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Message text that is coming in, by DATA or BDAT: where it goes, what is looked at on the way, and its end. */
+#ifndef POSTERN_SERVER_TEXT_H
+#define POSTERN_SERVER_TEXT_H
+#include "server/session.h"
+
+/* The text begins: draft, readers and deadline. False: there is no storage, tx.refusal says so (452). */
+bool text_begin(struct session *s);
+/* Room to read text into: the draft's, or waste for a message that is refused already. */
+char *text_room(struct session *s, size_t *room);
+void text_keep(struct session *s, struct slice text); /* that much of the room was filled */
+/* The limits that show while text is coming: keeps the refusal, from then on the text goes to waste. */
+void text_check_limits(struct session *s);
+void text_check_line_ends(struct session *s); /* the same for bare CR and LF, once a part of the text is complete */
+/* More than twice the size limit: says 552 and hangs up. */
+bool text_is_endless(struct session *s, uint64_t size);
+void text_brake(struct session *s); /* takes no more input while too much waits for the disk */
+void text_spoil(struct session *s, int code, const char *enhanced, const char *text); /* the first reason stays */
+void text_spoil_storage(struct session *s, const struct err *err);
+/* The text is complete: commits it, or tells the refusal and ends the transaction. */
+void text_finish(struct session *s);
+
+/* content.c: what a header field says; also keeps what listings show. For header_reader_init, arg is the session. */
+void text_on_field(void *arg, struct slice name, struct slice value, bool truncated);
+
+/* submit.c: commits the message with its envelope; the callback answers the client. */
+void text_submit(struct session *s);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Authentication: known answers of the mechanisms, the users file, the brake, base64, what back ends' replies mean. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "auth/internal.h"
+#include "auth/methods.h"
+#include "auth/users_file.h"
+#include "base/base64.h"
+#include "base/mem.h"
+
+static void test_base64(void **state)
+{
+    static const char *const bad[] = { "A", "AA", "AAA", "=AAA", "A=AA", "AA=A", "AB==", "AAB=", "AA==AAAA", "AA\n=", "A A=", "####" };
+    struct buf b = { 0 };
+    for (size_t i = 0; i < countof(bad); i++) assert_false(base64_decode(slice_str(bad[i]), &b));
+    assert_int_equal(b.n, 0);
+    assert_true(base64_decode(SLICE(""), &b) && base64_decode(SLICE("Zm9vYg=="), &b));
+    assert_true(slice_eq(buf_slice(&b), SLICE("foob")));
+    buf_clear(&b);
+    base64_add(&b, SLICE("fooba"));
+    assert_true(slice_eq(buf_slice(&b), SLICE("Zm9vYmE=")));
+    buf_deinit(&b);
+}
+
+/* RFC 7677 §3 */
+static void test_scram(void **state)
+{
+    struct buf salt = { 0 }, out = { 0 };
+    struct scram_secret secret;
+    struct scram s = { 0 };
+    bool proven;
+    base64_decode(SLICE("W22ZaJ0SNY7soEsUEjb6gQ=="), &salt);
+    secret_scram(SLICE("pencil"), (unsigned char *)salt.p, salt.n, 4096, &secret);
+    assert_null(scram_client_first(&s, SLICE("n,,n=user,r=rOprNGfwEbeRWgbNEkqO")));
+    assert_string_equal(s.name, "user");
+    s.secret = secret;
+    buf_add(&s.server_first, SLICE("r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"));
+    buf_clear(&s.nonce);
+    buf_add(&s.nonce, SLICE("rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"));
+    assert_null(scram_client_final(&s, SLICE("c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+                                             "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="), &proven, &out));
+    assert_true(proven);
+    assert_true(slice_eq(buf_slice(&out), SLICE("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")));
+    buf_deinit(&out);
+    buf_deinit(&salt);
+    scram_deinit(&s);
+}
+
+/* RFC 2195 §2 */
+static void test_cram(void **state)
+{
+    struct cram_secret s;
+    char hex[33];
+    secret_cram(SLICE("tanstaaftanstaaf"), &s);
+    secret_cram_response(&s, SLICE("<1896.697170952@postoffice.reston.mci.net>"), hex);
+    assert_string_equal(hex, "b913a602c7eda7a495b4e6e7334d3890");
+}
+
+static void test_plain(void **state)
+{
+    struct slice name, password;
+    assert_null(sasl_plain_split(slice_of("\0anna\0x", 7), &name, &password));
+    assert_null(sasl_plain_split(slice_of("anna\0anna\0x", 11), &name, &password));
+    assert_non_null(sasl_plain_split(slice_of("bert\0anna\0x", 11), &name, &password));
+    assert_non_null(sasl_plain_split(slice_of("\0anna\0", 6), &name, &password));
+    assert_non_null(sasl_plain_split(slice_of("\0\0x", 3), &name, &password));
+    assert_non_null(sasl_plain_split(slice_of("\0a\0b\0c", 6), &name, &password));
+    assert_non_null(sasl_plain_split(SLICE(""), &name, &password));
+}
+
+static void test_users(void **state)
+{
+    char path[] = "/tmp/postern-users-XXXXXX";
+    struct err err;
+    close(mkstemp(path));
+    unlink(path);
+    struct users_change add = { .name = SLICE("Anna@example.com"), .password = SLICE("secret"), .addresses = SLICE("a@b.example,@c.example"),
+                                .must_not_exist = true, .cram_md5 = true };
+    assert_true(users_file_change(path, &add, &err));
+    assert_false(users_file_change(path, &add, &err));
+    struct users *u = users_new(path);
+    struct auth_verdict v = { 0 };
+    users_check(u, SLICE("anna@EXAMPLE.com"), SLICE("secret"), &v);
+    assert_int_equal(v.outcome, AUTH_OK);
+    assert_string_equal(v.account, "Anna@example.com");
+    assert_int_equal(v.senders.n, strlen("a@b.example") + strlen("@c.example") + 2);
+    users_check(u, SLICE("anna@example.com"), SLICE("Secret"), &v);
+    assert_int_equal(v.outcome, AUTH_FAILED);
+    struct user one, two;
+    assert_false(users_find(u, SLICE("nobody"), &one, &v) || users_find(u, SLICE("NOBODY"), &two, &v));
+    assert_memory_equal(one.scram.salt, two.scram.salt, sizeof one.scram.salt);
+    assert_int_equal(one.scram.iterations, 16384);
+    unlink(path);
+    users_check(u, SLICE("anna@example.com"), SLICE("secret"), &v);
+    assert_int_equal(v.outcome, AUTH_TEMPFAIL);
+    auth_verdict_deinit(&v);
+    users_free(u);
+}
+
+static void test_brake(void **state)
+{
+    struct brake *b = brake_new(3, 1000, 5000, 100);
+    struct ip a, c;
+    char name[20];
+    assert_true(ip_parse(SLICE("2001:db8::1"), &a) && ip_parse(SLICE("2001:db8::ffff"), &c));
+    assert_int_equal(brake_failed(b, &a, SLICE("x"), 1), 250);
+    assert_int_equal(brake_failed(b, &c, SLICE("y"), 2), 500); /* the same /64 */
+    assert_true(brake_allows(b, &a, SLICE("x"), 3));
+    brake_failed(b, &a, SLICE("z"), 4);
+    assert_false(brake_allows(b, &c, SLICE(""), 5));
+    for (unsigned i = 0; i < 1000; i++) { /* a flood does not free it */
+        struct ip other = { .family = 4, .bytes = { 10, 0, (uint8_t)(i >> 8), (uint8_t)i } };
+        snprintf(name, sizeof name, "n%u", i);
+        brake_failed(b, &other, slice_str(name), 6);
+    }
+    assert_false(brake_allows(b, &a, SLICE(""), 5003));
+    assert_true(brake_allows(b, &a, SLICE(""), 5004));
+    /* an account under attack stays open to who used it before */
+    struct ip own = { .family = 4, .bytes = { 192, 0, 2, 1 } };
+    brake_succeeded(b, &own, SLICE("anna"), 6000);
+    for (uint8_t i = 0; i < 3; i++) brake_failed(b, &(struct ip){ .family = 4, .bytes = { 203, 0, 113, i } }, SLICE("ANNA"), 6001);
+    assert_true(brake_allows(b, &own, SLICE("anna"), 6002));
+    assert_false(brake_allows(b, &(struct ip){ .family = 4, .bytes = { 203, 0, 113, 9 } }, SLICE("anna"), 6002));
+    brake_free(b);
+}
+
+static void test_backend_replies(void **state)
+{
+    static const struct {
+        const char *line;
+        enum auth_outcome imap;
+    } lines[] = { { "c OK done", AUTH_OK }, { "c NO [AUTHENTICATIONFAILED] no", AUTH_FAILED }, { "c NO", AUTH_FAILED },
+                  { "c NO [UNAVAILABLE] later", AUTH_TEMPFAIL }, { "c BAD what", AUTH_TEMPFAIL }, { "c ", AUTH_TEMPFAIL } };
+    for (size_t i = 0; i < countof(lines); i++) {
+        struct auth_verdict v = { 0 };
+        assert_true(imap_judge(slice_str(lines[i].line), SLICE("c"), &v));
+        assert_int_equal(v.outcome, lines[i].imap);
+    }
+    struct auth_verdict v = { 0 };
+    struct buf challenge = { 0 };
+    assert_false(imap_judge(SLICE("* OK x"), SLICE("c"), &v));
+    assert_false(dovecot_judge(SLICE("OK\t2\tuser=anna"), &challenge, &v));
+    assert_true(dovecot_judge(SLICE("OK\t1\tfoo\tuser=anna\tbar"), &challenge, &v));
+    assert_string_equal(v.account, "anna");
+    assert_true(dovecot_judge(SLICE("FAIL\t1\tuser=x\ttemp"), &challenge, &v) && v.outcome == AUTH_TEMPFAIL);
+    assert_true(dovecot_judge(SLICE("CONT\t1\tQUJD"), &challenge, &v) && v.outcome == AUTH_CONTINUE && challenge.n == 3);
+    buf_clear(&challenge);
+    ldap_fill(&challenge, "(&(uid=%n)(o=%d))", SLICE("a*b)(@x\\y"));
+    assert_true(slice_eq(buf_slice(&challenge), SLICE("(&(uid=a\\2ab\\29\\28)(o=x\\5cy))")));
+    buf_deinit(&challenge);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_base64), cmocka_unit_test(test_scram), cmocka_unit_test(test_cram), cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_users), cmocka_unit_test(test_brake), cmocka_unit_test(test_backend_replies),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
