@@ -50,6 +50,19 @@ static void serve_reload(struct http_request *r)
     ask_master(r->admin, "reload", RELOAD_MS, on_reload, r);
 }
 
+/* ---- POST /v1/tls-report */
+
+static void on_tls_report(void *arg, json_t *answers, unsigned missing)
+{
+    json_decref(answers);
+    http_answer(arg, MHD_HTTP_OK, json_pack("{s:i}", "missing", (int)missing));
+}
+
+static void serve_tls_report(struct http_request *r)
+{
+    ask_workers(r->admin, json_pack("{s:s}", "op", "tls-report"), STATUS_MS, on_tls_report, r);
+}
+
 /* ---- the queue: filters */
 
 static const struct {
@@ -268,6 +281,7 @@ static void serve_change(struct http_request *r)
 static const struct route routes[] = {
     { "GET", "/v1/status", serve_status, "the master, its workers and their figures" },
     { "POST", "/v1/reload", serve_reload, "bring the configuration file in force" },
+    { "POST", "/v1/tls-report", serve_tls_report, "send the TLS reports of what was counted so far" },
     { "GET", "/v1/queue", serve_list,
       "messages; sender, recipient, destination, older_than (ms), reason, state, limit, after, sort" },
     { "GET", "/v1/queue/*", serve_show, "one message by its id" },

@@ -69,7 +69,10 @@ bool auth_gsasl_step(struct auth_client *a, struct slice in, struct buf *out, ch
         return false;
     }
     if (is_scram(a) && a->steps == 2 && !auth_scram_acceptable(in, reason)) return false;
-    int rc = gsasl_step(a->session, in.p, in.n, &data, &n);
+    char *input = mem_slicedup(in); /* the library looks for the NUL behind it */
+    int rc = gsasl_step(a->session, input, in.n, &data, &n);
+    mem_wipe(input, in.n);
+    free(input);
     if (rc == GSASL_OK || rc == GSASL_NEEDS_MORE) {
         buf_add(out, slice_of(data, n));
         a->done = rc == GSASL_OK;

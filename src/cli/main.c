@@ -20,6 +20,7 @@ static const struct {
     { "status", cli_status, "processes, sessions, queue, disk" },
     { "queue", cli_queue, "list, show, retry, hold, release, delete" },
     { "spool", cli_spool, "verify, dump, cat: read a spool directory by hand" },
+    { "tls-report", cli_tls_report, "show one that somebody sent; send ours now" },
     { "schema", cli_schema, "the options as a manual page or JSON schema" },
     { "user", cli_user, "add, password, addresses, delete, list: who may log in to send" },
     { "send", cli_send, "a test client, also for load" },
@@ -29,7 +30,7 @@ static const struct {
 static void usage(FILE *to)
 {
     fputs("usage: postern COMMAND [ARGUMENT ...]\n\n", to);
-    for (size_t i = 0; i < countof(commands); i++) fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].help);
+    for (size_t i = 0; i < countof(commands); i++) fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
     fputs("\n`postern COMMAND --help` tells more; so does the manual page postern(1).\n", to);
 }
 

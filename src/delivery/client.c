@@ -180,6 +180,7 @@ void client_fail_tls(struct client *c, const char *code, struct slice what)
     buf_addf(&reason, "%s %s: ", code, c->name);
     buf_add_printable(&reason, what, 200);
     client_tls_add_cause(c, &reason);
+    client_tls_count(c, strcmp(code, "4.7.4") ? "validation-failure" : "starttls-not-supported", what);
     fail(c, buf_slice(&reason), without);
     buf_deinit(&reason);
 }

@@ -30,10 +30,6 @@ static bool wants_tls(const struct client *c)
 void client_usable(struct client *c)
 {
     ability_learn(c);
-    if (client_auth_wanted(c)) {
-        client_auth_start(c);
-        return;
-    }
     c->usable = true;
     c->stage = CLIENT_IDLE;
     destination_connected(c->d);
@@ -83,7 +79,11 @@ static void go_on(struct client *c)
     if (client_tls_need(c) == TLS_MUST && !stream_is_tls(c->s)) {
         client_fail_tls(c, "4.7.4", c->stage == CLIENT_HELO ? SLICE("does not know EHLO, so there is no TLS")
                                                             : SLICE("does not offer STARTTLS"));
-    } else if (client_auth_wanted(c)) {
+        return;
+    }
+    if (client_tls_need(c) != TLS_NEVER && !c->no_tls) /* else its failure is counted already */
+        client_tls_count(c, stream_is_tls(c->s) ? NULL : "starttls-not-supported", SLICE("STARTTLS is not offered"));
+    if (client_auth_wanted(c)) {
         c->stage = CLIENT_AUTH;
         client_auth_start(c);
     } else

@@ -22,6 +22,7 @@ struct tls_state {
     enum tls_need need;
     struct tls_demand demand;
     bool dane, strict;                 /* a TLSA record must match; strict: that or the certificate chain */
+    enum sts_state sts;
     struct tls_tlsa *tlsa;
     size_t tlsa_n;
     char *bytes;                       /* of tlsa */
@@ -95,10 +96,20 @@ static bool looks_for_dane(const struct destination *d, const struct tls_demand 
     return demand->dane && demand->level != CONFIG_CLIENT_TLS_VERIFY && d->q->o.tls;
 }
 
+/* MTA-STS is about domains and their MX records; who asks for no TLS, or for a stronger proof, does not mean it. */
+static bool looks_for_sts(const struct destination *d, const struct tls_demand *demand)
+{
+    const struct config_tls_policy *p = config_tls_policy_of(d->q->config, slice_str(asked_name(d)));
+    bool wanted = p ? p->mta_sts : d->q->config->delivery.mta_sts;
+    return wanted && by_mx(d) && d->q->o.fetch && d->q->o.tls && demand->level != CONFIG_CLIENT_TLS_NONE &&
+           demand->level < CONFIG_CLIENT_TLS_VERIFY;
+}
+
 bool client_tls_ready(struct destination *d, struct target *t)
 {
     struct tls_demand demand = demand_of(d);
-    return !looks_for_dane(d, &demand) || dane_ready(d, t);
+    bool sts = !looks_for_sts(d, &demand) || sts_ready(d); /* both look-ups at once */
+    return (!looks_for_dane(d, &demand) || dane_ready(d, t)) && sts;
 }
 
 static void begin_reason(struct buf *out, const char *code, const struct route_target *t)
@@ -110,17 +121,36 @@ static void begin_reason(struct buf *out, const char *code, const struct route_t
     buf_add_str(out, "]: ");
 }
 
+/* What a host that has no TLSA records must be by its domain's policy. */
+static bool sts_allows(struct destination *d, const struct target *t, const struct tls_demand *demand, struct buf *why)
+{
+    const char *failure;
+    enum sts_state state = looks_for_sts(d, demand) ? sts_get(d, t->t.name, &failure) : STS_STATE_NONE;
+    if (state == STS_STATE_UNKNOWN) {
+        begin_reason(why, "4.7.5", &t->t);
+        buf_add_str(why, failure);
+        return false;
+    }
+    if (state != STS_STATE_FORBIDDEN) return true;
+    begin_reason(why, "4.7.5", &t->t);
+    buf_addf(why, "it is none of the MX hosts that the MTA-STS policy of %s names", asked_name(d));
+    tls_count(d, &t->t, NULL, NULL, 0, "validation-failure", buf_slice(why));
+    return false;
+}
+
 bool client_tls_allowed(struct destination *d, const struct target *t, struct buf *why)
 {
     struct tls_demand demand = demand_of(d);
     const char *base, *failure = "";
     const struct tls_tlsa *records;
     size_t n;
-    if (!looks_for_dane(d, &demand)) return true;
+    if (!looks_for_dane(d, &demand)) return sts_allows(d, t, &demand, why);
     enum dane_state state = dane_get(t, &base, &records, &n, &failure);
+    if (state == DANE_NONE && demand.level != CONFIG_CLIENT_TLS_DANE_ONLY) return sts_allows(d, t, &demand, why);
     if (state == DANE_FAILED) {
         begin_reason(why, "4.7.5", &t->t);
         buf_add_str(why, failure);
+        tls_count(d, &t->t, NULL, NULL, 0, "dnssec-invalid", buf_slice(why));
         return false;
     }
     if (demand.level != CONFIG_CLIENT_TLS_DANE_ONLY || state == DANE_USABLE) return true;
@@ -147,6 +177,10 @@ static void set_names(struct tls_state *s, const struct client *c)
     if (s->dane) add_accepted(s, s->base); /* RFC 7672 §3.2.2, and the domain below */
     for (size_t i = 0; i < s->demand.name_n && !s->dane; i++) add_accepted(s, s->demand.names[i]);
     if (s->name_n && !s->dane) return;
+    if (s->sts != STS_STATE_NONE) { /* RFC 8461 §4.1 */
+        add_accepted(s, c->host.name);
+        return;
+    }
     if (!by_mx(d)) {
         if (!s->dane) add_accepted(s, asked_name(d));
         return;
@@ -187,7 +221,9 @@ void client_tls_open(struct client *c, const struct target *t)
         snprintf(s->base, sizeof s->base, "%s", base);
         copy_records(s, records, n);
     }
-    s->strict = s->dane || s->demand.level == CONFIG_CLIENT_TLS_VERIFY || s->demand.level == CONFIG_CLIENT_TLS_DANE_ONLY;
+    /* RFC 8461 §2: a policy comes behind DANE, whatever DANE says. */
+    if (state == DANE_NONE && looks_for_sts(c->d, &s->demand)) s->sts = sts_get(c->d, c->host.name, &failure);
+    s->strict = s->dane || s->sts == STS_STATE_ENFORCED || s->demand.level == CONFIG_CLIENT_TLS_VERIFY || s->demand.level == CONFIG_CLIENT_TLS_DANE_ONLY;
     if (s->strict || state != DANE_NONE || s->demand.level >= CONFIG_CLIENT_TLS_ENCRYPT) s->need = TLS_MUST;
     else s->need = s->demand.level == CONFIG_CLIENT_TLS_NONE || !c->q->o.tls ? TLS_NEVER : TLS_MAY;
     set_names(s, c);
@@ -242,6 +278,24 @@ bool client_tls_proven(const struct client *c, struct buf *reason)
     return reason->n == 0;
 }
 
+void client_tls_count(const struct client *c, const char *failure, struct slice reason)
+{
+    const struct tls_state *s = c->tls;
+    struct ip our;
+    uint16_t port;
+    bool known = c->s && stream_local(c->s, &our, &port);
+    if (!s) return;
+    if (s->ssl && tls_failure(s->ssl)[0]) { /* in a session that goes on it matters to a policy alone */
+        if (failure || s->sts != STS_STATE_NONE || s->dane) failure = tls_failure_kind(s->ssl);
+        reason = slice_str(tls_failure(s->ssl));
+    }
+    if (!failure && s->sts == STS_STATE_TESTING_OTHER) {
+        failure = "validation-failure";
+        reason = SLICE("not one of the policy's MX hosts");
+    }
+    tls_count(c->d, &c->host, known ? &our : NULL, s->tlsa, s->tlsa_n, failure, reason);
+}
+
 bool client_tls_verified(const struct client *c)
 {
     return c->s && stream_is_tls(c->s) && c->tls && c->tls->ssl && !tls_failure(c->tls->ssl)[0];
@@ -262,6 +316,7 @@ void client_tls_add_cause(const struct client *c, struct buf *out)
     static const char *const words[] = { "none", "may", "dane", "encrypt", "verify", "dane-only" };
     const struct tls_state *s = c->tls;
     if (s->need != TLS_MUST) return;
-    if (s->demand.level >= CONFIG_CLIENT_TLS_ENCRYPT) buf_addf(out, " (tls: %s)", words[s->demand.level]);
+    if (s->sts == STS_STATE_ENFORCED) buf_addf(out, " (MTA-STS policy of %s)", asked_name(c->d));
+    else if (s->demand.level >= CONFIG_CLIENT_TLS_ENCRYPT) buf_addf(out, " (tls: %s)", words[s->demand.level]);
     else buf_add_str(out, " (it has TLSA records)");
 }

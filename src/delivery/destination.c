@@ -43,6 +43,7 @@ struct destination *destination_get(struct queue *q, const struct route_hop *hop
 void destination_free(struct destination *d)
 {
     targets_free(d);
+    sts_free(d);
     event_free(d->timer);
     list_remove(&d->refill);
     list_remove(&d->kicked);

@@ -291,6 +291,7 @@ struct destination {
     struct list refill, kicked, starved; /* links */
     struct part *filling;              /* while a work is routed */
     struct route_query *query;
+    struct sts *sts;                   /* its MTA-STS policy; NULL: not asked for */
     struct target *targets;
     size_t target_n;
     bool secure;                       /* how the hosts' names were found is DNSSEC validated, or the configuration names them */
@@ -400,6 +401,21 @@ enum dane_state dane_get(const struct target *t, const char **base, const struct
 void dane_move(struct target *from, struct target *to); /* what is known, when they are the same host */
 void dane_free(struct target *t);
 
+/* client_sts.c: the MTA-STS policy of a destination (RFC 8461), and counting for TLS reports. */
+enum sts_state {
+    STS_STATE_NONE,                    /* no policy */
+    STS_STATE_UNKNOWN,                 /* nobody can tell at the moment */
+    STS_STATE_ENFORCED,                /* this host is covered: it must prove its name */
+    STS_STATE_FORBIDDEN,               /* this host is none of the policy's */
+    STS_STATE_TESTING, STS_STATE_TESTING_OTHER, /* the same in mode testing: counted only */
+};
+bool sts_ready(struct destination *d); /* false: a look-up is under way; it kicks d */
+enum sts_state sts_get(const struct destination *d, const char *host, const char **failure); /* failure: one clause, of UNKNOWN */
+void sts_free(struct destination *d);
+/* A session with a host of d, when reports are wanted. failure: RFC 8460 §4.3, NULL: it went well. our: NULL: not known. */
+void tls_count(const struct destination *d, const struct route_target *host, const struct ip *our, const struct tls_tlsa *records,
+               size_t n, const char *failure, struct slice reason);
+
 /* client_tls.c: what must hold of TLS on a connection, and whether it held. */
 enum tls_need { TLS_NEVER, TLS_MAY, TLS_MUST };
 /* May it still have to look something up? Then it calls destination_kick when it knows, and false is returned. Called before
@@ -413,6 +429,7 @@ bool client_tls_implicit(const struct client *c);  /* TLS from the first byte */
 /* 220 came to STARTTLS, or TLS is implicit. False with a reason: it cannot even be tried. */
 bool client_tls_start(struct client *c, struct buf *reason) MUST_CHECK;
 bool client_tls_proven(const struct client *c, struct buf *reason); /* after the handshake: false: this host must not be used */
+void client_tls_count(const struct client *c, const char *failure, struct slice reason); /* NULL: as it turned out */
 bool client_tls_verified(const struct client *c);  /* encrypted, and it is proven who it is (RFC 8689 §4.2.1) */
 const char *client_tls_proof(const struct client *c); /* "dane", "verified", "none": for logs */
 void client_tls_add_failure(const struct client *c, struct buf *out); /* why a handshake failed, when it was a proof; else nothing */

@@ -18,6 +18,7 @@ struct queue_options {
     struct resolver *resolver;
     struct tls_client *tls;       /* NULL: never TLS */
     struct auth_link *auth;       /* NULL: no hop with credentials can be used */
+    struct fetch_link *fetch;     /* NULL: no MTA-STS, no TLS reports */
     unsigned worker;              /* 0..1023, part of ids */
 };
 

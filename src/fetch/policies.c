@@ -32,7 +32,6 @@ struct entry {
     uint64_t refresh_at;             /* wall ms: half of its life: fetched again though the id is the same */
     uint64_t checked_until;          /* mono ms: the answer is good without asking anybody */
     char failure[40], reason[200];   /* of a policy announced but not to be had */
-    bool unknown;                    /* DNS did not answer, and nothing is kept */
     struct resolver_query *lookup;
     struct https_request *request;
     struct list waits;
@@ -142,7 +141,7 @@ static void answer_all(struct entry *e, uint64_t good_for_ms)
     e->checked_until = clock_mono_ms() + good_for_ms;
     bool holds = policy_holds(e);
     if (!holds) forget_policy(e);
-    json_t *a = json_pack("{s:b, s:s, s:s, s:I}", "known", holds || !e->unknown, "failure", e->failure, "reason", e->reason,
+    json_t *a = json_pack("{s:b, s:s, s:s, s:I}", "known", 1, "failure", e->failure, "reason", e->reason,
                           "ttl", (json_int_t)(ttl < 1 ? 1 : ttl > TTL_MOST ? TTL_MOST : ttl));
     if (holds) json_object_set(a, "policy", e->lines);
     while ((node = list_pop_front(&e->waits))) {
@@ -246,12 +245,10 @@ static void on_record(void *arg, const struct resolver_answer *a)
     struct entry *e = arg;
     uint64_t good_for = a->ttl < 300 ? RETRY_MS : a->ttl * 1000ull < CHECK_MS ? a->ttl * 1000ull : CHECK_MS;
     e->lookup = NULL;
-    e->unknown = a->status == RESOLVER_TEMPFAIL;
     e->failure[0] = e->reason[0] = 0;
-    if (e->unknown) {
-        snprintf(e->reason, sizeof e->reason, "the look-up of _mta-sts.%.100s failed: %.60s", e->domain, a->reason);
+    if (a->status == RESOLVER_TEMPFAIL) /* one that is kept holds; without one there is nothing to hold to (RFC 8461 §10.2) */
         answer_all(e, RETRY_MS / 10);
-    } else if (a->status != RESOLVER_OK || !sts_record_parse(a->texts, a->n, e->new_id))
+    else if (a->status != RESOLVER_OK || !sts_record_parse(a->texts, a->n, e->new_id))
         answer_all(e, good_for); /* nothing is announced (any more); what is kept holds to its end: RFC 8461 §5.1 */
     else if (policy_holds(e) && !strcmp(e->id, e->new_id) && clock_wall_ms() < e->refresh_at)
         answer_all(e, good_for);

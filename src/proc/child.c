@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/tls.h"
-#include "auth/process.h"
 #include "proc/process.h"
 #include "proc/worker.h"
 
@@ -167,33 +166,34 @@ struct child *child_start_admin(struct master *m, struct err *err)
     return c;
 }
 
-_Noreturn static void be_auth(const struct generation *g, int channel)
+_Noreturn static void be_helper(const struct helper *h, int channel)
 {
+    const struct generation *g = h->generation;
     const struct master *m = g->master;
-    prctl(PR_SET_NAME, "auth");
-    log_open("auth", (enum log_level)g->config->log.level);
+    prctl(PR_SET_NAME, helper_name(h->kind));
+    log_open(helper_name(h->kind), (enum log_level)g->config->log.level);
     close_all_but(channel, -1);
     forget_keys(m->current);
     forget_keys(m->next);
     tls_tickets_free(m->tickets);
-    forget_secrets(m, g);
-    int code = auth_process_main(
-        &(struct auth_start){ .config = g->config, .channel = channel, .user = &g->auth_user });
+    forget_secrets(m, h->kind == HELPER_AUTH ? g : NULL);
+    int code = helper_main(h, channel);
     log_flush();
     _exit(code);
 }
 
-struct child *child_start_auth(struct generation *g, struct err *err)
+struct child *child_start_helper(struct helper *h, struct err *err)
 {
     int channel;
     bool in_child;
-    struct child *c = fork_child(g->master, &channel, &in_child, err);
-    if (in_child) be_auth(g, channel);
+    struct child *c = fork_child(h->generation->master, &channel, &in_child, err);
+    if (in_child) be_helper(h, channel);
     if (!c) return NULL;
-    c->channel = channel_new(c->master->base, channel, auth_on_message, workers_on_channel_end, c);
-    c->role = CHILD_AUTH;
+    c->channel = channel_new(c->master->base, channel, helper_on_message, workers_on_channel_end, c);
+    c->role = CHILD_HELPER;
+    c->helper = h->kind;
     c->state = CHILD_READY;
-    c->generation = g->number;
+    c->generation = h->generation->number;
     return c;
 }
 
@@ -218,7 +218,8 @@ void child_free(struct child *c)
     list_remove(&c->node);
     if (c->slot) c->slot->child = NULL;
     if (c->master->admin == c) c->master->admin = NULL;
-    if (c->role == CHILD_AUTH) auth_is_gone(c);
+    struct helper *h = helper_of(c);
+    if (h) h->child = NULL;
     channel_free(&c->channel);
     event_free(c->killer);
     free(c);

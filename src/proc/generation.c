@@ -50,7 +50,8 @@ struct generation *generation_new(struct master *m, struct config *c, const stru
     g->slot_n = worker_count(c);
     g->slots = mem_zalloc(g->slot_n * sizeof *g->slots);
     g->deadline = evtimer_new(m->base, on_deadline, g);
-    if (!auth_prepare(g, c, err) || !load_tls(g, c, err) || !(g->listeners = listen_set_open(c, g->slot_n, former, patient, err))) {
+    if (!helpers_prepare(g, c, err) || !load_tls(g, c, err) ||
+        !(g->listeners = listen_set_open(c, g->slot_n, former, patient, err))) {
         generation_free(&g);
         return NULL;
     }
@@ -75,7 +76,7 @@ bool generation_start(struct generation *g, struct err *err)
         s->index = i;
         s->timer = evtimer_new(g->master->base, on_pause_over, s);
     }
-    auth_start(g);
+    helpers_start(g);
     for (unsigned i = 0; i < g->slot_n; i++)
         if (!child_start_worker(&g->slots[i], err)) return false;
     event_add(g->deadline, &(struct timeval){ READY_SECONDS, 0 });
@@ -141,7 +142,7 @@ void generation_free(struct generation **gp)
     struct generation *g = *gp;
     *gp = NULL;
     if (!g) return;
-    auth_forget_generation(g);
+    helpers_forget_generation(g);
     for (unsigned i = 0; i < g->slot_n; i++)
         if (g->slots[i].timer) event_free(g->slots[i].timer);
     event_free(g->deadline);

@@ -31,7 +31,7 @@ void master_check_stopped(struct master *m)
     if (!m->stopping) return;
     list_each(it, &m->children)
         if (list_entry(it, struct child, node)->role == CHILD_WORKER) return;
-    auth_retire(m);
+    helpers_retire(m);
     list_each(it, &m->children)
         if (list_entry(it, struct child, node)->role != CHILD_ADMIN) return;
     if (m->admin) { /* it was of use until the last worker was gone */
@@ -144,7 +144,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 static void add_helper(json_t *helpers, const struct child *c, uint64_t now)
 {
-    json_array_append_new(helpers, json_pack("{s:s, s:i, s:i, s:I}", "role", "auth", "pid", (int)c->pid, "generation",
+    json_array_append_new(helpers, json_pack("{s:s, s:i, s:i, s:I}", "role", helper_name(c->helper), "pid", (int)c->pid, "generation",
                                              (int)c->generation, "age", (json_int_t)(now - c->started)));
 }
 
@@ -156,7 +156,7 @@ static json_t *describe(const struct master *m)
     list_each(it, &m->children) {
         static const char *const states[] = { "starting", "ready", "draining" };
         const struct child *c = list_entry(it, struct child, node);
-        if (c->role == CHILD_AUTH) add_helper(helpers, c, now);
+        if (c->role == CHILD_HELPER) add_helper(helpers, c, now);
         if (c->role != CHILD_WORKER) continue;
         json_array_append_new(workers, json_pack("{s:i, s:i, s:i, s:i, s:s, s:I}", "pid", (int)c->pid, "slot",
                                                  (int)c->index, "generation", (int)c->generation, "spool", c->spool,

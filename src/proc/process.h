@@ -21,7 +21,8 @@ struct tls_server;
 struct tls_client;
 struct tls_tickets;
 
-enum child_role { CHILD_WORKER, CHILD_ADMIN, CHILD_AUTH };
+enum child_role { CHILD_WORKER, CHILD_ADMIN, CHILD_HELPER };
+enum helper_kind { HELPER_AUTH, HELPER_FETCH, HELPERS };
 enum child_state { CHILD_STARTING, CHILD_READY, CHILD_DRAINING };
 
 struct child {
@@ -33,6 +34,7 @@ struct child {
     pid_t pid;
     enum child_state state;
     enum child_role role;
+    enum helper_kind helper; /* of CHILD_HELPER */
     unsigned generation, index;
     int spool;               /* its own, or -1 */
     uint64_t started;        /* monotonic ms */
@@ -46,6 +48,17 @@ struct slot {
     struct restart restart;
 };
 
+/* A process beside the workers of a generation: helpers.c. */
+struct helper {
+    struct generation *generation;
+    enum helper_kind kind;
+    bool needed;
+    struct child *child;     /* NULL: none is needed, or it is in a pause */
+    struct privilege_user user;
+    struct event *timer;     /* ends the pause */
+    struct restart restart;
+};
+
 struct generation {
     struct master *master;
     unsigned number;
@@ -55,10 +68,7 @@ struct generation {
     struct listen_set *listeners;
     struct slot *slots;
     unsigned slot_n;
-    struct child *auth;      /* NULL: none is needed, or it is in a pause */
-    struct privilege_user auth_user;
-    struct event *auth_timer;
-    struct restart auth_restart;
+    struct helper helpers[HELPERS];
     bool serving;            /* its workers accept connections */
     struct event *deadline;  /* until all are ready */
 };
@@ -94,22 +104,24 @@ struct master {
 /* ---- child.c: starting and ending processes */
 struct child *child_start_worker(struct slot *s, struct err *err) MUST_CHECK;
 struct child *child_start_admin(struct master *m, struct err *err) MUST_CHECK;
-struct child *child_start_auth(struct generation *g, struct err *err) MUST_CHECK;
+struct child *child_start_helper(struct helper *h, struct err *err) MUST_CHECK;
 void child_send(struct child *c, json_t *message, int fd); /* takes the message; nothing when the channel is closed */
 void child_drain(struct child *c, uint64_t ms); /* and kills it some time after that; it belongs to no slot any more */
 void child_free(struct child *c);                          /* after its end */
 void child_connect_admin(struct child *worker); /* a channel between it and the admin process, when both are there */
 
-/* ---- auth.c: the auth process of each generation that needs one. It outlives the generation's place, until its last worker is gone */
-bool auth_prepare(struct generation *g, const struct config *c, struct err *err) MUST_CHECK; /* finds its user */
-void auth_start(struct generation *g);
-struct generation *auth_generation(const struct child *c); /* NULL: it is gone, or has another one by now */
-void auth_on_exit(struct generation *g, uint64_t lived); /* starts another one, perhaps after a pause */
-void auth_connect(struct child *worker);                 /* a channel between it and its generation's auth process, if there is one */
-void auth_is_gone(struct child *c);                      /* its generation forgets it */
-void auth_on_message(void *child, const json_t *m, int fd);
-void auth_forget_generation(struct generation *g);       /* it is about to be freed */
-void auth_retire(struct master *m);                      /* ends those that nobody needs any more */
+/* ---- helpers.c: the auth and the fetch process of each generation that needs them. They outlive the generation's place, until its last
+ * worker is gone */
+const char *helper_name(enum helper_kind kind);
+bool helpers_prepare(struct generation *g, const struct config *c, struct err *err) MUST_CHECK; /* users and directories */
+void helpers_start(struct generation *g);
+int helper_main(const struct helper *h, int channel);    /* in the child; returns the exit code */
+struct helper *helper_of(const struct child *c);         /* NULL: no helper, or its generation has lost its place or has another by now */
+void helper_on_exit(struct helper *h, uint64_t lived);   /* starts another one, perhaps after a pause */
+void helpers_connect(struct child *worker);              /* channels between it and the helpers of its generation */
+void helper_on_message(void *child, const json_t *m, int fd);
+void helpers_forget_generation(struct generation *g);    /* it is about to be freed */
+void helpers_retire(struct master *m);                   /* ends those that nobody needs any more */
 
 /* ---- generation.c: workers of one configuration */
 struct generation *generation_new(struct master *m, struct config *c, const struct listen_set *former, bool patient,

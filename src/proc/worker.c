@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "auth/auth.h"
+#include "fetch/fetch.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/resolver.h"
@@ -131,13 +132,49 @@ static struct spool *open_spool(struct worker *w, int n, bool adopted, bool *bus
 static bool begin(struct worker *w, int n, struct spool *sp, struct err *err)
 {
     w->queue = queue_new(&(struct queue_options){ .base = w->base, .streams = w->streams, .config = w->config,
-        .resolver = w->resolver, .tls = w->start->client_tls, .auth = w->auth,
+        .resolver = w->resolver, .tls = w->start->client_tls, .auth = w->auth, .fetch = w->fetch,
         .worker = (unsigned)n });
     queue_add_spool(w->queue, sp, false, NULL, NULL);
     w->providers = provider_keeper_new(w->base, w->resolver, w->config, w->start->spool_root);
     w->server = server_new(&(struct server_options){ .base = w->base, .streams = w->streams, .config = w->config,
         .queue = w->queue, .tls = w->start->server_tls, .auth = w->auth, .providers = w->providers });
     return !w->config->system.sandbox || seccomp_restrict(SECCOMP_RELAY, err);
+}
+
+/* ---- reports that the fetch process writes */
+
+struct report {
+    struct worker *worker;
+    uint64_t ticket;
+};
+
+static void on_report_committed(void *arg, bool ok, const struct err *err)
+{
+    struct report *r = arg;
+    if (!ok) log_event(LOG_WARNING, "tls-report-not-written", LOG_ERR(err));
+    fetch_submitted(r->worker->fetch, r->ticket, ok);
+    free(r);
+}
+
+/* From the relay's own address, as its contact is somewhere else perhaps: what comes back is for the postmaster. */
+static void submit_report(void *arg, const struct fetch_mail *mail)
+{
+    struct worker *w = arg;
+    struct err err;
+    struct slice to = mail->to;
+    struct spool *sp = w->queue && !w->draining ? queue_spool(w->queue) : NULL;
+    struct spool_draft *draft = sp && !spool_full(sp) ? spool_draft_new(sp) : NULL;
+    if (!draft || !spool_draft_append(draft, mail->text, &err)) {
+        spool_draft_free(&draft);
+        fetch_submitted(w->fetch, mail->ticket, false);
+        return;
+    }
+    struct envelope e = { .id = queue_new_id(w->queue), .arrival = clock_wall_ms(), .zone = SLICE("internet"),
+                          .sender = slice_str(w->config->postmaster), .rcpts = &to, .rcpt_n = 1,
+                          .text_size = mail->text.n, .subject = SLICE("TLS report") };
+    struct report *r = mem_new(struct report);
+    *r = (struct report){ w, mail->ticket };
+    queue_submit(w->queue, draft, &e, on_report_committed, r);
 }
 
 static void take_spool(struct worker *w, int n)
@@ -199,6 +236,7 @@ static void on_master(void *arg, const json_t *m, int fd)
         if (!strcmp(op, "listen")) take_socket(w, number(m, "listener"), number(m, "socket"), fd);
         else if (!strcmp(op, "admin")) worker_control_open(w, fd);
         else if (!strcmp(op, "auth")) auth_link_connect(w->auth, fd);
+        else if (!strcmp(op, "fetch")) fetch_link_connect(w->fetch, fd);
         else close(fd);
         return;
     }
@@ -273,6 +311,7 @@ static void worker_deinit(struct worker *w)
     if (w->queue) queue_free(w->queue); /* now that no spool looks at its messages any more */
     provider_keeper_free(w->providers);
     auth_link_free(w->auth);
+    fetch_link_free(w->fetch);
     if (w->resolver) resolver_free(w->resolver);
     if (w->streams) stream_loop_free(w->streams);
     close_sockets(w);
@@ -292,6 +331,7 @@ int worker_main(const struct worker_start *start)
     w.terminate = evsignal_new(w.base, SIGTERM, on_terminate, &w);
     event_add(w.terminate, NULL);
     w.auth = auth_link_new(w.base);
+    w.fetch = fetch_link_new(w.base, submit_report, &w);
     w.deadline = evtimer_new(w.base, on_deadline, &w);
     w.master = channel_new(w.base, start->channel, on_master, on_master_end, &w);
     if (prepare(&w, &err)) tell(&w, "hello", -1, NULL);

@@ -24,7 +24,7 @@ struct worker_start {
  *                  {"op": "listen", "listener", "socket"} + descriptor
  *                  {"op": "adopt", "n"}  answered by "adopted", "busy" or "failed"; later "emptied"
  *                  {"op": "admin"} + descriptor of a channel
- *                  {"op": "auth"} + descriptor of a channel, again when there is another auth process
+ *                  {"op": "auth"}, {"op": "fetch"} + descriptor of a channel, again when there is another such process
  *                  {"op": "drain", "ms"}
  * Worker → master: {"op": "hello"} (it can take a spool), {"op": "ready"}, {"op": "busy", "n"}, {"op": "failed", "n",
  * "error"}, {"op": "adopted", "n"},

@@ -33,6 +33,7 @@ struct worker {
     struct server *server;
     struct provider_keeper *providers; /* NULL: no zone names one */
     struct auth_link *auth;
+    struct fetch_link *fetch;
     struct channel *master, *admin;
     unsigned admin_count;            /* tells a new admin process's channel from the former one's */
     struct list requests;            /* of the admin process, not answered yet */

@@ -45,7 +45,7 @@ static void on_ready(struct child *c)
     if (c->state != CHILD_STARTING || c->spool < 0) return;
     c->state = CHILD_READY;
     child_connect_admin(c);
-    auth_connect(c);
+    helpers_connect(c);
     if (!c->slot) return;
     if (c->slot->generation == m->next) {
         reload_ready(m);
@@ -102,7 +102,7 @@ void workers_on_channel_end(void *arg)
 
 static void log_exit(const struct child *c, int status, uint64_t lived)
 {
-    static const char *const ended[] = { "worker-ended", "admin-ended", "auth-ended" };
+    static const char *const ended[] = { "worker-ended", "admin-ended", "helper-ended" };
     bool fine = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     log_event(fine ? LOG_INFO : LOG_ERROR, ended[c->role], LOG_NUM("pid", c->pid),
               LOG_NUM("slot", c->index), LOG_STR("by", WIFSIGNALED(status) ? "signal" : "exit"),
@@ -126,7 +126,7 @@ void workers_on_exit(struct child *c, int status)
     uint64_t now = clock_mono_ms(), lived = now - c->started;
     bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     enum child_role role = c->role;
-    struct generation *of = role == CHILD_AUTH ? auth_generation(c) : NULL;
+    struct helper *helper = helper_of(c);
     log_exit(c, status, lived);
     spools_release(m->spools, c, !clean && lived < RESTART_HEALTHY_MS, now);
     child_free(c);
@@ -134,9 +134,9 @@ void workers_on_exit(struct child *c, int status)
         master_check_stopped(m);
         return;
     }
-    auth_retire(m);
-    if (role == CHILD_AUTH) {
-        if (of) auth_on_exit(of, lived);
+    helpers_retire(m);
+    if (role == CHILD_HELPER) {
+        if (helper) helper_on_exit(helper, lived);
     } else if (role == CHILD_ADMIN) {
         uint64_t pause = restart_pause(&m->admin_restart, lived);
         event_add(m->admin_timer, &(struct timeval){ (time_t)(pause / 1000), 1000 });

@@ -277,7 +277,7 @@ def test_auth_process_killed(relay):
         c.cmd("AUTH LOGIN", 334)
         pid = auth_pid(r)
         os.kill(pid, signal.SIGKILL)
-        r.wait_log("auth-ended")
+        r.wait_log("helper-ended")
         c.cmd(b64("anna@example.com"), 454)
         wait_until(lambda: auth_pid(r) not in (None, pid), "another auth process")
         assert try_login(r, "anna@example.com", "secret word") == 235

@@ -119,7 +119,7 @@ static enum auth_outcome converse(const char *mechanism, uint32_t methods, struc
     for (int i = 0; i < 10 && !over; i++) {
         char *data = NULL;
         size_t n = 0;
-        int rc = gsasl_step(server->session, said ? r.data.p : NULL, said ? r.data.n : 0, &data, &n);
+        int rc = gsasl_step(server->session, said ? buf_cstr(&r.data) : NULL, said ? r.data.n : 0, &data, &n);
         yes = rc == GSASL_OK;
         over = rc != GSASL_NEEDS_MORE && !(yes && n && final);
         if (!over) {
