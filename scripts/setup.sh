@@ -2,8 +2,8 @@
 # Installs the Debian packages that are missing for: run, test, bench, fuzz or lint. Says which, and nothing when all are there.
 set -eu
 run="gcc meson ninja-build pkg-config libevent-dev libssl-dev libunbound-dev libyaml-dev libjansson-dev libseccomp-dev
-     libmicrohttpd-dev libcurl4-openssl-dev libgsasl-dev libldap-dev libcrypt-dev libidn2-dev"
-test="libcmocka-dev dovecot-core sasl2-bin libsasl2-modules libsasl2-modules-db python3 python3-pytest python3-pytest-xdist python3-yaml python3-cryptography knot postfix swaks sslscan haproxy nginx libnginx-mod-mail s-nail openssl iproute2 procps msmtp slapd dovecot-imapd"
+     libmicrohttpd-dev libcurl4-openssl-dev zlib1g-dev libgsasl-dev libldap-dev libcrypt-dev libidn2-dev"
+test="libcmocka-dev dovecot-core sasl2-bin libsasl2-modules libsasl2-modules-db python3 python3-pytest python3-pytest-xdist python3-yaml python3-cryptography knot postfix swaks sslscan haproxy nginx libnginx-mod-mail s-nail openssl iproute2 procps msmtp nodejs node-nodemailer curl man-db slapd dovecot-imapd"
 bench="postfix iproute2 python3 procps"
 fuzz="clang libclang-rt-14-dev"
 lint="clang-tidy cppcheck valgrind"
@@ -17,11 +17,18 @@ lint) want="$run $test $lint" ;;
 *) echo "usage: $0 run|test|bench|fuzz|lint" >&2; exit 64 ;;
 esac
 
+# Exim cannot be installed beside Postfix: it is unpacked in a folder. Without it its conversations are skipped.
+peers="$(dirname "$0")/../tests/bench"
+unpack_exim() {
+    [ "$1" = test ] && [ ! -d "${PEERS:-$peers/.peers}/exim" ] || return 0
+    "$peers/peers.sh" setup exim >/dev/null 2>&1 || echo "Exim could not be fetched; its tests will be skipped" >&2
+}
+
 missing=
 for p in $want; do
     dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
 done
-[ -n "$missing" ] || exit 0
+[ -n "$missing" ] || { unpack_exim "${1:-run}"; exit 0; }
 
 echo "Installing Debian packages:$missing"
 as_root=
@@ -46,3 +53,4 @@ $as_root apt-get -qq update >"$log" 2>&1 || { cat "$log" >&2; exit 69; }
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends install $missing >"$log" 2>&1 ||
     { tail -n 40 "$log" >&2; echo "apt-get could not install:$missing" >&2; exit 69; }
 rm -f "$log"
+unpack_exim "${1:-run}"

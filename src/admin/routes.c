@@ -54,8 +54,10 @@ static void serve_reload(struct http_request *r)
 
 static void on_tls_report(void *arg, json_t *answers, unsigned missing)
 {
+    const json_t *answer = json_array_get(answers, 0);
+    bool wanted = !answer || json_is_true(json_object_get(answer, "wanted"));
     json_decref(answers);
-    http_answer(arg, MHD_HTTP_OK, json_pack("{s:i}", "missing", (int)missing));
+    http_answer(arg, MHD_HTTP_OK, json_pack("{s:b, s:i}", "wanted", wanted, "missing", (int)missing));
 }
 
 static void serve_tls_report(struct http_request *r)

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "auth/client_internal.h"
-#include "auth/token.h"
 #include "base/mem.h"
 
 #define STEPS_MAX 8 /* no mechanism takes more than three */
@@ -48,8 +47,8 @@ struct auth_client *auth_client_new(const struct config *c, const struct config_
     a->m = m;
     a->host = mem_strdup(host);
     a->port = port;
-    bool ok = m->flags & NEEDS_TOKEN ? auth_token_start(a, c, out->reason)
-                                     : auth_gsasl_start(a, m->flags & NEEDS_BINDING ? binding : slice_of(NULL, 0), out->reason);
+    if (!(m->flags & NEEDS_BINDING)) binding = slice_of(NULL, 0); /* the library cannot say that it could bind (RFC 5802 §6, "y") */
+    bool ok = m->flags & NEEDS_TOKEN ? auth_token_start(a, c, out->reason) : auth_gsasl_start(a, binding, out->reason);
     out->outcome = ok ? AUTH_CONTINUE : AUTH_TEMPFAIL;
     if (ok && m->flags & CLIENT_FIRST) auth_client_next(a, slice_of(NULL, 0), out);
     if (out->outcome != AUTH_CONTINUE) {
@@ -101,9 +100,4 @@ void auth_client_end(struct auth_client **ap, bool success, struct auth_reply *o
         snprintf(out->reason, sizeof out->reason, "it said yes before the exchange was over (%s)", a->m->name);
     auth_token_result(a, success);
     auth_client_cancel(ap);
-}
-
-void auth_client_forget(void)
-{
-    token_forget();
 }

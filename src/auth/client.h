@@ -29,12 +29,9 @@ struct auth_client *auth_client_new(const struct config *c, const struct config_
 /* The server's challenge, decoded. After any outcome but AUTH_CONTINUE only auth_client_cancel is left to call. */
 void auth_client_next(struct auth_client *a, struct slice data, struct auth_reply *out);
 /* The server said yes (235) or no (535: a token is not used again). AUTH_OK only if success and the server has proven that it knows the
- * secret, where the mechanism lets it. Wipes and frees, clears the pointer; NULL is fine. */
+ * secret, where the mechanism lets it. Wipes and frees, clears the pointer; NULL is fine. Does not block. */
 void auth_client_end(struct auth_client **a, bool success, struct auth_reply *out);
 /* It is given up for another reason. */
 void auth_client_cancel(struct auth_client **a);
-
-/* Lets go of what is kept between exchanges (tokens, passwords read from files): wiped. At the end of the process. */
-void auth_client_forget(void);
 
 #endif

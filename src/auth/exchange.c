@@ -111,6 +111,8 @@ bool exchange_continue(struct exchange *e, const json_t *m, bool done)
     e->ending = true;
     e->success = json_is_true(json_object_get(m, "success"));
     e->silent = !e->success;
+    /* At once, and not in a thread: what a worker starts after it said that a token was refused must not get that one. */
+    if (e->silent) auth_client_end(&e->auth, false, &e->reply);
     return true;
 }
 

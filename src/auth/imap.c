@@ -140,14 +140,15 @@ static bool greeting(struct imap_session *s)
 static bool capabilities(struct imap_session *s)
 {
     s->starttls = s->plain = s->sasl_ir = s->login_disabled = false;
-    return ask(s, SLICE("a CAPABILITY\r\n"), SLICE("a")) && s->v->outcome == AUTH_OK;
+    if (!ask(s, SLICE("a CAPABILITY\r\n"), SLICE("a"))) return false;
+    return s->v->outcome == AUTH_OK ? true : fail_because(s, "it does not tell its capabilities");
 }
 
 static bool secure(struct imap_session *s)
 {
     const struct config *c = s->b->config;
     struct err err;
-    if (!capabilities(s)) return s->v->outcome == AUTH_TEMPFAIL ? false : fail_because(s, "no capabilities");
+    if (!capabilities(s)) return false;
     if (!s->starttls) {
         if (s->dial.loopback && !c->auth.imap.verify) return true; /* what is sent does not leave the machine */
         return fail_because(s, "it offers no STARTTLS: let it, or use its port for TLS (auth.imap.implicit_tls)");

@@ -89,9 +89,14 @@ void users_free(struct users *u);
 bool users_find(struct users *u, struct slice name, struct user *out, struct auth_verdict *v);
 /* PLAIN and LOGIN: takes as long for a name that is not there. */
 void users_check(struct users *u, struct slice name, struct slice password, struct auth_verdict *v);
+/* The secret that users_find gives for a name that is not there. */
+void users_dummy(struct users *u, struct slice name, struct user *out);
 
 /* ---- secrets.c: making and checking what the users file holds */
 bool secret_prepare(struct slice in, struct buf *out);  /* SASLprep (RFC 4013); false: not allowed */
+/* A user's name in the form that is compared and counted. False: not allowed, too long, or with blanks at an end or two in a row, which
+ * directories pass over (RFC 4518 §2.6.1), so that one account would have many names. */
+bool secret_prepare_name(struct slice in, struct buf *out);
 bool secret_hash(struct slice password, char out[256], struct err *err) MUST_CHECK; /* yescrypt */
 bool secret_hash_matches(const char *hash, struct slice password);                  /* costs the same for each hash of one kind */
 void secret_scram(struct slice password, const unsigned char *salt, size_t salt_n, uint32_t iterations, struct scram_secret *out);

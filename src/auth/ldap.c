@@ -4,12 +4,15 @@
 #include <ldap.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include "auth/client_internal.h"
 #include "auth/internal.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "smtp/address.h"
 
 #define ADDRESSES_MAX 200
+#define SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
 
 struct ask {
     const struct config *config;
@@ -81,7 +84,10 @@ static bool open_connection(struct ask *a)
 {
     const struct config *c = a->config;
     const char *ca = c->auth.ldap.ca ? c->auth.ldap.ca : c->tls.ca;
+    struct stat st;
     struct timeval tv = left(a);
+    if (!ca || !*ca) ca = SYSTEM_CA; /* the library has none of itself */
+    bool folder = stat(ca, &st) == 0 && S_ISDIR(st.st_mode);
     int version = LDAP_VERSION3, demand = LDAP_OPT_X_TLS_DEMAND, client = 0;
     a->what = "connecting";
     int rc = ldap_initialize(&a->ld, c->auth.ldap.url);
@@ -93,7 +99,7 @@ static bool open_connection(struct ask *a)
     ldap_set_option(a->ld, LDAP_OPT_NETWORK_TIMEOUT, &tv);
     ldap_set_option(a->ld, LDAP_OPT_TIMEOUT, &tv);
     ldap_set_option(a->ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand);
-    if (ca && *ca) ldap_set_option(a->ld, LDAP_OPT_X_TLS_CACERTFILE, ca);
+    ldap_set_option(a->ld, folder ? LDAP_OPT_X_TLS_CACERTDIR : LDAP_OPT_X_TLS_CACERTFILE, ca);
     ldap_set_option(a->ld, LDAP_OPT_X_TLS_NEWCTX, &client);
     if (!c->auth.ldap.starttls) return true;
     a->what = "STARTTLS";
@@ -120,27 +126,19 @@ static int simple_bind(struct ask *a, const char *dn, struct slice password)
     return -1;
 }
 
-static bool read_first_line(const char *path, char *out, size_t size)
-{
-    FILE *f = fopen(path, "re");
-    bool ok = f && fgets(out, (int)size, f);
-    if (f) fclose(f);
-    if (ok) out[strcspn(out, "\r\n")] = 0;
-    return ok && *out;
-}
-
 static bool bind_searcher(struct ask *a)
 {
     const struct config_auth *c = &a->config->auth;
-    char secret[AUTH_PASSWORD_MAX + 2] = "";
+    struct buf secret = { 0 };
+    char why[200] = "it is not set";
     if (!c->ldap.user_dn) return true;
     a->what = "binding to search";
-    if (!c->ldap.password_file || !read_first_line(c->ldap.password_file, secret, sizeof secret)) {
-        auth_verdict_set(a->v, AUTH_TEMPFAIL, "LDAP: no password in auth.ldap.password_file");
+    if (!c->ldap.password_file || !auth_secret_file(c->ldap.password_file, AUTH_PASSWORD_MAX, &secret, why)) {
+        auth_verdict_set(a->v, AUTH_TEMPFAIL, "LDAP: auth.ldap.password_file: %.150s", why);
         return false;
     }
-    int code = simple_bind(a, c->ldap.user_dn, slice_str(secret));
-    mem_wipe(secret, sizeof secret);
+    int code = simple_bind(a, c->ldap.user_dn, buf_slice(&secret));
+    auth_secret_wipe(&secret);
     if (code == LDAP_SUCCESS) return true;
     return code < 0 ? false : broken(a, code);
 }
@@ -180,7 +178,8 @@ static bool find_dn(struct ask *a, struct slice name, struct buf *dn)
     int rc;
     if (c->ldap.bind_dn) {
         ldap_fill(dn, c->ldap.bind_dn, name);
-        return true;
+        if (!dn->n) auth_verdict_set(a->v, AUTH_FAILED, "the name makes no DN"); /* would be an anonymous bind */
+        return dn->n > 0;
     }
     if (!bind_searcher(a)) return false;
     a->what = "searching";
@@ -217,6 +216,8 @@ static void judge_bind(struct ask *a, int code)
     case LDAP_INVALID_DN_SYNTAX:
     case LDAP_INAPPROPRIATE_AUTH:
     case LDAP_INSUFFICIENT_ACCESS:
+    case LDAP_CONSTRAINT_VIOLATION:    /* these two of some directories: the account is locked */
+    case LDAP_UNWILLING_TO_PERFORM:
         auth_verdict_set(a->v, AUTH_FAILED, "refused by the directory");
         break;
     default:

@@ -51,8 +51,8 @@ static void on_failing(evutil_socket_t fd, short what, void *arg)
     struct auth_link *l = arg;
     struct list failed, *node;
     list_init(&failed);
-    list_each_safe(it, &l->exchanges) if (list_entry(it, struct auth_exchange, node)->failed)
-    {
+    list_each_safe(it, &l->exchanges) {
+        if (!list_entry(it, struct auth_exchange, node)->failed) continue;
         list_remove(it);
         list_push_back(&failed, it);
     }
@@ -70,8 +70,7 @@ static void fail(struct auth_exchange *e)
 
 static struct auth_exchange *find(const struct auth_link *l, json_int_t id)
 {
-    list_each(it, &l->exchanges)
-    {
+    list_each(it, &l->exchanges) {
         struct auth_exchange *e = list_entry(it, struct auth_exchange, node);
         if (e->id == id && !e->failed) return e;
     }

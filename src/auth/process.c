@@ -2,10 +2,12 @@
  * The auth process: frames of workers become jobs for the threads, what comes of them goes back. The loop alone touches
  * peers, channels and exchanges; a thread has an exchange's insides while it is busy, and no longer. */
 #include "auth/process.h"
+#include <errno.h>
 #include <event2/event.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 #include "auth/exchange.h"
 #include "base/base64.h"
@@ -113,8 +115,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 
 static struct exchange *find(const struct peer *peer, json_int_t id)
 {
-    list_each(it, &peer->exchanges)
-    {
+    list_each(it, &peer->exchanges) {
         struct exchange *e = list_entry(it, struct exchange, node);
         if (e->id == id) return e;
     }
@@ -151,13 +152,14 @@ static bool take(struct peer *peer, const json_t *m)
         if (!e) begin(peer, id, m, *op == 'c');
         return e == NULL;
     }
+    bool is_cancel = !strcmp(op, "cancel");
+    if (!is_cancel && strcmp(op, "step") != 0 && strcmp(op, "done") != 0) return false;
     if (!e) return true; /* our last answer and its word have met on the way */
-    if (!strcmp(op, "cancel")) {
+    if (is_cancel) {
         cancel(e);
         return true;
     }
     if (e->busy || e->delaying) return false;
-    if (strcmp(op, "step") != 0 && strcmp(op, "done") != 0) return false;
     if (!exchange_continue(e, m, *op == 'd')) return false;
     if (!exchange_run(e)) {
         if (e->silent) forget(e);
@@ -219,6 +221,8 @@ static bool prepare(struct process *p, const struct auth_start *s, struct err *e
 {
     struct exchange_world *w = &p->world;
     if (!privilege_drop(s->user, err)) return false;
+    /* no core files, and no other process of the same user may look into this one */
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return err_sys(err, errno, "PR_SET_DUMPABLE");
     if (!auth_services_open(&w->services, p->config, BRAKE_ENTRIES, err) || !auth_restrict_files(p->config, err))
         return false;
     w->server_pool = pool_new(SERVER_THREADS, WAITING_MAX, err);

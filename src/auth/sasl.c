@@ -20,7 +20,6 @@ struct sasl_server {
     bool tls;
     uint32_t method; /* enum config_sasl; 0: not one that is offered */
     char mechanism[32];
-    unsigned step;
     struct buf binding, name, challenge;
     struct scram scram;
     bool proven, known; /* SCRAM: our last word is out */
@@ -75,7 +74,7 @@ static void fail(struct sasl_reply *out, const char *why) { auth_verdict_set(&ou
 static bool take_name(struct sasl_server *s, struct slice raw, struct sasl_reply *out)
 {
     buf_clear(&s->name);
-    if (!raw.n || raw.n > AUTH_NAME_MAX || !secret_prepare(raw, &s->name) || s->name.n > AUTH_NAME_MAX) {
+    if (!secret_prepare_name(raw, &s->name)) {
         buf_clear(&s->name);
         fail(out, "the name holds what no name may hold");
         return false;
@@ -218,9 +217,7 @@ static void scram_first(struct sasl_server *s, struct slice data, struct sasl_re
     if (wrong) fail(out, wrong);
     if (wrong || !take_name(s, slice_str(s->scram.name), out) || !find_user(s, out)) return;
     if (s->known && !s->user.has_scram) { /* goes on with a secret that nobody knows */
-        struct auth_verdict none = { 0 };
-        users_find(s->world->users, SLICE("\x01"), &s->user, &none);
-        auth_verdict_deinit(&none);
+        users_dummy(s->world->users, buf_slice(&s->name), &s->user);
         s->known = false;
     }
     scram_server_first(&s->scram, &s->user.scram, &out->data);
@@ -247,8 +244,24 @@ static void step_scram(struct sasl_server *s, bool has_data, struct slice data, 
     }
 }
 
+/* The brake wants to know whose account it is; the rest is Dovecot's matter. False: not to be asked. */
+static bool take_name_of(struct sasl_server *s, bool has_data, struct slice data, struct sasl_reply *out)
+{
+    if (!has_data || s->name.n) return true;
+    if (s->method == CONFIG_SASL_CRAM_MD5) {
+        if (s->dovecot && data.n >= 34 && data.p[data.n - 33] == ' ')
+            return take_name(s, slice_sub(data, 0, data.n - 33), out);
+        fail(out, "the CRAM-MD5 response is malformed");
+        return false;
+    }
+    const char *wrong = scram_client_first(&s->scram, data);
+    if (wrong) fail(out, wrong);
+    return !wrong && take_name(s, slice_str(s->scram.name), out);
+}
+
 static void step_dovecot(struct sasl_server *s, bool has_data, struct slice data, struct sasl_reply *out)
 {
+    if (!take_name_of(s, has_data, data, out)) return;
     if (!s->dovecot)
         s->dovecot = dovecot_start(s->world->config, slice_str(s->mechanism), has_data, data, &s->client, s->tls,
                                    &out->data, &out->verdict);
@@ -304,8 +317,9 @@ void sasl_server_step(struct sasl_server *s, bool has_data, struct slice data, s
     sasl_reply_deinit(out);
     *out = (struct sasl_reply){ 0 };
     v->outcome = AUTH_TEMPFAIL;
-    if (!s->step++ && !brake_allows(brake, &s->client, SLICE(""), clock_mono_ms()))
-        auth_verdict_set(v, AUTH_BRAKED, "too many failures of this client");
+    /* Before each step: who begins many exchanges side by side is not judged in all of them. */
+    if (!s->proven && !brake_allows(brake, &s->client, buf_slice(&s->name), clock_mono_ms()))
+        auth_verdict_set(v, AUTH_BRAKED, "too many failures of this client or for this account");
     else step(s, has_data, data, out);
     if (v->outcome == AUTH_BRAKED) out->delay = BRAKED_DELAY_MS;
     if (v->outcome == AUTH_FAILED) out->delay = brake_failed(brake, &s->client, buf_slice(&s->name), clock_mono_ms());

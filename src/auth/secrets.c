@@ -36,6 +36,15 @@ bool secret_prepare(struct slice in, struct buf *out)
     return ok;
 }
 
+bool secret_prepare_name(struct slice in, struct buf *out)
+{
+    if (!in.n || in.n > AUTH_NAME_MAX || !secret_prepare(in, out) || out->n > AUTH_NAME_MAX) return false;
+    struct slice name = buf_slice(out);
+    for (size_t i = 1; i < name.n; i++)
+        if (name.p[i] == ' ' && name.p[i - 1] == ' ') return false;
+    return name.p[0] != ' ' && name.p[name.n - 1] != ' ';
+}
+
 static bool run_crypt(const char *password, const char *setting, char out[256])
 {
     struct crypt_data *d = mem_new(struct crypt_data);

@@ -41,7 +41,14 @@ static void add_folder_of(struct paths *p, const char *file)
 {
     if (!file || !*file || p->n == PATHS_MAX) return;
     char *copy = mem_strdup(file);
-    p->list[p->n++] = dirname(copy);
+    const char *folder = dirname(copy);
+    bool there = false;
+    for (size_t i = 0; i < p->n && !there; i++) there = !strcmp(p->list[i], folder);
+    if (there) {
+        free(copy);
+        return;
+    }
+    p->list[p->n++] = folder;
     p->own[p->own_n++] = copy;
 }
 

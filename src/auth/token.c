@@ -87,9 +87,10 @@ static bool write_refresh(const char *path, struct slice token)
     const char *slash = strrchr(path, '/');
     struct stat st;
     mode_t mode = stat(path, &st) == 0 ? st.st_mode & 0770 : 0600;
-    buf_addf(&temporary, "%s.new", path);
+    buf_addf(&temporary, "%s.%d.new", path, (int)getpid()); /* while a reload lasts there are two of us */
     buf_add(&folder, slash ? slice_of(path, (size_t)(slash - path) + 1) : SLICE("."));
-    int fd = open(buf_cstr(&temporary), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600), dir = -1;
+    (void)unlink(buf_cstr(&temporary));
+    int fd = open(buf_cstr(&temporary), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), dir = -1;
     bool ok = fd >= 0 && fchmod(fd, mode) == 0 && write(fd, token.p, token.n) == (ssize_t)token.n && write(fd, "\n", 1) == 1 &&
               fsync(fd) == 0 && rename(buf_cstr(&temporary), path) == 0;
     int code = errno;
@@ -112,7 +113,7 @@ static void keep_refresh(struct kept *k, struct slice token, struct slice sent)
     auth_secret_wipe(&k->refresh);
     if (write_refresh(path, token)) return;
     log_event(LOG_WARNING, "refresh-token-not-saved", LOG_STR("file", path), LOG_STR("error", strerror(errno)),
-              LOG_STR("mend", "let the user of the auth process write the file and its folder, or it will be lost at the next restart"));
+              LOG_STR("mend", "let the user of the auth process write the file and its folder, or it will be lost at the next restart or reload"));
     buf_add(&k->refresh, token);
     k->file_time = time_of(path);
 }

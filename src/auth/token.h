@@ -19,7 +19,7 @@ bool token_get(const struct config *c, const struct config_hop *hop, struct buf 
 /* The server would not have this one: another is fetched next time. When that is refused, too, there is none for TOKEN_ERROR_MS. */
 void token_refuse(const struct config_hop *hop, struct slice token);
 void token_accept(const struct config_hop *hop);
-void token_forget(void); /* wipes all; nobody may be in token_get */
+void token_forget(void); /* wipes all; nobody may be in token_get (for tests: a process that ends takes its memory along) */
 
 /* ---- within: what a fetch brings */
 struct token {

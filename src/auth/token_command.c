@@ -64,11 +64,12 @@ static int reap(pid_t pid, uint64_t until)
 {
     int status = 0;
     for (;;) {
-        pid_t k = waitpid(pid, &status, clock_mono_ms() < until ? WNOHANG : 0);
+        bool late = clock_mono_ms() >= until;
+        if (late) kill(-pid, SIGKILL);
+        pid_t k = waitpid(pid, &status, late ? 0 : WNOHANG);
         if (k == pid) return status;
         if (k < 0 && errno != EINTR) return -1;
-        if (k == 0 && clock_mono_ms() + 20 < until) usleep(10000);
-        else if (k == 0) kill(-pid, SIGKILL), until = 0;
+        if (k == 0) usleep(10000);
     }
 }
 
@@ -94,7 +95,6 @@ bool token_run_command(const char *command, struct token *t, char reason[200])
     if (!ok) {
         snprintf(what, sizeof what, "%s", errno == ETIMEDOUT ? "took longer than 30 s" : "printed more than 16 KiB");
         until = 0;
-        kill(-pid, SIGKILL);
     }
     close(pipes[0]);
     int status = reap(pid, until);

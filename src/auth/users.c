@@ -251,7 +251,7 @@ void users_free(struct users *u)
 /* Looks like the others': the same iterations, a salt of the same length, which stays the same. */
 static void make_dummy(const struct users *u, struct slice name, struct user *out)
 {
-    const struct user *like = u->now.n ? &u->now.users[0] : NULL;
+    const struct user *like = u->now.n && slice_starts(slice_str(u->now.users[0].hash), SLICE("$y$")) ? u->now.users : NULL;
     unsigned char lower[AUTH_NAME_MAX], made[32];
     size_t n = name.n < sizeof lower ? name.n : sizeof lower;
     for (size_t i = 0; i < n; i++) lower[i] = (unsigned char)ascii_lower(name.p[i]);
@@ -293,11 +293,22 @@ bool users_find(struct users *u, struct slice name, struct user *out, struct aut
     return known != NULL;
 }
 
+void users_dummy(struct users *u, struct slice name, struct user *out)
+{
+    pthread_rwlock_rdlock(&u->lock);
+    make_dummy(u, name, out);
+    pthread_rwlock_unlock(&u->lock);
+}
+
 void users_check(struct users *u, struct slice name, struct slice password, struct auth_verdict *v)
 {
     struct user user;
     bool known = users_find(u, name, &user, v);
     if (!known && v->outcome == AUTH_TEMPFAIL) return;
+    if (known && strchr("!*", user.hash[0])) { /* locked, which takes as long, too */
+        users_dummy(u, name, &user);
+        known = false;
+    }
     bool right = secret_hash_matches(user.hash, password);
     if (known && right) {
         v->outcome = AUTH_OK;

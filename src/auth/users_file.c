@@ -78,7 +78,7 @@ static bool replace(const struct edit *e, struct slice text, const char *group_o
     const char *name = buf_cstr(&temporary);
     (void)unlink(name); /* left by one that was killed: we have the lock */
     int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool ok = fd >= 0 && set_owner(e, fd, group_of) && fchmod(fd, 0640) == 0 && write_all(fd, text);
+    bool ok = fd >= 0 && set_owner(e, fd, group_of) && fchmod(fd, e->exists ? e->stat.st_mode & 0640 : 0640) == 0 && write_all(fd, text);
     if (!ok) err_sys(err, errno, "writing %.200s", name);
     if (fd >= 0) close(fd);
     if (ok && rename(name, e->path) != 0) ok = err_sys(err, errno, "replacing %.200s", e->path);
@@ -145,6 +145,16 @@ static bool same_name(struct slice line, struct slice name)
     return line.n && line.p[0] != '#' && slice_cut(&line, ':', &first) && slice_ieq(first, name);
 }
 
+static bool has_seed(struct slice text)
+{
+    struct slice line;
+    while (text.n) {
+        slice_cut(&text, '\n', &line);
+        if (slice_starts(line, SLICE("#seed:"))) return true;
+    }
+    return false;
+}
+
 static bool change_text(const struct users_change *c, struct slice name, struct slice text, struct buf *out,
                         struct err *err)
 {
@@ -152,8 +162,9 @@ static bool change_text(const struct users_change *c, struct slice name, struct 
     struct user old;
     unsigned char seed[32];
     bool found = false, ok = true;
-    if (!text.n && RAND_bytes(seed, sizeof seed) == 1) {
-        buf_add_str(out, "# Users of Postern: `postern user` changes this file.\n#seed:");
+    if (!text.n) buf_add_str(out, "# Users of Postern: `postern user` changes this file.\n");
+    if (!has_seed(text) && RAND_bytes(seed, sizeof seed) == 1) {
+        buf_add_str(out, "#seed:");
         base64_add(out, slice_of(seed, sizeof seed));
         buf_add_char(out, '\n');
     }
@@ -184,10 +195,11 @@ bool users_file_change(const char *path, const struct users_change *c, struct er
     struct edit e = { .path = path, .dir = -1 };
     struct buf name = { 0 }, out = { 0 };
     bool ok =
-        (secret_prepare(c->name, &name) && name_ok(buf_slice(&name))) ||
+        (secret_prepare_name(c->name, &name) && name_ok(buf_slice(&name))) ||
         err_set(
             err,
-            "that is no name for a user: up to 255 bytes, without colons, control characters or # at its beginning");
+            "that is no name for a user: up to 255 bytes, without colons, control characters, # at its beginning, or blanks "
+            "that cannot be seen");
     ok = ok && check_addresses(c->addresses, err) && open_folder(&e, err) && read_all(&e, err) &&
          change_text(c, buf_slice(&name), buf_slice(&e.text), &out, err) &&
          replace(&e, buf_slice(&out), c->group_of, err);

@@ -14,7 +14,7 @@ struct users_change {
     bool must_exist, must_not_exist;
     const char *group_of;        /* user whose group may read a file that is new; NULL: nobody's */
 };
-/* Replaces the file by a changed one (mode 0640), which is on disk when it returns true. */
+/* Replaces the file by a changed one (mode 0640, or what an older one has of it), which is on disk when it returns true. */
 bool users_file_change(const char *path, const struct users_change *change, struct err *err) MUST_CHECK;
 /* Calls for each user. */
 typedef void users_file_cb(void *arg, const char *name, bool cram_md5, struct slice addresses);

@@ -78,9 +78,9 @@ int cli_reload(int argc, char **argv)
     size_t i;
     if (o.json) print_json(a);
     else
-        json_array_foreach(findings, i, f) cli_print_finding(
-            text_of(a, "file"), (unsigned)number_of(f, "line"), (unsigned)number_of(f, "column"),
-            json_is_true(json_object_get(f, "warning")), text_of(f, "option"), text_of(f, "text"), text_of(f, "hint"));
+        json_array_foreach(findings, i, f)
+            cli_print_finding(text_of(a, "file"), (unsigned)number_of(f, "line"), (unsigned)number_of(f, "column"),
+                              json_is_true(json_object_get(f, "warning")), text_of(f, "option"), text_of(f, "text"), text_of(f, "hint"));
     if (ok && !o.json) puts("the configuration is in force");
     if (!ok && !o.json) fprintf(stderr, "postern: %s\n", text_of(a, "error"));
     json_decref(a);
@@ -126,8 +126,8 @@ static void print_queue(const json_t *a)
     const char *name;
     size_t i, column = 6;
     json_array_foreach(json_object_get(a, "figures"), i, f)
-        json_object_foreach(json_object_get(f, "queue"), name, v) if (json_is_integer(v))
-            json_object_set_new(sums, name, json_integer(json_integer_value(v) + number_of(sums, name)));
+        json_object_foreach(json_object_get(f, "queue"), name, v)
+            if (json_is_integer(v)) json_object_set_new(sums, name, json_integer(json_integer_value(v) + number_of(sums, name)));
     printf("\nqueue:");
     json_object_foreach(sums, name, v) {
         char text[80];

@@ -163,7 +163,7 @@ static void on_signal(struct load_io *io, uint32_t events)
 /* Once a second: cuts those who say nothing, tells totals. */
 static void every_second(struct sink *k, uint64_t now)
 {
-    list_each_safe (it, &k->sessions) {
+    list_each_safe(it, &k->sessions) {
         struct sink_session *s = list_entry(it, struct sink_session, link);
         if (s->deadline <= now) sink_session_free(s);
     }

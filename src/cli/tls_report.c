@@ -44,24 +44,68 @@ static bool next_line(struct slice *in, struct slice *line)
     return true;
 }
 
-/* The attachment of a message: of the first part that is one of TLS reports. False: there is none. */
+struct part {
+    bool wanted, base64, quoted; /* what its header says */
+    struct slice name;           /* of the field that was read last */
+    struct buf text;
+};
+
+static void read_header_line(struct part *p, struct slice line)
+{
+    bool more = line.n && (line.p[0] == ' ' || line.p[0] == '\t'); /* of the field before */
+    if (!more) p->name = SLICE("");
+    if (!more && !slice_cut(&line, ':', &p->name)) return;
+    line = slice_trim(line);
+    if (slice_ieq(p->name, SLICE("Content-Type"))) p->wanted |= slice_istarts(line, SLICE("application/tlsrpt+"));
+    if (!slice_ieq(p->name, SLICE("Content-Transfer-Encoding"))) return;
+    p->base64 |= slice_ieq(line, SLICE("base64"));
+    p->quoted |= slice_ieq(line, SLICE("quoted-printable"));
+}
+
+static int hex_value(char c)
+{
+    char l = ascii_lower(c);
+    return l >= '0' && l <= '9' ? l - '0' : l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
+}
+
+/* RFC 2045 §6.7, one line. */
+static void add_quoted_line(struct slice line, struct buf *out)
+{
+    bool soft = line.n && line.p[line.n - 1] == '=';
+    for (size_t i = 0; i + soft < line.n; i++) {
+        int high = line.p[i] == '=' && i + 2 < line.n ? hex_value(line.p[i + 1]) : -1;
+        int low = high >= 0 ? hex_value(line.p[i + 2]) : -1;
+        buf_add_char(out, low >= 0 ? (char)(high << 4 | low) : line.p[i]);
+        if (low >= 0) i += 2;
+    }
+    if (!soft) buf_add_char(out, '\n');
+}
+
+static void add_body_line(struct part *p, struct slice line)
+{
+    if (p->quoted) add_quoted_line(line, &p->text);
+    else buf_add(&p->text, p->base64 ? slice_trim(line) : line);
+    if (!p->quoted && !p->base64) buf_add_char(&p->text, '\n');
+}
+
+/* The attachment of a message: of the first part that is one of TLS reports, or of the message itself. False: there is none. */
 static bool take_part(struct slice mail, struct buf *out)
 {
     struct slice line;
-    bool found = false, body = false;
-    struct buf text = { 0 };
+    struct part p = { 0 };
+    bool header = true;
     while (next_line(&mail, &line)) {
-        if (body && (slice_starts(line, SLICE("--")) || (!line.n && text.n))) break;
-        if (body) buf_add(&text, slice_trim(line));
-        else if (slice_istarts(line, SLICE("Content-Type: application/tlsrpt+"))) found = true;
-        else if (found && !line.n) body = true;
+        if (slice_starts(line, SLICE("--"))) { /* a boundary; in a part that is wanted nothing else begins so */
+            if (p.wanted && !header) break;
+            p = (struct part){ 0 };
+            header = true;
+        } else if (header && !line.n) header = false;
+        else if (header) read_header_line(&p, line);
+        else if (p.wanted) add_body_line(&p, line);
     }
-    bool ok = body && base64_decode(buf_slice(&text), out);
-    if (body && !ok && slice_starts(buf_slice(&text), SLICE("{"))) { /* it was not encoded */
-        buf_add(out, buf_slice(&text));
-        ok = true;
-    }
-    buf_deinit(&text);
+    bool ok = p.wanted && !header && (!p.base64 || base64_decode(buf_slice(&p.text), out));
+    if (ok && !p.base64) buf_add(out, buf_slice(&p.text));
+    buf_deinit(&p.text);
     return ok;
 }
 
@@ -98,14 +142,19 @@ static int send_now(const char *config, const char *socket)
     json_t *answer = cli_request(path, "POST", "/v1/tls-report", NULL, &err);
     free(path);
     if (!answer) return cli_fail(&err);
+    bool wanted = !json_is_false(json_object_get(answer, "wanted"));
     json_decref(answer);
+    if (!wanted) {
+        fputs("postern tls-report: nothing is counted, as delivery.tls_reports is off\n", stderr);
+        return EX_CONFIG;
+    }
     puts("Reports of what was counted so far are on their way; the log says what became of them (tls-report-sent).");
     return 0;
 }
 
 int cli_tls_report(int argc, char **argv)
 {
-    const char *config = NULL, *socket = NULL, *words[2] = { NULL };
+    const char *config = CLI_DEFAULT_CONFIG, *socket = NULL, *words[2] = { NULL };
     bool json = false;
     size_t n = 0;
     for (int i = 1; i < argc; i++) {
@@ -114,7 +163,8 @@ int cli_tls_report(int argc, char **argv)
             return 0;
         }
         if (cli_flag(argv, i, "--json")) json = true;
-        else if (cli_option(argc, argv, &i, "--config", &config) || cli_option(argc, argv, &i, "--socket", &socket)) continue;
+        else if (cli_option(argc, argv, &i, "-c", &config) || cli_option(argc, argv, &i, "--config", &config) ||
+                 cli_option(argc, argv, &i, "--socket", &socket)) continue;
         else if (n < 2 && (argv[i][0] != '-' || !argv[i][1])) words[n++] = argv[i];
         else n = 3;
         if (n > 2) break;

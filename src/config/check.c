@@ -189,7 +189,7 @@ bool config_read_file(const char *path, struct buf *out, struct err *err)
     if (fstat(fd, &st) < 0) err_sys(err, errno, "cannot read %s", path);
     else if (!S_ISREG(st.st_mode)) err_set(err, "%s is not a file", path);
     else if (st.st_size > (off_t)YAML_TEXT_MAX) err_set(err, "%s is larger than %u MB", path, YAML_TEXT_MAX >> 20);
-    else ok = true;
+    else ok = buf_reserve(out, (size_t)st.st_size + 131072) != NULL; /* at once: growing would leave copies of secrets */
     while (ok && out->n <= YAML_TEXT_MAX && (got = read(fd, buf_reserve(out, 65536), 65536)) > 0) out->n += (size_t)got;
     if (ok && got < 0) ok = err_sys(err, errno, "cannot read %s", path);
     close(fd);

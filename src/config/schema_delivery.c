@@ -69,7 +69,7 @@ static const struct schema_option hop_options[] = {
     { .name = "password", .type = SCHEMA_SECRET, AT(config_hop, auth.password), .nullable = true,
       .help = "The password of user. It is never shown; better kept in password_file." },
     { .name = "password_file", .type = SCHEMA_PATH, AT(config_hop, auth.password_file), .nullable = true,
-      .help = "File whose first line is the password; nobody but root needs to read it.", .example = "secrets/isp" },
+      .help = "File whose first line is the password, read when it is needed: only system.auth_user needs to read it.", .example = "secrets/isp" },
     { .name = "methods", .type = SCHEMA_SET, AT(config_hop, auth.methods), .words = sasl,
       .shown = "the best that both sides know", .help = "The ways to log in that may be used.",
       .example = "[scram-sha-256, plain]" },

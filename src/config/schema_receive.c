@@ -53,7 +53,8 @@ static const struct schema_option listener_options[] = {
               "auth_without_tls." },
     { .name = "client_certificate", .type = SCHEMA_ENUM, AT(config_listener, client_certificate), .fallback = "none",
       .words = client_certificates,
-      .help = "Whether clients are asked for a certificate, or must show one that client_ca leads to." },
+      .help = "Whether clients are asked for a certificate, or must show one that client_ca leads to; tls: offer then "
+              "means require." },
     { .name = "client_ca", .type = SCHEMA_PATH, AT(config_listener, client_ca), .nullable = true,
       .help = "PEM file with the authorities that client certificates must lead to.", .example = "tls/clients.pem" },
     { .name = "proxies", .type = SCHEMA_LIST, .item = SCHEMA_NETWORK, AT_LIST(config_listener, proxies, proxy_n),
@@ -85,8 +86,9 @@ static const struct schema_option zone_options[] = {
       .help = "Largest message taken from this zone; 0: limits.message_size." },
     { .name = "tls", .type = SCHEMA_ENUM, AT(config_zone, tls), .words = zone_tls, .unset = CONFIG_TLS_IMPLICIT,
       .shown = "as the listener",
-      .help = "Encryption for the clients of this zone, instead of what the listener says: for devices that cannot do "
-              "it, or where it must be." },
+      .help = "Encryption for the clients of this zone: none hides STARTTLS from them, offer announces it even if the "
+              "listener does not, require takes no mail without it. A listener that requires TLS or begins with it is "
+              "not weakened." },
     { .name = "min_version", .type = SCHEMA_ENUM, AT(config_zone, min_version), .words = zone_versions, .unset = 0,
       .shown = "tls.min_version",
       .help = "Lowest TLS version spoken with clients of this zone. Below 1.2, old ciphers are taken as well: for old "

@@ -85,8 +85,9 @@ void ability_learn(const struct client *c)
     struct ability *a = get(c->q, c->d->hop.key);
     a->learned_at = clock_mono_ms();
     c->d->asked_until = 0;
-    a->what = (struct hop_abilities){ .eight_bit = c->eight_bit, .utf8 = c->utf8, .dsn = c->dsn, .requiretls = c->requiretls,
-                                      .size_max = c->size_max };
+    a->what = (struct hop_abilities){ .eight_bit = c->eight_bit, .utf8 = c->utf8, .dsn = c->dsn, .size_max = c->size_max };
+    /* Offered over TLS only (RFC 8689 §2): where that failed a while ago nobody knows. */
+    a->what.requiretls = c->requiretls || c->no_tls;
 }
 
 /* A connection that nobody needs for mail. A destination that is down tells by itself when it is up again. */

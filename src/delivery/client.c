@@ -173,11 +173,18 @@ void client_fail_reply(struct client *c)
     buf_deinit(&reason);
 }
 
+void client_fail_unfit(struct client *c, const char *what)
+{
+    stream_write(c->s, SLICE("QUIT\r\n"));
+    stream_close(&c->s, LINGER_MS);
+    fail_text(c, "5.7.30", what, false);
+}
+
 void client_fail_tls(struct client *c, const char *code, struct slice what)
 {
     struct buf reason = { 0 };
     bool without = may_go_without(c);
-    buf_addf(&reason, "%s %s: ", code, c->name);
+    buf_addf(&reason, "%s %s: ", c->d->hop.require_tls ? "5.7.10" : code, c->name); /* RFC 8689 §4.2.1 */
     buf_add_printable(&reason, what, 200);
     client_tls_add_cause(c, &reason);
     client_tls_count(c, strcmp(code, "4.7.4") ? "validation-failure" : "starttls-not-supported", what);

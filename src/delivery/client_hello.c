@@ -83,6 +83,10 @@ static void go_on(struct client *c)
     }
     if (client_tls_need(c) != TLS_NEVER && !c->no_tls) /* else its failure is counted already */
         client_tls_count(c, stream_is_tls(c->s) ? NULL : "starttls-not-supported", SLICE("STARTTLS is not offered"));
+    if (c->d->hop.require_tls && !c->requiretls) {
+        client_fail_unfit(c, "does not offer REQUIRETLS, which the sender asks for");
+        return;
+    }
     if (client_auth_wanted(c)) {
         c->stage = CLIENT_AUTH;
         client_auth_start(c);

@@ -104,7 +104,10 @@ void tls_count(const struct destination *d, const struct route_target *host, con
     const struct sts_policy *policy = s ? s->policy : NULL;
     struct buf ip = { 0 }, our_ip = { 0 }, why = { 0 };
     if (!d->q->config->delivery.tls_reports || !d->q->o.fetch || (d->hop.hop && !d->hop.hop->mx)) return;
-    if (!failure && s && s->failure[0]) failure = s->failure; /* the session went well, its policy could not be had */
+    if (!failure && !n && s && s->failure[0]) { /* the session went well, its policy could not be had */
+        failure = s->failure;
+        reason = slice_str(s->reason);
+    }
     ip_add(&ip, &host->ip);
     if (our) ip_add(&our_ip, our);
     buf_add_printable(&why, reason, 200);

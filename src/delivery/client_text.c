@@ -13,6 +13,7 @@
 #define STUFF_AT_ONCE 32768      /* a text with dots up to this is stuffed in one go */
 #define CHUNK 65536
 #define CONVERT_CHUNK 16384      /* it may become several times as long */
+#define CONVERT_ROUNDS 16        /* chunks of which nothing is left, before others have their turn */
 #define FILE_CHUNK (256u << 10)
 
 static void stuff(struct client *c, struct slice text)
@@ -23,14 +24,19 @@ static void stuff(struct client *c, struct slice text)
     stream_write(c->s, slice_of(to, data_stuff(text, &c->line_start, to)));
 }
 
+static void go_on_later(struct client *c)
+{
+    if (list_linked(&c->pump_link)) return;
+    list_push_back(&c->q->pumping, &c->pump_link);
+    queue_kick(c->q);
+}
+
 /* From within the stream: the rest is the pump's. */
 static void on_piece_sent(void *arg)
 {
     struct client *c = arg;
     c->borrowed--;
-    if (!c->s || !c->texting || c->borrowed || list_linked(&c->pump_link)) return;
-    list_push_back(&c->q->pumping, &c->pump_link);
-    queue_kick(c->q);
+    if (c->s && c->texting && !c->borrowed) go_on_later(c);
 }
 
 static void write_memory(struct client *c, const struct spool_text *t)
@@ -130,7 +136,11 @@ static bool convert_more(struct client *c, const struct spool_text *t)
     struct buf *out = &c->q->scratch;
     char raw[CONVERT_CHUNK];
     buf_clear(out);
-    while (!out->n && c->text_at < t->n) {
+    for (unsigned i = 0; !out->n && c->text_at < t->n; i++) {
+        if (i == CONVERT_ROUNDS) {
+            go_on_later(c);
+            return true;
+        }
         size_t n = read_text(c, t, raw, sizeof raw);
         if (!n) {
             fail_unreadable(c);

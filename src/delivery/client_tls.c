@@ -7,6 +7,7 @@
 #include "net/tls.h"
 
 #define NAMES_MAX 34
+#define NOT_OF_POLICY SLICE("not one of the policy's MX hosts")
 
 /* What is asked for by one who may. Several are combined. */
 struct tls_demand {
@@ -87,6 +88,8 @@ static struct tls_demand demand_of(const struct destination *d)
                                                 .name_n = p->name_n });
         if (p->min_version) out.min_version = p->min_version;
     }
+    /* RFC 8689 §2: either proof will do. */
+    if (d->hop.require_tls) out = combine(out, (struct tls_demand){ .level = CONFIG_CLIENT_TLS_ENCRYPT, .dane = true });
     return out;
 }
 
@@ -134,13 +137,12 @@ static bool sts_allows(struct destination *d, const struct target *t, const stru
     if (state != STS_STATE_FORBIDDEN) return true;
     begin_reason(why, "4.7.5", &t->t);
     buf_addf(why, "it is none of the MX hosts that the MTA-STS policy of %s names", asked_name(d));
-    tls_count(d, &t->t, NULL, NULL, 0, "validation-failure", buf_slice(why));
+    tls_count(d, &t->t, NULL, NULL, 0, "validation-failure", NOT_OF_POLICY);
     return false;
 }
 
-bool client_tls_allowed(struct destination *d, const struct target *t, struct buf *why)
+static bool demand_allows(struct destination *d, const struct target *t, struct tls_demand demand, struct buf *why)
 {
-    struct tls_demand demand = demand_of(d);
     const char *base, *failure = "";
     const struct tls_tlsa *records;
     size_t n;
@@ -159,6 +161,26 @@ bool client_tls_allowed(struct destination *d, const struct target *t, struct bu
     else if (!d->secure) buf_add_str(why, "the MX records that name it are not signed (DNSSEC)");
     else buf_add_str(why, "it has no TLSA records that are signed (DNSSEC)");
     buf_add_str(why, ", which tls: dane-only asks for");
+    return false;
+}
+
+/* RFC 8689 §2: a name out of MX records must be signed, or a policy's; or the administrator says what proves it. */
+static bool name_is_known(const struct destination *d, const struct target *t, const struct tls_demand *demand)
+{
+    const char *failure;
+    if (!by_mx(d) || d->secure || demand->name_n || demand->level >= CONFIG_CLIENT_TLS_VERIFY) return true;
+    enum sts_state state = looks_for_sts(d, demand) ? sts_get(d, t->t.name, &failure) : STS_STATE_NONE;
+    return state == STS_STATE_ENFORCED || state == STS_STATE_TESTING;
+}
+
+bool client_tls_allowed(struct destination *d, const struct target *t, struct buf *why)
+{
+    struct tls_demand demand = demand_of(d);
+    if (!demand_allows(d, t, demand, why)) return false;
+    if (!d->hop.require_tls || name_is_known(d, t, &demand)) return true;
+    begin_reason(why, "5.7.10", &t->t);
+    buf_add_str(why, "the MX records that name it are neither signed (DNSSEC) nor confirmed by MTA-STS, which REQUIRETLS"
+                     " asks for");
     return false;
 }
 
@@ -223,7 +245,8 @@ void client_tls_open(struct client *c, const struct target *t)
     }
     /* RFC 8461 §2: a policy comes behind DANE, whatever DANE says. */
     if (state == DANE_NONE && looks_for_sts(c->d, &s->demand)) s->sts = sts_get(c->d, c->host.name, &failure);
-    s->strict = s->dane || s->sts == STS_STATE_ENFORCED || s->demand.level == CONFIG_CLIENT_TLS_VERIFY || s->demand.level == CONFIG_CLIENT_TLS_DANE_ONLY;
+    s->strict = s->dane || s->sts == STS_STATE_ENFORCED || s->demand.level == CONFIG_CLIENT_TLS_VERIFY ||
+                s->demand.level == CONFIG_CLIENT_TLS_DANE_ONLY || c->d->hop.require_tls;
     if (s->strict || state != DANE_NONE || s->demand.level >= CONFIG_CLIENT_TLS_ENCRYPT) s->need = TLS_MUST;
     else s->need = s->demand.level == CONFIG_CLIENT_TLS_NONE || !c->q->o.tls ? TLS_NEVER : TLS_MAY;
     set_names(s, c);
@@ -262,8 +285,9 @@ bool client_tls_start(struct client *c, struct buf *reason)
     struct tls_state *s = c->tls;
     struct err err;
     char key[sizeof c->name + 8];
-    struct tls_wish wish = { .sni = sni(c), .ca = s->demand.ca, .verify = true, .names = s->names, .name_n = s->name_n, .tlsa = s->tlsa,
-                             .tlsa_n = s->tlsa_n, .min_version = s->demand.min_version, .keep_on = !s->strict };
+    struct tls_wish wish = { .sni = sni(c), .ca = s->demand.ca, .verify = true, .names = s->names, .name_n = s->name_n,
+                             .tlsa = s->tlsa, .tlsa_n = s->tlsa_n, .dns_id = s->sts != STS_STATE_NONE,
+                             .min_version = s->demand.min_version, .keep_on = !s->strict };
     snprintf(key, sizeof key, "%s:%u", c->name, c->host.port);
     s->ssl = c->q->o.tls ? tls_client_session(c->q->o.tls, &wish, key, &err) : NULL;
     if (s->ssl) stream_start_tls_client(c->s, s->ssl);
@@ -291,7 +315,7 @@ void client_tls_count(const struct client *c, const char *failure, struct slice 
     }
     if (!failure && s->sts == STS_STATE_TESTING_OTHER) {
         failure = "validation-failure";
-        reason = SLICE("not one of the policy's MX hosts");
+        reason = NOT_OF_POLICY;
     }
     tls_count(c->d, &c->host, known ? &our : NULL, s->tlsa, s->tlsa_n, failure, reason);
 }
@@ -316,7 +340,8 @@ void client_tls_add_cause(const struct client *c, struct buf *out)
     static const char *const words[] = { "none", "may", "dane", "encrypt", "verify", "dane-only" };
     const struct tls_state *s = c->tls;
     if (s->need != TLS_MUST) return;
-    if (s->sts == STS_STATE_ENFORCED) buf_addf(out, " (MTA-STS policy of %s)", asked_name(c->d));
+    if (c->d->hop.require_tls) buf_add_str(out, " (REQUIRETLS)");
+    else if (s->sts == STS_STATE_ENFORCED) buf_addf(out, " (MTA-STS policy of %s)", asked_name(c->d));
     else if (s->demand.level >= CONFIG_CLIENT_TLS_ENCRYPT) buf_addf(out, " (tls: %s)", words[s->demand.level]);
     else buf_add_str(out, " (it has TLSA records)");
 }

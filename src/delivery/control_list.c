@@ -104,12 +104,13 @@ static bool has_key(const void *item, const void *key)
 }
 
 /* Why a recipient waits of whom nothing is written down, because the destination as a whole does; or "". */
-static struct slice destination_reason(const struct message *m, struct slice rcpt)
+static struct slice destination_reason(const struct message *m, const struct envelope *e, struct slice rcpt)
 {
     struct queue *q = m->home->q;
     struct route_hop hop;
     struct err err;
     if (!route_find(q->routes, rcpt, &hop, &err)) return slice_str("");
+    if (e->flags & ENVELOPE_REQUIRETLS) route_require_tls(&hop);
     struct slice key = slice_str(hop.key);
     const struct destination *d = htable_find(&q->destinations, hash_bytes(key), has_key, &key);
     return slice_str(d && d->blocked ? d->reason : "");
@@ -131,7 +132,7 @@ static json_t *rcpts_json(const struct message *m, const struct envelope *e, uin
         }
         json_t *r = json_pack("{s:o, s:s}", "address", printable(e->rcpts[i], 400), "status", names[status]);
         struct slice why = reason                  ? label_text(reason)
-                           : status == RCPT_PENDING ? destination_reason(m, e->rcpts[i])
+                           : status == RCPT_PENDING ? destination_reason(m, e, e->rcpts[i])
                                                     : slice_str("");
         if (why.n) json_object_set_new(r, "reason", printable(why, LABEL_MAX));
         json_array_append_new(list, r);

@@ -9,6 +9,7 @@
 #define QUICK_TURN_US 5000     /* replies to a group of commands came within this time */
 #define CROWDED_MS 30000       /* no more connections for so long when a host that serves us refuses another one */
 #define NO_TLS_MS 1800000      /* a host with which TLS failed is offered none for so long: the reason may pass */
+#define UNFIT_MS 60000          /* so long nobody asks again hosts that lack what REQUIRETLS asks for */
 #define TARGET_BAD_MS 600000   /* a host that failed is passed over for so long while others serve */
 
 static void arm(struct destination *d, uint64_t ms)
@@ -37,9 +38,25 @@ static void set_reason(struct destination *d, struct slice reason)
     snprintf(d->reason, sizeof d->reason, "%.*s", SLICE_ARG(cut));
 }
 
+/* No mail waits: somebody only wanted to know what is offered (ability.c). That it failed puts nobody's mail off. */
+static bool is_only_asked(const struct destination *d)
+{
+    return d->asked_until && !d->ready_n && !d->probing && !d->client_n;
+}
+
+static void stop_asking(struct destination *d)
+{
+    d->asked_until = 0;
+    targets_forgive(d);
+}
+
 void destination_block(struct destination *d, struct slice reason)
 {
     const struct config_queue *c = &d->q->config->queue;
+    if (is_only_asked(d)) {
+        stop_asking(d);
+        return;
+    }
     uint64_t delay = retry_delay(c->retry_first, c->retry_max, d->failures, queue_random(d->q));
     set_reason(d, reason);
     d->failures++;
@@ -112,17 +129,24 @@ static bool is_served_by(const struct destination *d, const struct route_target 
     return false;
 }
 
+static void set_bad(const struct destination *d, struct target *t, uint64_t now, struct slice reason)
+{
+    t->bad_until = now + TARGET_BAD_MS;
+    t->unfit = d->hop.require_tls && slice_starts(reason, SLICE("5.7."));
+}
+
 void destination_connect_failed(struct destination *d, const struct route_target *host, bool tls, struct slice reason)
 {
     uint64_t now = clock_mono_ms();
     struct target *t = targets_find(d, host);
-    log_event(LOG_INFO, tls ? "tls-failed-trying-without" : "connection-failed", LOG_STR("destination", d->hop.key),
-              LOG_TEXT("reply", reason));
+    log_event(is_only_asked(d) ? LOG_DEBUG : LOG_INFO, tls ? "tls-failed-trying-without" : "connection-failed",
+              LOG_STR("destination", d->hop.key), LOG_TEXT("reply", reason));
     if (t && tls) t->no_tls_until = now + NO_TLS_MS;
     else if (is_served_by(d, host)) d->connect_after = now + CROWDED_MS;
     else {
-        if (t) t->bad_until = now + TARGET_BAD_MS;
+        if (t) set_bad(d, t, now, reason);
         set_reason(d, reason);
+        if (is_only_asked(d) && d->asked_until <= now) stop_asking(d);
     }
     destination_kick(d); /* the next host's turn */
 }
@@ -224,10 +248,29 @@ static bool has_slot(struct destination *d)
     return false;
 }
 
+static bool are_all_unfit(const struct destination *d)
+{
+    for (size_t i = 0; i < d->target_n; i++)
+        if (!d->targets[i].unfit) return false;
+    return d->target_n > 0;
+}
+
+/* RFC 8689 §4.2.1: no host has what REQUIRETLS asks for, so the mail goes back. */
+static void refuse_all(struct destination *d)
+{
+    d->refused = true;
+    d->blocked = d->probing = false;
+    d->targets_until = clock_mono_ms() + UNFIT_MS;
+    targets_forgive(d);
+    destination_want(d);
+    destination_kick(d);
+}
+
 /* No host is left to try. */
 static void round_failed(struct destination *d)
 {
     if (d->client_n) d->connect_after = clock_mono_ms() + CROWDED_MS;
+    else if (are_all_unfit(d)) refuse_all(d);
     else destination_block(d, slice_str(d->reason));
 }
 
@@ -255,7 +298,7 @@ static bool open_one(struct destination *d)
             add_reason(&why, t, err.text);
         } else
             log_event(LOG_INFO, "host-not-used", LOG_STR("destination", d->hop.key), LOG_TEXT("reply", buf_slice(&why)));
-        t->bad_until = now + TARGET_BAD_MS;
+        set_bad(d, t, now, buf_slice(&why));
         set_reason(d, buf_slice(&why));
         buf_deinit(&why);
     }

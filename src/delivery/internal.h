@@ -246,6 +246,7 @@ void work_load(struct message *m, struct destination *from); /* reads the messag
 void work_begin(struct work *w);                   /* routes; may end the work */
 static inline void work_hold(struct work *w) { w->open++; }
 void work_release(struct work *w);                 /* may end the work */
+void work_save(struct work *w);                    /* what became of its recipients until now, to the spool */
 void work_cancel_ready(struct work *w);            /* parts nobody sends yet are given up; may end the work */
 void work_finish(struct work *w);                  /* result.c */
 
@@ -273,6 +274,7 @@ void notify_relayed(struct work *w, void (*cb)(struct work *w, bool ok)); /* as 
 struct target {
     struct route_target t;
     uint64_t bad_until;                /* mono ms */
+    bool unfit;                        /* bad for want of what REQUIRETLS asks for, which no retry mends */
     uint64_t no_tls_until;             /* mono ms; TLS failed, and mail goes without */
     struct dane *dane;                 /* its TLSA records; NULL: not asked for yet */
 };
@@ -449,6 +451,8 @@ void client_free(struct client *c);                /* no parts may be left */
 /* The session is of no use any more: parts are requeued or deferred for this reason, c is freed. */
 void client_fail(struct client *c, const char *what);
 void client_fail_reply(struct client *c);          /* the same, for the reply at hand */
+/* A session that stands, with a server that lacks what its mail must have (RFC 8689 §4.2.1): QUIT; the next host's turn. */
+void client_fail_unfit(struct client *c, const char *what);
 /* The same while TLS is being set up: `code` (RFC 3463) and what went wrong; why TLS must be is added. */
 void client_fail_tls(struct client *c, const char *code, struct slice what);
 void client_add_reason(const struct client *c, struct buf *out); /* of the reply at hand */

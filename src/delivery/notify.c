@@ -62,7 +62,8 @@ static void submit(struct work *w, struct slice to, struct slice text)
     struct queue *q = w->q;
     struct err err;
     uint32_t flags = ENVELOPE_BOUNCE | (has_dots(text) ? ENVELOPE_HAS_DOTS : 0) | (utf8_ascii(to) ? 0 : ENVELOPE_SMTPUTF8) |
-                     (utf8_ascii(text) ? 0 : ENVELOPE_8BIT | ENVELOPE_HAS_8BIT);
+                     (utf8_ascii(text) ? 0 : ENVELOPE_8BIT | ENVELOPE_HAS_8BIT) |
+                     (w->env.flags & ENVELOPE_REQUIRETLS); /* RFC 8689 §5 */
     struct envelope e = { .id = w->notice_id,
                           .arrival = clock_wall_ms(),
                           .flags = flags,

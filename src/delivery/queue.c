@@ -13,17 +13,7 @@
 static void save_results(struct queue *q)
 {
     struct list *node;
-    while ((node = list_pop_front(&q->unsaved))) {
-        struct work *w = list_entry(node, struct work, link);
-        struct message *m = w->m;
-        struct rcpt_memory *kept = m->rcpts;
-        m->rcpts = mem_grow(NULL, m->rcpt_n, sizeof *m->rcpts);
-        for (uint32_t i = 0; i < m->rcpt_n; i++)
-            m->rcpts[i] = (struct rcpt_memory){ .reason = w->rcpts[i].reason, .status = w->rcpts[i].status };
-        message_save(m);
-        free(m->rcpts);
-        m->rcpts = kept;
-    }
+    while ((node = list_pop_front(&q->unsaved))) work_save(list_entry(node, struct work, link));
 }
 
 static void quit_idle(struct queue *q, uint64_t since)

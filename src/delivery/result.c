@@ -149,6 +149,8 @@ static void settle(struct work *w)
     }
     waive_failures(w);
     uint32_t failed = count(w, RCPT_FAILED), relayed = count(w, RCPT_RELAYED), pending = count(w, RCPT_PENDING);
+    /* In one flush with the notice: who has the message must not get it again when we die in between. */
+    if ((failed || relayed) && !w->owed && w->m->rcpt_n > failed) work_save(w);
     if (failed && !w->owed) {
         work_hold(w); /* nobody else may end the work meanwhile */
         notify_failed(w, on_failure_told);

@@ -40,6 +40,7 @@ static void take_targets(struct destination *d, const struct route_answer *a)
         if (twin < n) continue;
         struct target *former = targets_find(d, &a->targets[i]);
         targets[n++] = (struct target){ .t = a->targets[i], .bad_until = former ? former->bad_until : 0,
+                                        .unfit = former && former->unfit,
                                         .no_tls_until = former ? former->no_tls_until : 0 };
         if (former) dane_move(former, &targets[n - 1]);
     }
@@ -112,7 +113,10 @@ bool targets_pick(struct destination *d, uint64_t now, size_t *at)
 
 void targets_forgive(struct destination *d)
 {
-    for (size_t i = 0; i < d->target_n; i++) d->targets[i].bad_until = 0;
+    for (size_t i = 0; i < d->target_n; i++) {
+        d->targets[i].bad_until = 0;
+        d->targets[i].unfit = false;
+    }
 }
 
 struct target *targets_find(struct destination *d, const struct route_target *host)

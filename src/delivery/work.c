@@ -219,6 +219,7 @@ static void route_recipient(struct work *w, uint32_t i)
         log_event(LOG_INFO, "bounced", LOG_ID(w->m->spool.id), LOG_TEXT("to", w->env.rcpts[i]), LOG_STR("reply", reason));
         return;
     }
+    if (w->env.flags & ENVELOPE_REQUIRETLS) route_require_tls(&hop);
     struct destination *d = destination_get(q, &hop);
     struct part *p = d->filling;
     if (!p || p->work != w || p->n >= q->config->delivery.recipients) p = part_new(w, d);
@@ -248,6 +249,18 @@ void work_release(struct work *w)
 {
     assert(w->open);
     if (--w->open == 0) work_finish(w);
+}
+
+void work_save(struct work *w)
+{
+    struct message *m = w->m;
+    struct rcpt_memory *kept = m->rcpts;
+    m->rcpts = mem_grow(NULL, m->rcpt_n, sizeof *m->rcpts);
+    for (uint32_t i = 0; i < m->rcpt_n; i++)
+        m->rcpts[i] = (struct rcpt_memory){ .reason = w->rcpts[i].reason, .status = w->rcpts[i].status };
+    message_save(m);
+    free(m->rcpts);
+    m->rcpts = kept;
 }
 
 void work_cancel_ready(struct work *w)

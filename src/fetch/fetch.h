@@ -35,7 +35,7 @@ struct fetch_policy {
     uint32_t ttl;                /* seconds the answer may be kept, at least 1 */
 };
 typedef void fetch_policy_cb(void *arg, const struct fetch_policy *p);
-/* The callback comes from the loop, once, within some 70 seconds, never before this returns; the query is gone when it returns
+/* The callback comes from the loop, once, within some 90 seconds, never before this returns; the query is gone when it returns
  * (cancelling it within is harmless). domain: A-labels, lower case. */
 struct fetch_query *fetch_policy_start(struct fetch_link *l, const char *domain, fetch_policy_cb *cb, void *arg);
 void fetch_cancel(struct fetch_query **q); /* clears the pointer; NULL is fine */

@@ -11,6 +11,7 @@
 
 #define CONNECT_TIMEOUT_MS 20000
 #define TARGET_IPS_MAX 16
+#define HEADER_MAX 65536 /* bytes of all header fields of an answer */
 
 struct https {
     struct event_base *base;
@@ -30,6 +31,7 @@ struct https_request {
     https_cb *cb;
     void *arg;
     CURLcode code;
+    size_t header_n;
     bool too_large, calling;
     char error[CURL_ERROR_SIZE];
 };
@@ -143,6 +145,15 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
     return r->too_large ? 0 : size * n;
 }
 
+/* Interim answers may come without end, so all header fields count together. */
+static size_t on_header(char *p, size_t size, size_t n, void *arg)
+{
+    struct https_request *r = arg;
+    r->header_n += size * n;
+    r->too_large = r->header_n > HEADER_MAX;
+    return r->too_large ? 0 : size * n;
+}
+
 static void set_address(struct https_request *r, const struct https_target *t)
 {
     struct buf b = { 0 };
@@ -186,6 +197,8 @@ struct https_request *https_start(struct https *h, const struct https_target *t,
     curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, r->error);
     curl_easy_setopt(r->easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(r->easy, CURLOPT_WRITEDATA, r);
+    curl_easy_setopt(r->easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(r->easy, CURLOPT_HEADERDATA, r);
     curl_easy_setopt(r->easy, CURLOPT_PROTOCOLS_STR, "https");
     curl_easy_setopt(r->easy, CURLOPT_FOLLOWLOCATION, 0L); /* RFC 8461 §3.3 */
     curl_easy_setopt(r->easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
@@ -197,8 +210,10 @@ struct https_request *https_start(struct https *h, const struct https_target *t,
     curl_easy_setopt(r->easy, CURLOPT_USERAGENT, "postern/" POSTERN_VERSION);
     curl_easy_setopt(r->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
     curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-    if (h->ca_is_folder) curl_easy_setopt(r->easy, CURLOPT_CAPATH, h->ca);
-    else if (h->ca) curl_easy_setopt(r->easy, CURLOPT_CAINFO, h->ca);
+    if (h->ca) { /* and nobody else: libcurl would add the system's */
+        curl_easy_setopt(r->easy, CURLOPT_CAPATH, h->ca_is_folder ? h->ca : NULL);
+        curl_easy_setopt(r->easy, CURLOPT_CAINFO, h->ca_is_folder ? NULL : h->ca);
+    }
     curl_multi_add_handle(h->multi, r->easy); /* the timer begins the work: from the loop */
     return r;
 }

@@ -8,7 +8,7 @@
 #include "fetch/fetch.h"
 #include "proc/channel.h"
 
-#define ANSWER_MS 70000
+#define ANSWER_MS 90000 /* a minute for the policy, the rest for DNS */
 #define RETRY_TTL 60
 
 struct fetch_link {

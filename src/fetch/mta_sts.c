@@ -114,6 +114,14 @@ static bool take_pair(struct slice key, struct slice value, unsigned *seen, stru
     return slice_eq(value, SLICE("STSv1")) || err_set(err, "the policy's version is not STSv1");
 }
 
+/* RFC 8461 §3.2: nothing in it is a control character; what is kept of it goes to files, logs and reports. */
+static bool is_clean(struct slice line)
+{
+    for (size_t i = 0; i < line.n; i++)
+        if (((unsigned char)line.p[i] < 0x20 && line.p[i] != '\t') || line.p[i] == 0x7F) return false;
+    return true;
+}
+
 bool sts_policy_parse(struct slice text, struct sts_policy *out, struct err *err)
 {
     unsigned seen = 0;
@@ -125,6 +133,7 @@ bool sts_policy_parse(struct slice text, struct sts_policy *out, struct err *err
         if (line.n && line.p[line.n - 1] == '\r') line.n--;
         line = trim_blanks(line);
         if (!line.n) continue;
+        if (!is_clean(line)) return err_set(err, "the policy has control characters");
         if (!slice_cut(&line, ':', &key)) return err_set(err, "the policy has a line without a colon");
         if (!take_pair(trim_blanks(key), trim_blanks(line), &seen, out, err)) return false;
     }

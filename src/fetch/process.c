@@ -66,7 +66,14 @@ static void on_answer(struct policies_wait *pw, const json_t *answer)
 
 static bool ask(struct peer *peer, json_int_t id, const char *domain)
 {
-    if (!domain || peer->wait_n >= WAITS_MAX) return false;
+    if (!domain) return false;
+    if (peer->wait_n >= WAITS_MAX) {
+        json_t *m = json_pack("{s:I, s:b, s:s, s:i}", "id", id, "known", 0, "reason", "too many policies are being looked up", "ttl",
+                              10);
+        channel_send(peer->channel, m, -1);
+        json_decref(m);
+        return true;
+    }
     struct wait *w = mem_new(struct wait);
     w->wait.on_answer = on_answer;
     w->peer = peer;
@@ -135,7 +142,7 @@ static void on_peer_message(void *arg, const json_t *m, int fd)
 static bool submit(void *arg, uint64_t ticket, const char *to, struct slice text)
 {
     struct process *p = arg;
-    if (list_empty(&p->peers)) return false;
+    if (list_empty(&p->peers) || text.n > CHANNEL_FRAME_MAX - CHANNEL_FRAME_MAX / 8) return false;
     struct peer *peer = list_entry(p->peers.prev, struct peer, node);
     json_t *m = json_pack("{s:I, s:s, s:s%}", "ticket", (json_int_t)ticket, "to", to, "text", text.p, text.n);
     if (m) channel_send(peer->channel, m, -1);
@@ -168,11 +175,12 @@ static void on_master_end(void *arg)
 static bool restrict_files(const struct process *p, const char *directory, struct err *err)
 {
     const char *const write[] = { directory, "/dev/null", NULL };
+    const char *anchor = p->config->dns.trust_anchor;
     const char *const read[] = {
         "/etc/resolv.conf", "/etc/hosts",      "/etc/host.conf",   "/etc/nsswitch.conf", "/etc/ssl",
         "/usr/lib/ssl",     "/usr/share/ca-certificates", "/usr/share/dns", "/var/lib/unbound", "/lib", "/lib64", "/usr/lib",
-        "/etc/localtime",   "/usr/share/zoneinfo", "/dev/urandom", "/proc/self", *p->config->tls.ca ? p->config->tls.ca : NULL,
-        NULL,
+        "/etc/localtime",   "/usr/share/zoneinfo", "/dev/urandom", "/proc/self",
+        anchor && *anchor ? anchor : "/usr/share/dns", *p->config->tls.ca ? p->config->tls.ca : NULL, NULL,
     };
     return !p->config->system.sandbox || landlock_restrict(write, read, err);
 }

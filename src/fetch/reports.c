@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  * From a day's counts to reports at their receivers. What is not sent stays on disk and is tried again for two days. */
 #include "fetch/reports.h"
-#include <dirent.h>
-#include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/hash.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "fetch/counts_files.h"
 #include "fetch/report_mail.h"
 #include "smtp/address.h"
 
@@ -22,23 +21,17 @@
 #define START_SPREAD_S 7200       /* not everybody's reports at midnight */
 #define KEEP_DAYS 2
 #define PAUSE_S 1                 /* between two reports */
-#define PAUSE_AFTER_TROUBLE_S 600
+#define ROUND_S 1800              /* before those that could not be sent are tried again */
+#define SUBMIT_S 120              /* a worker that was given a report and says nothing */
 #define POST_TIMEOUT_MS 60000
-
-struct file {                     /* counts of one day, as one process kept them */
-    struct list link;
-    char *path;
-    json_t *counts;
-};
 
 struct reports {
     struct reports_options o;
     struct event *tick, *next;
-    json_t *counts;               /* today's */
-    char *path;                   /* of today's */
-    bool changed, now, full;
+    struct counts_file *current;  /* of today */
+    bool full;
     int64_t spread;
-    struct list files;            /* of days that are over */
+    struct list files;            /* of days that are over: what is in them is to be reported */
     /* the report under way */
     struct resolver_query *lookup;
     struct https_request *request;
@@ -48,80 +41,13 @@ struct reports {
     uint64_t ticket;
     bool busy;
     struct buf packed;
-    struct file *file;
+    struct counts_file *file;
 };
 
 static int64_t today(void)
 {
     int64_t now = (int64_t)time(NULL);
     return now - now % DAY;
-}
-
-/* ---- on disk */
-
-static void write_json(const char *path, const json_t *v)
-{
-    char part[4400];
-    snprintf(part, sizeof part, "%s.part", path);
-    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    bool ok = fd >= 0 && json_dumpfd(v, fd, JSON_COMPACT) == 0;
-    if (fd >= 0) close(fd);
-    if (!ok || rename(part, path) != 0)
-        log_event(LOG_WARNING, "tls-counts-not-saved", LOG_STR("file", path), LOG_NUM("errno", errno));
-}
-
-static void begin_day(struct reports *r)
-{
-    char path[4300];
-    int64_t day = today();
-    snprintf(path, sizeof path, "%s/counts-%lld-%d.json", r->o.directory, (long long)day, (int)getpid());
-    free(r->path);
-    r->path = mem_strdup(path);
-    r->counts = tls_counts_new(day);
-    r->changed = r->full = false;
-}
-
-static void file_free(struct file *f)
-{
-    list_remove(&f->link);
-    json_decref(f->counts);
-    free(f->path);
-    free(f);
-}
-
-static void add_file(struct reports *r, const char *path, json_t *counts)
-{
-    struct file *f = mem_new(struct file);
-    f->path = mem_strdup(path);
-    f->counts = counts;
-    list_push_back(&r->files, &f->link);
-}
-
-/* What this and other processes left of days that are over. */
-static void find_files(struct reports *r)
-{
-    DIR *d = opendir(r->o.directory);
-    struct dirent *e;
-    while (d && (e = readdir(d))) {
-        char path[4400];
-        long long day;
-        if (sscanf(e->d_name, "counts-%lld-", &day) != 1 || strstr(e->d_name, ".part") || day >= today()) continue;
-        snprintf(path, sizeof path, "%s/%s", r->o.directory, e->d_name);
-        json_t *counts = day >= today() - KEEP_DAYS * DAY ? json_load_file(path, 0, NULL) : NULL;
-        if (counts && tls_counts_next(counts, NULL) && tls_counts_day(counts) == day) {
-            add_file(r, path, counts);
-            continue;
-        }
-        json_decref(counts);
-        (void)unlink(path);
-    }
-    if (d) closedir(d);
-}
-
-static void save(struct reports *r)
-{
-    if (r->changed) write_json(r->path, r->counts);
-    r->changed = false;
 }
 
 /* ---- one report */
@@ -134,26 +60,30 @@ static void next_in(struct reports *r, int seconds)
 /* The domain is done with: sent, or there is nobody to send to. */
 static void close_domain(struct reports *r)
 {
-    struct file *f = r->file;
+    struct counts_file *f = r->file;
     json_object_del(json_object_get(f->counts, "domains"), r->domain);
+    f->changed = true; /* saved with the next tick: not thousands of times in a row */
+    f->left--;
     r->busy = false;
     r->file = NULL;
-    if (tls_counts_next(f->counts, NULL)) write_json(f->path, f->counts);
-    else {
-        (void)unlink(f->path);
-        file_free(f);
+    if (!tls_counts_next(f->counts, NULL)) {
+        counts_file_save(f);
+        counts_file_free(f);
     }
     next_in(r, PAUSE_S);
 }
 
+/* All others come first. */
 static void give_up(struct reports *r, const char *why)
 {
+    json_t *domains = json_object_get(r->file->counts, "domains"), *counted = json_incref(json_object_get(domains, r->domain));
     log_event(LOG_WARNING, "tls-report-not-sent", LOG_STR("domain", r->domain), LOG_STR("reason", why));
+    json_object_del(domains, r->domain);
+    json_object_set_new(domains, r->domain, counted); /* they stand in the order in which they came */
+    r->file->left--;
     r->busy = false;
-    list_remove(&r->file->link); /* the others first */
-    list_push_back(&r->files, &r->file->link);
     r->file = NULL;
-    next_in(r, PAUSE_AFTER_TROUBLE_S);
+    next_in(r, PAUSE_S);
 }
 
 static void send_to_next(struct reports *r);
@@ -174,14 +104,34 @@ void reports_submitted(struct reports *r, uint64_t ticket, bool ok)
     sent(r, ok, ok ? NULL : "the message was not taken");
 }
 
+static int hex_value(char c)
+{
+    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, ascii_lower(c)) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+/* RFC 6068 §2: "local%2Dpart@domain?subject=..."; of the fields nothing is wanted. */
+static bool read_mailto(const char *uri, struct buf *out)
+{
+    for (const char *p = uri; *p && *p != '?'; p++) {
+        int high = *p == '%' ? hex_value(p[1]) : -1, low = high < 0 ? -1 : hex_value(p[2]);
+        if (*p == '%' && low < 0) return false;
+        buf_add_char(out, *p == '%' ? (char)(high << 4 | low) : *p);
+        if (*p == '%') p += 2;
+    }
+    struct address address; /* also: nothing in it that could end a line */
+    return !address_parse(buf_slice(out), &address) && !address.utf8;
+}
+
 static void send_mail(struct reports *r, const char *to)
 {
     struct buf text = { 0 };
     char boundary[40];
     unsigned char random[8];
-    struct address address;
     int64_t day = tls_counts_day(r->file->counts);
-    if (address_parse(slice_str(to), &address)) { /* also: nothing that could end a line */
+    struct buf address = { 0 };
+    if (!read_mailto(to, &address)) {
+        buf_deinit(&address);
         sent(r, false, "not a mail address");
         return;
     }
@@ -191,12 +141,14 @@ static void send_mail(struct reports *r, const char *to)
     memcpy(&r->ticket, random, sizeof r->ticket);
     r->ticket = r->ticket >> 12 | 1; /* JSON's numbers */
     struct report_mail m = { .from = r->o.contact, .domain = r->domain, .submitter = r->o.hostname, .id = r->id,
-                             .boundary = boundary, .to = slice_str(to), .packed = buf_slice(&r->packed), .start = day,
+                             .boundary = boundary, .to = buf_slice(&address), .packed = buf_slice(&r->packed), .start = day,
                              .end = day + DAY - 1 };
     report_mail_format(&m, &text);
-    bool ok = r->o.submit(r->o.arg, r->ticket, to, buf_slice(&text));
+    bool ok = r->o.submit(r->o.arg, r->ticket, buf_cstr(&address), buf_slice(&text));
+    buf_deinit(&address);
     buf_deinit(&text);
-    if (!ok) sent(r, false, "there is no worker to send it");
+    if (ok) next_in(r, SUBMIT_S);
+    else sent(r, false, "there is no worker to send it, or it is too large");
 }
 
 static void on_posted(void *arg, const struct https_answer *a)
@@ -235,7 +187,8 @@ static void on_addresses(void *arg, const struct resolver_answer *a)
     struct slice body = buf_slice(&r->packed);
     r->lookup = NULL;
     if (a->status != RESOLVER_OK || !a->n) sent(r, false, "the host has no address");
-    else if (split_url(r->rua[r->rua_at], host, &t.port, &t.path))
+    else if (!split_url(r->rua[r->rua_at], host, &t.port, &t.path)) sent(r, false, "not a web address");
+    else
         r->request = https_start(r->o.https, &t, "application/tlsrpt+gzip", &body, 65536, POST_TIMEOUT_MS, on_posted, r);
 }
 
@@ -267,11 +220,14 @@ static void on_record(void *arg, const struct resolver_answer *a)
     }
     r->rua_n = a->status == RESOLVER_OK ? tls_report_rua(a->texts, a->n, r->rua) : 0;
     r->rua_at = r->rua_ok = 0;
-    if (!r->rua_n) { /* nobody wants to know */
+    if (!r->rua_n) {
+        log_event(LOG_DEBUG, "tls-report-not-wanted", LOG_STR("domain", r->domain));
         close_domain(r);
         return;
     }
-    snprintf(r->id, sizeof r->id, "%lld.%llx@%.240s", (long long)day,
+    /* The same when it is tried again, another one for each part of a day. */
+    snprintf(r->id, sizeof r->id, "%lld.%llx.%llx@%.230s", (long long)day,
+             (unsigned long long)(hash_bytes(slice_str(r->file->path)) & 0xFFFFFFFFFF),
              (unsigned long long)(hash_bytes(slice_str(r->domain)) & 0xFFFFFFFFFF), r->o.hostname);
     json_t *report = tls_report_make(r->file->counts, r->domain, r->o.hostname, r->o.contact, r->id);
     buf_clear(&r->packed);
@@ -280,12 +236,42 @@ static void on_record(void *arg, const struct resolver_answer *a)
     json_decref(report);
 }
 
+/* The first file with a domain whose turn it is; what could not be told in two days is not told. */
+static struct counts_file *next_file(struct reports *r)
+{
+    list_each_safe(it, &r->files) {
+        struct counts_file *f = list_entry(it, struct counts_file, link);
+        if (tls_counts_day(f->counts) < today() - KEEP_DAYS * DAY) {
+            (void)unlink(f->path);
+            counts_file_free(f);
+        } else if (f->left)
+            return f;
+    }
+    return NULL;
+}
+
+static void new_round(struct reports *r)
+{
+    list_each(it, &r->files) {
+        struct counts_file *f = list_entry(it, struct counts_file, link);
+        f->left = json_object_size(json_object_get(f->counts, "domains"));
+    }
+}
+
 static void on_next(evutil_socket_t fd, short what, void *arg)
 {
     struct reports *r = arg;
     char name[300];
-    if (r->busy || list_empty(&r->files)) return;
-    r->file = list_entry(r->files.next, struct file, link);
+    if (r->busy) {
+        if (r->ticket) reports_submitted(r, r->ticket, false);
+        return;
+    }
+    r->file = next_file(r);
+    if (!r->file) {
+        new_round(r);
+        if (!list_empty(&r->files)) next_in(r, ROUND_S);
+        return;
+    }
     const char *domain = tls_counts_next(r->file->counts, NULL);
     r->busy = true;
     snprintf(r->domain, sizeof r->domain, "%s", domain ? domain : "");
@@ -295,32 +281,50 @@ static void on_next(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the days */
 
+static void save(struct reports *r)
+{
+    counts_file_save(r->current);
+    list_each(it, &r->files) counts_file_save(list_entry(it, struct counts_file, link));
+}
+
 static void end_day(struct reports *r)
 {
-    save(r);
-    if (tls_counts_next(r->counts, NULL)) add_file(r, r->path, r->counts);
-    else json_decref(r->counts);
-    begin_day(r);
+    struct counts_file *f = r->current;
+    counts_file_save(f);
+    f->left = json_object_size(json_object_get(f->counts, "domains"));
+    if (f->left) list_push_back(&r->files, &f->link);
+    else counts_file_free(f);
+    r->current = counts_file_new(r->o.directory, today());
+    r->full = false;
+}
+
+static bool find_files(struct reports *r, int64_t last)
+{
+    return counts_files_find(r->o.directory, today() - KEEP_DAYS * DAY, last, &r->files, r->current);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct reports *r = arg;
+    bool over = tls_counts_day(r->current->counts) != today();
     save(r);
-    if (tls_counts_day(r->counts) == today()) return;
-    end_day(r);
-    next_in(r, (int)r->spread);
+    if (over) end_day(r);
+    bool found = find_files(r, today() - DAY);
+    if (!over && !found) return;
+    if (!r->busy && !event_pending(r->next, EV_TIMEOUT, NULL)) next_in(r, over ? (int)r->spread : PAUSE_S);
 }
 
 void reports_send_now(struct reports *r)
 {
     end_day(r); /* what comes later today makes another report */
+    (void)find_files(r, today());
+    new_round(r);
     if (!r->busy) next_in(r, 0);
 }
 
 void reports_count(struct reports *r, const struct tls_event *e)
 {
-    if (tls_counts_add(r->counts, e)) r->changed = true;
+    if (tls_counts_add(r->current->counts, e)) r->current->changed = true;
     else if (!r->full) {
         r->full = true;
         log_event(LOG_WARNING, "tls-counts-full", LOG_NUM("domains", TLS_REPORT_DOMAINS_MAX));
@@ -336,9 +340,8 @@ struct reports *reports_new(const struct reports_options *o)
     event_add(r->tick, &(struct timeval){ TICK_S, 0 });
     r->next = evtimer_new(o->base, on_next, r);
     r->spread = (int64_t)(hash_bytes(slice_str(o->hostname)) % START_SPREAD_S);
-    find_files(r);
-    begin_day(r);
-    if (!list_empty(&r->files)) next_in(r, TICK_S);
+    r->current = counts_file_new(o->directory, today());
+    if (find_files(r, today() - DAY)) next_in(r, TICK_S);
     return r;
 }
 
@@ -348,11 +351,10 @@ void reports_free(struct reports *r)
     save(r);
     resolver_cancel(&r->lookup);
     https_cancel(&r->request);
-    list_each_safe(it, &r->files) file_free(list_entry(it, struct file, link));
+    list_each_safe(it, &r->files) counts_file_free(list_entry(it, struct counts_file, link));
     event_free(r->tick);
     event_free(r->next);
-    json_decref(r->counts);
+    counts_file_free(r->current);
     buf_deinit(&r->packed);
-    free(r->path);
     free(r);
 }

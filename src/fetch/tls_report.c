@@ -47,7 +47,7 @@ static json_t *policy_entry(json_t *list, const struct tls_event *e)
         json_decref(policy);
         return entry;
     }
-    if (json_array_size(list) >= TLS_REPORT_DETAILS_MAX) { /* somebody changes it with each look */
+    if (json_array_size(list) >= TLS_REPORT_POLICIES_MAX) { /* somebody changes it with each look */
         json_decref(policy);
         return json_array_get(list, 0);
     }

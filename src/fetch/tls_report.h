@@ -9,6 +9,7 @@
 
 #define TLS_REPORT_DOMAINS_MAX 5000  /* counted in one day; more are left out, which is logged */
 #define TLS_REPORT_DETAILS_MAX 100   /* different failures of one domain; more are added to the summary alone */
+#define TLS_REPORT_POLICIES_MAX 10   /* different policies of one domain */
 #define TLS_REPORT_RUA_MAX 8
 #define TLS_REPORT_READ_MAX (16u << 20) /* bytes of a report that is read, unpacked */
 

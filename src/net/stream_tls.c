@@ -17,13 +17,10 @@ static void fail_tls(struct stream *s, const char *what)
     stream_fail(s, STREAM_TLS_FAILED, text, 0);
 }
 
-/* Takes ssl, which may be NULL. */
+/* Takes ssl, which may be NULL. Where that fails it stays as it is, for the owner may hold it; the handshake fails. */
 static SSL *ssl_prepare(SSL *ssl, int fd, bool server)
 {
-    if (!ssl || !SSL_set_fd(ssl, fd)) {
-        SSL_free(ssl);
-        return NULL;
-    }
+    if (!ssl || !SSL_set_fd(ssl, fd)) return ssl;
     /* Output is gathered anew for each try. */
     SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     /* A read is over after one record: a peer that sends key updates without end shall not keep the loop. */
@@ -82,7 +79,7 @@ bool stream_tls_binding(const struct stream *s, unsigned char out[32])
 void stream_handshake(struct stream *s)
 {
     if (!stream_flush_clear(s)) return;
-    if (!s->ssl) {
+    if (!s->ssl || !SSL_get_rbio(s->ssl)) {
         fail_tls(s, "cannot set up TLS");
         return;
     }

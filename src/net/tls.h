@@ -73,6 +73,7 @@ struct tls_wish {
     size_t name_n;
     const struct tls_tlsa *tlsa; /* usable ones (usage 2 and 3): then these decide, not verify (RFC 7672 §3.1) */
     size_t tlsa_n;
+    bool dns_id;             /* names count where they belong alone, not in the subject (RFC 8461 §4.1) */
     uint32_t min_version;    /* 12 or 13 */
     bool keep_on;            /* the handshake goes on when the proof fails (for testing policies); tls_failure tells */
 };

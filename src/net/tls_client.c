@@ -96,8 +96,8 @@ static void resume(struct tls_client *t, SSL *ssl, struct tls_proof *p)
 static char *session_key(const char *resume_key, const struct tls_wish *w)
 {
     struct buf b = { 0 };
-    buf_addf(&b, "%s %s %u %d %d %s", resume_key, w->sni ? w->sni : "", w->min_version, w->tlsa_n ? 2 : w->verify, w->keep_on,
-             w->ca ? w->ca : "");
+    buf_addf(&b, "%s %s %u %d %d %d %s", resume_key, w->sni ? w->sni : "", w->min_version, w->tlsa_n ? 2 : w->verify, w->keep_on,
+             w->dns_id, w->ca ? w->ca : "");
     for (size_t i = 0; (w->verify || w->tlsa_n) && i < w->name_n; i++) buf_addf(&b, " %s", w->names[i]);
     for (size_t i = 0; i < w->tlsa_n; i++)
         buf_addf(&b, " %u%u%u:%016llx", w->tlsa[i].usage, w->tlsa[i].selector, w->tlsa[i].matching,
@@ -241,7 +241,8 @@ static bool add_name(SSL *ssl, const char *name)
 
 static bool set_names(SSL *ssl, const struct tls_wish *w, size_t from)
 {
-    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_SINGLE_LABEL_SUBDOMAINS);
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_SINGLE_LABEL_SUBDOMAINS |
+                               (w->dns_id ? X509_CHECK_FLAG_NEVER_CHECK_SUBJECT : 0));
     for (size_t i = from; i < w->name_n; i++)
         if (!add_name(ssl, w->names[i])) return false;
     return w->name_n > 0; /* any name is no proof */

@@ -67,6 +67,7 @@ static void destroy(struct channel *c)
     event_free(c->writable);
     event_free(c->ending);
     close(c->fd);
+    if (c->in.p) mem_wipe(c->in.p, c->in.cap);
     buf_deinit(&c->in);
     free(c);
 }

@@ -150,10 +150,11 @@ static const char *const relay_calls[] = {
     "truncate",        "unlink",
     "unlinkat",        "utimensat",
 };
-/* What asking back ends needs: connections and files that are read. */
+/* What asking back ends needs: connections, files that are read, and a refresh token's file that is replaced. */
 static const char *const auth_calls[] = {
-    "connect", "bind", "getdents64", "pread64", "recvmmsg", "sendmmsg", "statfs", "fadvise64",
-    "sched_getparam", "sched_getscheduler",
+    "connect",   "bind",           "getdents64",         "pread64", "recvmmsg", "sendmmsg", "statfs",
+    "fadvise64", "sched_getparam", "sched_getscheduler", "fchmod",  "fsync",    "rename",   "renameat",
+    "renameat2", "unlink",         "unlinkat",
 };
 /* Starting other programs. */
 static const char *const start_calls[] = { "execve", "execveat", "fork", "vfork" };
@@ -269,8 +270,9 @@ static int add_sockets(scmp_filter_ctx f)
 
 static int add_rules(scmp_filter_ctx f, enum seccomp_profile profile)
 {
-    int rc = add_calls(f, SCMP_ACT_KILL_PROCESS, deadly_calls, countof(deadly_calls));
-    if (profile == SECCOMP_AUTH_COMMAND) return rc;
+    bool programs = profile == SECCOMP_AUTH_COMMAND; /* of others, which may try one of these and do without */
+    int rc = add_calls(f, programs ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS, deadly_calls, countof(deadly_calls));
+    if (programs) return rc;
     if (rc == 0) rc = add_calls(f, SCMP_ACT_KILL_PROCESS, start_calls, countof(start_calls));
     if (rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, common_calls, countof(common_calls));
     if (rc == 0) rc = add_threads(f);

@@ -105,7 +105,7 @@ static void on_admin(void *arg, const json_t *m, int fd)
     bool report = !strcmp(op, "tls-report");
     if (report) fetch_report_now(w->fetch); /* those of a day go out once, however many workers are asked */
     if (!w->queue || report) {
-        on_answer(r, json_object());
+        on_answer(r, report ? json_pack("{s:b}", "wanted", w->config->delivery.tls_reports) : json_object());
     } else if (r->status) {
         json_t *figures = json_pack("{s:s}", "op", "figures");
         queue_control(w->queue, figures, on_answer, r);

@@ -8,7 +8,7 @@
 #include "route/table.h"
 #include "smtp/address.h"
 
-#define MX_PORT 25
+#define MX_SUFFIX ":25"
 #define KEY_MAX 324 /* 64 + 255 and a little: nothing longer is an address (RFC 5321 §4.5.3.1) */
 
 struct entry {
@@ -69,6 +69,29 @@ static void entry_add(struct htable *t, const char *text, struct entry e)
     htable_add(t, item);
 }
 
+static const char *const tls_words[] = { "none", "may", "dane", "encrypt", "verify", "dane-only" };
+
+static void format_key(const struct config *c, const struct config_hop *h, char *out, size_t room)
+{
+    struct buf b = { 0 };
+    buf_add_str(&b, h->mx ? "mx:" : "host:");
+    if (h->ip.family == 6) buf_add_char(&b, '[');
+    if (h->ip.family) ip_add(&b, &h->ip);
+    else buf_add_str(&b, h->host);
+    if (h->ip.family == 6) buf_add_char(&b, ']');
+    buf_addf(&b, ":%u", h->port);
+    if (h->tls != c->delivery.tls) buf_addf(&b, ",tls=%s", tls_words[h->tls]);
+    if (h->implicit_tls) buf_add_str(&b, ",implicit");
+    if (h->auth.user || h->ca || h->name_n) buf_addf(&b, ",hop=%d", h->id); /* what is proven, by us or to us, is not shared */
+    if (h->source.family) {
+        buf_add_str(&b, ",source=");
+        ip_add(&b, &h->source);
+    }
+    snprintf(out, room, "%s", buf_cstr(&b));
+    for (char *p = out; *p; p++) *p = ascii_lower(*p);
+    buf_deinit(&b);
+}
+
 struct route_table *route_table_new(const struct config *c)
 {
     struct route_table *t = mem_new(struct route_table);
@@ -78,6 +101,8 @@ struct route_table *route_table_new(const struct config *c)
     for (size_t i = 0; i < c->route_n; i++) entry_add(&t->routes, c->routes[i].to, (struct entry){ .route = &c->routes[i] });
     for (size_t i = 0; i < c->domain_n; i++)
         entry_add(&t->domains, c->domains[i].name, (struct entry){ .domain = &c->domains[i] });
+    if (c->hop_n) t->keys = mem_grow(NULL, c->hop_n, sizeof *t->keys);
+    for (size_t i = 0; i < c->hop_n; i++) format_key(c, c->hops[i], t->keys[i], sizeof t->keys[i]);
     route_self_read(t);
     return t;
 }
@@ -95,6 +120,7 @@ void route_table_free(struct route_table *t)
     entries_free(&t->routes);
     entries_free(&t->domains);
     free(t->own);
+    free(t->keys);
     free(t);
 }
 
@@ -131,32 +157,27 @@ static const struct config_domain *find_domain(const struct route_table *t, stru
     return e ? e->domain : NULL;
 }
 
-static const char *const tls_words[] = { "none", "may", "dane", "encrypt", "verify", "dane-only" };
-
-static void set_key(const struct config *c, struct route_hop *out)
+/* Asked for each recipient, so those of next hops are made once. */
+static void set_key(const struct route_table *t, struct route_hop *out)
 {
+    const struct config *c = t->config;
     const struct config_hop *h = out->hop;
-    struct buf b = { 0 };
+    size_t n = strlen(out->domain);
     if (!h) {
-        buf_addf(&b, "mx:%s:%u", out->domain, MX_PORT);
-    } else {
-        buf_add_str(&b, h->mx ? "mx:" : "host:");
-        if (h->ip.family == 6) buf_add_char(&b, '[');
-        if (h->ip.family) ip_add(&b, &h->ip);
-        else buf_add_str(&b, h->host);
-        if (h->ip.family == 6) buf_add_char(&b, ']');
-        buf_addf(&b, ":%u", h->port);
-        if (h->tls != c->delivery.tls) buf_addf(&b, ",tls=%s", tls_words[h->tls]);
-        if (h->implicit_tls) buf_add_str(&b, ",implicit");
-        if (h->auth.user || h->ca || h->name_n) buf_addf(&b, ",hop=%d", h->id); /* what is proven, by us or to us, is not shared */
-        if (h->source.family) {
-            buf_add_str(&b, ",source=");
-            ip_add(&b, &h->source);
-        }
-    }
-    snprintf(out->key, sizeof out->key, "%s", buf_cstr(&b));
-    for (char *p = out->key; *p; p++) *p = ascii_lower(*p);
-    buf_deinit(&b);
+        memcpy(out->key, "mx:", 3);
+        memcpy(out->key + 3, out->domain, n);
+        memcpy(out->key + 3 + n, MX_SUFFIX, sizeof MX_SUFFIX);
+    } else if (h->id >= 0 && (size_t)h->id < c->hop_n && c->hops[h->id] == h) {
+        memcpy(out->key, t->keys[h->id], sizeof out->key);
+    } else
+        format_key(c, h, out->key, sizeof out->key);
+}
+
+void route_require_tls(struct route_hop *hop)
+{
+    size_t n = strlen(hop->key);
+    hop->require_tls = true;
+    snprintf(hop->key + n, sizeof hop->key - n, ",requiretls");
 }
 
 static void decide(const struct route_table *t, const struct key *k, size_t local_n, struct route_hop *out)
@@ -177,7 +198,7 @@ static void decide(const struct route_table *t, const struct key *k, size_t loca
     } else {
         memcpy(out->domain, domain.p, domain.n);
     }
-    set_key(c, out);
+    set_key(t, out);
 }
 
 static bool refuse(struct slice rcpt, const char *why, struct err *err)

@@ -16,10 +16,11 @@ struct route_hop {
     char domain[256];             /* the recipient's domain, lower case; "" when hop decides alone */
     const char *why;              /* "route", "domain", "inner_host", "smarthost", "mx": for traces */
     struct config_place place;    /* the line that decided, line 0 for mx */
+    bool require_tls;             /* for mail that may only travel over proven TLS (RFC 8689): route_require_tls */
     char key[400];                /* names the destination: equal keys share connections and back-off, e.g.
                                      "mx:example.com:25", "host:192.0.2.7:2525"; also what people read. A hop with a source
                                      address or TLS setting of its own adds ",source=IP" or ",tls=none" and so on, one with
-                                     credentials, ca or names ",hop=3". */
+                                     credentials, ca or names ",hop=3". Mail with REQUIRETLS: ",requiretls". */
 };
 
 /* Order: route for the address, route for the exact domain, route for the longest ".domain", the relay domain's deliver, inner_host for
@@ -27,6 +28,8 @@ struct route_hop {
  * literal, a domain-less address ...) that means a permanent failure. <postmaster> without domain goes where postmaster (config)
  * goes. A few hash look-ups; never blocks. */
 bool route_find(const struct route_table *t, struct slice rcpt, struct route_hop *out, struct err *err) MUST_CHECK;
+/* The same next hop as a destination of its own, of which more is asked (RFC 8689). After route_find, once. */
+void route_require_tls(struct route_hop *hop);
 
 /* The addresses to try, in order (RFC 5321 §5.1): MX by preference, equal ones shuffled, each host's addresses IPv6 and IPv4 as
  * delivery.family says, in turns. */

@@ -10,6 +10,7 @@ struct route_table {
     struct htable routes, domains; /* of struct entry, in route.c */
     struct ip *own;                /* addresses of the machine's interfaces, without loopback */
     size_t own_n;
+    char (*keys)[sizeof((struct route_hop *)0)->key]; /* of the configuration's next hops, by id */
 };
 
 /* self.c */

@@ -67,7 +67,7 @@ static void remember(struct session *s, const struct auth_answer *a)
     s->senders = mem_alloc(bytes);
     char *text = (char *)(s->senders + a->sender_n);
     for (size_t i = 0; i < a->sender_n; i++) {
-        memcpy(text, a->senders[i].p, a->senders[i].n);
+        if (a->senders[i].n) memcpy(text, a->senders[i].p, a->senders[i].n);
         s->senders[i] = slice_of(text, a->senders[i].n);
         text += a->senders[i].n;
     }
@@ -174,6 +174,13 @@ static void fail_syntax(struct session *s, const char *text)
     session_refuse(s, "AUTH", 501, "5.5.2", text, SLICE(""));
 }
 
+/* With all the room from the beginning: a buffer that grows leaves copies of a password behind. */
+static bool decode(struct slice text, struct buf *data)
+{
+    buf_reserve(data, text.n / 4 * 3);
+    return base64_decode(text, data) && !data->overflow;
+}
+
 /* The argument of AUTH: a mechanism and perhaps an initial response. */
 static void start(struct session *s, struct slice arg)
 {
@@ -191,8 +198,7 @@ static void start(struct session *s, struct slice arg)
     }
     if (has_initial && !initial.n)
         fail_syntax(s, "AUTH takes a mechanism and an initial response, with one space between them");
-    else if (has_initial && !slice_eq(initial, SLICE("=")) &&
-             (!base64_decode(initial, &data) || data.overflow)) /* RFC 4954 §4: "=" */
+    else if (has_initial && !slice_eq(initial, SLICE("=")) && !decode(initial, &data)) /* RFC 4954 §4: "=" */
         fail_syntax(s, "the initial response is not base64");
     else {
         if (r.tls && stream_tls_binding(s->stream, binding)) r.binding = slice_of(binding, sizeof binding);
@@ -226,7 +232,7 @@ void auth_take_line(struct session *s, struct slice line)
         session_refuse(s, "AUTH", 501, "5.7.0", "broken off, as you wish", SLICE(""));
     } else if (!s->auth) {
         refuse(s, &(struct auth_answer){ .outcome = AUTH_TEMPFAIL, .reason = "the auth process is gone" });
-    } else if (!base64_decode(line, &data) || data.overflow) {
+    } else if (!decode(line, &data)) {
         fail_syntax(s, "the response is not base64");
     } else {
         s->waiting = true;

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "server/text.h"
 
+#define CHATTER_SIZE 512 /* chunks below it count as commands that bring nothing; the others are bounded by what a message is */
+
 /* What a chunk without a place ends with. */
 static void end_misplaced(struct session *s)
 {
@@ -106,6 +108,7 @@ void verb_bdat(struct session *s, const struct command *c)
         tx->chunked = true;
         if (!text_begin(s)) { /* the chunk is swallowed, then the refusal is told */ }
     }
+    if (size >= CHATTER_SIZE && !tx->misplaced) s->chatter--;
     s->phase = SESSION_CHUNK;
     if (!size) end_chunk(s);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Header fields of a message that is coming in: hops are counted, what listings show is kept, and who is named in From is
- * asked whether they may be. */
+ * Header fields of a message that is coming in: hops are counted, what listings show is kept, and whoever it is said to be
+ * from must belong to the account, if there is one. */
 #include <stdio.h>
+#include "base/mem.h"
 #include "message/mailbox.h"
 #include "server/text.h"
 
+#define AUTHORS_MAX 100 /* of one message */
 #define LISTED_MAX 255 /* bytes of Subject and Message-ID kept for listings */
 
 /* An unfolded copy (RFC 5322 §2.2.3). */
@@ -23,20 +25,46 @@ static bool may_send_as(void *arg, struct slice address)
     struct session *s = arg;
     char text[500];
     struct buf shown = { 0 };
+    if (++s->tx.authors > AUTHORS_MAX) return false;
     if (auth_may_send_as(s, address)) return true;
     buf_add_printable(&shown, address, 100);
-    int n = snprintf(text, sizeof text, "the From address %.400s does not belong to your account", buf_cstr(&shown));
+    int n = snprintf(text, sizeof text, "the author %.400s of the message does not belong to your account", buf_cstr(&shown));
     buf_deinit(&shown);
     text_spoil(s, 550, "5.7.1", arena_strdup(&s->arena, slice_of(text, (size_t)n)));
     return false;
 }
 
-/* RFC 6409 §6.1 and §8.1: the author must be somebody the account may speak for. */
-static void check_from(struct session *s, struct slice value, bool truncated)
+static bool is_bound(const struct session *s)
 {
-    if (!s->account || !s->server->o.config->auth.sender_must_match) return;
-    if (truncated || mailbox_each(value, may_send_as, s) == MAILBOX_MALFORMED)
+    return s->account && s->server->o.config->auth.sender_must_match;
+}
+
+/* Who is shown as the one it is from. */
+static bool names_author(struct slice name)
+{
+    static const char *const fields[] = { "From", "Sender", "Resent-From", "Resent-Sender" };
+    for (size_t i = 0; i < countof(fields); i++)
+        if (slice_ieq(name, slice_str(fields[i]))) return true;
+    return false;
+}
+
+/* RFC 6409 §6.1 and §8.1: the author must be somebody the account may speak for. A group without members shows a name, and
+ * is nobody. */
+static void check_author(struct session *s, struct slice value, bool truncated)
+{
+    uint32_t before = s->tx.authors;
+    if (!is_bound(s) || s->tx.refusal.code) return;
+    enum mailbox_outcome outcome = truncated ? MAILBOX_MALFORMED : mailbox_each(value, may_send_as, s);
+    if (s->tx.authors > AUTHORS_MAX) text_spoil(s, 550, "5.7.1", "the message has too many authors");
+    else if (outcome == MAILBOX_MALFORMED || s->tx.authors == before)
         text_spoil(s, 550, "5.7.1", "the From field is not understood, and so not known to be yours");
+}
+
+/* Other readers go on behind a line that is no field, and find a From there that nobody has looked at. */
+void text_check_header(struct session *s)
+{
+    if (is_bound(s) && s->tx.header.malformed)
+        text_spoil(s, 550, "5.6.0", "a line of the header is no field, so that it is not known who the message is from");
 }
 
 void text_on_field(void *arg, struct slice name, struct slice value, bool truncated)
@@ -47,10 +75,9 @@ void text_on_field(void *arg, struct slice name, struct slice value, bool trunca
         tx->hops++;
     else if (slice_ieq(name, SLICE("Date")))
         tx->has_date = true;
-    else if (slice_ieq(name, SLICE("From"))) {
-        tx->has_from = true;
-        check_from(s, value, truncated);
-    } else if (!tx->has_subject && slice_ieq(name, SLICE("Subject"))) {
+    else if (names_author(name))
+        check_author(s, value, truncated);
+    else if (!tx->has_subject && slice_ieq(name, SLICE("Subject"))) {
         tx->has_subject = true;
         tx->subject = keep_value(s, value);
     } else if (!tx->has_message_id && slice_ieq(name, SLICE("Message-ID"))) {

@@ -10,6 +10,8 @@
 enum config_tls session_tls(const struct session *s)
 {
     enum config_tls listener = s->listener->tls, zone = s->zone->tls;
+    if (listener == CONFIG_TLS_OFFER && s->listener->client_certificate == CONFIG_CLIENT_CERT_REQUIRE)
+        return CONFIG_TLS_REQUIRE; /* who shows none does not come in by staying in the clear */
     if (listener == CONFIG_TLS_IMPLICIT || listener == CONFIG_TLS_REQUIRE) return listener;
     return zone == CONFIG_TLS_IMPLICIT || (zone == CONFIG_TLS_OFFER && listener == CONFIG_TLS_NONE) ? listener : zone;
 }

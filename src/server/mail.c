@@ -2,6 +2,7 @@
  * MAIL (RFC 5321 §4.1.1.2) with its parameters (command.h names them). */
 #include <stdio.h>
 #include "server/session.h"
+#include "smtp/utf8.h"
 
 _Static_assert((int)COMMAND_RET_HDRS == (int)ENVELOPE_RET_HDRS && (int)COMMAND_RET_FULL == (int)ENVELOPE_RET_FULL &&
                COMMAND_NOTIFY_NEVER == NOTIFY_NEVER, "the words of the protocol and of the envelope agree");
@@ -58,7 +59,7 @@ static void note(struct session *s, const struct address *sender, const struct c
     struct transaction *tx = &s->tx;
     tx->sender = arena_slice(&s->arena, sender->text);
     tx->sender_domain = slice_sub(tx->sender, tx->sender.n - sender->domain.n, tx->sender.n);
-    tx->sender_utf8 = sender->utf8;
+    tx->sender_utf8 = !utf8_ascii(sender->local);
     tx->body_8bit = p->body_8bit;
     tx->declared = p->size;
     tx->envid = arena_slice(&s->arena, p->envid);

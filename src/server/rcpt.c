@@ -1,19 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0
  * RCPT (RFC 5321 §4.1.1.3): recipients, each taken once; what their next hops are known not to take is refused at once. */
+#include <assert.h>
 #include <stdio.h>
 #include "base/log.h"
 #include "policy/relay.h"
 #include "server/session.h"
+#include "smtp/utf8.h"
 
 #define ROOM_FIRST 4
+#define LOCAL_MAX 64                      /* the grammar saw to it */
+#define KEY_MAX (LOCAL_MAX + 1 + 255 + 1) /* local part, @, domain, NUL */
 
-/* The slot of `rcpt` in the index, or the free slot where it belongs. */
-static uint32_t *find_slot(struct transaction *tx, struct slice rcpt)
+/* One for all forms of an address: the local part without the quotes (RFC 5321 §4.1.2), the domain as A-labels. */
+static struct slice key_of(const struct address *a, char room[KEY_MAX])
+{
+    char domain[256];
+    assert(a->local.n <= LOCAL_MAX);
+    size_t n = address_local_unquote(a->local, room);
+    if (!address_domain_ascii(a->domain, domain)) return a->text;
+    return slice_of(room, n + (size_t)snprintf(room + n, KEY_MAX - n, "@%s", domain));
+}
+
+/* The slot of `key` in the index, or the free slot where it belongs. */
+static uint32_t *find_slot(struct transaction *tx, struct slice key)
 {
     uint32_t mask = 2 * tx->rcpt_room - 1;
-    for (uint32_t i = (uint32_t)hash_bytes(rcpt) & mask;; i = (i + 1) & mask) {
+    for (uint32_t i = (uint32_t)hash_bytes(key) & mask;; i = (i + 1) & mask) {
         uint32_t *slot = &tx->rcpt_index[i];
-        if (!*slot || slice_eq(tx->rcpts[*slot - 1], rcpt)) return slot;
+        if (!*slot || slice_eq(tx->rcpt_keys[*slot - 1], key)) return slot;
     }
 }
 
@@ -22,9 +36,13 @@ static void grow(struct session *s)
 {
     struct transaction *tx = &s->tx;
     uint32_t room = tx->rcpt_room ? 2 * tx->rcpt_room : ROOM_FIRST;
-    struct slice *rcpts = arena_alloc(&s->arena, room * sizeof *rcpts);
-    if (tx->rcpt_n) memcpy(rcpts, tx->rcpts, tx->rcpt_n * sizeof *rcpts);
+    struct slice *rcpts = arena_alloc(&s->arena, 2 * (size_t)room * sizeof *rcpts), *keys = rcpts + room;
+    if (tx->rcpt_n) {
+        memcpy(rcpts, tx->rcpts, tx->rcpt_n * sizeof *rcpts);
+        memcpy(keys, tx->rcpt_keys, tx->rcpt_n * sizeof *keys);
+    }
     tx->rcpts = rcpts;
+    tx->rcpt_keys = keys;
     if (tx->rcpt_dsn) {
         struct envelope_dsn *dsn = arena_alloc(&s->arena, room * sizeof *dsn);
         memcpy(dsn, tx->rcpt_dsn, tx->rcpt_n * sizeof *dsn);
@@ -32,20 +50,22 @@ static void grow(struct session *s)
     }
     tx->rcpt_room = room;
     tx->rcpt_index = arena_alloc(&s->arena, 2 * (size_t)room * sizeof *tx->rcpt_index);
-    for (uint32_t i = 0; i < tx->rcpt_n; i++) *find_slot(tx, rcpts[i]) = i + 1;
+    for (uint32_t i = 0; i < tx->rcpt_n; i++) *find_slot(tx, keys[i]) = i + 1;
 }
 
-static bool is_known(struct transaction *tx, struct slice rcpt)
+static bool is_known(struct transaction *tx, struct slice key)
 {
-    return tx->rcpt_n && *find_slot(tx, rcpt);
+    return tx->rcpt_n && *find_slot(tx, key);
 }
 
-static void add(struct session *s, struct slice rcpt)
+static void add(struct session *s, struct slice rcpt, struct slice key)
 {
     struct transaction *tx = &s->tx;
     if (tx->rcpt_n == tx->rcpt_room) grow(s);
-    uint32_t *slot = find_slot(tx, rcpt);
-    tx->rcpts[tx->rcpt_n] = arena_slice(&s->arena, rcpt);
+    uint32_t *slot = find_slot(tx, key);
+    struct slice kept = arena_slice(&s->arena, rcpt);
+    tx->rcpts[tx->rcpt_n] = kept;
+    tx->rcpt_keys[tx->rcpt_n] = slice_eq(rcpt, key) ? kept : arena_slice(&s->arena, key);
     *slot = ++tx->rcpt_n;
 }
 
@@ -58,12 +78,12 @@ static uint8_t unite(uint8_t a, uint8_t b)
     return both == NOTIFY_NEVER ? both : both & (uint8_t)~NOTIFY_NEVER;
 }
 
-static void note_dsn(struct session *s, struct slice rcpt, bool again, const struct command_rcpt_params *p)
+static void note_dsn(struct session *s, struct slice key, bool again, const struct command_rcpt_params *p)
 {
     struct transaction *tx = &s->tx;
     if (!p->given && !tx->rcpt_dsn) return;
     if (!tx->rcpt_dsn) tx->rcpt_dsn = arena_alloc(&s->arena, tx->rcpt_room * sizeof *tx->rcpt_dsn);
-    struct envelope_dsn *d = &tx->rcpt_dsn[*find_slot(tx, rcpt) - 1];
+    struct envelope_dsn *d = &tx->rcpt_dsn[*find_slot(tx, key) - 1];
     d->notify = again ? unite(d->notify, p->notify) : p->notify;
     if (!d->orcpt.n) d->orcpt = arena_slice(&s->arena, p->orcpt);
     if (p->given) tx->flags |= ENVELOPE_DSN_SEEN;
@@ -84,7 +104,8 @@ static bool hop_takes(struct session *s, const struct address *rcpt, struct slic
     uint64_t most = UINT64_MAX;
     if (queue_abilities(s->server->o.queue, name, &a)) {
         if (a.size_max) most = a.size_max;
-        if (tx->flags & ENVELOPE_SMTPUTF8 && (rcpt->utf8 || tx->sender_utf8) && !a.utf8) { /* RFC 6531 §3.5 */
+        bool wide = tx->sender_utf8 || !utf8_ascii(rcpt->local); /* domains go on as A-labels */
+        if (wide && !a.utf8) { /* RFC 6531 §3.5 */
             refuse(s, 550, "5.6.7", "the next server for this recipient takes no addresses that are not ASCII", name);
             return false;
         }
@@ -137,16 +158,18 @@ void verb_rcpt(struct session *s, const struct command *c)
         return;
     }
     struct slice rcpt = verdict.postmaster ? SLICE("postmaster") : c->path.text;
-    bool again = is_known(&s->tx, rcpt);
+    char room[KEY_MAX];
+    struct slice key = verdict.postmaster ? rcpt : key_of(&c->path, room);
+    bool again = is_known(&s->tx, key);
     if (!again) {
         if (s->tx.rcpt_n >= config->limits.recipients) { /* RFC 5321 §4.5.3.1.10; no error of the client's */
             session_reply(s, 452, "4.5.3", "too many recipients, please send the others another copy");
             return;
         }
         if (!hop_takes(s, &c->path, rcpt)) return;
-        add(s, rcpt);
+        add(s, rcpt, key);
     }
-    note_dsn(s, rcpt, again, &params);
+    note_dsn(s, key, again, &params);
     s->phase = SESSION_RCPT;
     session_reply(s, 250, "2.1.5", "recipient noted");
 }

@@ -3,6 +3,7 @@
 #include "server/received.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "smtp/address.h"
 #include "smtp/utf8.h"
 
 /* Names end up in a header that others parse: nothing but what a domain or an address literal may hold. */
@@ -21,6 +22,13 @@ static void add_name(struct buf *out, struct slice s)
  * again, for a header must not be opened by a slip elsewhere. */
 static void add_path(struct buf *out, struct slice s, bool utf8)
 {
+    char ascii[256];
+    struct slice local = s;
+    while (local.n && local.p[local.n - 1] != '@') local.n--;
+    /* In ASCII if it can be: the header goes to servers without SMTPUTF8, too (RFC 6531 §3.5). */
+    struct slice domain = slice_sub(s, local.n, s.n);
+    bool plain = utf8 && utf8_ascii(local) && !utf8_ascii(domain) && address_domain_ascii(domain, ascii);
+    if (plain) s = local;
     if (s.n > 320) s.n = 320;
     bool wide = utf8 && utf8_clean(s);
     buf_add_char(out, '<');
@@ -28,6 +36,7 @@ static void add_path(struct buf *out, struct slice s, bool utf8)
         unsigned char c = (unsigned char)s.p[i];
         buf_add_char(out, (c >= 0x20 && c < 0x7F) || (c >= 0x80 && wide) ? s.p[i] : '?');
     }
+    if (plain) buf_add_str(out, ascii);
     buf_add_char(out, '>');
 }
 

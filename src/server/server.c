@@ -122,8 +122,8 @@ bool server_client_is(struct session *session, const struct ip *ip, uint16_t por
     struct refusal no = { 0 };
     leave_place(s, session->zone, session->client);
     if (!session->peer.family) session->peer = session->ip;
-    if (ip) session->ip = *ip;
-    if (ip) session->port = port;
+    session->ip = ip ? *ip : session->peer;
+    session->port = port;
     session->unnamed = !ip;
     session->client = take_place(s, zone, &session->ip, &no);
     session->zone = zone;

@@ -13,6 +13,8 @@
 #include "smtp/data.h"
 #include "spool/spool.h"
 
+#define AUTH_LINE_MAX (12288 + 2) /* AUTH with a response, or a response alone, with CRLF (RFC 4954 §4) */
+
 struct event;
 
 struct server {
@@ -66,9 +68,9 @@ struct refusal {
 /* What one message needs; zero between transactions. */
 struct transaction {
     struct slice sender, sender_domain;
-    bool sender_utf8;
-    struct slice *rcpts;
-    uint32_t *rcpt_index;        /* hash table of numbers into rcpts, plus one; 2 * rcpt_room slots */
+    bool sender_utf8;            /* its local part is not ASCII; a domain has another form */
+    struct slice *rcpts, *rcpt_keys; /* as given; in the form in which two that are one are equal */
+    uint32_t *rcpt_index;        /* hash table of numbers into rcpt_keys, plus one; 2 * rcpt_room slots */
     uint32_t rcpt_n, rcpt_room;
     struct envelope_dsn *rcpt_dsn; /* rcpt_room; NULL: no DSN parameter was given */
     struct slice envid;
@@ -81,8 +83,8 @@ struct transaction {
     uint64_t hop_size;           /* the most that the next hop of some recipient takes; 0: no recipient yet */
     bool reading_header, refusal_told;
     struct slice certificate;    /* the client's, for the log */
-    bool body_8bit, has_message_id, has_subject, has_date, has_from;
-    uint32_t hops;               /* Received headers so far */
+    bool body_8bit, has_message_id, has_subject, has_date;
+    uint32_t hops, authors;      /* Received headers, addresses in From and its like so far */
     uint64_t id, end;            /* of the message; mono ms by which its text must be complete */
     struct slice message_id, subject;
     struct spool_draft *draft;   /* NULL in SESSION_DATA: the text goes to waste */
@@ -103,7 +105,7 @@ struct session {
     uint16_t port;
     enum session_phase phase;
     bool esmtp, held, congested, skipping, skip_cr;
-    bool quit, last_done;        /* the client said QUIT; it had its last message since draining began */
+    bool quit;                   /* the client said QUIT */
     uint32_t errors, chatter;    /* bad commands and refusals; commands since the last message */
     uint32_t messages, rcpts, refused;
     uint32_t skipped;            /* bytes of a line that is too long */
@@ -114,6 +116,7 @@ struct session {
     size_t sender_n;
     bool any_sender;
     bool waiting;                /* for the auth process: no input is taken */
+    bool auth_said;              /* it said AUTH, and nothing that makes sense since: a line may be a late response */
     unsigned auth_failures;
     uint32_t auth_method;        /* enum config_sasl: of the last AUTH */
     struct auth_exchange *auth;
@@ -144,6 +147,9 @@ void session_go_on(struct session *s); /* reads again if it was held and nothing
 void session_check_errors(struct session *s); /* says 421 and hangs up when there were too many */
 void session_yield(struct server *server); /* those that gave way to others go on */
 
+/* ---- line.c: commands */
+size_t line_take(struct session *s, struct slice in); /* one line; 0 when it is not complete yet */
+
 /* ---- reply.c: what the client is told */
 void session_reply(struct session *s, int code, const char *enhanced, const char *text);
 /* A refusal: logs it with the command's name (or another stage), counts it as an error, replies. `about`: the address
@@ -158,11 +164,8 @@ verb_handler verb_ehlo, verb_starttls, verb_mail, verb_rcpt, verb_data, verb_rse
     verb_quit, verb_auth, verb_bdat, verb_xclient;
 
 /* ---- ehlo.c: what listener and zone together say of TLS: the stronger one, but a zone's `none` hides STARTTLS where the listener
- * only offers it. */
+ * only offers it. A listener that requires a client certificate requires TLS. */
 enum config_tls session_tls(const struct session *s);
-
-/* ---- certificate.c: subject and fingerprint of the client's, if one was asked for and verified; else empty */
-struct slice session_certificate(const struct session *s, struct arena *arena);
 
 /* ---- data.c */
 /* Takes message text; returns the bytes used: all, or up to the end of the message. */

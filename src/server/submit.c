@@ -3,6 +3,7 @@
  * are told. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/tls.h"
 #include "server/received.h"
 #include "server/text.h"
 
@@ -60,7 +61,6 @@ static void on_committed(void *arg, bool ok, const struct err *err)
     }
     reply_committed(s, ok, err);
     session_reset(s);
-    s->last_done = s->server->draining;
     session_go_on(s);
     session_arm(s);
 }
@@ -105,12 +105,20 @@ static uint32_t flags_of(const struct session *s)
            (s->account ? ENVELOPE_AUTHED : 0);
 }
 
+/* Now: when it is logged, the client may be gone. */
+static void note_certificate(struct session *s)
+{
+    char name[256];
+    const struct ssl_st *ssl = stream_ssl(s->stream);
+    if (ssl && tls_client_certificate(ssl, name, sizeof name)) s->tx.certificate = arena_slice(&s->arena, slice_str(name));
+}
+
 void text_submit(struct session *s)
 {
     struct transaction *tx = &s->tx;
     struct buf *prepend = &s->server->scratch;
     uint64_t now = clock_wall_ms();
-    tx->certificate = session_certificate(s, &s->arena);
+    note_certificate(s);
     if (tx->flags & ENVELOPE_DSN_SEEN && !tx->rcpt_dsn)
         tx->rcpt_dsn = arena_alloc(&s->arena, tx->rcpt_n * sizeof *tx->rcpt_dsn);
     format_prepend(s, now, prepend);

@@ -140,6 +140,7 @@ void text_finish(struct session *s)
 {
     struct transaction *tx = &s->tx;
     if (!tx->refusal.code) header_finish(&tx->header);
+    text_check_header(s);
     text_check_limits(s);
     text_check_line_ends(s);
     if (!tx->refusal.code) {

@@ -22,6 +22,7 @@ void text_finish(struct session *s);
 
 /* content.c: what a header field says; also keeps what listings show. For header_reader_init, arg is the session. */
 void text_on_field(void *arg, struct slice name, struct slice value, bool truncated);
+void text_check_header(struct session *s); /* once the text is complete */
 
 /* submit.c: commits the message with its envelope; the callback answers the client. */
 void text_submit(struct session *s);

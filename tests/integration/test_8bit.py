@@ -112,3 +112,53 @@ def test_postfix_takes_it(postern, postfix, sink, keywords):
     parsed = email.message_from_bytes(sink.messages[0].data)
     assert parsed.get_payload(decode=True).decode() == "Grüße\r\n"
     assert ("8BITMIME" in keywords) == (parsed["Content-Transfer-Encoding"] == "quoted-printable")
+
+
+def test_received_is_ascii_where_it_can_be(relay, sink):
+    """The domain of the only recipient is written in ASCII: the server is one without SMTPUTF8."""
+    relay.write({"domains": [{"name": "xn--bcher-kva.example", "deliver": sink.hop}]})
+    relay.restart()
+    with relay.trusted() as c:
+        c.ehlo()
+        c.mail("a@client.example", "SMTPUTF8")
+        c.rcpt("joerg@bücher.example".encode().decode("latin-1"))
+        c.data("Subject: ascii\n\ntext\n")
+    wait_until(lambda: sink.messages, lambda: relay.log_tail(), 20)
+    assert sink.messages[0].rcpts == ["joerg@xn--bcher-kva.example"]
+    assert b"for <joerg@xn--bcher-kva.example>" in sink.messages[0].header and sink.messages[0].data.isascii()
+
+
+@pytest.mark.parametrize("kilobytes", [4, 600])
+def test_a_refusal_half_way_is_one_server_s(postern, make_sink, kilobytes):
+    """A signed part that is 8-bit comes at the end: what was sent until then counts for nothing, and the sender hears of it once. The
+    server that takes 8-bit text has the message once."""
+    old, new, back = make_sink(extensions=["PIPELINING"]), make_sink(), make_sink()
+    relay = postern(domains=[{"name": "old.example", "deliver": old.hop}, {"name": "new.example", "deliver": new.hop},
+                             {"name": "client.example", "deliver": back.hop}])
+    filler = ("ü" * 70 + "\n") * (kilobytes * 1024 // 141)
+    text = ('Subject: half\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: text/plain; charset=utf-8\n'
+            f'Content-Transfer-Encoding: 8bit\n\n{filler}\n--o\nContent-Type: multipart/signed; boundary=i; protocol="x/y"\n\n--i\n'
+            'Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nä\n--i\nContent-Type: x/y\n\nsig\n--i--\n--o--\n')
+    with relay.trusted() as c:
+        c.ehlo()
+        c.mail("a@client.example", "BODY=8BITMIME")
+        for rcpt in ("u@old.example", "v@new.example", "w@old.example"):
+            c.rcpt(rcpt)
+        c.data(text)
+    wait_until(lambda: back.messages and new.messages, lambda: relay.log_tail(), 20)
+    relay.wait_queue_empty()
+    assert not old.messages and len(new.messages) == 1 and len(back.messages) == 1
+    assert "5.6.3" in str(back.messages[0].data) and b"v@new.example" not in back.messages[0].data
+
+
+def test_text_of_which_nothing_is_left(relay, sink):
+    """A base64 part full of what decoders pass over: nothing comes out of megabytes."""
+    text = (b"Subject: empty\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" + b"QUJD\r\n" +
+            (b"\xfc" * 900 + b"\r\n") * 2500 + b"REVG\r\n")
+    with relay.trusted() as c:
+        c.ehlo()
+        c.mail("a@client.example", "BODY=8BITMIME")
+        c.rcpt("empty@example.com")
+        c.data(text)
+    message = sink.wait_to("empty@example.com")
+    assert email.message_from_bytes(message.data).get_payload(decode=True) == b"ABCDEF"

@@ -107,10 +107,13 @@ def test_msmtp(relay, tmp_path, mechanism):
     assert send("wrong").returncode == 77
 
 
-@pytest.mark.parametrize("password", ["secret word", "wrong"])
-def test_channel_binding(relay, postern, tmp_path, password):
+@pytest.mark.parametrize("version,password", [("TLSv1.3", "secret word"), ("TLSv1.3", "wrong"), ("TLSv1.2", "secret word")])
+def test_channel_binding(relay, postern, tmp_path, monkeypatch, version, password):
     """libgsasl, in another relay's hands, binds SCRAM to the TLS connection."""
     r = relay()
+    openssl = tmp_path / "openssl.cnf"
+    openssl.write_text(f"openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\nMaxProtocol = {version}\n")
+    monkeypatch.setenv("OPENSSL_CONF", str(openssl))
     secret = tmp_path / "password"
     secret.write_text(password + "\n")
     secret.chmod(0o600)
@@ -120,6 +123,7 @@ def test_channel_binding(relay, postern, tmp_path, password):
     r.wait_log(f"auth-{'failed' if password == 'wrong' else 'ok'} .*account=anna@example.com .*mechanism=SCRAM-SHA-256-PLUS")
     if password != "wrong":
         wait_until(lambda: r.sink.messages, "the message")
+        assert re.search(rf"tls={version}|{version}", sender.log() + r.log())
 
 
 # ---- the command's words
@@ -240,6 +244,19 @@ def test_brake(relay):
     wait_until(lambda: try_login(r, "bert", "b:e\"r\\t") == 235, "the end of the block", 20, 0.5)
 
 
+def test_brake_on_exchanges_side_by_side(relay):
+    """Who begins many before the first fails is not judged in all of them."""
+    r = relay(failures=2, window="1m", block="1m")
+    sessions, finals = [session(r) for _ in range(6)], []
+    for c in sessions:
+        first = c.cmd("AUTH SCRAM-SHA-256 " + b64("n,,n=anna@example.com,r=abcdefgh"), 334)
+        nonce = base64.b64decode(first.text).decode().split(",")[0]
+        finals.append(b64(f"c=biws,{nonce},p=" + base64.b64encode(b"\0" * 32).decode()))
+    assert [c.cmd(final).code for c, final in zip(sessions, finals)] == [535, 535, 454, 454, 454, 454]
+    for c in sessions:
+        c.close()
+
+
 def try_login(r, name, password):
     with session(r) as c:
         return c.cmd("AUTH PLAIN " + plain(name, password)).code
@@ -321,6 +338,13 @@ def test_dovecot_socket(relay, dovecot):
     for mechanism in ("LOGIN", "CRAM-MD5"):
         swaks(r.port, "to@other.example", "--auth", mechanism, "--auth-user", "anna@example.com", "--auth-password", "secret word", "--tls",
               sender="anna@example.com", source="127.0.0.1")
+    with session(r) as c:  # the account is known to the brake where the mechanism is Dovecot's, too
+        c.cmd("AUTH CRAM-MD5", 334)
+        c.cmd(b64("anna@example.com " + "0" * 32), 535)
+        c.cmd("AUTH SCRAM-SHA-256", 334)
+        c.cmd(b64("n,,n=anna@example.com,r=abcdefgh"), 334)
+        c.cmd(b64("c=biws,r=x,p=" + base64.b64encode(b"\0" * 32).decode()), 535)
+    assert len(re.findall(r"auth-failed .*account=anna@example.com .*mechanism=(?:CRAM-MD5|SCRAM-SHA-256)", r.log())) == 2
     dovecot.stop()
     with session(r) as c:
         c.cmd("AUTH PLAIN " + plain("anna@example.com", "secret word"), 454)
@@ -366,7 +390,54 @@ def test_ldap(relay, slapd, how):
     assert try_login(r, "anna)(uid=*", "secret word") == 535
     assert try_login(r, "anna,ou=people", "secret word") == 535
     assert try_login(r, "a*b", "star") == 235
+    assert try_login(r, "anna ", "secret word") == 535  # the same entry to the directory, another name to the brake
     slapd.stop()
     with session(r) as c:
         c.cmd("AUTH PLAIN " + plain("anna", "secret word"), 454)
     r.wait_log("auth-backend .*LDAP")
+
+
+def test_ldap_name_that_makes_no_dn(relay, slapd):
+    """An empty DN with a password is an anonymous bind, which some servers let in."""
+    r = relay(backend="ldap", methods=["plain"], ldap={"url": slapd.url, "bind_dn": "%n"})
+    assert try_login(r, "@example.com", "anything") == 535
+
+
+@pytest.mark.parametrize("how", ["ldaps", "starttls", "folder"])
+def test_ldap_tls_and_a_searcher(relay, tmp_path, how):
+    if not have("slapd"):
+        pytest.skip("slapd is not installed")
+    searcher, secret = "cn=postern,dc=example,dc=com", tmp_path / "ldap.secret"
+    secret.write_text("search word\n")
+    secret.chmod(0o600)
+    slapd = Slapd({"anna": ("secret word", ["anna@example.com"])}, (searcher, "search word"))
+    try:
+        where = {"ca": str(slapd.certificate)}
+        if how == "folder":  # tls.ca may be one
+            ca, where = tmp_path / "authorities", {}
+            ca.mkdir()
+            (ca / "one.pem").write_bytes(slapd.certificate.read_bytes())
+            subprocess.run(["openssl", "rehash", str(ca)], check=True)
+        url = {"url": slapd.url, "starttls": True} if how == "starttls" else {"url": slapd.tls_url}
+        r = relay(backend="ldap", methods=["plain"], ldap={**url, **where, "base": "ou=people,dc=example,dc=com", "filter": "(mail=%u)",
+                                                           "user_dn": searcher, "password_file": str(secret)})
+        if how == "folder":
+            assert try_login(r, "anna@example.com", "secret word") == 454
+            r.write({"tls": {"ca": str(ca)}})
+            r.command("reload")
+        assert try_login(r, "anna@example.com", "secret word") == 235
+        assert try_login(r, "anna@example.com", "wrong") == 535
+        assert try_login(r, "nobody@example.com", "secret word") == 535
+        secret.write_text("wrong\n")
+        assert try_login(r, "anna@example.com", "secret word") == 454
+        r.wait_log("auth-backend .*binding to search")
+        secret.write_text("search word\n")
+        if how == "ldaps":  # another name, then an authority that is not known
+            for change in ({"url": url["url"].replace("127.0.0.1", "127.0.0.2")}, {**url, "ca": None}):
+                r.write({"auth": {"ldap": change}})
+                r.command("reload")
+                assert try_login(r, "anna@example.com", "secret word") == 454
+                assert "contact LDAP server" in r.log_tail(5)
+    finally:
+        slapd.stop()
+    assert "search word" not in r.log() and "secret word" not in r.log()

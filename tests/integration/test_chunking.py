@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """BDAT (RFC 3030): chunks are text whatever is in them, and whatever becomes of them."""
+import time
+
 import pytest
+
+from lib.smtp import Closed
 
 LIMIT = 65536
 TEXT = b"Subject: chunks\r\n\r\nline\r\n.\r\n..dots\r\n.\r\nend\r\n"
@@ -151,7 +155,7 @@ def test_far_too_large_is_not_waited_for(relay, ready, size, envelope):
 
 
 @pytest.mark.parametrize("line", ["BDAT", "BDAT x", "BDAT -1", "BDAT 10 FIRST", "BDAT 99999999999999999999", "BDAT 5 LAST x",
-                                  "BDAT " + "1" * 5000, "BDAT 5\x00"])
+                                  "BDAT " + "1" * 5000, "BDAT 5\x00", "BDAT\t5", "bdat\t" + "1" * 5000])
 def test_what_follows_an_unknown_size_is_not_read(relay, ready, line):
     begin(ready, "unknown@example.com")
     ready.send(line.encode() + b"\r\n" + COMMANDS)
@@ -183,6 +187,45 @@ def test_client_leaves_within_a_chunk(relay):
         bdat(c, TEXT, True)
     relay.sink.wait_to("still-there@example.com")
     assert not relay.sink.to("gone@example.com")
+
+
+def test_many_chunks_are_no_chatter(postern, make_sink):
+    """More of them than there may be commands without a message; tiny ones are."""
+    sink = make_sink()
+    relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}])
+    chunk = b"BDAT 600\r\n" + (b"z" * 73 + b"\r\n") * 8
+    with relay.client() as c:
+        c.ehlo()
+        begin(c, "patient@example.com")
+        bdat(c, b"Subject: x\r\n\r\n")
+        for _ in range(105):
+            c.send(chunk * 100)
+            for _ in range(100):
+                c.reply(250)
+        bdat(c, b"", True)
+        assert len(sink.wait_to("patient@example.com").body) == 105 * 100 * 600
+        begin(c, "impatient@example.com")
+        with pytest.raises((Closed, OSError, AssertionError)):
+            for _ in range(105):
+                c.send(b"BDAT 1\r\nz" * 100)
+                for _ in range(100):
+                    c.reply(250)
+
+
+def test_dribbled_chunks_come_to_an_end(postern, make_sink):
+    relay = postern(domains=[{"name": "example.com", "deliver": make_sink().hop}], timeouts={"message": "10s"})
+    with relay.client() as c:
+        c.ehlo()
+        begin(c, "slow@example.com")
+        replies = []
+        for _ in range(40):
+            try:
+                c.send(b"BDAT 1\r\nx")
+                replies.append(c.reply().code)
+                time.sleep(0.5)
+            except (Closed, OSError):
+                break
+        assert replies[:10] == [250] * 10 and len(replies) < 30
 
 
 def test_large_ones_in_many_chunks(postern, make_sink):

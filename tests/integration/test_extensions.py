@@ -131,6 +131,20 @@ def test_one_domain_in_all_its_forms(wide, domain):
         wide.wait_log(r"accepted .* to=\"?a@")
 
 
+def test_a_recipient_in_several_forms_is_one(wide):
+    with wide.client() as c:
+        c.ehlo()
+        c.cmd(b"MAIL FROM:<a@client.example> SMTPUTF8", 250)
+        for form in ("Once@bücher.example", "Once@xn--bcher-kva.example", "Once@XN--BCHER-kva.EXAMPLE", "Once@BÜCHER.example", "\"Once\"@bücher.example",
+                     "\"O\\nce\"@bücher.example"):
+            c.cmd(utf8(f"RCPT TO:<{form}>"), 250)
+        for n in range(20):
+            c.cmd(utf8(f"RCPT TO:<x{n % 10}@{('bücher', 'XN--BCHER-kva')[n // 10]}.example>"), 250)
+        c.cmd(utf8("RCPT TO:<once@bücher.example>"), 250)  # another: what case means is for that domain to say
+        ident = re.search(r"queued as (\S+)", c.data("Subject: x\n\nx\n").text)[1]
+    assert "recipients=12 " in wide.wait_log(rf"accepted id={ident}.*")[0]
+
+
 def test_utf8_received(wide):
     with wide.client() as c:
         c.ehlo()
@@ -170,6 +184,11 @@ def test_refused_early_what_the_next_hop_cannot_take(postern, make_sink):
         c.mail(params="SMTPUTF8")
         c.rcpt("a@example.com")  # nothing in the envelope needs it
         c.cmd("RSET", 250)
+        c.cmd(utf8("MAIL FROM:<joe@bücher.example> SMTPUTF8"), 250)
+        c.rcpt("domain@example.com")  # domains have another form
+        c.cmd(utf8("RCPT TO:<käthe@example.com>"), 550)
+        c.data("Subject: x\n\nx\n")
+        assert sink.wait_to("domain@example.com").sender == "joe@xn--bcher-kva.example"
         c.mail(params="SIZE=2001")
         reply = c.rcpt("a@example.com", 552)
         assert reply.enhanced == "5.3.4" and "2000" in reply.text

@@ -335,6 +335,19 @@ def test_xclient_swaks(relay):
     swaks(relay.port, "no@elsewhere.example", "--xclient-addr", "192.0.2.9", source=XCLIENT, check=24)
 
 
+def test_xclient_nobody_after_somebody(relay):
+    """Who cannot be named has the address of the one who speaks, not that of the one spoken for before."""
+    with Smtp(relay.port, source="127.0.0.7") as c:
+        c.ehlo()
+        c.cmd("XCLIENT ADDR=10.1.2.3", 220)
+        assert may_relay(c)
+        c.cmd("XCLIENT ADDR=[UNAVAILABLE]", 220)
+        assert not may_relay(c)
+        c.message("nobody-named@example.com")
+    header = relay.sink.wait_to("nobody-named@example.com").header
+    assert b"[127.0.0.7]" in header and b"10.1.2.3" not in header
+
+
 def test_xclient_login(postern, sink):
     port = free_port()
     r = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop,

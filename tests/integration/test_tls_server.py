@@ -13,7 +13,7 @@ from lib.authority import Authority
 from lib.daemon import postern as command
 from lib.load import children
 from lib.programs import have, swaks
-from lib.smtp import Closed, Smtp, TRUSTED
+from lib.smtp import Closed, Smtp, TRUSTED, queued_id
 from lib.util import free_port, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -318,6 +318,23 @@ def test_client_certificates(relay, ca, tmp_path, version):
         ctx = context(version, version, client=client)
         assert answered(relay.asks, ctx), client
         assert answered(relay.requires, ctx) == good, client
+
+
+def test_client_certificate_in_the_log(relay, ca, tmp_path):
+    stranger = Authority(tmp_path / "stranger").make("client", usage="clientAuth", subject="stranger")
+    for client, shown in ((ca.client, True), (stranger, False), (None, False)):
+        with wrapped(relay.asks, context(client=client)) as c:
+            c.ehlo()
+            ident = queued_id(c.message("shown@example.com"))
+        line = relay.wait_log(rf"accepted id={ident}.*")[0]
+        assert ("certificate=" in line) == shown and ("client one" in line) == shown, line
+
+
+def test_no_way_around_a_required_certificate(relay):
+    """tls is "offer" there."""
+    with Smtp(relay.requires) as c:
+        c.ehlo()
+        c.mail(expect=530)
 
 
 def test_openssl_with_a_client_certificate(relay, ca):

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "auth/internal.h"
 #include "auth/methods.h"
@@ -103,6 +104,42 @@ static void test_users(void **state)
     users_free(u);
 }
 
+/* What a directory, but not the brake would take for the same name; and a file that was made by hand. */
+static void test_names_and_files(void **state)
+{
+    static const char *const bad[] = { "", " anna", "anna ", "an  na", "anna\xc2\xa0", "\xe3\x80\x80" "anna", "an\nna", "\xc2\xad" };
+    char path[] = "/tmp/postern-users-XXXXXX", text[1000] = "";
+    struct buf b = { 0 };
+    struct err err;
+    for (size_t i = 0; i < countof(bad); i++, buf_clear(&b)) assert_false(secret_prepare_name(slice_str(bad[i]), &b));
+    assert_true(secret_prepare_name(SLICE("Anna\xc2\xa0" "B"), &b));
+    assert_true(slice_eq(buf_slice(&b), SLICE("Anna B")));
+    buf_deinit(&b);
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, "locked:!:::\n", 12), 12);
+    assert_int_equal(fchmod(fd, 0600), 0);
+    close(fd);
+    struct users_change add = { .name = SLICE("anna"), .password = SLICE("x") };
+    assert_true(users_file_change(path, &add, &err) && (add.name = SLICE("bert"), users_file_change(path, &add, &err)));
+    FILE *f = fopen(path, "r");
+    struct stat st;
+    assert_true(fread(text, 1, sizeof text - 1, f) > 0 && fstat(fileno(f), &st) == 0);
+    fclose(f);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_non_null(strstr(text, "#seed:"));
+    assert_null(strstr(strstr(text, "#seed:") + 1, "#seed:"));
+    struct users *u = users_new(path);
+    struct auth_verdict v = { 0 };
+    struct user one;
+    users_check(u, SLICE("locked"), SLICE("!"), &v);
+    assert_int_equal(v.outcome, AUTH_FAILED);
+    users_dummy(u, SLICE("x"), &one);
+    assert_true(slice_starts(slice_str(one.hash), SLICE("$y$"))); /* costs what the others cost, whoever is the first */
+    users_free(u);
+    auth_verdict_deinit(&v);
+    unlink(path);
+}
+
 static void test_brake(void **state)
 {
     struct brake *b = brake_new(3, 1000, 5000, 100);
@@ -160,7 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_base64), cmocka_unit_test(test_scram), cmocka_unit_test(test_cram), cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_users), cmocka_unit_test(test_brake), cmocka_unit_test(test_backend_replies),
+        cmocka_unit_test(test_users), cmocka_unit_test(test_names_and_files), cmocka_unit_test(test_brake), cmocka_unit_test(test_backend_replies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -403,7 +403,7 @@ static void tokens_are_kept_and_refused(void **state)
     broken.auth.token.command = command;
     for (int i = 0; i < 3; i++) assert_false(token_get(&no_config, &broken, &b, why));
     assert_int_equal(count_lines(count), 3);
-    auth_client_forget();
+    token_forget();
     buf_deinit(&b);
 }
 
@@ -432,7 +432,7 @@ static void token_mechanisms(void **state)
     assert_int_equal(r.data.n, 0);
     auth_client_end(&a, true, &r);
     assert_int_equal(r.outcome, AUTH_FAILED);
-    auth_client_forget();
+    token_forget();
     auth_reply_deinit(&r);
 }
 

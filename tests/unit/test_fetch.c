@@ -61,11 +61,24 @@ static void policies(void **state)
         { "version: STSv1\nmode: enforce\nmx: *.*.b\nmax_age: 1\n", "mx" },
         { "version: STSv1\nmode: enforce\nmx: \nmax_age: 1\n", "mx" },
         { "<html>nothing here</html>", "colon" },
+        { GOOD "a\033b: c\n", "control" },
+        { GOOD "x: y\rz\n", "control" },
     };
     for (size_t i = 0; i < countof(bad); i++) {
         assert_false(sts_policy_parse(slice_str(bad[i].text), &p, &err));
         if (!strstr(err.text, bad[i].why)) fail_msg("%s: %s", bad[i].text, err.text);
     }
+}
+
+/* What a JSON reader would stumble over, or read otherwise. */
+static void a_nul_is_no_policy(void **state)
+{
+    struct sts_policy p;
+    struct err err;
+    assert_false(sts_policy_parse(SLICE(GOOD "x\0y: z\n"), &p, &err));
+    assert_false(sts_policy_parse(SLICE(GOOD "\0mode: none\n"), &p, &err));
+    assert_false(sts_policy_parse(SLICE("version: STSv1\0\nmode: none\nmax_age: 1\n"), &p, &err));
+    assert_true(sts_policy_parse(SLICE(GOOD "x:\ty\xc3\xa9\n"), &p, &err));
 }
 
 static void too_many_hosts(void **state)
@@ -135,6 +148,23 @@ static void counting(void **state)
     assert_null(tls_counts_next(counts, "example.com"));
     json_decref(report);
     json_decref(policy);
+    json_decref(counts);
+}
+
+/* A policy that is another one with each look takes no more room than that. */
+static void policies_are_bounded(void **state)
+{
+    json_t *counts = tls_counts_new(0);
+    for (int i = 0; i < 3 * TLS_REPORT_POLICIES_MAX; i++) {
+        json_t *policy = json_pack("[s, o]", "version: STSv1", json_sprintf("max_age: %d", i));
+        struct tls_event e = { .domain = "example.com", .policy_type = "sts", .policy = policy };
+        assert_true(tls_counts_add(counts, &e));
+        json_decref(policy);
+    }
+    json_t *report = tls_report_make(counts, "example.com", "Example", "x@y", "id");
+    assert_int_equal(json_array_size(json_object_get(report, "policies")), TLS_REPORT_POLICIES_MAX);
+    assert_int_equal(number(report, "total-successful-session-count"), 2 * TLS_REPORT_POLICIES_MAX + 1);
+    json_decref(report);
     json_decref(counts);
 }
 
@@ -212,6 +242,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records),  cmocka_unit_test(policies),           cmocka_unit_test(too_many_hosts),
+        cmocka_unit_test(a_nul_is_no_policy), cmocka_unit_test(policies_are_bounded),
         cmocka_unit_test(coverage), cmocka_unit_test(counting),           cmocka_unit_test(domains_are_bounded),
         cmocka_unit_test(addresses), cmocka_unit_test(reading),
     };

@@ -195,6 +195,56 @@ static void test_names(void **state)
     assert_null(tls_client_session(client, &none, "x", &err));
 }
 
+/* Signed anew with one more extension. */
+static struct pair with(struct pair p, const struct pair *by, int nid, const char *value)
+{
+    add_extension(p.cert, by->cert, nid, value);
+    assert_true(X509_sign(p.cert, by->key, EVP_sha256()) > 0);
+    return p;
+}
+
+/* Certificates that lead to the authority, each with a flaw on the way. */
+static void test_chains(void **state)
+{
+    struct pair middle = make(NULL, &ca, -60, 3600);
+    struct pair bound = with(make(NULL, &ca, -60, 3600), &ca, NID_name_constraints, "permitted;DNS:other.example");
+    struct pair unsigning = with(make(NULL, &ca, -60, 3600), &ca, NID_key_usage, "critical,digitalSignature");
+    struct pair leaf = make("DNS:mx.example", &ca, -60, 3600), old = make(NULL, &ca, -7200, -3600);
+    const struct {
+        const struct pair *by;
+        bool ok;
+    } cases[] = { { &middle, true }, { &bound, false }, { &unsigning, false }, { &leaf, false }, { &old, false } };
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct pair p = make("DNS:mx.example", cases[i].by, -60, 3600);
+        SSL_CTX *ctx = server_context(&p, cases[i].by, 0);
+        struct outcome o = talk(ctx, &verify);
+        assert_int_equal(o.done, cases[i].ok);
+        assert_int_equal(o.failure[0] == 0, cases[i].ok);
+        SSL_CTX_free(ctx);
+        drop(&p);
+    }
+    struct pair p = with(make("DNS:mx.example", &ca, -60, 3600), &ca, NID_ext_key_usage, "clientAuth");
+    assert_false(once(&p, &verify).done);
+    struct pair *all[] = { &middle, &bound, &unsigning, &leaf, &old, &p };
+    for (size_t i = 0; i < countof(all); i++) drop(all[i]);
+}
+
+/* A common name is a name where the standard does not forbid it (RFC 8461 §4.1). */
+static void test_common_name(void **state)
+{
+    struct pair p = make("email:a@mx.example", &ca, -60, 3600);
+    X509_NAME *name = X509_get_subject_name(p.cert);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"mx.example", -1, -1, 0);
+    assert_true(X509_sign(p.cert, ca.key, EVP_sha256()) > 0);
+    struct tls_wish w = verify;
+    assert_true(once(&p, &w).done);
+    w.dns_id = true;
+    struct outcome o = once(&p, &w);
+    assert_false(o.done);
+    assert_string_equal(o.kind, "certificate-host-mismatch");
+    drop(&p);
+}
+
 static void test_dane(void **state)
 {
     unsigned char digest[3][32];
@@ -349,7 +399,8 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_verify), cmocka_unit_test(test_names), cmocka_unit_test(test_dane), cmocka_unit_test(test_usable),
+        cmocka_unit_test(test_verify), cmocka_unit_test(test_names), cmocka_unit_test(test_chains), cmocka_unit_test(test_common_name),
+        cmocka_unit_test(test_dane), cmocka_unit_test(test_usable),
         cmocka_unit_test(test_resumption), cmocka_unit_test(test_version), cmocka_unit_test(test_authorities),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -96,12 +96,13 @@ service stats {{
 
 
 class Slapd:
-    """users: {uid: (password, [addresses])} below ou=people,dc=example,dc=com."""
+    """users: {uid: (password, [addresses])} below ou=people,dc=example,dc=com. searcher: (DN, password) of the only one who may read."""
 
-    def __init__(self, users):
+    def __init__(self, users, searcher=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-slapd-"))
-        self.port = free_port()
-        self.url = f"ldap://127.0.0.1:{self.port}"
+        self.port, self.tls_port = free_port(), free_port()
+        self.url, self.tls_url = f"ldap://127.0.0.1:{self.port}", f"ldaps://127.0.0.1:{self.tls_port}"
+        self.certificate, key = self_signed(self.folder)
         (self.folder / "data").mkdir()
         config = self.folder / "slapd.conf"
         config.write_text(f"""
@@ -112,24 +113,29 @@ pidfile {self.folder}/pid
 modulepath /usr/lib/ldap
 moduleload back_mdb
 allow bind_anon_cred
+TLSCertificateFile {self.certificate}
+TLSCertificateKeyFile {key}
 database mdb
 suffix "dc=example,dc=com"
 rootdn "cn=admin,dc=example,dc=com"
 rootpw admin
 directory {self.folder}/data
 access to attrs=userPassword by anonymous auth by * none
-access to * by * read
+access to * by {f"dn.exact={searcher[0]}" if searcher else "*"} read by anonymous auth
 """)
         entries = ["dn: dc=example,dc=com\nobjectClass: domain\ndc: example\n", "dn: ou=people,dc=example,dc=com\nobjectClass: organizationalUnit\nou: people\n"]
         for uid, (password, mail) in users.items():
             entries.append(f"dn: uid={uid},ou=people,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: {uid}\ncn: {uid}\nsn: {uid}\n"
                            f"userPassword: {password}\n" + "".join(f"mail: {m}\n" for m in mail))
+        if searcher:
+            entries.append(f"dn: {searcher[0]}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\n"
+                           f"cn: {searcher[0][3:].split(',')[0]}\nuserPassword: {searcher[1]}\n")
         ldif = self.folder / "data.ldif"
         ldif.write_text("\n".join(entries))
         subprocess.run([have("slapadd"), "-f", str(config), "-l", str(ldif)], check=True, capture_output=True)
-        self.process = subprocess.Popen([have("slapd"), "-f", str(config), "-h", self.url, "-d", "0"], stdout=subprocess.DEVNULL,
+        self.process = subprocess.Popen([have("slapd"), "-f", str(config), "-h", f"{self.url} {self.tls_url} ldaps://127.0.0.2:{self.tls_port}", "-d", "0"], stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL, env={**os.environ})
-        wait_until(lambda: listens(self.port), "slapd", 30)
+        wait_until(lambda: listens(self.port) and listens(self.tls_port), "slapd", 30)
 
     def stop(self):
         if not self.process:

@@ -78,6 +78,16 @@ class Postfix:
                               timeout=60)
         assert done.returncode == 0, f"postfix {command}: {done.stdout}{done.stderr}{self.log()}"
 
+    def more(self, services):
+        """More lines of master.cf, in force at once. A server's line: smtpd_line()."""
+        with open(self.config / "master.cf", "a") as f:
+            f.write("".join(line + "\n" for line in services))
+        self.run("reload")
+
+    @staticmethod
+    def smtpd_line(port, **settings):
+        return f"127.0.0.1:{port} inet n - n - - smtpd" + "".join(f" -o {k}={v}" for k, v in settings.items())
+
     def log(self):
         return self.maillog.read_text(errors="replace") if self.maillog.exists() else ""
 
