@@ -116,6 +116,7 @@ static void on_message(void *arg, const json_t *m, int fd)
     struct slice *senders = NULL, reason = text_of(m, "reason");
     if (fd >= 0) close(fd);
     if (!e || outcome < AUTH_CONTINUE || outcome > AUTH_BRAKED) return; /* cancelled meanwhile */
+    buf_reserve(&data, text_of(m, "data").n + 1); /* at once: growing would leave copies of secrets */
     base64_decode(text_of(m, "data"), &data);
     struct auth_answer a = {
         .outcome = (enum auth_outcome)outcome,
@@ -193,6 +194,7 @@ static struct auth_exchange *start(struct auth_link *l, auth_cb *cb, void *arg)
 static void set_base64(json_t *m, const char *key, struct slice bytes)
 {
     struct buf b = { 0 };
+    buf_reserve(&b, bytes.n * 2 + 8);
     base64_add(&b, bytes);
     json_object_set_new(m, key, json_stringn(b.p ? b.p : "", b.n));
     mem_wipe(b.p, b.n);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Certificates are there, and what is asked for of encryption fits together. Whether a certificate is right is not seen
  * here. */
+#include <unistd.h>
 #include "config/parse.h"
 
 static void check_pair(const struct check *k, const struct yaml_node *node, const char *certificate, const char *key)
@@ -100,4 +101,7 @@ void check_tls(const struct check *k)
     node = check_first(k, "tls_policies");
     for (size_t i = 0; i < c->tls_policy_n && node; i++, node = node->next) check_policy(k, &c->tls_policies[i], node);
     check_all_hops(k);
+    if (config_wants_dnssec(c) && !c->dns.trust_anchor[0] && access(CONFIG_ROOT_ANCHOR, R_OK) != 0)
+        yaml_warning(k->report, yaml_get(k->root, "dns"), "apt install dns-root-data, or set dns.trust_anchor",
+                     "DANE needs DNSSEC, and there is no trust anchor for it: nothing will count as signed");
 }

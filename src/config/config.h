@@ -307,6 +307,10 @@ struct config *config_parse(struct slice text, const char *path, struct config_r
 void config_free(struct config *c);                       /* NULL is fine */
 /* Wipes passwords written in the file. For every process but the one that needs them. */
 void config_forget_secrets(struct config *c);
+/* Does anything ask for dane or dane-only, which need DNSSEC? Without that nothing is validated, as a name server that passes no
+ * signatures on would then stop all mail. */
+bool config_wants_dnssec(const struct config *c);
+#define CONFIG_ROOT_ANCHOR "/usr/share/dns/root.key" /* Debian: dns-root-data; used when dns.trust_anchor is "" */
 /* The policy for a destination: the longest `to` that fits, or NULL. name: ASCII, any case. */
 const struct config_tls_policy *config_tls_policy_of(const struct config *c, struct slice name);
 void config_report_deinit(struct config_report *r);

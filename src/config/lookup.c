@@ -220,6 +220,19 @@ static const struct config_tls_policy *find_policy(const struct config *c, struc
     return NULL;
 }
 
+static bool needs_dnssec(enum config_client_tls level)
+{
+    return level == CONFIG_CLIENT_TLS_DANE || level == CONFIG_CLIENT_TLS_DANE_ONLY;
+}
+
+bool config_wants_dnssec(const struct config *c)
+{
+    bool wanted = needs_dnssec(c->delivery.tls);
+    for (size_t i = 0; i < c->hop_n; i++) wanted |= needs_dnssec(c->hops[i]->tls);
+    for (size_t i = 0; i < c->tls_policy_n; i++) wanted |= needs_dnssec(c->tls_policies[i].tls);
+    return wanted;
+}
+
 const struct config_tls_policy *config_tls_policy_of(const struct config *c, struct slice name)
 {
     if (!c->tls_policy_n || !name.n || name.n > 255) return NULL;

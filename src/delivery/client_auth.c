@@ -110,8 +110,13 @@ static void send_line(struct client *c, struct slice line)
 
 static void note(struct client *c, struct slice data)
 {
-    struct buf *said = &c->sasl->said;
-    said->max = SAID_MAX;
+    struct buf *said = &c->sasl->said, more = { .max = SAID_MAX };
+    if (said->n + 3 * data.n + 8 > said->cap) { /* growing by itself would leave copies of secrets */
+        buf_reserve(&more, said->n + 3 * data.n + 512 < SAID_MAX ? said->n + 3 * data.n + 512 : SAID_MAX);
+        buf_add(&more, buf_slice(said));
+        forget(said);
+        *said = more;
+    }
     buf_add(said, data);
     buf_add_char(said, '\n');
     base64_add(said, data);
@@ -121,6 +126,7 @@ static void note(struct client *c, struct slice data)
 static void send_response(struct client *c, struct slice data)
 {
     struct buf line = { 0 };
+    buf_reserve(&line, data.n * 2 + 8); /* at once, for the same reason */
     base64_add(&line, data);
     note(c, data);
     send_line(c, buf_slice(&line));
@@ -131,6 +137,7 @@ static void send_command(struct client *c, const struct auth_answer *a)
 {
     struct client_sasl *s = c->sasl;
     struct buf line = { 0 };
+    buf_reserve(&line, a->data.n * 2 + 64);
     buf_addf(&line, "AUTH %s", a->mechanism);
     size_t bare = line.n;
     if (a->has_data) {

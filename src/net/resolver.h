@@ -46,7 +46,6 @@ typedef void resolver_cb(void *arg, const struct resolver_answer *a);
 
 /* Blocks for reading /etc/resolv.conf and the trust anchor; starts libunbound's thread, so call before a seccomp filter that forbids it.
  * dns.trust_anchor NULL, or a file with nothing in it: nothing is validated. */
-#define RESOLVER_ROOT_ANCHOR "/usr/share/dns/root.key" /* when dns.trust_anchor is "" and the file is there */
 struct resolver *resolver_new(struct event_base *base, const struct config *c, struct err *err) MUST_CHECK;
 void resolver_free(struct resolver *r); /* queries must be cancelled before */
 /* The callback always comes from the loop, once, never before these return, within dns.timeout; the query is gone when it

@@ -80,13 +80,15 @@ static bool set_options(struct ub_ctx *ub, struct err *err)
     return ub_ok(ub_ctx_async(ub, 1), "threads", err);
 }
 
-/* Whose signatures are believed. Without an anchor, or with an empty file, nothing is validated, and nothing is `secure`. */
+/* Whose signatures are believed. Without an anchor, or with an empty file, nothing is validated, and nothing is `secure`. The
+ * root's is taken only where somebody asks for what it proves. */
 static bool set_anchor(struct ub_ctx *ub, const struct config *c, struct err *err)
 {
     const char *file = c->dns.trust_anchor;
     bool chosen = file && file[0];
     if (!file) return true;
-    if (!chosen) file = RESOLVER_ROOT_ANCHOR;
+    if (!chosen && !config_wants_dnssec(c)) return true;
+    if (!chosen) file = CONFIG_ROOT_ANCHOR;
     if (access(file, R_OK) != 0) {
         if (chosen) return err_sys(err, errno, "dns.trust_anchor: %s cannot be read", file);
         log_event(LOG_WARNING, "no-dnssec", LOG_STR("file", file), LOG_STR("reason", "install dns-root-data, or set dns.trust_anchor"));

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """AUTH (RFC 4954): mechanisms with independent clients, what is refused, the brake, and each back end with a real server."""
 import base64
+import itertools
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import pytest
 from lib.authservers import Dovecot, Slapd
 from lib.daemon import postern as command
 from lib.programs import have, swaks
+from lib.sink import Sink
 from lib.smtp import Smtp
 from lib.util import free_port, wait_until
 
@@ -41,12 +43,16 @@ def settings(port, sink, file, **auth):
             "auth": {"backend": "users", "users": str(file), "methods": METHODS, "failures": 1000, **auth}}
 
 
-@pytest.fixture
-def users(tmp_path):
-    file = tmp_path / "users"
+def make_users(folder):
+    file = folder / "users"
     add_user(file, "anna@example.com", "secret word", "--addresses", "sales@example.com,@anna.example", "--cram-md5")
     add_user(file, "bert", "b:e\"r\\t", "--addresses", "bert@example.com")
     return file
+
+
+@pytest.fixture
+def users(tmp_path):
+    return make_users(tmp_path)
 
 
 @pytest.fixture
@@ -57,6 +63,17 @@ def relay(postern, sink, users):
         daemon.port, daemon.sink = port, sink
         return daemon
     return make
+
+
+@pytest.fixture(scope="module")
+def common(module_postern, tmp_path_factory):
+    """One relay for the tests that only say things to it: fresh() is a session of a client that has done nothing wrong so far."""
+    sink, port = Sink(), free_port()
+    daemon = module_postern(**settings(port, sink, make_users(tmp_path_factory.mktemp("users"))))
+    daemon.port, clients = port, itertools.count(1)
+    daemon.fresh = lambda: session(daemon, source=f"127.0.3.{next(clients)}")
+    yield daemon
+    sink.stop()
 
 
 def session(relay, tls=True, source="127.0.0.1"):
@@ -161,15 +178,15 @@ def test_not_within_a_transaction(relay):
     b64("", "anna@example.com"), b64("anna"), b64("", "anna@example.com", "secret word", "x"), b64("", "", "secret word"),
     b64("", "anna@example.com", ""), b64("other", "anna@example.com", "secret word"), b64("", "anna@example.com\r\n", "secret word"),
     b64("", b"\xff\xfe", "x"), b64("", "a" * 300, "x"), b64("", "anna@example.com", "p" * 2000), b64("", "anna@example.com", b"\xff")])
-def test_plain_malformed(relay, message):
-    with session(relay()) as c:
+def test_plain_malformed(common, message):
+    with common.fresh() as c:
         c.cmd("AUTH PLAIN " + message, 535)
         c.cmd("AUTH PLAIN " + plain("anna@example.com", "secret word"), 235)
 
 
 @pytest.mark.parametrize("text", ["!", "AAA", "AA==AA==", "QQ=", "QR==", "A A=", "====", "\xe4"])
-def test_base64_is_strict(relay, text):
-    with session(relay()) as c:
+def test_base64_is_strict(common, text):
+    with common.fresh() as c:
         c.cmd("AUTH PLAIN", 334)
         c.cmd(text, 501)
         c.cmd("AUTH PLAIN " + plain("anna@example.com", "secret word"), 235)
@@ -208,14 +225,13 @@ def test_sender_must_belong(relay):
             c.mail(foreign, expect=553)
 
 
-def test_unknown_users_look_like_known_ones(relay):
+def test_unknown_users_look_like_known_ones(common):
     """The same replies to a wrong password, and a salt that stays the same."""
-    r = relay()
     replies, salts = [], []
     for name in ("anna@example.com", "nobody@example.com", "nobody@example.com"):
-        with session(r) as c:
+        with common.fresh() as c:
             replies.append(repr(c.cmd("AUTH PLAIN " + plain(name, "wrong"), 535)))
-        with session(r) as c:
+        with common.fresh() as c:
             first = c.cmd("AUTH SCRAM-SHA-256 " + b64(f"n,,n={name},r=abcdefgh"), 334)
             fields = dict(f.split("=", 1) for f in base64.b64decode(first.text).decode().split(","))
             salts.append((fields["s"], fields["i"]))
@@ -227,9 +243,9 @@ def test_unknown_users_look_like_known_ones(relay):
 
 @pytest.mark.parametrize("first", ["", "n,,", "y,,n=anna@example.com,r=abc", "p=tls-unique,,n=a,r=b", "n,a=bert,n=anna@example.com,r=abc", "n,,n=,r=a",
                                    "n,,n=a=b,r=c", "n,,m=x,n=a,r=c", "n,,n=a,r=", "n,,n=a\0b,r=c"])
-def test_scram_malformed(relay, first):
+def test_scram_malformed(common, first):
     """"y" is the mark of a client whose list of mechanisms was cut short on the way: we do offer -PLUS."""
-    with session(relay()) as c:
+    with common.fresh() as c:
         c.cmd("AUTH SCRAM-SHA-256", 334)
         c.cmd(b64(first), 535)
 

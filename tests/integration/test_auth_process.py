@@ -76,8 +76,10 @@ def processes(relay):
 
 
 def memory_has(pid, words):
-    """Those of words that are in the process's memory."""
+    """Those of words that are in the process's memory; none, when it has ended meanwhile."""
     found = set()
+    if not pathlib.Path(f"/proc/{pid}/maps").exists():
+        return found
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
         for line in maps:
             start, end, mode = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()

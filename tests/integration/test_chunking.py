@@ -212,6 +212,7 @@ def test_many_chunks_are_no_chatter(postern, make_sink):
                     c.reply(250)
 
 
+@pytest.mark.slow
 def test_dribbled_chunks_come_to_an_end(postern, make_sink):
     relay = postern(domains=[{"name": "example.com", "deliver": make_sink().hop}], timeouts={"message": "10s"})
     with relay.client() as c:

@@ -77,8 +77,8 @@ static struct spool_content *content_of(struct record *r)
 {
     struct spool_content *c = mem_new(struct spool_content);
     char *e = mem_alloc(r->envelope_n), *t = mem_alloc(r->text_n);
-    memcpy(e, r->envelope, r->envelope_n);
-    memcpy(t, r->text, r->text_n);
+    if (r->envelope) memcpy(e, r->envelope, r->envelope_n);
+    if (r->text) memcpy(t, r->text, r->text_n);
     c->envelope = slice_of(e, r->envelope_n);
     c->memory = r->envelope_n + r->text_n;
     c->text.n = r->text_n;

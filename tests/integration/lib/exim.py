@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exim, as client and as server. Its Debian package and Postfix's exclude each other, so that it is unpacked beside the system
 (tests/bench/peers.sh setup exim) and runs in a mount namespace of its own that has its user and its configuration. Needs root."""
+import contextlib
 import os
 import pathlib
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 from lib.smtp import Smtp
 from lib.util import ROOT, free_port, listens, wait_until
@@ -130,12 +132,9 @@ class Exim:
         return "".join(p.read_text(errors="replace") for p in [*sorted(self.folder.glob("*log")), self.output] if p.exists())
 
     def stop(self):
-        try:
-            os.killpg(self.process.pid, signal.SIGTERM)
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-        except ProcessLookupError:
-            pass
+        for sig in (signal.SIGTERM, signal.SIGKILL):  # the second for deliveries that go on
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(self.process.pid, sig)
+                self.process.wait(10)
+                time.sleep(0.1)
         shutil.rmtree(self.folder, ignore_errors=True)
