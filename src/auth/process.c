@@ -2,6 +2,7 @@
  * The auth process: frames of workers become jobs for the threads, what comes of them goes back. The loop alone touches
  * peers, channels and exchanges; a thread has an exchange's insides while it is busy, and no longer. */
 #include "auth/process.h"
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <malloc.h>
@@ -134,6 +135,7 @@ static void begin(struct peer *peer, json_int_t id, const json_t *m, bool client
 
 static void cancel(struct exchange *e)
 {
+    assert(e->peer); /* it is in that one's list */
     list_remove(&e->node);
     e->peer->exchange_n--;
     e->peer = NULL;

@@ -192,7 +192,7 @@ struct https_request *https_start(struct https *h, const struct https_target *t,
     r->body.max = max;
     r->easy = curl_easy_init();
     set_address(r, t);
-    if (body) set_body(r, type, *body);
+    if (body) set_body(r, type ? type : "", *body);
     curl_easy_setopt(r->easy, CURLOPT_PRIVATE, r);
     curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, r->error);
     curl_easy_setopt(r->easy, CURLOPT_WRITEFUNCTION, on_body);

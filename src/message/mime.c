@@ -28,7 +28,7 @@ static size_t take_value(struct slice *in, char *to, size_t room, bool *fits)
 
 static void find_boundary(struct slice in, struct mime_type *out)
 {
-    char waste[1];
+    char waste[1] = "";
     struct slice name;
     bool fits;
     while (in.n) {

@@ -115,7 +115,8 @@ size_t resolver_read_tlsa(char *const *data, const int *len, struct resolver_tls
         const unsigned char *p = (const unsigned char *)data[i];
         if (len[i] < 4 || len[i] > 65535 || total + (size_t)len[i] > RESOLVER_BYTES_MAX) continue;
         total += (size_t)len[i];
-        out[n++] = (struct resolver_tlsa){ .usage = p[0], .selector = p[1], .matching = p[2], .n = (uint16_t)(len[i] - 3), .data = p + 3 };
+        out[n] = (struct resolver_tlsa){ .usage = p[0], .selector = p[1], .matching = p[2], .n = (uint16_t)(len[i] - 3), .data = p + 3 };
+        n++;
     }
     return n;
 }

@@ -337,7 +337,7 @@ void tls_pair_deinit(struct tls_pair *p)
 bool tls_certificate_check(const char *certificate, const char *key, const char *const *names, size_t name_n,
                            struct tls_certificate_facts *facts, struct err *err)
 {
-    struct tls_pair pair;
+    struct tls_pair pair = { 0 };
     bool ok = tls_pair_read(certificate, key, names, name_n, &pair, facts, err);
     tls_pair_deinit(&pair);
     return ok;

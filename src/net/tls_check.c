@@ -16,8 +16,8 @@ struct look {
 static void check_pair(const struct look *k, const char *prefix, const char *certificate, const char *key,
                        const char *const *names, size_t name_n, bool is_default)
 {
-    struct tls_certificate_facts facts;
-    struct tls_pair pair;
+    struct tls_certificate_facts facts = { 0 };
+    struct tls_pair pair = { 0 };
     struct err err = { 0 };
     char option[80];
     bool ok = tls_pair_read(certificate, key && *key ? key : certificate, names, name_n, &pair, &facts, &err);

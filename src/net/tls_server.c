@@ -298,8 +298,8 @@ static void add_name(void *arg, const char *name)
 static bool add_pair(struct tls_server *t, const char *option, const char *certificate, const char *key,
                      const char *const *names, size_t name_n, struct err *err)
 {
-    struct tls_certificate_facts facts;
-    struct err why;
+    struct tls_certificate_facts facts = { 0 };
+    struct err why = { 0 };
     t->pairs = mem_grow(t->pairs, t->pair_n + 1, sizeof *t->pairs);
     struct tls_pair *p = &t->pairs[t->pair_n++];
     if (!tls_pair_read(certificate, key, names, name_n, p, &facts, &why)) {

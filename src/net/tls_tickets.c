@@ -62,7 +62,7 @@ static void put(struct shared_key *k, const struct tls_ticket_key *key)
 
 static bool get(const struct shared_key *k, struct tls_ticket_key *key)
 {
-    uint64_t words[KEY_WORDS];
+    uint64_t words[KEY_WORDS] = { 0 };
     bool there = is_there(k);
     for (size_t i = 0; i < KEY_WORDS; i++) words[i] = atomic_load_explicit(&k->words[i], memory_order_relaxed);
     memcpy(key, words, sizeof words);

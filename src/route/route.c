@@ -224,8 +224,9 @@ bool route_find(const struct route_table *t, struct slice rcpt, struct route_hop
         return refuse(rcpt, "what follows the @ is not a domain name", err);
     if (local.n + 1 + strlen(ascii) >= sizeof whole) return refuse(rcpt, "it is too long", err);
     memcpy(whole, name.p, local.n + 1); /* U-labels and A-labels are the same domain */
-    memcpy(whole + local.n + 1, ascii, strlen(ascii));
-    name = slice_of(whole, local.n + 1 + strlen(ascii));
+    size_t ascii_n = strlen(ascii);
+    memcpy(whole + local.n + 1, ascii, ascii_n); /* NOLINT(bugprone-not-null-terminated-result): a slice */
+    name = slice_of(whole, local.n + 1 + ascii_n);
     domain = slice_sub(name, local.n + 1, name.n);
     if (!key_make(name, &k)) return refuse(rcpt, "it is too long", err);
     size_t local_n = k.n - domain.n - 1;

@@ -260,6 +260,7 @@ def test_brake(relay):
     wait_until(lambda: try_login(r, "bert", "b:e\"r\\t") == 235, "the end of the block", 20, 0.5)
 
 
+@pytest.mark.slow
 def test_brake_on_exchanges_side_by_side(relay):
     """Who begins many before the first fails is not judged in all of them."""
     r = relay(failures=2, window="1m", block="1m")
@@ -346,6 +347,7 @@ def dovecot(tmp_path):
     server.stop()
 
 
+@pytest.mark.slow
 def test_dovecot_socket(relay, dovecot):
     r = relay(backend="dovecot", dovecot={"socket": str(dovecot.socket)}, methods=["plain", "login", "cram-md5", "scram-sha-256"])
     assert try_login(r, "anna@example.com", "secret word") == 235
@@ -367,6 +369,7 @@ def test_dovecot_socket(relay, dovecot):
     r.wait_log("auth-backend .*Dovecot")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("implicit", [True, False])
 def test_imap(relay, dovecot, implicit):
     port = dovecot.imaps_port if implicit else dovecot.imap_port
@@ -391,6 +394,7 @@ def slapd(tmp_path):
     server.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["template", "search"])
 def test_ldap(relay, slapd, how):
     by = {"bind_dn": "uid=%n,ou=people,dc=example,dc=com"} if how == "template" else \
@@ -419,6 +423,7 @@ def test_ldap_name_that_makes_no_dn(relay, slapd):
     assert try_login(r, "@example.com", "anything") == 535
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["ldaps", "starttls", "folder"])
 def test_ldap_tls_and_a_searcher(relay, tmp_path, how):
     if not have("slapd"):

@@ -4,6 +4,8 @@ import pytest
 
 from lib.util import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("step, copies, reports", [
     ("done-queued:1", (1, 2), (1, 2)),      # the report is on disk, nothing of the message itself may be

@@ -17,6 +17,8 @@ from lib.sasl import Authority
 from lib.sink import Sink
 from lib.util import free_port
 
+pytestmark = pytest.mark.slow
+
 USER, PASSWORD = "anna@example.com", "s3cret,Pass word!"
 UTF8_USER = "jörg@example.com"
 

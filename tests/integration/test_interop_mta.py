@@ -13,7 +13,7 @@ from lib.sink import Sink
 from lib.smtp import Smtp
 from lib.util import free_port, listens, wait_until
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 USER, PASSWORD = "anna@example.com", "s3cretPassword"
 METHODS = ["plain", "login", "cram-md5", "scram-sha-256", "scram-sha-256-plus"]
 needs_exim = pytest.mark.skipif(bool(why_not()), reason=f"Exim: {why_not()}")

@@ -325,6 +325,7 @@ def test_master_is_killed(busy):
         c.ehlo()
         busy.process.kill()
         busy.process.wait()
+        wait_until(lambda: not listens(busy.port), "the former worker to close its port")
         busy.start()
         c.cmd("NOOP", (250, 421))
     busy.send("b@example.com")

@@ -13,6 +13,8 @@ from lib.sasl import PASSWORD, USER, Authority, Dovecot, Smarthost, TokenServer,
 from lib.sink import Sink
 from lib.util import wait_until
 
+pytestmark = pytest.mark.slow
+
 MECHANISMS = ["PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]
 needs_servers = pytest.mark.skipif(not (have("postfix") and have("dovecot")), reason="Postfix or Dovecot is not installed")
 needs_cyrus = pytest.mark.skip(reason="Postfix does not find the smtpd.conf of a folder of its own yet")

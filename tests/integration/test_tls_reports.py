@@ -17,6 +17,8 @@ from lib.sink import Sink
 from lib.sts import PolicyServer, policy, port_443
 from lib.util import free_port, wait_until
 
+pytestmark = pytest.mark.slow
+
 RECORD = '"v=STSv1; id=1;"'
 
 
