@@ -8,6 +8,8 @@ import pytest
 
 from lib.util import wait_until
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["plain ascii\r\n", "Grüße aus Köln = 100 % \r\n  indented\r\n", "x" * 1500 + "ä\r\n", "", "\r\n\r\nä\r\n", "ä" * 900 + "\r\n",
          ".\r\n..dots ü\r\nFrom here\r\n", "no end ö"]
 ENCODINGS = [None, "8bit", "7bit", "binary", "8BIT"]

@@ -105,8 +105,9 @@ def test_begin_anew(relay, ready, line):
     begin(ready, "given-up@example.com")
     bdat(ready, b"Subject: given up\r\n")
     ready.cmd(line, 250)
-    ready.message("after-reset@example.com")
-    relay.sink.wait_to("after-reset@example.com")
+    to = f"after-{line[:4]}@example.com"
+    ready.message(to)
+    relay.sink.wait_to(to)
     assert not relay.sink.to("given-up@example.com")
 
 

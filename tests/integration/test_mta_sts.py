@@ -19,6 +19,8 @@ from lib.sink import Sink
 from lib.sts import HidingNames, Page, PolicyServer, policy, port_443
 from lib.util import BINARY, ROOT, free_port, wait_until
 
+pytestmark = pytest.mark.slow
+
 RELEASE = pathlib.Path(os.environ.get("POSTERN_RELEASE", ROOT / "build/postern"))
 HOSTS = {"good": {}, "second": {}, "expired": {"age": 60}, "wrongname": {"names": ["another.example"]}, "selfsigned": {"by": None},
          "notls": {}}

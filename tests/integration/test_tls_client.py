@@ -159,6 +159,7 @@ def outcome(relay, rcpt):
     return "-" if re.search(rf"destination-down destination=\S?mx:{re.escape(rcpt[2:])}:", relay.log()) else None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", MATRIX)
 def test_matrix(world, matrix, fault):
     letters, why = MATRIX[fault]
@@ -178,6 +179,7 @@ def test_matrix(world, matrix, fault):
         assert "bounced" not in shown
 
 
+@pytest.mark.slow
 def test_nothing_is_bounced(world, matrix):
     assert "bounced" not in matrix.log()
 
