@@ -116,7 +116,7 @@ static bool read_mailto(const char *uri, struct buf *out)
     for (const char *p = uri; *p && *p != '?'; p++) {
         int high = *p == '%' ? hex_value(p[1]) : -1, low = high < 0 ? -1 : hex_value(p[2]);
         if (*p == '%' && low < 0) return false;
-        buf_add_char(out, *p == '%' ? (char)(high << 4 | low) : *p);
+        buf_add_char(out, *p == '%' ? (char)(16 * high + low) : *p);
         if (*p == '%') p += 2;
     }
     struct address address; /* also: nothing in it that could end a line */

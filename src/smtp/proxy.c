@@ -175,7 +175,7 @@ static bool decode(struct slice in, char out[256])
 {
     size_t n = 0;
     for (size_t i = 0; i < in.n; i++) {
-        int c = in.p[i];
+        int c = (unsigned char)in.p[i];
         if (c == '+') {
             if (in.n - i < 3 || hex_digit(in.p[i + 1]) < 0 || hex_digit(in.p[i + 2]) < 0) return false;
             c = hex_digit(in.p[i + 1]) << 4 | hex_digit(in.p[i + 2]);
