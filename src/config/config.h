@@ -7,11 +7,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/ip.h"
-
-/* Where in the file an entry began; line 0: a default. For messages and traces. */
-struct config_place {
-    uint32_t line, column;
-};
+#include "config/config_checks.h"
 
 enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_OFFER, CONFIG_TLS_REQUIRE, CONFIG_TLS_IMPLICIT };
 enum config_role { CONFIG_ROLE_RELAY, CONFIG_ROLE_SUBMISSION, CONFIG_ROLE_LMTP };
@@ -127,6 +123,7 @@ struct config_domain {
     const char *name;            /* lower case, A-labels */
     bool subdomains;
     struct config_hop deliver;   /* host NULL: inner_host, or the domain's MX when that is not set */
+    struct config_recipients recipients;
     struct config_place place;
 };
 
@@ -253,6 +250,11 @@ struct config {
     struct config_tls_policy *tls_policies;
     size_t tls_policy_n;
     struct config_auth auth;
+    struct config_checks checks;
+    struct config_relaying *relaying;
+    size_t relaying_n;
+    struct config_guard guard;
+    struct config_store store;
     const struct config_hop **hops; /* all there are, by id; only those that are set */
     size_t hop_n;
     struct {
@@ -272,7 +274,7 @@ struct config {
     struct {
         const char *directory;         /* /var/lib/postern: spool/, revisions/, tls/ below it */
         const char *run_directory;     /* /run/postern: control.sock, postern.pid */
-        const char *user, *admin_user, *auth_user; /* "postern", "postern-admin", "postern-auth"; "" : stay who we are (tests, demonstration) */
+        const char *user, *admin_user, *auth_user, *store_user; /* "postern", "postern-admin" ...; "" : stay who we are (tests, demonstration) */
         uint32_t workers;              /* 0: one a core */
         uint64_t drain;                /* how long open sessions may go on after reload or stop */
         bool sandbox;                  /* Landlock and seccomp; on */

@@ -74,7 +74,12 @@ static json_t *option_schema(const struct schema_option *o)
     json_t *out;
     switch (o->type) {
     case SCHEMA_GROUP: out = table_schema(o->table); break;
-    case SCHEMA_RECORDS: out = json_pack("{s:s, s:o}", "type", "array", "items", table_schema(o->table)); break;
+    case SCHEMA_RECORDS: {
+        json_t *item = table_schema(o->table);
+        if (o->table->scalar) item = either(json_pack("{s:s}", "type", "string"), item);
+        out = json_pack("{s:s, s:o}", "type", "array", "items", item);
+        break;
+    }
     case SCHEMA_MAP:
         out = json_pack("{s:s, s:o}", "type", "object", "additionalProperties", table_schema(o->table));
         break;

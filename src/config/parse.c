@@ -53,6 +53,15 @@ static char *make_array(struct parser *p, const struct schema_option *o, char *r
     return array;
 }
 
+static void fill_option(struct parser *p, const struct schema_option *o, const struct yaml_node *node, char *record);
+
+/* "192.0.2.1" for {match: 192.0.2.1}. */
+static void fill_scalar(struct parser *p, const struct schema_table *t, const struct yaml_node *node, char *record)
+{
+    set_defaults(p, t, record);
+    fill_option(p, schema_find(t, t->scalar, strlen(t->scalar)), node, record);
+}
+
 static void fill_records(struct parser *p, const struct schema_option *o, const struct yaml_node *node, char *record)
 {
     const struct schema_table *t = o->table;
@@ -74,7 +83,8 @@ static void fill_records(struct parser *p, const struct schema_option *o, const 
             else value_parse(&v, o, SCHEMA_NAME, item->key, &name);
             memcpy(at + t->key_offset, &name, sizeof name);
         }
-        parse_fill(p, t, item, at);
+        if (t->scalar && item->kind == YAML_SCALAR && !yaml_is_null(item)) fill_scalar(p, t, item, at);
+        else parse_fill(p, t, item, at);
     }
 }
 

@@ -88,6 +88,8 @@ static const struct schema_option domain_options[] = {
     { .name = "deliver", .type = SCHEMA_HOP, AT(config_domain, deliver), .table = &schema_hop,
       .shown = "inner_host, or the domain's MX", .help = "The next hop for the domain's mail.",
       .example = "10.20.30.40:25" },
+    { .name = "recipients", .type = SCHEMA_GROUP, .table = &schema_recipients,
+      .help = "Whether its recipients are known." },
 };
 const struct schema_table schema_domain = { TABLE(domain_options), .size = sizeof(struct config_domain),
                                                   .place_offset = offsetof(struct config_domain, place) };

@@ -30,5 +30,7 @@ extern const struct schema_table schema_hop, schema_domain, schema_route, schema
 extern const struct schema_table schema_tls;
 /* schema_auth.c */
 extern const struct schema_table schema_auth;
+/* schema_checks.c; schema_recipients is of struct config_domain */
+extern const struct schema_table schema_match, schema_checks, schema_relaying, schema_guard, schema_recipients, schema_store;
 
 #endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What a check may ask and answer, and what of it gets into the trace. */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include "base/buf.h"
+#include "policy/pipeline.h"
+
+#define WHY_MAX 240
+
+const struct check_facts *check_facts(const struct check_call *c) { return &c->run->facts; }
+struct check_facts *check_learn(struct check_call *c) { return &c->run->facts; }
+const struct policy_engine_options *check_engine(const struct check_call *c) { return &c->run->engine->o; }
+bool check_dry(const struct check_call *c) { return c->run->dry; }
+struct policy_parts *check_parts(const struct check_call *c) { return &c->run->engine->parts; }
+const struct policy_lists *check_lists(const struct check_call *c) { return &run_policy(c->run)->lists; }
+
+const char *check_show(struct check_call *c, struct slice s)
+{
+    struct buf shown = { 0 };
+    buf_add_printable(&shown, s, 100);
+    const char *text = arena_strdup(check_arena(c), buf_slice(&shown));
+    buf_deinit(&shown);
+    return text;
+}
+
+/* ---- answers */
+
+static const char *format(struct check_call *c, const char *why, va_list args)
+{
+    char text[WHY_MAX];
+    int n = vsnprintf(text, sizeof text, why, args);
+    return n > 0 ? arena_strdup(check_arena(c), slice_str(text)) : "";
+}
+
+static void answer(struct check_call *c, enum policy_outcome outcome, const struct finding *f)
+{
+    struct slot *s = call_slot(c);
+    assert(s->state == SLOT_RUNNING);
+    if (f->why[0] || f->code) {
+        struct finding *kept = arena_alloc(check_arena(c), sizeof *kept);
+        *kept = *f;
+        s->finding = kept;
+    }
+    s->state = SLOT_DONE;
+    s->outcome = (uint8_t)outcome;
+    run_answered(c);
+}
+
+#define FORMAT_WHY(c, why, out)       \
+    do {                              \
+        va_list args;                 \
+        va_start(args, why);          \
+        (out) = format(c, why, args); \
+        va_end(args);                 \
+    } while (0)
+
+void check_pass(struct check_call *c, const char *why, ...)
+{
+    struct finding f = { .enhanced = "", .text = "" };
+    FORMAT_WHY(c, why, f.why);
+    answer(c, POLICY_PASS, &f);
+}
+
+void check_skip(struct check_call *c, const char *why, ...)
+{
+    struct finding f = { .enhanced = "", .text = "" };
+    FORMAT_WHY(c, why, f.why);
+    answer(c, POLICY_SKIP, &f);
+}
+
+void check_allow(struct check_call *c, enum check_allow what, struct config_place place, const char *why, ...)
+{
+    struct finding f = { .enhanced = "", .text = "", .place = place };
+    FORMAT_WHY(c, why, f.why);
+    c->run->allowed[c->check->stage] |= what;
+    c->run->facts.allowed |= what;
+    answer(c, POLICY_ALLOW, &f);
+}
+
+void check_score(struct check_call *c, int score, struct config_place place, const char *why, ...)
+{
+    struct finding f = { .enhanced = "", .text = "", .place = place };
+    FORMAT_WHY(c, why, f.why);
+    call_slot(c)->score = score;
+    answer(c, POLICY_SCORE, &f);
+}
+
+void check_hold(struct check_call *c, struct config_place place, const char *why, ...)
+{
+    struct finding f = { .enhanced = "", .text = "", .place = place };
+    FORMAT_WHY(c, why, f.why);
+    answer(c, POLICY_HOLD, &f);
+}
+
+void check_refuse(struct check_call *c, int code, const char *enhanced, struct config_place place, const char *text,
+                  const char *why, ...)
+{
+    struct finding f = { .code = code, .enhanced = enhanced, .place = place };
+    f.text = arena_strdup(check_arena(c), slice_str(text));
+    FORMAT_WHY(c, why, f.why);
+    answer(c, code < 500 ? POLICY_DEFER : POLICY_REJECT, &f);
+}
+
+/* ---- the trace */
+
+static void trace_stage(const struct policy_run *run, enum policy_stage stage, struct buf *out)
+{
+    const struct policy *p = run_policy(run);
+    static const struct finding nothing = { .why = "" };
+    for (size_t i = p->from[stage]; run->begun[stage] && i < p->from[stage + 1]; i++) {
+        const struct slot *s = &run->slots[i];
+        if (s->state != SLOT_DONE) continue;
+        const struct finding *f = s->finding ? s->finding : &nothing;
+        struct trace_entry e = { .stage = (uint8_t)stage, .outcome = s->outcome, .check = slice_str(p->checks[i]->name),
+                                 .why = slice_str(s->passed_over ? "not asked, as it is settled" : f->why),
+                                 .line = f->place.line, .score = s->score, .us = s->passed_over ? 0 : s->us };
+        if (stage == STAGE_RCPT) e.about = run->facts.rcpt;
+        trace_add(out, &e);
+    }
+}
+
+void trace_keep_recipient(struct policy_run *run)
+{
+    run->trace.n = run->trace_kept;
+    if (run->begun[STAGE_RCPT]) trace_stage(run, STAGE_RCPT, &run->trace);
+    run->trace_kept = run->trace.n;
+}
+
+/* The recipients before this one stand at the beginning: what is behind them is made anew. */
+struct slice policy_trace(struct policy_run *run)
+{
+    run->trace.n = run->trace_kept;
+    for (unsigned stage = 0; stage < STAGES; stage++) trace_stage(run, stage, &run->trace);
+    return buf_slice(&run->trace);
+}

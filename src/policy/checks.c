@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The pipeline: every check, in the order of the filtering scheme. To add one, write its file, its options in
+ * config/schema_checks.c, its page in the manual, and its row here. */
+#include "policy/checks.h"
+
+const struct check *const checks[] = {
+    /* connect: the client's address */
+    &check_client_list, &check_open_relay, &check_client_limits, &check_greeting_pause, &check_reverse_name, /* step 0 */
+    &check_client_names, &check_reverse_dns,                                                                 /* 1: its name */
+    &check_dns_lists_client, &check_reputation,                                                              /* 2 */
+    /* helo */
+    &check_helo,
+    &check_dns_lists_helo,
+    /* mail: the sender */
+    &check_sender_list, &check_sender,
+    &check_dns_lists_sender,
+    /* rcpt: the right to relay, then the recipient, then greylisting */
+    &check_relay,
+    &check_recipient_list, &check_recipient_limit, &check_recipient,
+    &check_recipient_exists,
+    &check_greylist,
+    /* data */
+    &check_outbound,
+    NULL,
+};

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The rows of the table in checks.c, each defined in the file of its subject. */
+#ifndef POSTERN_POLICY_CHECKS_H
+#define POSTERN_POLICY_CHECKS_H
+#include "policy/check.h"
+
+extern const struct check check_client_list, check_client_names, check_sender_list, check_recipient_list, /* check_lists.c */
+    check_relay,                                                                     /* check_relay.c */
+    check_reverse_name, check_reverse_dns,                                           /* check_reverse.c */
+    check_helo,                                                                      /* check_helo.c */
+    check_sender, check_recipient,                                                   /* check_domain.c */
+    check_dns_lists_client, check_dns_lists_helo, check_dns_lists_sender,            /* check_dns_lists.c */
+    check_greeting_pause,                                                            /* check_pause.c */
+    check_client_limits, check_recipient_limit,                                      /* check_limits.c */
+    check_reputation,                                                                /* check_reputation.c */
+    check_greylist,                                                                  /* check_greylist.c */
+    check_recipient_exists,                                                          /* check_exists.c */
+    check_open_relay, check_outbound;                                                /* check_guards.c */
+
+#endif

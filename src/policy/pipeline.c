@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The pipeline of a configuration: the checks that are on, the lists they look into; and the engine of a worker, with what single
+ * checks keep there. */
+#include "policy/pipeline.h"
+#include <assert.h>
+#include <stdlib.h>
+#include "policy/dns_lists.h"
+#include "policy/list.h"
+
+/* ---- made once of a configuration */
+
+static bool load(const struct list_match **out, const struct config_match_list *from, enum list_of of, struct err *err)
+{
+    *out = list_new(from, of, err);
+    return *out;
+}
+
+static bool load_recipients(struct policy *p, struct err *err)
+{
+    const struct config *c = p->config;
+    p->lists.recipients = mem_zalloc((c->domain_n + 1) * sizeof *p->lists.recipients);
+    for (size_t i = 0; i < c->domain_n; i++) {
+        const struct config_recipients *r = &c->domains[i].recipients;
+        if (r->verify == CONFIG_VERIFY_LIST && !load(&p->lists.recipients[i], &r->list, LIST_OF_ADDRESSES, err)) return false;
+    }
+    return true;
+}
+
+static bool load_lists(struct policy *p, struct err *err)
+{
+    const struct config_checks *k = &p->config->checks;
+    struct policy_lists *l = &p->lists;
+    return load(&l->allow_clients, &k->allow_clients, LIST_OF_CLIENTS, err) &&
+           load(&l->block_clients, &k->block_clients, LIST_OF_CLIENTS, err) &&
+           load(&l->pause_exempt, &k->greeting_pause.exempt, LIST_OF_CLIENTS, err) &&
+           load(&l->limits_exempt, &k->client_limits.exempt, LIST_OF_CLIENTS, err) &&
+           load(&l->reverse_exempt, &k->reverse_dns.exempt, LIST_OF_CLIENTS, err) &&
+           load(&l->grey_clients, &k->greylist.exempt_clients, LIST_OF_CLIENTS, err) &&
+           load(&l->allow_senders, &k->allow_senders, LIST_OF_ADDRESSES, err) &&
+           load(&l->block_senders, &k->block_senders, LIST_OF_ADDRESSES, err) &&
+           load(&l->allow_recipients, &k->allow_recipients, LIST_OF_ADDRESSES, err) &&
+           load(&l->block_recipients, &k->block_recipients, LIST_OF_ADDRESSES, err) &&
+           load(&l->grey_senders, &k->greylist.exempt_senders, LIST_OF_ADDRESSES, err) &&
+           load(&l->grey_recipients, &k->greylist.exempt_recipients, LIST_OF_ADDRESSES, err) && load_recipients(p, err);
+}
+
+static void free_lists(struct policy *p)
+{
+    struct policy_lists *l = &p->lists;
+    const struct list_match *all[] = { l->allow_clients, l->block_clients, l->pause_exempt, l->limits_exempt, l->reverse_exempt,
+                                       l->grey_clients, l->allow_senders, l->block_senders, l->allow_recipients,
+                                       l->block_recipients, l->grey_senders, l->grey_recipients };
+    for (size_t i = 0; i < countof(all); i++) list_free((struct list_match *)all[i]);
+    for (size_t i = 0; l->recipients && i < p->config->domain_n; i++) list_free((struct list_match *)l->recipients[i]);
+    free(l->recipients);
+}
+
+static bool names_wanted(const struct policy *p)
+{
+    const struct config_checks *k = &p->config->checks;
+    const struct policy_lists *l = &p->lists;
+    if (k->reverse_dns.enabled || list_has_hosts(l->allow_clients) || list_has_hosts(l->block_clients) ||
+        (k->greylist.enabled && list_has_hosts(l->grey_clients)))
+        return true;
+    for (size_t i = 0; i < k->dns_lists.n; i++)
+        if (k->dns_lists.lists[i].enabled && k->dns_lists.lists[i].of & CONFIG_DNS_LIST_REVERSE) return true;
+    for (size_t i = 0; i < p->config->relaying_n; i++)
+        if (p->config->relaying[i].on & CONFIG_RELAYING_CONNECT && relaying_is_name(&p->config->relaying[i])) return true;
+    return false;
+}
+
+bool check_wants_reverse(const struct policy *p) { return p->reverse; }
+
+/* Those that are on; each stage is one run of the table. */
+static void choose(struct policy *p)
+{
+    enum policy_stage stage = STAGE_CONNECT;
+    uint8_t step = 0;
+    for (const struct check *const *k = checks; *k; k++) {
+        assert((*k)->stage > stage || ((*k)->stage == stage && (*k)->step >= step));
+        step = (*k)->step;
+        while (stage < (*k)->stage) p->from[++stage] = p->n;
+        if ((*k)->wanted && !(*k)->wanted(p->config, p)) continue;
+        p->checks = mem_grow(p->checks, p->n + 1, sizeof *p->checks);
+        p->checks[p->n++] = *k;
+    }
+    while (stage < STAGES) p->from[++stage] = p->n;
+}
+
+struct policy *policy_new(const struct config *c, struct err *err)
+{
+    struct policy *p = mem_new(struct policy);
+    p->config = c;
+    if (!load_lists(p, err)) {
+        policy_free(p);
+        return NULL;
+    }
+    p->reverse = names_wanted(p);
+    choose(p);
+    return p;
+}
+
+void policy_free(struct policy *p)
+{
+    if (!p) return;
+    free_lists(p);
+    free(p->checks);
+    free(p);
+}
+
+const struct policy_lists *policy_lists_of(const struct policy *p) { return &p->lists; }
+
+/* ---- of a worker */
+
+struct policy_engine *policy_engine_new(const struct policy_engine_options *o)
+{
+    struct policy_engine *e = mem_new(struct policy_engine);
+    e->o = *o;
+    e->counts = mem_zalloc((o->policy->n + 1) * sizeof *e->counts);
+    e->parts.dns_lists = dns_lists_new(o);
+    return e;
+}
+
+void policy_engine_free(struct policy_engine *e)
+{
+    if (!e) return;
+    dns_lists_free(e->parts.dns_lists);
+    free(e->counts);
+    free(e);
+}
+
+json_t *policy_figures(const struct policy_engine *e)
+{
+    const struct policy *p = e->o.policy;
+    json_t *all = json_array();
+    for (size_t i = 0; i < p->n; i++) {
+        json_t *one = json_pack("{s:s, s:s}", "check", p->checks[i]->name, "stage", trace_stage_name(p->checks[i]->stage));
+        for (unsigned k = 0; k < POLICY_WAIT; k++)
+            json_object_set_new(one, trace_outcome_name(k), json_integer((json_int_t)e->counts[i][k]));
+        json_array_append_new(all, one);
+    }
+    return json_pack("{s:o, s:o}", "checks", all, "dns_lists", dns_lists_figures(e->parts.dns_lists));
+}

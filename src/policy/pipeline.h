@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What pipeline.c, run.c and answer.c share. */
+#ifndef POSTERN_POLICY_PIPELINE_H
+#define POSTERN_POLICY_PIPELINE_H
+#include "policy/check.h"
+
+struct policy {
+    const struct config *config;
+    struct policy_lists lists;
+    const struct check **checks;  /* those that are on, in the order of the table */
+    size_t n, from[STAGES + 1];   /* of stage s: from[s] .. from[s + 1] */
+    bool reverse;
+};
+
+struct policy_engine {
+    struct policy_engine_options o;
+    struct policy_parts parts;
+    uint64_t (*counts)[POLICY_WAIT]; /* of each check: how often each outcome */
+};
+
+/* What is known of one check in one run. */
+enum slot_state { SLOT_IDLE, SLOT_RUNNING, SLOT_DONE };
+struct finding {
+    int code;
+    const char *enhanced, *text, *why;
+    struct config_place place;
+};
+struct slot {
+    struct check_call call;
+    uint8_t state, outcome;
+    bool passed_over;              /* not run: the outcome was settled, or something spares it */
+    int32_t score;
+    uint32_t us;                   /* RUNNING: when it began, low bits; DONE: how long it took */
+    const struct finding *finding; /* NULL: nothing to say */
+};
+
+/* How long things are known: the arenas of a run. */
+enum scope { SCOPE_CONNECTION, SCOPE_HELO, SCOPE_TRANSACTION, SCOPE_RECIPIENT, SCOPES };
+
+struct policy_run {
+    struct policy_engine *engine;
+    struct check_facts facts;
+    bool dry, in_check;            /* in_check: what answers now is picked up by who began it */
+    bool begun[STAGES];
+    uint8_t refusals[STAGES];      /* DEFER and REJECT among the answers */
+    uint16_t running[STAGES], next[STAGES]; /* next: the first check not yet begun */
+    unsigned allowed[STAGES];
+    int score[STAGES];
+    struct arena arenas[SCOPES];
+    struct relay_verdict *relay;   /* in the recipient's arena; NULL: not found yet */
+    enum policy_stage asked;       /* of cb */
+    policy_cb *cb;                 /* NULL: nobody waits */
+    void *arg;
+    struct buf trace;
+    size_t trace_kept;             /* bytes of it that tell of recipients before this one */
+    struct slot slots[];           /* policy->n */
+};
+
+/* The answers about the recipient at hand are kept in the trace before they are forgotten. */
+void trace_keep_recipient(struct policy_run *run);
+static inline const struct policy *run_policy(const struct policy_run *run) { return run->engine->o.policy; }
+/* The check at `call` has answered; what waited for it goes on. `run` may be gone afterwards. */
+void run_answered(struct check_call *call);
+static inline struct slot *call_slot(struct check_call *c) { return (struct slot *)c; }
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The pipeline of policy checks, as the server and `postern explain` see it.
+ *
+ * A session has a run. The session tells the run what it learns (client, EHLO, sender, recipient) and at each stage asks whether to
+ * go on. The checks (policy/checks.c is their table) start as soon as their stage is reached; those of one step run at the same
+ * time. What is refused before RCPT is told at RCPT, unless checks.delay_reject is off, so that the look-ups of the earlier stages
+ * hold nobody up. Each outcome stands in the trace, which is kept with the message and in the history. */
+#ifndef POSTERN_POLICY_POLICY_H
+#define POSTERN_POLICY_POLICY_H
+#include "config/config.h"
+#include "policy/trace.h"
+#include "smtp/address.h"
+
+struct event_base;
+struct policy;
+struct policy_engine;
+struct policy_run;
+struct queue;
+struct resolver;
+struct shared;
+struct store_link;
+struct auth_link;
+
+/* ---- what is made of a configuration, once, before the workers are forked */
+
+/* Reads the files that lists name; blocks. NULL and an error that names file and line when one cannot be used. The configuration must
+ * outlive it. */
+struct policy *policy_new(const struct config *c, struct err *err) MUST_CHECK;
+void policy_free(struct policy *p); /* NULL is fine */
+
+/* ---- of one worker */
+
+struct policy_engine_options {
+    struct event_base *base;
+    const struct config *config;
+    const struct policy *policy;
+    struct resolver *resolver;
+    struct store_link *store;    /* NULL: nothing is remembered */
+    struct shared *shared;       /* counts of all workers; NULL: nothing is counted */
+    struct auth_link *auth;      /* asks directories; NULL: none */
+    struct queue *queue;         /* asks inner servers; NULL: none */
+};
+struct policy_engine *policy_engine_new(const struct policy_engine_options *o);
+void policy_engine_free(struct policy_engine *e); /* runs must be freed before; NULL is fine */
+
+/* ---- of one session */
+
+enum policy_stage { STAGE_CONNECT, STAGE_HELO, STAGE_MAIL, STAGE_RCPT, STAGE_DATA, STAGES };
+
+enum policy_outcome {
+    POLICY_PASS,     /* nothing against it */
+    POLICY_SKIP,     /* does not apply here, or could not be found out: the reason tells */
+    POLICY_ALLOW,    /* spares it what an allow entry may spare */
+    POLICY_SCORE,    /* adds to the score */
+    POLICY_HOLD,     /* taken, and held in the queue */
+    POLICY_DEFER,
+    POLICY_REJECT,
+    POLICY_WAIT,     /* not known yet; of policy_ask: the callback comes */
+};
+
+struct policy_verdict {
+    enum policy_outcome outcome; /* PASS, HOLD, DEFER, REJECT or WAIT */
+    int code;                    /* reply to the client, of DEFER and REJECT */
+    const char *enhanced;
+    const char *text;            /* for the client, with the reference; as long as the run's scope */
+    const char *check;           /* which one decided; for the log */
+    const char *why;             /* for the log */
+    struct config_place place;   /* what in the configuration decided; line 0: a default */
+};
+
+/* The client, as it is known when it connects. Everything is copied. */
+struct policy_client {
+    struct ip ip;                /* family 0: somebody the peer could not name, who is nobody's friend */
+    const struct config_zone *zone;
+    uint64_t session;            /* id, for references and the log */
+    bool submission;             /* the listener's role */
+};
+/* dry: nothing is written, counted or remembered (explain). */
+struct policy_run *policy_run_new(struct policy_engine *e, const struct policy_client *client, bool dry);
+void policy_run_free(struct policy_run **run); /* breaks off what is under way; NULL is fine */
+
+/* What the session learned. Each forgets what depended on the old value: EHLO the sender, MAIL the recipients. Domains in any
+ * form; copied. */
+void policy_set_helo(struct policy_run *run, struct slice helo);
+void policy_set_account(struct policy_run *run, struct slice account); /* empty: nobody */
+void policy_set_sender(struct policy_run *run, const struct address *sender);
+void policy_set_recipient(struct policy_run *run, const struct address *rcpt, uint32_t taken); /* taken: recipients so far */
+void policy_talked_first(struct policy_run *run); /* before it was greeted */
+/* At STAGE_DATA: recipients that were taken. */
+void policy_set_recipients(struct policy_run *run, uint32_t n);
+
+/* Starts the checks of the stage and says what is known: of CONNECT, HELO and MAIL only what must be told there. RCPT waits for all
+ * that came before. With WAIT, cb comes from the loop, once; until then nothing else may be asked. Fast when no check is on. */
+typedef void policy_cb(void *arg, const struct policy_verdict *v);
+void policy_ask(struct policy_run *run, enum policy_stage stage, struct policy_verdict *out, policy_cb *cb, void *arg);
+
+/* The right to relay, as the check "relay" found it for the last recipient. */
+struct relay_verdict;
+const struct relay_verdict *policy_relay_verdict(const struct policy_run *run);
+int policy_score(const struct policy_run *run);
+/* The trace of the transaction so far, encoded; valid until the next call on the run. */
+struct slice policy_trace(struct policy_run *run);
+/* The message was taken, or refused behind RCPT: what is learnt from it (reputation). */
+void policy_finished(struct policy_run *run, bool good);
+
+/* Figures for `postern status`, to be added to its answer: DNS lists that are off, entries, distrusted clients. */
+struct json_t *policy_figures(const struct policy_engine *e);
+
+#endif

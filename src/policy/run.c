@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * One session's way through the pipeline: facts come in, checks begin as soon as their stage and step are reached, and a verdict is
+ * given when all that it depends on have answered.
+ *
+ * What is known has a scope: the connection, the EHLO, the transaction, the recipient. A new EHLO, sender or recipient forgets the
+ * answers of its stage and those behind it, and breaks off what still runs of them. */
+#include <assert.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "policy/pipeline.h"
+
+static const enum scope scope_of[STAGES] = {
+    [STAGE_CONNECT] = SCOPE_CONNECTION, [STAGE_HELO] = SCOPE_HELO,         [STAGE_MAIL] = SCOPE_TRANSACTION,
+    [STAGE_RCPT] = SCOPE_RECIPIENT,     [STAGE_DATA] = SCOPE_TRANSACTION,
+};
+
+struct arena *check_arena(struct check_call *c) { return &c->run->arenas[scope_of[c->check->stage]]; }
+
+/* ---- forgetting */
+
+static void forget_stage(struct policy_run *run, enum policy_stage stage)
+{
+    const struct policy *p = run_policy(run);
+    if (!run->begun[stage]) return;
+    for (size_t i = p->from[stage]; i < p->from[stage + 1]; i++) {
+        struct slot *s = &run->slots[i];
+        if (s->state == SLOT_RUNNING) s->call.check->cancel(&s->call);
+        *s = (struct slot){ .call = { run, p->checks[i], NULL } };
+    }
+    run->begun[stage] = false;
+    run->refusals[stage] = 0;
+    run->running[stage] = 0;
+    run->next[stage] = (uint16_t)p->from[stage];
+    run->allowed[stage] = 0;
+    run->score[stage] = 0;
+}
+
+static void sum_up(struct policy_run *run)
+{
+    run->facts.allowed = 0;
+    run->facts.score = 0;
+    for (unsigned i = 0; i < STAGES; i++) {
+        run->facts.allowed |= run->allowed[i];
+        run->facts.score += run->score[i];
+    }
+}
+
+/* Stages have the order of their scopes but for DATA, which is of the transaction. */
+static void forget(struct policy_run *run, enum policy_stage from)
+{
+    assert(!run->cb);
+    for (unsigned i = from; i < STAGES; i++) forget_stage(run, i);
+    for (unsigned i = scope_of[from]; i < SCOPES; i++) arena_reset(&run->arenas[i]);
+    run->relay = NULL;
+    sum_up(run);
+}
+
+/* ---- facts */
+
+static struct slice keep_domain(struct arena *a, struct slice domain)
+{
+    char name[256];
+    return arena_slice(a, address_domain_ascii(domain, name) ? slice_str(name) : domain);
+}
+
+static const struct address *keep_address(struct arena *arena, const struct address *from)
+{
+    struct address *a = arena_alloc(arena, sizeof *a);
+    *a = *from;
+    a->text = arena_slice(arena, from->text);
+    a->local = slice_sub(a->text, 0, from->local.n);
+    a->domain = slice_sub(a->text, a->text.n - from->domain.n, a->text.n);
+    return a;
+}
+
+void policy_set_helo(struct policy_run *run, struct slice helo)
+{
+    struct check_facts *f = &run->facts;
+    forget(run, STAGE_HELO);
+    f->helo = arena_slice(&run->arenas[SCOPE_HELO], helo);
+    f->sender = f->sender_domain = f->rcpt = f->rcpt_domain = SLICE("");
+    f->taken = 0;
+}
+
+void policy_set_account(struct policy_run *run, struct slice account)
+{
+    struct check_facts *f = &run->facts;
+    f->account = arena_slice(&run->arenas[SCOPE_CONNECTION], account);
+    f->trusted = account.n || f->client.zone->trust == CONFIG_TRUST_RELAY;
+}
+
+void policy_set_sender(struct policy_run *run, const struct address *sender)
+{
+    struct check_facts *f = &run->facts;
+    struct arena *a = &run->arenas[SCOPE_TRANSACTION];
+    forget(run, STAGE_MAIL);
+    buf_clear(&run->trace);
+    run->trace_kept = 0;
+    f->sender = arena_slice(a, sender->text);
+    f->sender_local = slice_sub(f->sender, 0, sender->local.n);
+    f->sender_domain = keep_domain(a, sender->domain);
+    f->rcpt = f->rcpt_domain = SLICE("");
+    f->taken = 0;
+}
+
+void policy_set_recipient(struct policy_run *run, const struct address *rcpt, uint32_t taken)
+{
+    struct check_facts *f = &run->facts;
+    struct arena *a = &run->arenas[SCOPE_RECIPIENT];
+    trace_keep_recipient(run);
+    for (unsigned i = STAGE_RCPT; i < STAGES; i++) forget_stage(run, i);
+    arena_reset(a);
+    run->relay = NULL;
+    sum_up(run);
+    f->rcpt = arena_slice(a, rcpt->text);
+    f->rcpt_domain = keep_domain(a, rcpt->domain);
+    f->rcpt_address = keep_address(a, rcpt);
+    f->taken = taken;
+}
+
+void policy_set_recipients(struct policy_run *run, uint32_t n) { run->facts.taken = n; }
+void policy_talked_first(struct policy_run *run) { run->facts.talked_first = true; }
+
+/* ---- running the checks */
+
+static bool is_refusal(unsigned outcome) { return outcome == POLICY_DEFER || outcome == POLICY_REJECT; }
+
+static bool concerns(const struct policy_run *run, const struct check *k)
+{
+    const struct check_facts *f = &run->facts;
+    if (f->trusted) return k->whom & FOR_TRUSTED;
+    return k->whom == FOR_STRANGERS ? !f->client.submission : k->whom & FOR_STRANGERS;
+}
+
+/* A refusal that still holds: somebody who has logged in since is no stranger. */
+static bool holds(const struct policy_run *run, const struct slot *s)
+{
+    return s->state == SLOT_DONE && concerns(run, s->call.check);
+}
+
+static bool is_refused(const struct policy_run *run)
+{
+    const struct policy *p = run_policy(run);
+    for (unsigned stage = 0; stage < STAGES; stage++) {
+        if (!run->refusals[stage]) continue;
+        for (size_t i = p->from[stage]; i < p->from[stage + 1]; i++)
+            if (is_refusal(run->slots[i].outcome) && holds(run, &run->slots[i])) return true;
+    }
+    return false;
+}
+
+static void begin(struct policy_run *run, struct slot *s)
+{
+    const struct check *k = s->call.check;
+    if (k->spared_by & run->facts.allowed || is_refused(run)) {
+        s->state = SLOT_DONE;
+        s->outcome = POLICY_SKIP;
+        s->passed_over = true;
+        return;
+    }
+    s->state = SLOT_RUNNING;
+    s->us = (uint32_t)clock_mono_us();
+    run->running[k->stage]++;
+    run->in_check = true;
+    k->run(&s->call);
+    run->in_check = false;
+    assert(s->state == SLOT_DONE || k->cancel);
+}
+
+/* Begins what can be begun of a stage: step after step, each when the one before has answered. */
+static void advance(struct policy_run *run, enum policy_stage stage)
+{
+    const struct policy *p = run_policy(run);
+    size_t end = p->from[stage + 1];
+    while (run->next[stage] < end && !run->running[stage]) {
+        uint8_t step = p->checks[run->next[stage]]->step;
+        for (; run->next[stage] < end && p->checks[run->next[stage]]->step == step; run->next[stage]++) {
+            struct slot *s = &run->slots[run->next[stage]];
+            if (concerns(run, s->call.check)) begin(run, s);
+        }
+    }
+}
+
+static bool is_complete(const struct policy_run *run, enum policy_stage stage)
+{
+    return !run->begun[stage] || (!run->running[stage] && run->next[stage] == run_policy(run)->from[stage + 1]);
+}
+
+/* Does something that the stage waits for still run? */
+static bool is_held_up(const struct policy_run *run, enum policy_stage stage)
+{
+    const struct policy *p = run_policy(run);
+    for (size_t i = p->from[stage]; i < p->from[stage + 1]; i++)
+        if (p->checks[i]->holds_up && run->slots[i].state == SLOT_RUNNING) return true;
+    return false;
+}
+
+static bool tells_all(const struct policy_run *run, enum policy_stage stage)
+{
+    return stage >= STAGE_RCPT || !run->engine->o.config->checks.delay_reject;
+}
+
+static bool is_settled(const struct policy_run *run, enum policy_stage stage)
+{
+    if (!tells_all(run, stage)) return !is_held_up(run, stage);
+    if (is_refused(run)) return true;
+    for (unsigned i = 0; i <= stage; i++)
+        if (!is_complete(run, i)) return false;
+    return true;
+}
+
+/* ---- verdicts */
+
+/* The first that rejects, else the first that defers, else the first that holds. */
+static const struct slot *decisive(const struct policy_run *run, enum policy_stage stage)
+{
+    const struct policy *p = run_policy(run);
+    const struct slot *best = NULL;
+    bool all = tells_all(run, stage);
+    for (size_t i = 0; i < p->from[stage + 1]; i++) {
+        const struct slot *s = &run->slots[i];
+        if (s->outcome < POLICY_HOLD || !holds(run, s) || (!all && !s->call.check->told_at_once)) continue;
+        if (!best || s->outcome > best->outcome) best = s;
+    }
+    return best;
+}
+
+static void judge(const struct policy_run *run, enum policy_stage stage, struct policy_verdict *out)
+{
+    const struct slot *s = decisive(run, stage);
+    *out = (struct policy_verdict){ .outcome = POLICY_PASS, .enhanced = "", .text = "", .check = "", .why = "" };
+    if (!s) return;
+    const struct finding *f = s->finding;
+    *out = (struct policy_verdict){ .outcome = s->outcome, .code = f->code, .enhanced = f->enhanced, .text = f->text,
+                                    .check = s->call.check->name, .why = f->why, .place = f->place };
+}
+
+void policy_ask(struct policy_run *run, enum policy_stage stage, struct policy_verdict *out, policy_cb *cb, void *arg)
+{
+    assert(!run->cb);
+    run->begun[stage] = true;
+    advance(run, stage);
+    if (is_settled(run, stage)) {
+        judge(run, stage, out);
+        return;
+    }
+    *out = (struct policy_verdict){ .outcome = POLICY_WAIT, .enhanced = "", .text = "", .check = "", .why = "" };
+    run->asked = stage;
+    run->cb = cb;
+    run->arg = arg;
+}
+
+/* Called with the answer recorded. One that comes within run() is picked up by advance(). */
+void run_answered(struct check_call *call)
+{
+    struct policy_run *run = call->run;
+    struct slot *s = call_slot(call);
+    const struct check *k = call->check;
+    enum policy_stage stage = k->stage;
+    size_t at = (size_t)(s - run->slots);
+    s->us = (uint32_t)clock_mono_us() - s->us;
+    run->running[stage]--;
+    if (is_refusal(s->outcome)) run->refusals[stage] = 1;
+    run->facts.score += s->score;
+    run->score[stage] += s->score;
+    if (!run->dry) run->engine->counts[at][s->outcome]++;
+    if (run->in_check) return;
+    advance(run, stage);
+    if (!run->cb || !is_settled(run, run->asked)) return;
+    policy_cb *cb = run->cb;
+    struct policy_verdict v;
+    run->cb = NULL;
+    judge(run, run->asked, &v);
+    cb(run->arg, &v); /* the run may be gone now */
+}
+
+/* ---- life */
+
+struct policy_run *policy_run_new(struct policy_engine *e, const struct policy_client *client, bool dry)
+{
+    const struct policy *p = e->o.policy;
+    struct policy_run *run = mem_zalloc(sizeof *run + p->n * sizeof *run->slots);
+    run->engine = e;
+    run->dry = dry;
+    run->facts.client = *client;
+    run->facts.trusted = client->zone->trust == CONFIG_TRUST_RELAY;
+    for (size_t i = 0; i < p->n; i++) run->slots[i].call = (struct check_call){ run, p->checks[i], NULL };
+    for (unsigned i = 0; i < STAGES; i++) run->next[i] = (uint16_t)p->from[i];
+    return run;
+}
+
+void policy_run_free(struct policy_run **runp)
+{
+    struct policy_run *run = *runp;
+    *runp = NULL;
+    if (!run) return;
+    run->cb = NULL;
+    for (unsigned i = 0; i < STAGES; i++) forget_stage(run, i);
+    for (unsigned i = 0; i < SCOPES; i++) arena_deinit(&run->arenas[i]);
+    buf_deinit(&run->trace);
+    free(run);
+}
+
+const struct relay_verdict *policy_relay_verdict(const struct policy_run *run) { return run->relay; }
+int policy_score(const struct policy_run *run) { return run->facts.score; }
