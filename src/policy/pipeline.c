@@ -4,8 +4,10 @@
 #include "policy/pipeline.h"
 #include <assert.h>
 #include <stdlib.h>
+#include "base/mem.h"
 #include "policy/dns_lists.h"
 #include "policy/list.h"
+#include "policy/relay.h"
 
 /* ---- made once of a configuration */
 

@@ -28,4 +28,7 @@ struct relay_verdict {
 void relay_judge(const struct config *c, const struct relay_client *who, const struct address *rcpt,
                  struct relay_verdict *out);
 
+/* Is the entry a name, which clients are compared with by their forward-confirmed names? */
+bool relaying_is_name(const struct config_relaying *r);
+
 #endif

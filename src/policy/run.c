@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/mem.h"
 #include "policy/pipeline.h"
 
 static const enum scope scope_of[STAGES] = {
