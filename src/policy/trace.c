@@ -120,7 +120,10 @@ json_t *trace_json(struct slice trace)
     struct trace_entry e;
     struct slice in;
     json_t *all = json_array();
-    if (!trace_open(trace, &in)) return all;
-    while (trace_next(&in, &e)) json_array_append_new(all, entry_json(&e));
+    for (unsigned stage = 0; stage < STAGES; stage++) { /* in the file the first recipients stand in front */
+        if (!trace_open(trace, &in)) break;
+        while (trace_next(&in, &e))
+            if (e.stage == stage) json_array_append_new(all, entry_json(&e));
+    }
     return all;
 }

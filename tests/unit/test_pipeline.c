@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The pipeline with checks made for the test: order, steps, waiting, sparing, forgetting, the trace. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include "base/mem.h"
+#include "policy/pipeline.h"
+
+/* ---- checks that do as they are told */
+
+enum kind { PASSES, REFUSES, DEFERS, ALLOWS, SCORES, HOLDS };
+static struct told {
+    enum kind kind;
+    bool waits;
+    struct check_call *call; /* while it waits */
+    unsigned ran, cancelled;
+} told[10];
+static unsigned order[64], order_n;
+
+static void answer(struct check_call *c, enum kind kind)
+{
+    const struct config_place place = { 7, 1 };
+    switch (kind) {
+    case PASSES: check_pass(c, "fine"); break;
+    case REFUSES: check_refuse(c, 550, "5.7.1", place, "go away", "bad %d", 1); break;
+    case DEFERS: check_refuse(c, 450, "4.7.1", place, "come again", "early"); break;
+    case ALLOWS: check_allow(c, ALLOW_CLIENT, place, "a friend"); break;
+    case SCORES: check_score(c, -3, place, "somewhat good"); break;
+    case HOLDS: check_hold(c, place, "too much"); break;
+    }
+}
+
+static void run(struct check_call *c)
+{
+    unsigned n = (unsigned)atoi(c->check->name);
+    order[order_n++] = n;
+    told[n].ran++;
+    if (told[n].waits) told[n].call = c;
+    else answer(c, told[n].kind);
+}
+
+static void cancel(struct check_call *c)
+{
+    unsigned n = (unsigned)atoi(c->check->name);
+    told[n].cancelled++;
+    told[n].call = NULL;
+}
+
+static void goes_on(unsigned n)
+{
+    struct check_call *c = told[n].call;
+    assert_non_null(c);
+    told[n].call = NULL;
+    answer(c, told[n].kind);
+}
+
+#define CHECK(n, s, st, w, ...) { .name = #n, .stage = s, .step = st, .whom = w, .run = run, .cancel = cancel, ##__VA_ARGS__ }
+static const struct check table[] = {
+    CHECK(0, STAGE_CONNECT, 0, FOR_ALL),
+    CHECK(1, STAGE_CONNECT, 0, FOR_STRANGERS, .holds_up = true, .told_at_once = true),
+    CHECK(2, STAGE_CONNECT, 1, FOR_STRANGERS, .spared_by = ALLOW_CLIENT),
+    CHECK(3, STAGE_HELO, 0, FOR_STRANGERS),
+    CHECK(4, STAGE_MAIL, 0, FOR_STRANGERS),
+    CHECK(5, STAGE_RCPT, 0, FOR_ALL),
+    CHECK(6, STAGE_RCPT, 1, FOR_STRANGERS, .spared_by = ALLOW_CLIENT),
+    CHECK(7, STAGE_DATA, 0, FOR_ALL),
+};
+
+/* ---- a world */
+
+static struct config config;
+static struct policy policy;
+static struct policy_engine engine;
+static struct config_zone stranger, friend;
+static struct policy_verdict got;
+static unsigned calls;
+
+static void on_verdict(void *arg, const struct policy_verdict *v)
+{
+    got = *v;
+    calls++;
+}
+
+static int setup(void **state)
+{
+    static const struct check *list[countof(table)];
+    memset(told, 0, sizeof told);
+    order_n = calls = 0;
+    config = (struct config){ .checks.delay_reject = true };
+    stranger = (struct config_zone){ .name = "internet" };
+    friend = (struct config_zone){ .name = "lan", .trust = CONFIG_TRUST_RELAY };
+    policy = (struct policy){ .config = &config, .checks = list, .n = countof(table) };
+    for (size_t i = 0, stage = 0; i < countof(table); i++) {
+        list[i] = &table[i];
+        while (stage < table[i].stage) policy.from[++stage] = i;
+    }
+    policy.from[STAGES] = countof(table);
+    engine = (struct policy_engine){ .o = { .config = &config, .policy = &policy } };
+    engine.counts = mem_zalloc(countof(table) * sizeof *engine.counts);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    free(engine.counts);
+    return 0;
+}
+
+static struct policy_run *begin(const struct config_zone *zone)
+{
+    return policy_run_new(&engine, &(struct policy_client){ .zone = zone, .ip = { .family = 4 } }, false);
+}
+
+static enum policy_outcome ask(struct policy_run *r, enum policy_stage stage)
+{
+    struct policy_verdict v;
+    policy_ask(r, stage, &v, on_verdict, NULL);
+    got = v;
+    return v.outcome;
+}
+
+static void set_sender(struct policy_run *r)
+{
+    struct address a;
+    assert_null(address_parse(SLICE("joe@Example.ORG"), &a));
+    policy_set_sender(r, &a);
+}
+
+static void set_rcpt(struct policy_run *r, const char *rcpt)
+{
+    struct address a;
+    assert_null(address_parse(slice_str(rcpt), &a));
+    policy_set_recipient(r, &a, 0);
+}
+
+/* ---- tests */
+
+static void test_all_pass(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    assert_int_equal(ask(r, STAGE_CONNECT), POLICY_PASS);
+    policy_set_helo(r, SLICE("mx.example.org"));
+    assert_int_equal(ask(r, STAGE_HELO), POLICY_PASS);
+    set_sender(r);
+    assert_true(slice_eq(r->facts.sender_domain, SLICE("example.org")));
+    assert_int_equal(ask(r, STAGE_MAIL), POLICY_PASS);
+    set_rcpt(r, "a@here.example");
+    assert_int_equal(ask(r, STAGE_RCPT), POLICY_PASS);
+    assert_int_equal(ask(r, STAGE_DATA), POLICY_PASS);
+    for (unsigned i = 0; i < 8; i++) assert_int_equal(order[i], i);
+    assert_int_equal(order_n, 8);
+    policy_run_free(&r);
+}
+
+static void test_a_refusal_waits_for_rcpt(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[0].kind = REFUSES;
+    assert_int_equal(ask(r, STAGE_CONNECT), POLICY_PASS);
+    policy_set_helo(r, SLICE("x"));
+    assert_int_equal(ask(r, STAGE_HELO), POLICY_PASS);
+    set_sender(r);
+    assert_int_equal(ask(r, STAGE_MAIL), POLICY_PASS);
+    assert_int_equal(order_n, 1); /* what is settled is not looked into further */
+    set_rcpt(r, "a@here.example");
+    assert_int_equal(ask(r, STAGE_RCPT), POLICY_REJECT);
+    assert_int_equal(got.code, 550);
+    assert_int_equal(got.place.line, 7);
+    assert_string_equal(got.check, "0");
+    assert_string_equal(got.why, "bad 1");
+    set_rcpt(r, "b@here.example");
+    assert_int_equal(ask(r, STAGE_RCPT), POLICY_REJECT);
+    policy_run_free(&r);
+}
+
+static void test_or_is_told_at_once(void **state)
+{
+    config.checks.delay_reject = false;
+    struct policy_run *r = begin(&stranger);
+    told[0].kind = REFUSES;
+    assert_int_equal(ask(r, STAGE_CONNECT), POLICY_REJECT);
+    policy_run_free(&r);
+    config.checks.delay_reject = true;
+    r = begin(&stranger);
+    told[0].kind = PASSES;
+    told[1].kind = DEFERS;
+    assert_int_equal(ask(r, STAGE_CONNECT), POLICY_DEFER);
+    policy_run_free(&r);
+}
+
+static void test_steps(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[0].waits = told[2].waits = true;
+    assert_int_equal(ask(r, STAGE_CONNECT), POLICY_PASS); /* nobody waits for 0 here */
+    assert_int_equal(told[1].ran, 1);
+    assert_int_equal(told[2].ran, 0);
+    goes_on(0);
+    assert_int_equal(told[2].ran, 1);
+    set_sender(r);
+    assert_int_equal(ask(r, STAGE_MAIL), POLICY_PASS);
+    set_rcpt(r, "a@here.example");
+    assert_int_equal(ask(r, STAGE_RCPT), POLICY_WAIT);
+    told[2].kind = REFUSES;
+    goes_on(2);
+    assert_int_equal(calls, 1);
+    assert_int_equal(got.outcome, POLICY_REJECT);
+    policy_run_free(&r);
+}
+
+static void test_a_stage_is_held_up(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[1].waits = true;
+    assert_int_equal(ask(r, STAGE_CONNECT), POLICY_WAIT);
+    goes_on(1);
+    assert_int_equal(calls, 1);
+    assert_int_equal(got.outcome, POLICY_PASS);
+    policy_run_free(&r);
+}
+
+static void test_rejecting_beats_deferring(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[3].waits = true;
+    told[3].kind = REFUSES;
+    told[4].waits = true;
+    told[4].kind = DEFERS;
+    ask(r, STAGE_CONNECT);
+    policy_set_helo(r, SLICE("x"));
+    ask(r, STAGE_HELO);
+    set_sender(r);
+    ask(r, STAGE_MAIL);
+    goes_on(4);
+    goes_on(3);
+    set_rcpt(r, "a@here.example");
+    assert_int_equal(ask(r, STAGE_RCPT), POLICY_REJECT);
+    policy_run_free(&r);
+}
+
+static void test_sparing(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[0].kind = ALLOWS;
+    told[2].kind = told[6].kind = REFUSES;
+    ask(r, STAGE_CONNECT);
+    set_sender(r);
+    ask(r, STAGE_MAIL);
+    set_rcpt(r, "a@here.example");
+    assert_int_equal(ask(r, STAGE_RCPT), POLICY_PASS);
+    assert_int_equal(told[2].ran + told[6].ran, 0);
+    told[4].kind = REFUSES; /* an allow spares nothing that does not say so */
+    set_sender(r);
+    ask(r, STAGE_MAIL);
+    set_rcpt(r, "a@here.example");
+    assert_int_equal(ask(r, STAGE_RCPT), POLICY_REJECT);
+    policy_run_free(&r);
+}
+
+static void test_whom_it_concerns(void **state)
+{
+    struct policy_run *r = begin(&friend);
+    told[2].kind = told[3].kind = REFUSES;
+    ask(r, STAGE_CONNECT);
+    assert_int_equal(told[2].ran, 0);
+    policy_run_free(&r);
+    r = begin(&stranger); /* who logs in is no stranger any more */
+    ask(r, STAGE_CONNECT);
+    assert_int_equal(told[2].ran, 1);
+    policy_set_helo(r, SLICE("x"));
+    ask(r, STAGE_HELO);
+    policy_set_account(r, SLICE("joe"));
+    set_sender(r);
+    ask(r, STAGE_MAIL);
+    set_rcpt(r, "a@there.example");
+    assert_int_equal(ask(r, STAGE_RCPT), POLICY_PASS);
+    policy_run_free(&r);
+}
+
+static void test_forgetting(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[4].waits = true;
+    ask(r, STAGE_CONNECT);
+    policy_set_helo(r, SLICE("x"));
+    ask(r, STAGE_HELO);
+    set_sender(r);
+    ask(r, STAGE_MAIL);
+    set_sender(r); /* anew: the first is broken off */
+    assert_int_equal(told[4].cancelled, 1);
+    told[4].waits = false;
+    told[4].kind = SCORES;
+    ask(r, STAGE_MAIL);
+    assert_int_equal(policy_score(r), -3);
+    set_rcpt(r, "a@here.example");
+    told[6].kind = REFUSES;
+    assert_int_equal(ask(r, STAGE_RCPT), POLICY_REJECT);
+    told[6].kind = PASSES;
+    set_rcpt(r, "b@here.example");
+    assert_int_equal(ask(r, STAGE_RCPT), POLICY_PASS);
+    assert_int_equal(policy_score(r), -3);
+    told[7].kind = HOLDS;
+    assert_int_equal(ask(r, STAGE_DATA), POLICY_HOLD);
+    policy_set_helo(r, SLICE("y"));
+    assert_int_equal(policy_score(r), 0);
+    policy_run_free(&r);
+}
+
+static void test_end_while_waiting(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[0].waits = told[1].waits = true;
+    ask(r, STAGE_CONNECT);
+    policy_run_free(&r);
+    assert_int_equal(told[0].cancelled + told[1].cancelled, 2);
+    assert_int_equal(calls, 0);
+}
+
+static void test_trace(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[4].kind = SCORES;
+    ask(r, STAGE_CONNECT);
+    policy_set_helo(r, SLICE("x"));
+    ask(r, STAGE_HELO);
+    set_sender(r);
+    ask(r, STAGE_MAIL);
+    told[6].kind = REFUSES;
+    set_rcpt(r, "a@here.example");
+    ask(r, STAGE_RCPT);
+    told[6].kind = PASSES;
+    set_rcpt(r, "b@here.example");
+    ask(r, STAGE_RCPT);
+    for (unsigned again = 0; again < 2; again++) {
+        json_t *all = trace_json(policy_trace(r));
+        char *text = json_dumps(all, JSON_COMPACT);
+        assert_int_equal(json_array_size(all), 9);
+        const json_t *first = json_array_get(all, 6), *score = json_array_get(all, 4);
+        assert_string_equal(json_string_value(json_object_get(first, "outcome")), "reject");
+        assert_string_equal(json_string_value(json_object_get(first, "recipient")), "a@here.example");
+        assert_string_equal(json_string_value(json_object_get(first, "why")), "bad 1");
+        assert_int_equal(json_integer_value(json_object_get(first, "line")), 7);
+        assert_int_equal(json_integer_value(json_object_get(score, "score")), -3);
+        free(text);
+        json_decref(all);
+    }
+    policy_run_free(&r);
+}
+
+static void test_damaged_traces(void **state)
+{
+    struct buf b = { 0 };
+    trace_add(&b, &(struct trace_entry){ .check = SLICE("x"), .why = SLICE("y"), .us = 1234567, .score = INT32_MIN, .line = 77 });
+    struct slice in;
+    struct trace_entry e;
+    assert_true(trace_open(buf_slice(&b), &in) && trace_next(&in, &e));
+    assert_int_equal(e.score, INT32_MIN);
+    assert_int_equal(e.us, 1234567);
+    assert_false(trace_next(&in, &e));
+    for (size_t n = 0; n < b.n; n++) {
+        char *cut = mem_alloc(n ? n : 1);
+        memcpy(cut, b.p, n);
+        if (trace_open(slice_of(cut, n), &in)) assert_false(trace_next(&in, &e));
+        free(cut);
+    }
+    buf_deinit(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_all_pass, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_refusal_waits_for_rcpt, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_or_is_told_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_steps, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_stage_is_held_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rejecting_beats_deferring, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sparing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_whom_it_concerns, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_forgetting, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_end_while_waiting, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_trace, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damaged_traces, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
