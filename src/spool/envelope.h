@@ -52,11 +52,13 @@ struct envelope {
     struct slice prepend;    /* header lines put in front of the text when it is sent (Received ...), ending in CRLF */
     uint64_t text_size;      /* bytes of message text, CRLF line ends, dots not stuffed */
     struct slice message_id, subject; /* for listings; at most 255 bytes each; may be empty */
+    struct slice trace;      /* what was checked (policy/trace.h), opaque here; at most ENVELOPE_TRACE_MAX bytes; may be empty */
 };
 
 #define ENVELOPE_ORCPT_MAX 500
 #define ENVELOPE_ENVID_MAX 100
 #define ENVELOPE_ACCOUNT_MAX 255
+#define ENVELOPE_TRACE_MAX 10000
 
 void envelope_encode(const struct envelope *e, struct buf *out);
 /* The slices point into `in`; the arrays of recipients are in `arena`. At most 100,000 recipients. rcpt_dsn is set when

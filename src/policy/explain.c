@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Explanations: a dry run that goes from stage to stage by itself. */
+#include "policy/explain.h"
+#include <stdlib.h>
+#include "base/mem.h"
+#include "policy/pipeline.h"
+
+#define RECIPIENTS_MAX 100
+
+struct explain {
+    struct policy_run *run;
+    struct policy_engine *engine;
+    json_t *request, *recipients;
+    struct policy_client client;
+    enum policy_stage stage;   /* being asked */
+    size_t rcpt;               /* at STAGE_RCPT */
+    uint32_t taken;
+    explain_cb *cb;
+    void *arg;
+};
+
+static struct slice text_of(const json_t *o, const char *key)
+{
+    const json_t *s = json_object_get(o, key);
+    return slice_of(json_string_value(s), json_string_length(s));
+}
+
+static struct slice rcpt_text(const struct explain *x)
+{
+    const json_t *s = json_array_get(json_object_get(x->request, "to"), x->rcpt);
+    return slice_of(json_string_value(s), json_string_length(s));
+}
+
+/* ---- the request */
+
+static const char *check_address(struct slice text, bool null_ok)
+{
+    struct address a;
+    if (!text.n) return null_ok ? NULL : "an address is missing";
+    if (slice_ieq(text, SLICE("postmaster"))) return null_ok ? "a sender needs a domain" : NULL;
+    return address_parse(text, &a);
+}
+
+static struct address parse(struct slice text)
+{
+    struct address a = { .text = text, .local = text };
+    if (text.n && address_parse(text, &a)) a = (struct address){ .text = text, .local = text };
+    return a;
+}
+
+static const char *check_request(const json_t *request, struct policy_client *client)
+{
+    const json_t *to = json_object_get(request, "to");
+    size_t n = json_array_size(to);
+    if (!ip_parse(text_of(request, "client"), &client->ip)) return "client: an IP address is expected";
+    if (check_address(text_of(request, "from"), true)) return "from: a mail address is expected, or \"\" for the null sender";
+    if (!n || n > RECIPIENTS_MAX) return "to: one to 100 recipients are expected";
+    for (size_t i = 0; i < n; i++) {
+        const json_t *s = json_array_get(to, i);
+        if (check_address(slice_of(json_string_value(s), json_string_length(s)), false)) return "to: a mail address is expected";
+    }
+    return NULL;
+}
+
+/* ---- the answer */
+
+static json_t *verdict_json(const struct explain *x, const struct policy_verdict *v)
+{
+    struct slice rcpt = rcpt_text(x);
+    json_t *o = json_pack("{s:s%, s:s}", "recipient", rcpt.p, rcpt.n, "outcome", trace_outcome_name(v->outcome));
+    if (v->code) json_object_set_new(o, "code", json_integer(v->code));
+    if (v->enhanced[0]) json_object_set_new(o, "status", json_string(v->enhanced));
+    if (v->text[0]) json_object_set_new(o, "text", json_string(v->text));
+    if (v->check[0]) json_object_set_new(o, "check", json_string(v->check));
+    if (v->why[0]) json_object_set_new(o, "why", json_string(v->why));
+    if (v->place.line) json_object_set_new(o, "line", json_integer(v->place.line));
+    return o;
+}
+
+static void finish(struct explain *x)
+{
+    explain_cb *cb = x->cb;
+    void *arg = x->arg;
+    json_t *answer = json_pack("{s:s, s:b, s:o, s:i, s:o}", "zone", x->client.zone->name, "trusted", x->run->facts.trusted,
+                               "recipients", x->recipients, "score", policy_score(x->run), "trace", trace_json(policy_trace(x->run)));
+    policy_run_free(&x->run);
+    json_decref(x->request);
+    free(x);
+    cb(arg, answer);
+}
+
+/* A verdict that ends all of it: every recipient not asked yet gets it. */
+static void refuse_rest(struct explain *x, const struct policy_verdict *v)
+{
+    size_t n = json_array_size(json_object_get(x->request, "to"));
+    for (; x->rcpt < n; x->rcpt++) json_array_append_new(x->recipients, verdict_json(x, v));
+}
+
+/* ---- from stage to stage */
+
+static void set_facts(struct explain *x)
+{
+    struct address a;
+    switch (x->stage) {
+    case STAGE_HELO: policy_set_helo(x->run, text_of(x->request, "helo")); break;
+    case STAGE_MAIL:
+        a = parse(text_of(x->request, "from"));
+        policy_set_sender(x->run, &a);
+        break;
+    case STAGE_RCPT:
+        a = parse(rcpt_text(x));
+        policy_set_recipient(x->run, &a, x->taken);
+        break;
+    case STAGE_DATA: policy_set_recipients(x->run, x->taken); break;
+    default: break;
+    }
+}
+
+/* Takes the verdict on the stage at hand and chooses the next. False: that was all. */
+static bool step(struct explain *x, const struct policy_verdict *v)
+{
+    bool refused = v->outcome >= POLICY_DEFER;
+    if (x->stage == STAGE_RCPT) {
+        json_array_append_new(x->recipients, verdict_json(x, v));
+        if (!refused) x->taken++;
+        if (++x->rcpt < json_array_size(json_object_get(x->request, "to"))) return true;
+        x->stage = STAGE_DATA;
+        return x->taken > 0;
+    }
+    if (x->stage == STAGE_DATA) {
+        if (v->outcome == POLICY_PASS) return false;
+        size_t i;
+        json_t *r;
+        json_array_foreach(x->recipients, i, r)
+            if (!strcmp(json_string_value(json_object_get(r, "outcome")), "pass")) {
+                x->rcpt = i;
+                json_array_set_new(x->recipients, i, verdict_json(x, v));
+            }
+        return false;
+    }
+    if (refused) {
+        refuse_rest(x, v);
+        return false;
+    }
+    x->stage++;
+    if (x->stage == STAGE_HELO && !text_of(x->request, "helo").n) x->stage++;
+    return true;
+}
+
+static void on_verdict(void *arg, const struct policy_verdict *v);
+
+static void go_on(struct explain *x)
+{
+    struct policy_verdict v;
+    do {
+        set_facts(x);
+        policy_ask(x->run, x->stage, &v, on_verdict, x);
+        if (v.outcome == POLICY_WAIT) return;
+    } while (step(x, &v));
+    finish(x);
+}
+
+static void on_verdict(void *arg, const struct policy_verdict *v)
+{
+    struct explain *x = arg;
+    if (step(x, v)) go_on(x);
+    else finish(x);
+}
+
+void policy_explain(struct policy_engine *e, const json_t *request, explain_cb *cb, void *arg)
+{
+    struct policy_client client = { 0 };
+    const char *wrong = check_request(request, &client);
+    if (wrong) {
+        cb(arg, json_pack("{s:s}", "error", wrong));
+        return;
+    }
+    client.zone = config_zone_of(e->o.config, NULL, &client.ip);
+    struct explain *x = mem_new(struct explain);
+    *x = (struct explain){ .engine = e, .client = client, .run = policy_run_new(e, &client, true), .request = json_deep_copy(request),
+                           .recipients = json_array(), .cb = cb, .arg = arg };
+    policy_set_account(x->run, text_of(request, "account"));
+    go_on(x);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * `postern explain`: the pipeline itself, run without side effects for a client, EHLO, sender and recipients that somebody asks about. */
+#ifndef POSTERN_POLICY_EXPLAIN_H
+#define POSTERN_POLICY_EXPLAIN_H
+#include <jansson.h>
+#include "policy/policy.h"
+
+/* request: {"client": IP, "helo": name, "from": address or "", "to": [addresses], "account": name}; client and to must be there.
+ * answer: {"zone", "trusted", "recipients": [{"recipient", "outcome", "code", "status", "text", "check", "why", "line"}], "score",
+ * "trace": [...]} (trace_json), or {"error": text}. It comes from the loop, or at once when nothing has to be looked up; the callee
+ * owns it. Each look-up has its own time-out, so that it always comes; an engine must outlive it. */
+typedef void explain_cb(void *arg, json_t *answer);
+void policy_explain(struct policy_engine *e, const json_t *request, explain_cb *cb, void *arg);
+
+#endif

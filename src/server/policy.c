@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the policy checks say of a session, told to the client and written down. While checks look something up the session takes no
+ * input; what is to happen then is kept in session->then. */
+#include <stdio.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/session.h"
+#include "store/store.h"
+
+#define TEXT_SHOWN 380 /* of a refusal: the reference behind it must fit into a reply */
+
+void session_policy_begin(struct session *s)
+{
+    struct policy_client client = { .zone = s->zone, .session = s->id, .submission = s->listener->role == CONFIG_ROLE_SUBMISSION };
+    if (!s->unnamed) client.ip = s->ip;
+    policy_run_free(&s->run);
+    s->run = policy_run_new(s->server->o.policy, &client, false);
+}
+
+static void on_verdict(void *arg, const struct policy_verdict *v)
+{
+    struct session *s = arg;
+    session_then *then = s->then;
+    s->waiting = false;
+    s->then = NULL;
+    then(s, v);
+    session_check_errors(s);
+    session_resume(s);
+}
+
+bool session_ask(struct session *s, enum policy_stage stage, struct policy_verdict *v, session_then *then)
+{
+    policy_ask(s->run, stage, v, on_verdict, s);
+    if (v->outcome != POLICY_WAIT) return true;
+    s->then = then;
+    s->waiting = true;
+    return false;
+}
+
+/* ---- the history */
+
+static void add_sender(const struct session *s, struct history_event *e)
+{
+    e->session = s->id;
+    e->when = clock_wall_ms();
+    e->client = s->ip;
+    e->helo = slice_str(s->helo);
+    e->sender = s->tx.sender;
+}
+
+void session_tell_refusal(struct session *s, uint64_t ref, int code, const char *text, struct slice about)
+{
+    struct history_event e = { .kind = HISTORY_REFUSED, .id = ref, .code = code, .text = slice_str(text), .rcpts = &about,
+                               .rcpt_n = about.n ? 1 : 0, .message_id = s->tx.message_id, .subject = s->tx.subject,
+                               .trace = policy_trace(s->run) };
+    add_sender(s, &e);
+    if (s->server->o.store) store_history(s->server->o.store, &e);
+}
+
+void session_tell_accepted(struct session *s)
+{
+    const struct transaction *tx = &s->tx;
+    struct history_event e = { .kind = HISTORY_ACCEPTED, .id = tx->id, .code = 250, .rcpts = tx->rcpts, .rcpt_n = tx->rcpt_n,
+                               .message_id = tx->message_id, .subject = tx->subject, .size = tx->data.size, .trace = tx->trace };
+    add_sender(s, &e);
+    if (s->server->o.store) store_history(s->server->o.store, &e);
+}
+
+/* ---- refusals */
+
+/* "try again later (ref 3k9...)": the reference finds the refusal in the log and the history. */
+static void format_text(const struct policy_verdict *v, uint64_t ref, char *out, size_t size)
+{
+    char id[ID_TEXT_LEN + 1];
+    id_format(ref, id);
+    snprintf(out, size, "%.*s (ref %s)", TEXT_SHOWN, v->text, id);
+}
+
+void session_policy_refuse(struct session *s, const char *stage, const struct policy_verdict *v, struct slice about)
+{
+    char text[TEXT_SHOWN + 40];
+    uint64_t ref = queue_new_id(s->server->o.queue);
+    format_text(v, ref, text, sizeof text);
+    if (v->outcome == POLICY_REJECT) s->errors++; /* who is to come again has made no error */
+    s->refused++;
+    log_event(LOG_INFO, "refused", LOG_SESSION(s->id), LOG_STR("stage", stage), LOG_IP("client", &s->ip),
+              LOG_NUM("code", v->code), LOG_STR("status", v->enhanced), LOG_STR("text", text), LOG_TEXT("about", about),
+              LOG_TEXT("from", s->tx.sender), LOG_STR("check", v->check), LOG_STR("why", v->why), LOG_NUM("line", v->place.line));
+    session_tell_refusal(s, ref, v->code, text, about);
+    session_reply(s, v->code, v->enhanced, text);
+}
+
+/* ---- connect */
+
+static void on_connect(struct session *s, const struct policy_verdict *v)
+{
+    s->greeted = true;
+    if (v->outcome < POLICY_DEFER) {
+        session_say_greeting(s);
+        return;
+    }
+    struct policy_verdict told = *v;
+    told.code = v->outcome == POLICY_REJECT ? 554 : 421; /* RFC 5321 §4.3.2: what may stand for a greeting */
+    session_policy_refuse(s, "connect", &told, SLICE(""));
+    session_hang_up(s, "refused");
+}
+
+void session_greet(struct session *s)
+{
+    struct policy_verdict v;
+    session_policy_begin(s);
+    if (session_ask(s, STAGE_CONNECT, &v, on_connect)) on_connect(s, &v);
+}
