@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * postern explain: what would become of a mail, and what decides it. The daemon answers, by the checks it would make. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli/cli.h"
+#include "cli/common.h"
+#include "cli/trace_print.h"
+
+static void usage(FILE *to)
+{
+    fputs("usage: postern explain --client IP --to ADDRESS [--to ADDRESS ...] [--from ADDRESS]\n"
+          "                       [--helo NAME] [--account NAME] [--json] [-c FILE]\n\n"
+          "  --client   the address it comes from        --from     the sender; not given: <>\n"
+          "  --to       a recipient, up to 100 times     --helo     what the client says in EHLO\n"
+          "  --account  somebody who has logged in\n\n"
+          "Asks the running relay what it would do. Nothing is sent, counted or remembered.\n",
+          to);
+}
+
+static void print_recipient(const char *config, const json_t *r)
+{
+    json_int_t code = cli_number_of(r, "code"), line = cli_number_of(r, "line");
+    printf("\n%s: %s", cli_text_of(r, "recipient"), cli_text_of(r, "outcome"));
+    if (code) printf(" %d %s", (int)code, cli_text_of(r, "status"));
+    putchar('\n');
+    if (cli_text_of(r, "text")[0]) trace_print_wrapped(cli_text_of(r, "text"), 4);
+    if (!cli_text_of(r, "check")[0]) return;
+    printf("    decided by %s", cli_text_of(r, "check"));
+    if (line) printf(", %s:%d", config, (int)line);
+    putchar('\n');
+    if (cli_text_of(r, "next_hop")[0]) printf("    goes to %s (%s)\n", cli_text_of(r, "next_hop"), cli_text_of(r, "route"));
+}
+
+static void print(const char *config, const char *client, const json_t *a)
+{
+    size_t i;
+    const json_t *r;
+    printf("%s is in the zone %s, %s\n\n", client, cli_text_of(a, "zone"),
+           json_is_true(json_object_get(a, "trusted")) ? "and trusted" : "a stranger");
+    trace_print(json_object_get(a, "trace"));
+    json_array_foreach(json_object_get(a, "recipients"), i, r) print_recipient(config, r);
+}
+
+int cli_explain(int argc, char **argv)
+{
+    const char *config = CLI_DEFAULT_CONFIG, *socket = NULL, *to;
+    const char *client = NULL, *helo = "", *from = "", *account = "";
+    json_t *rcpts = json_array();
+    bool json = false;
+    struct err err;
+    for (int i = 1; i < argc; i++) {
+        if (cli_flag(argv, i, "--help") || cli_flag(argv, i, "-h")) {
+            usage(stdout);
+            json_decref(rcpts);
+            return 0;
+        }
+        if (cli_flag(argv, i, "--json")) json = true;
+        else if (cli_option(argc, argv, &i, "--to", &to)) json_array_append_new(rcpts, json_string(to));
+        else if (!cli_daemon_option(argc, argv, &i, &config, &socket) && !cli_option(argc, argv, &i, "--client", &client) &&
+                 !cli_option(argc, argv, &i, "--helo", &helo) && !cli_option(argc, argv, &i, "--from", &from) &&
+                 !cli_option(argc, argv, &i, "--account", &account)) {
+            fprintf(stderr, "postern explain: \"%s\" is not understood\n\n", argv[i]);
+            client = NULL;
+            break;
+        }
+    }
+    json_t *request = client && json_array_size(rcpts) ? json_pack("{s:s, s:s, s:s, s:s, s:O}", "client", client, "helo", helo,
+                                                                   "from", from, "account", account, "to", rcpts) : NULL;
+    json_decref(rcpts);
+    if (!request) {
+        usage(stderr);
+        return EX_USAGE;
+    }
+    char *path = cli_socket_path(socket, config);
+    json_t *answer = cli_request(path, "POST", "/v1/explain", request, &err);
+    free(path);
+    json_decref(request);
+    if (!answer) return cli_fail(&err);
+    if (json) cli_print_json(answer);
+    else {
+        cli_disarm(answer);
+        print(config, client, answer);
+    }
+    json_decref(answer);
+    return 0;
+}
