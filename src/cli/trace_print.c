@@ -6,7 +6,7 @@
 #include "cli/common.h"
 
 #define COLUMNS 80
-#define WHY_AT 44
+#define WHY_AT 49
 
 /* Prints as many whole words as fit and returns the rest. */
 static const char *print_words(const char *text, size_t room)
@@ -50,7 +50,7 @@ void trace_print(const json_t *trace)
             continue;
         }
         fputs("  ", stdout);
-        const char *rest = print_words(why, COLUMNS - WHY_AT - 5);
-        if (*rest) trace_print_wrapped(rest, WHY_AT + 5);
+        const char *rest = print_words(why, COLUMNS - WHY_AT);
+        if (*rest) trace_print_wrapped(rest, WHY_AT);
     }
 }

@@ -24,6 +24,25 @@ const char *check_show(struct check_call *c, struct slice s)
     return text;
 }
 
+void check_distrust(struct check_call *c)
+{
+    struct check_facts *f = &c->run->facts;
+    f->distrusted = true;
+    f->trusted = f->account.n > 0;
+}
+
+void check_alarm(struct check_call *c, const char *event, const char *text, ...)
+{
+    const struct policy_engine_options *e = &c->run->engine->o;
+    char room[1200];
+    va_list args;
+    if (c->run->dry || !e->alarm) return;
+    va_start(args, text);
+    (void)vsnprintf(room, sizeof room, text, args);
+    va_end(args);
+    e->alarm(e->alarm_arg, event, room);
+}
+
 /* ---- answers */
 
 static const char *format(struct check_call *c, const char *why, va_list args)

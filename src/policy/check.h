@@ -48,6 +48,8 @@ enum reverse_state { REVERSE_UNKNOWN, REVERSE_NONE, REVERSE_UNCONFIRMED, REVERSE
 struct check_facts {
     struct policy_client client;
     bool trusted;                  /* a user of ours, or from a zone that may relay */
+    bool own_address;              /* the zone's trust reaches our own address only as part of a wider network */
+    bool distrusted;               /* whatever the zone says (check_distrust) */
     bool talked_first;
     enum reverse_state reverse;    /* after STAGE_CONNECT step 0, where a check needs it (check_wants_reverse) */
     struct slice reverse_name;     /* of UNCONFIRMED and CONFIRMED */
@@ -86,6 +88,10 @@ void check_hold(struct check_call *c, struct config_place place, const char *why
 /* code 4xx: defer, 5xx: reject. text: for the client, one line, printable; the reference is added to it. */
 void check_refuse(struct check_call *c, int code, const char *enhanced, struct config_place place, const char *text,
                   const char *why, ...) __attribute__((format(printf, 6, 7)));
+/* The client's zone lends it no trust any more; a user of ours stays one. */
+void check_distrust(struct check_call *c);
+/* Something the postmaster must be told at once: a log event and a mail, by the engine's owner. Not when dry. */
+void check_alarm(struct check_call *c, const char *event, const char *text, ...) __attribute__((format(printf, 3, 4)));
 /* Text from outside made printable, at most 100 bytes of it; in check_arena. */
 const char *check_show(struct check_call *c, struct slice s);
 

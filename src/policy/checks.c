@@ -16,7 +16,7 @@ const struct check *const checks[] = {
     &check_dns_lists_sender,
     /* rcpt: the right to relay, then the recipient, then greylisting */
     &check_relay,
-    &check_recipient_list, &check_recipient_limit, &check_recipient,
+    &check_strangers, &check_recipient_list, &check_recipient_limit, &check_recipient,
     &check_recipient_exists,
     &check_greylist,
     /* data */

@@ -10,6 +10,7 @@
 #ifndef POSTERN_POLICY_LIST_H
 #define POSTERN_POLICY_LIST_H
 #include "config/config.h"
+#include "config/match.h"
 
 struct list_match;
 
@@ -28,8 +29,7 @@ struct list_found {
     const struct list_entry *entry; /* lives as long as the list */
 };
 
-/* What an entry may be: a host is looked for among clients only, a mailbox among the others. */
-enum list_of { LIST_OF_CLIENTS, LIST_OF_ADDRESSES };
+/* What an entry may be depends on what the list is of (enum list_of): a host is looked for among clients only, a mailbox among the others. */
 /* Blocks on files. NULL with an error that names the place of the entry, or file and line; an empty list is no error. */
 struct list_match *list_new(const struct config_match_list *from, enum list_of of, struct err *err) MUST_CHECK;
 void list_free(struct list_match *l);
@@ -45,8 +45,5 @@ void list_find_address(const struct list_match *l, struct slice local, struct sl
 /* Which of the two holds: the nearer one; of the same entry in both, the allowing one. */
 enum list_decision { LIST_UNDECIDED, LIST_ALLOWED, LIST_BLOCKED };
 enum list_decision list_decide(const struct list_found *allow, const struct list_found *block);
-
-/* One entry by itself, for `postern check`: NULL, or what is wrong with it. */
-const char *list_check(const char *match, enum list_of of);
 
 #endif

@@ -3,6 +3,7 @@
  * checks keep there. */
 #include "policy/pipeline.h"
 #include <assert.h>
+#include <ifaddrs.h>
 #include <stdlib.h>
 #include "base/mem.h"
 #include "policy/dns_lists.h"
@@ -73,6 +74,33 @@ static bool names_wanted(const struct policy *p)
 
 bool check_wants_reverse(const struct policy *p) { return p->reverse; }
 
+/* ---- own addresses: who stands in a trusted network by chance is not meant; connections from there may come through a NAT */
+
+static bool is_named_alone(const struct config *c, const struct ip *ip)
+{
+    for (size_t i = 0; i < c->zone_n; i++)
+        for (size_t k = 0; k < c->zones[i].network_n; k++) {
+            const struct ip_net *net = &c->zones[i].networks[k];
+            if (net->prefix == (ip->family == 4 ? 32 : 128) && ip_net_has(net, ip)) return true;
+        }
+    return false;
+}
+
+static void find_own(struct policy *p)
+{
+    struct ifaddrs *all = NULL;
+    struct ip ip;
+    if (getifaddrs(&all) < 0) return;
+    for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
+        if (!i->ifa_addr || !ip_from_sockaddr(i->ifa_addr, &ip, NULL) || ip_is_loopback(&ip)) continue;
+        ip.scope = 0;
+        if (is_named_alone(p->config, &ip)) continue;
+        p->own = mem_grow(p->own, p->own_n + 1, sizeof *p->own);
+        p->own[p->own_n++] = ip;
+    }
+    freeifaddrs(all);
+}
+
 /* Those that are on; each stage is one run of the table. */
 static void choose(struct policy *p)
 {
@@ -98,6 +126,7 @@ struct policy *policy_new(const struct config *c, struct err *err)
         return NULL;
     }
     p->reverse = names_wanted(p);
+    find_own(p);
     choose(p);
     return p;
 }
@@ -107,6 +136,7 @@ void policy_free(struct policy *p)
     if (!p) return;
     free_lists(p);
     free(p->checks);
+    free(p->own);
     free(p);
 }
 

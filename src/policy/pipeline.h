@@ -10,6 +10,8 @@ struct policy {
     const struct check **checks;  /* those that are on, in the order of the table */
     size_t n, from[STAGES + 1];   /* of stage s: from[s] .. from[s + 1] */
     bool reverse;
+    struct ip *own;               /* our own addresses that no zone names alone */
+    size_t own_n;
 };
 
 struct policy_engine {

@@ -39,6 +39,9 @@ struct policy_engine_options {
     struct shared *shared;       /* counts of all workers; NULL: nothing is counted */
     struct auth_link *auth;      /* asks directories; NULL: none */
     struct queue *queue;         /* asks inner servers; NULL: none */
+    /* Something that the postmaster must be told. event: one word for the log; text: some sentences. */
+    void (*alarm)(void *arg, const char *event, const char *text);
+    void *alarm_arg;
 };
 struct policy_engine *policy_engine_new(const struct policy_engine_options *o);
 void policy_engine_free(struct policy_engine *e); /* runs must be freed before; NULL is fine */
@@ -67,6 +70,9 @@ struct policy_verdict {
     const char *why;             /* for the log */
     struct config_place place;   /* what in the configuration decided; line 0: a default */
 };
+
+/* What counts of a client are kept under (policy/shared.h): its address, of IPv6 the /64. */
+uint64_t policy_client_key(const struct ip *ip);
 
 /* The client, as it is known when it connects. Everything is copied. */
 struct policy_client {
