@@ -5,7 +5,8 @@
  *     user@example.org            a mailbox (domain in any case, local part as RFC 5321 says, in any case)
  *     user@                       a local part at any domain
  *     example.org                 a domain, or a host;  .example.org  the same and all below it
- *     /regular expression/        over the whole address or host name, case ignored
+ *     /regular expression/        over the whole address (local part without quotes, A-labels) or host name, case ignored
+ *     <>                          the null reverse-path
  * in memory as sorted networks, hashes and compiled expressions: 100,000 entries cost a look-up no more than ten do. */
 #ifndef POSTERN_POLICY_LIST_H
 #define POSTERN_POLICY_LIST_H
@@ -25,16 +26,19 @@ struct list_entry {
 enum list_kind { LIST_NONE, LIST_DOMAIN, LIST_EXPRESSION, LIST_MAILBOX, LIST_NETWORK };
 struct list_found {
     enum list_kind kind;
-    unsigned nearness;             /* within a kind: bits of a network, labels of a domain */
+    unsigned nearness;             /* within a kind: bits of a network; labels of a domain, an exact one before a tree */
     const struct list_entry *entry; /* lives as long as the list */
 };
 
-/* What an entry may be depends on what the list is of (enum list_of): a host is looked for among clients only, a mailbox among the others. */
-/* Blocks on files. NULL with an error that names the place of the entry, or file and line; an empty list is no error. */
+/* What an entry may be depends on what the list is of: a host is looked for among clients only, a mailbox among the others. Blocks on
+ * files. NULL with an error that names the place of the entry, or file and line; an empty list is no error, and neither is one with
+ * an entry twice: the first counts. `from` must outlive the list. */
+#define LIST_EXPRESSIONS_MAX 1000 /* each is tried, one after the other */
+#define LIST_FILE_MAX (64u << 20)  /* bytes of a file */
 struct list_match *list_new(const struct config_match_list *from, enum list_of of, struct err *err) MUST_CHECK;
 void list_free(struct list_match *l);
 bool list_is_empty(const struct list_match *l);
-bool list_has_hosts(const struct list_match *l); /* names of clients are asked for */
+bool list_has_hosts(const struct list_match *l); /* of clients: some entry is about their names */
 
 /* The nearest entry; kind NONE: none. No allocation but PCRE2's, whose work is limited: an expression that runs out of it does not match. */
 void list_find_ip(const struct list_match *l, const struct ip *ip, struct list_found *out);

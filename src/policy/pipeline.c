@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include "base/mem.h"
 #include "policy/dns_lists.h"
+#include "policy/learn.h"
 #include "policy/list.h"
 #include "policy/relay.h"
 
@@ -121,6 +122,7 @@ struct policy *policy_new(const struct config *c, struct err *err)
 {
     struct policy *p = mem_new(struct policy);
     p->config = c;
+    p->ends = learn_end;
     if (!load_lists(p, err)) {
         policy_free(p);
         return NULL;

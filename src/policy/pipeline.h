@@ -12,6 +12,7 @@ struct policy {
     bool reverse;
     struct ip *own;               /* our own addresses that no zone names alone */
     size_t own_n;
+    void (*ends)(struct policy_run *run); /* a connection is over: learn_end */
 };
 
 struct policy_engine {
@@ -49,6 +50,9 @@ struct policy_run {
     unsigned allowed[STAGES];
     int score[STAGES];
     struct arena arenas[SCOPES];
+    uint32_t taken;                /* messages */
+    bool rejected;                 /* some check but the reputation itself rejected something */
+    struct slice grey_key;         /* of the transaction: learn.h */
     struct relay_verdict *relay;   /* in the recipient's arena; NULL: not found yet */
     enum policy_stage asked;       /* of cb */
     policy_cb *cb;                 /* NULL: nobody waits */

@@ -52,6 +52,7 @@ static void forget(struct policy_run *run, enum policy_stage from)
     assert(!run->cb);
     for (unsigned i = from; i < STAGES; i++) forget_stage(run, i);
     for (unsigned i = scope_of[from]; i < SCOPES; i++) arena_reset(&run->arenas[i]);
+    run->grey_key = SLICE("");
     run->relay = NULL;
     sum_up(run);
 }
@@ -262,6 +263,7 @@ void run_answered(struct check_call *call)
     s->us = (uint32_t)clock_mono_us() - s->us;
     run->running[stage]--;
     if (is_refusal(s->outcome)) run->refusals[stage] = 1;
+    if (s->outcome == POLICY_REJECT && !k->judges_history) run->rejected = true;
     run->facts.score += s->score;
     run->score[stage] += s->score;
     if (!run->dry) run->engine->counts[at][s->outcome]++;
@@ -304,6 +306,7 @@ void policy_run_free(struct policy_run **runp)
     *runp = NULL;
     if (!run) return;
     run->cb = NULL;
+    if (run->engine->o.policy->ends) run->engine->o.policy->ends(run);
     for (unsigned i = 0; i < STAGES; i++) forget_stage(run, i);
     for (unsigned i = 0; i < SCOPES; i++) arena_deinit(&run->arenas[i]);
     buf_deinit(&run->trace);

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Greylisting: the first mail of a client, sender and recipient who have not met is deferred; a mail server comes again, most senders of
+ * spam do not. When it came again and its message was taken, the client may send for the sender's domain at once for some days.
+ *
+ * A client is its network, or, where its name is confirmed and is no name made of the address, the domain of that name: a
+ * provider's many hosts are one client, whichever of them comes again. */
+#include "policy/checks.h"
+#include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "policy/client_net.h"
+#include "policy/learn.h"
+#include "policy/list.h"
+#include "store/store.h"
+
+#define KEY_MAX STORE_KEY_MAX
+static const struct config_place nowhere = { 0 };
+
+struct grey {
+    struct check_call *call;
+    struct store_request *request;
+    struct slice client; /* who comes, in the arena */
+    struct slice allow_key;
+};
+
+static bool wanted(const struct config *c, const struct policy *p) { return c->checks.greylist.enabled; }
+
+static void done(struct check_call *c)
+{
+    struct grey *g = c->own;
+    c->own = NULL;
+    store_cancel(&g->request);
+    free(g);
+}
+
+/* ---- who is never delayed */
+
+static bool is_private(const struct ip *ip)
+{
+    static const char *const nets[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16",
+                                        "100.64.0.0/10", "::1/128", "fc00::/7", "fe80::/10" };
+    for (size_t i = 0; i < countof(nets); i++) {
+        struct ip_net net;
+        if (!ip_net_parse(slice_str(nets[i]), &net) && ip_net_has(&net, ip)) return true;
+    }
+    return false;
+}
+
+static bool is_exempt(struct check_call *c)
+{
+    const struct check_facts *f = check_facts(c);
+    const struct policy_lists *l = check_lists(c);
+    struct list_found found = { 0 };
+    if (check_engine(c)->config->checks.greylist.private_exempt && is_private(&f->client.ip)) {
+        check_pass(c, "a private address is never delayed");
+        return true;
+    }
+    list_find_ip(l->grey_clients, &f->client.ip, &found);
+    if (!found.kind && f->reverse == REVERSE_CONFIRMED) list_find_host(l->grey_clients, f->reverse_name, &found);
+    if (!found.kind) list_find_address(l->grey_senders, f->sender_local, f->sender_domain, &found);
+    if (!found.kind) list_find_address(l->grey_recipients, f->rcpt_address->local, f->rcpt_domain, &found);
+    if (!found.kind) return false;
+    check_pass(c, "exempt: %s", found.entry->match);
+    return true;
+}
+
+/* ---- keys */
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* Does the name hold the last two numbers of the address, as names of dial-up lines do? */
+static bool is_made_of(struct slice name, const struct ip *ip)
+{
+    unsigned found = 0;
+    if (ip->family != 4) return true; /* hosts of providers with IPv6 share their /64 anyway */
+    for (size_t i = 0; i < name.n; i++) {
+        if (!is_digit(name.p[i]) || (i && is_digit(name.p[i - 1]))) continue;
+        unsigned v = 0;
+        for (size_t k = i; k < name.n && is_digit(name.p[k]) && v < 1000; k++) v = 10 * v + (unsigned)(name.p[k] - '0');
+        found |= v == ip->bytes[2] ? 1 : v == ip->bytes[3] ? 2 : 0;
+    }
+    return found == 3;
+}
+
+static struct slice client_of(struct check_call *c)
+{
+    const struct check_facts *f = check_facts(c);
+    const struct config_checks *k = &check_engine(c)->config->checks;
+    struct slice rest = f->reverse_name, host;
+    if (f->reverse == REVERSE_CONFIRMED && !is_made_of(rest, &f->client.ip) && slice_cut(&rest, '.', &host) && slice_find(rest, '.') > 0)
+        return rest;
+    char net[17];
+    return arena_slice(check_arena(c), slice_of(net, client_net(&f->client.ip, k->greylist.ipv4_prefix, k->greylist.ipv6_prefix, net)));
+}
+
+static struct slice join(struct check_call *c, struct slice a, struct slice b, struct slice d)
+{
+    struct buf key = { 0 };
+    buf_add(&key, a);
+    buf_add_char(&key, 0);
+    buf_add(&key, b);
+    if (d.n) buf_add_char(&key, 0);
+    buf_add(&key, d);
+    struct slice out = arena_slice(check_arena(c), slice_sub(buf_slice(&key), 0, KEY_MAX));
+    buf_deinit(&key);
+    for (size_t i = a.n; i < out.n; i++) ((char *)out.p)[i] = ascii_lower(out.p[i]);
+    return out;
+}
+
+/* ---- the questions */
+
+static void gone(struct check_call *c)
+{
+    bool defers = check_engine(c)->config->checks.greylist.without_store == CONFIG_GONE_DEFER;
+    done(c);
+    if (defers)
+        check_refuse(c, 451, "4.3.0", nowhere, "a look-up failed, please try again later",
+                     "the store does not answer, and greylist.without_store is defer");
+    else check_skip(c, "the store does not answer");
+}
+
+static void defer(struct check_call *c, uint64_t ms, bool known)
+{
+    unsigned long long s = (ms + 999) / 1000;
+    char text[120];
+    done(c);
+    snprintf(text, sizeof text, "greylisted: please try again in %llu seconds", s);
+    check_refuse(c, 450, "4.7.1", nowhere, text, known ? "came again too early, by %llu s" : "not met before; may come again in %llu s", s);
+}
+
+static void on_triplet(void *arg, const struct store_answer *a)
+{
+    struct grey *g = arg;
+    struct check_call *c = g->call;
+    const struct policy_engine_options *e = check_engine(c);
+    uint64_t delay = e->config->checks.greylist.delay, first, now = clock_wall_ms();
+    g->request = NULL;
+    if (a->status == STORE_GONE) {
+        gone(c);
+        return;
+    }
+    if (a->status == STORE_NONE || a->value.n != sizeof first) {
+        defer(c, delay, false);
+        return;
+    }
+    memcpy(&first, a->value.p, sizeof first);
+    first = le64toh(first);
+    uint64_t waited = now > first ? now - first : 0;
+    if (waited < delay) {
+        defer(c, delay - waited, true);
+        return;
+    }
+    struct slice key = g->allow_key;
+    if (!check_dry(c)) learn_grey_passed(c->run, key);
+    done(c);
+    check_pass(c, "came again after %llu s", (unsigned long long)waited / 1000);
+}
+
+static void ask_triplet(struct check_call *c)
+{
+    struct grey *g = c->own;
+    const struct policy_engine_options *e = check_engine(c);
+    const struct check_facts *f = check_facts(c);
+    uint64_t now = clock_wall_ms(), value = htole64(now);
+    struct slice key = join(c, g->client, f->sender, f->rcpt);
+    if (check_dry(c)) g->request = store_get(e->store, STORE_GREYLIST, key, on_triplet, g);
+    else
+        g->request = store_put_new(e->store, STORE_GREYLIST, key, slice_of(&value, sizeof value),
+                                   now + e->config->checks.greylist.retry_within, on_triplet, g);
+}
+
+static void on_allowed(void *arg, const struct store_answer *a)
+{
+    struct grey *g = arg;
+    struct check_call *c = g->call;
+    g->request = NULL;
+    if (a->status == STORE_GONE) gone(c);
+    else if (a->status == STORE_NONE) ask_triplet(c);
+    else {
+        if (!check_dry(c)) learn_grey_passed(c->run, g->allow_key);
+        done(c);
+        check_pass(c, "its mail for this sender's domain passed lately");
+    }
+}
+
+static void run(struct check_call *c)
+{
+    const struct policy_engine_options *e = check_engine(c);
+    if (is_exempt(c)) return;
+    struct grey *g = c->own = mem_new(struct grey);
+    g->call = c;
+    if (!e->store) {
+        gone(c);
+        return;
+    }
+    g->client = client_of(c);
+    g->allow_key = join(c, g->client, check_facts(c)->sender_domain, SLICE(""));
+    g->request = store_get(e->store, STORE_AUTO_ALLOW, g->allow_key, on_allowed, g);
+}
+
+const struct check check_greylist = { .name = "greylist", .stage = STAGE_RCPT, .step = 3, .whom = FOR_STRANGERS,
+                                      .spared_by = ALLOW_CLIENT | ALLOW_MAIL | ALLOW_LISTED, .wanted = wanted, .run = run,
+                                      .cancel = done };
