@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Greylisting: who is deferred, who comes again, who is exempt, and what happens without the store."""
+import time
+
+import pytest
+
+from lib.smtp import Smtp
+from lib.util import wait_until
+
+SENDER = "joe@client.example"
+
+
+@pytest.fixture
+def grey(postern, sink):
+    def make(exempt=None, domains=None, **options):
+        greylist = {"enabled": True, "delay": "1s", "private_exempt": False, **options}
+        if exempt:
+            greylist["exempt"] = exempt
+        return postern(domains=domains or [{"name": "example.com", "deliver": sink.hop}], checks={"greylist": greylist})
+    return make
+
+
+def attempt(relay, to="a@example.com", sender=SENDER, source="127.0.0.1", data=False):
+    with Smtp(relay.port, source=source) as c:
+        c.ehlo()
+        c.mail(sender)
+        reply = c.rcpt(to, expect=(250, 450, 451))
+        if data and reply.code == 250:
+            c.data("Subject: x\r\n\r\nx\r\n")
+        return reply
+
+
+def test_comes_again(grey, sink):
+    relay = grey()
+    reply = attempt(relay)
+    assert reply.code == 450 and reply.enhanced == "4.7.1" and "again in 1 seconds" in reply.text and "(ref " in reply.text, reply
+    assert attempt(relay).code == 450  # too early
+    time.sleep(1.1)
+    assert attempt(relay, "b@example.com").code == 450  # another recipient is another triplet
+    assert attempt(relay, sender="mary@client.example").code == 450
+    assert attempt(relay, source="127.0.0.3").code == 450
+    assert attempt(relay, data=True).code == 250
+    sink.wait(1)
+    # now it may send for this sender's domain, and after a restart, too
+    assert attempt(relay, "c@example.com", "mary@client.example").code == 250
+    assert attempt(relay, "c@example.com", "mary@other.example").code == 450
+    relay.restart()
+    assert attempt(relay, "d@example.com").code == 250
+
+
+def test_passing_without_a_message_allows_nothing_else(grey):
+    relay = grey()
+    attempt(relay)
+    time.sleep(1.1)
+    assert attempt(relay).code == 250
+    assert attempt(relay, "b@example.com").code == 450
+
+
+def test_the_log_names_the_check(grey):
+    relay = grey()
+    attempt(relay)
+    relay.wait_log(r'refused .*stage=RCPT .*code=450 .*about=a@example\.com .*check=greylist why="not met before')
+
+
+@pytest.mark.parametrize("bits, again", [(32, 450), (24, 250)])
+def test_networks(grey, bits, again):
+    relay = grey(ipv4_prefix=bits)
+    attempt(relay)
+    time.sleep(1.1)
+    assert attempt(relay, source="127.0.0.3").code == again
+    assert attempt(relay, source="127.0.1.3").code == 450
+
+
+@pytest.mark.parametrize("exempt", [{"clients": ["127.0.0.0/24"]}, {"senders": ["client.example"]}, {"senders": [SENDER]},
+                                    {"recipients": ["a@example.com"]}, {"recipients": ["/^a@.*/"]}])
+def test_exempt(grey, exempt):
+    assert attempt(grey(exempt)).code == 250
+
+
+def test_private_networks_are_exempt(grey):
+    assert attempt(grey(private_exempt=True)).code == 250
+
+
+def test_trusted_clients_are_not_concerned(grey):
+    assert attempt(grey(), source="127.0.0.2").code == 250
+
+
+@pytest.mark.parametrize("without, code", [("pass", 250), ("defer", 451)])
+def test_without_the_store(grey, without, code):
+    relay = grey(without_store=without)
+    assert attempt(relay).code == 450
+    relay.block_helper("store")
+    assert attempt(relay, "b@example.com").code == code
+    relay.unblock_helper("store")
+    wait_until(lambda: attempt(relay, "c@example.com").code == 450, relay.log_tail, 30, 0.3)
+
+
+def test_explain(grey):
+    relay = grey()
+    for _ in range(2):  # it is not remembered
+        out = relay.command("explain", "--client", "127.0.0.1", "--from", SENDER, "--to", "a@example.com").stdout
+        assert "greylist" in out and "not met before" in out and "450 4.7.1" in out, out
+    assert attempt(relay).code == 450
