@@ -19,6 +19,7 @@ cli_command cli_status;   /* src/cli/control.c */
 cli_command cli_queue;    /* src/cli/queue.c */
 cli_command cli_spool;    /* src/cli/spool.c */
 cli_command cli_tls_report; /* src/cli/tls_report.c */
+cli_command cli_dns_lists; /* src/cli/dns_lists.c */
 cli_command cli_send;     /* src/cli/send.c */
 cli_command cli_user;     /* src/cli/user.c */
 cli_command cli_sink;     /* src/cli/sink.c */

@@ -21,6 +21,7 @@ static const struct {
     { "queue", cli_queue, "list, show, retry, hold, release, delete" },
     { "spool", cli_spool, "verify, dump, cat: read a spool directory by hand" },
     { "tls-report", cli_tls_report, "show one that somebody sent; send ours now" },
+    { "dns-lists", cli_dns_lists, "lists in the DNS: how ours are, and the catalogue" },
     { "schema", cli_schema, "the options as a manual page or JSON schema" },
     { "user", cli_user, "add, password, addresses, delete, list: who may log in to send" },
     { "send", cli_send, "a test client, also for load" },

@@ -173,6 +173,9 @@ void check_all(const struct check *k)
     check_tls(k);
     check_auth(k);
     check_credentials(k);
+    check_checks(k);
+    check_relaying(k);
+    check_dns_lists(k);
     check_sizes(k);
     check_times(k);
     check_system(k);

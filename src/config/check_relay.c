@@ -23,7 +23,6 @@ static const struct {
     { "2001::/32", 64, "anybody's (Teredo)" },
 };
 #define PRIVATE_RULES 9
-#define PUBLIC_ADDRESSES_MAX (4ull << 24) /* IPv4, of all trusted networks together */
 
 static bool net_within(const struct ip_net *inner, const struct ip_net *outer)
 {
@@ -49,6 +48,14 @@ const char *check_net_too_wide(const struct ip_net *net)
     return NULL;
 }
 
+bool check_too_many(const struct ip_net *net, uint64_t *public)
+{
+    if (net->ip.family != 4 || net_is_private(net)) return false;
+    uint64_t before = *public;
+    *public += 1ull << (32 - net->prefix);
+    return before <= CHECK_PUBLIC_MAX && *public > CHECK_PUBLIC_MAX;
+}
+
 static const char trust_hint[] = "trust only networks of your own; mail from strangers for your domains needs no trust";
 
 static void check_zone(const struct check *k, const struct config_zone *z, const struct yaml_node *node,
@@ -66,15 +73,10 @@ static void check_zone(const struct check *k, const struct config_zone *z, const
         if (why)
             yaml_error(k->report, item, trust_hint, "zone %s would relay for strangers: %s is %s", z->name,
                        report_quote(k->report, item->text), why);
-        else if (z->networks[i].ip.family == 4 && !net_is_private(&z->networks[i])) {
-            uint64_t before = *public;
-            *public += 1ull << (32 - z->networks[i].prefix);
-            if (before <= PUBLIC_ADDRESSES_MAX && *public > PUBLIC_ADDRESSES_MAX)
-                yaml_error(k->report, item, trust_hint,
-                           "the trusted public networks up to this one hold more than %llu "
-                           "addresses: the relay would relay for strangers",
-                           PUBLIC_ADDRESSES_MAX);
-        }
+        else if (check_too_many(&z->networks[i], public))
+            yaml_error(k->report, item, trust_hint,
+                       "the trusted public networks up to this one hold more than %llu addresses: the relay would relay for strangers",
+                       CHECK_PUBLIC_MAX);
     }
 }
 
@@ -113,7 +115,7 @@ static void check_believed(const struct check *k, const struct ip_net *nets, siz
 }
 
 /* "co.uk", "com.au": registries below a country's domain, by their look. */
-static bool looks_like_registry(struct slice name)
+bool check_is_registry(struct slice name)
 {
     static const char *const words[] = { "co", "com", "net", "org", "edu", "gov", "ac", "or", "ne", "gob", "gouv" };
     struct slice head, tail = name;
@@ -130,7 +132,7 @@ static void check_domain(const struct check *k, const struct config_domain *d, c
     if (!strchr(d->name, '.'))
         yaml_error(k->report, where, "name your own domain below it",
                    "it would relay for strangers: every domain below %s", d->name);
-    else if (looks_like_registry(slice_str(d->name)))
+    else if (check_is_registry(slice_str(d->name)))
         yaml_warning(k->report, where, "name your own domain below it",
                      "%s looks like a registry: with subdomains, mail for every domain below it is relayed", d->name);
 }

@@ -43,6 +43,7 @@ struct config_dns_list {
     enum config_dns_list_action action;
     uint32_t weight;             /* of SCORE: summed up and compared with the threshold */
     bool enabled;
+    bool test;                   /* it must list the test points of RFC 5782, unless the catalogue knows that it has none */
     const char *home;            /* its page; NULL: as the catalogue says */
     struct config_place place;
 };

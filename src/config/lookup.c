@@ -4,6 +4,7 @@
  * policies are hashed. */
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "base/hash.h"
 #include "base/mem.h"
@@ -20,7 +21,7 @@ struct run { /* entries of one family and prefix length */
 };
 
 struct config_lookup {
-    struct htable domains, policies;
+    struct htable domains, policies, routes;
     struct entry *entries;
     size_t entry_n;
     struct run *runs;
@@ -43,6 +44,12 @@ static uint64_t hash_of_policy(const void *item)
 static bool policy_is(const void *item, const void *key)
 {
     return slice_ieq(slice_str(((const struct config_tls_policy *)item)->to), *(const struct slice *)key);
+}
+
+static uint64_t hash_of_route(const void *item) { return hash_ibytes(slice_str(((const struct config_route *)item)->to)); }
+static bool route_is(const void *item, const void *key)
+{
+    return slice_ieq(slice_str(((const struct config_route *)item)->to), *(const struct slice *)key);
 }
 
 static int by_length(const void *pa, const void *pb)
@@ -143,6 +150,11 @@ void lookup_build(struct config *c, const struct yaml_node *root, struct config_
         if (to.n && !htable_find(&l->policies, hash_ibytes(to), policy_is, &to))
             htable_add(&l->policies, &c->tls_policies[i]);
     }
+    htable_init(&l->routes, hash_of_route);
+    for (size_t i = 0; i < c->route_n; i++) {
+        struct slice to = slice_str(c->routes[i].to);
+        if (to.n && !htable_find(&l->routes, hash_ibytes(to), route_is, &to)) htable_add(&l->routes, &c->routes[i]);
+    }
     for (size_t i = 0; i < c->zone_n; i++)
         for (size_t k = 0; k < c->zones[i].network_n; k++)
             if (c->zones[i].networks[k].ip.family) add_entry(l, c->zones[i].networks[k], &c->zones[i]);
@@ -155,6 +167,7 @@ void lookup_free(struct config *c)
     if (!c->lookup) return;
     htable_deinit(&c->lookup->domains);
     htable_deinit(&c->lookup->policies);
+    htable_deinit(&c->lookup->routes);
     free(c->lookup->entries);
     free(c->lookup->runs);
     free(c->lookup);
@@ -246,4 +259,29 @@ const struct config_tls_policy *config_tls_policy_of(const struct config *c, str
         tree = dot < 0 ? slice_of("", 0) : slice_sub(tree, (size_t)dot + 1, tree.n);
     }
     return found;
+}
+
+static bool find_route(const struct config *c, struct slice to)
+{
+    if (c->lookup) return htable_find(&c->lookup->routes, hash_ibytes(to), route_is, &to);
+    for (size_t i = 0; i < c->route_n; i++)
+        if (route_is(&c->routes[i], &to)) return true;
+    return false;
+}
+
+bool config_has_route(const struct config *c, struct slice local, struct slice domain)
+{
+    char text[400];
+    if (!c->route_n || !domain.n || domain.n > 255) return false;
+    if (find_route(c, domain)) return true;
+    int n = snprintf(text, sizeof text, "%.*s@%.*s", SLICE_ARG(local), SLICE_ARG(domain));
+    if (n < (int)sizeof text && find_route(c, slice_of(text, (size_t)n))) return true;
+    text[0] = '.';
+    memcpy(text + 1, domain.p, domain.n);
+    for (struct slice tree = slice_of(text, domain.n + 1); tree.n > 1;) {
+        if (find_route(c, tree)) return true;
+        ptrdiff_t dot = slice_find(slice_sub(tree, 1, tree.n), '.');
+        tree = dot < 0 ? SLICE("") : slice_sub(tree, (size_t)dot + 1, tree.n);
+    }
+    return false;
 }

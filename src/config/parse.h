@@ -33,6 +33,9 @@ void check_hops(const struct check *k);       /* check_hops.c: no next hop is ou
 void check_tls(const struct check *k);        /* check_tls.c: certificates, and encryption that is asked for */
 void check_zones(const struct check *k);      /* check_zones.c: exceptions for old devices, providers */
 void check_auth(const struct check *k);       /* check_auth.c: who logs in here */
+void check_dns_lists(const struct check *k);  /* check_dns.c: lists in the DNS */
+void check_checks(const struct check *k);     /* check_checks.c: lists of matches, limits, recipients */
+void check_relaying(const struct check *k);   /* check_relaying.c: the list relaying opens nothing for strangers */
 void check_credentials(const struct check *k); /* check_credentials.c: logging in to next hops */
 
 /* A file that is named in the configuration: an error when it is missing or no file, and for a secret when everybody
@@ -45,6 +48,11 @@ void check_later_file(const struct check *k, const struct yaml_node *node, const
 bool check_is_here(struct slice authority);
 /* Why strangers may have an address in the network, or NULL. check_relay.c */
 const char *check_net_too_wide(const struct ip_net *net);
+/* Adds a network to the public IPv4 addresses that are trusted; true for the one that makes them too many. check_relay.c */
+#define CHECK_PUBLIC_MAX (4ull << 24)
+bool check_too_many(const struct ip_net *net, uint64_t *public);
+/* "co.uk", "com.au": a registry below a country's domain, by its look. check_relay.c */
+bool check_is_registry(struct slice name);
 /* The first node of a list at the top of the file; NULL: none is written. */
 const struct yaml_node *check_first(const struct check *k, const char *list);
 

@@ -95,7 +95,8 @@ static const struct schema_option reverse_options[] = {
     { .name = "enabled", .type = SCHEMA_BOOL, AT(config, checks.reverse_dns.enabled), .fallback = "no",
       .help = "Require that the client's address has a name in the DNS that leads back to it." },
     { .name = "action", .type = SCHEMA_ENUM, AT(config, checks.reverse_dns.action), .fallback = "reject", .words = actions,
-      .help = "What becomes of mail from other clients: reject, defer, or score." },
+      .help = "What becomes of mail from other clients: reject, defer, or score (which adds 1). While the DNS fails nothing "
+              "does, unless it is defer." },
     MATCHES("exempt", reverse_dns.exempt, "Clients that need no name.", "[192.0.2.7]"),
 };
 static const struct schema_table reverse_table = { TABLE(reverse_options) };
@@ -135,7 +136,7 @@ static const struct schema_option list_options[] = {
               "sender's domain.", .example = "[sender, helo]" },
     { .name = "answers", .type = SCHEMA_LIST, .item = SCHEMA_STRING, AT_LIST(config_dns_list, answers, answer_n),
       .shown = "as the catalogue says, else all of 127.0.0.0/8 but 127.255.255.0/24",
-      .help = "Which answers count as listed: addresses, ranges or networks within 127.0.0.0/8.",
+      .help = "Which answers count as listed: addresses, ranges or networks within 127.0.0.0/8, at most 16.",
       .example = "[127.0.0.2-127.0.0.11]" },
     { .name = "action", .type = SCHEMA_ENUM, AT(config_dns_list, action), .fallback = "reject", .words = list_actions,
       .help = "What a listing does: reject; score adds its weight, which is compared with dns_lists.threshold; allow "
@@ -143,6 +144,8 @@ static const struct schema_option list_options[] = {
     { .name = "weight", .type = SCHEMA_NUMBER, AT(config_dns_list, weight), .fallback = "1", .min = 1, .max = 1000,
       .help = "Of action score." },
     { .name = "enabled", .type = SCHEMA_BOOL, AT(config_dns_list, enabled), .fallback = "yes", .help = "Ask this list." },
+    { .name = "test", .type = SCHEMA_BOOL, AT(config_dns_list, test), .fallback = "yes",
+      .help = "Believe the list only while it lists the test points of RFC 5782; no: for a list of your own that has none." },
     { .name = "home", .type = SCHEMA_STRING, AT(config_dns_list, home), .nullable = true, .shown = "as the catalogue says",
       .help = "The list's own page, where a listing is explained and lifted." },
 };

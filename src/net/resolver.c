@@ -18,7 +18,7 @@
 #define ACTIVE_MAX 128  /* queries libunbound works on for us at once; the others wait within their time-out */
 #define TTL_MAX 86400
 
-enum { TYPE_A = 1, TYPE_CNAME = 5, TYPE_MX = 15, TYPE_TXT = 16, TYPE_AAAA = 28, TYPE_TLSA = 52, CLASS_IN = 1 };
+enum { TYPE_A = 1, TYPE_CNAME = 5, TYPE_PTR = 12, TYPE_MX = 15, TYPE_TXT = 16, TYPE_AAAA = 28, TYPE_TLSA = 52, CLASS_IN = 1 };
 enum { RCODE_NOERROR = 0, RCODE_NXDOMAIN = 3 };
 
 struct resolver {
@@ -53,12 +53,13 @@ struct resolver_query {
     enum state state;
     struct lookup lookups[2];
     size_t lookup_n, running;
-    struct resolver_mx *mx; /* of an MX look-up that was answered; likewise the next two */
+    struct resolver_mx *mx; /* of an MX look-up that was answered; likewise the next three */
     struct slice *texts;
     struct resolver_tlsa *tlsa;
+    struct resolver_name *names;
     char *bytes;            /* of texts */
     struct ub_result *kept; /* tlsa points into it */
-    size_t n;               /* of mx, texts or tlsa */
+    size_t n;               /* of mx, texts, tlsa or names */
     char name[256];
     char owner[256];        /* CNAMEs followed */
     char reason[160];       /* the first failure's */
@@ -114,6 +115,7 @@ static void query_free(struct resolver_query *q)
     free(q->mx);
     free(q->texts);
     free(q->tlsa);
+    free(q->names);
     free(q->bytes);
     free(q);
 }
@@ -174,6 +176,11 @@ static bool take_records(struct lookup *l, struct ub_result *res)
         q->kept = res;
         return true;
     case TYPE_CNAME: return false;
+    case TYPE_PTR:
+        q->names = mem_alloc(RESOLVER_NAMES_MAX * sizeof *q->names);
+        q->n = resolver_read_ptr(res->data, res->len, q->names);
+        if (!q->n) l->status = RESOLVER_NODATA;
+        return false;
     default:
         l->n = resolver_read_ips(res->data, res->len, l->type == TYPE_AAAA, l->ips);
         if (!l->n) l->status = RESOLVER_NODATA;
@@ -246,7 +253,7 @@ static bool is_address(const struct lookup *l) { return l->type == TYPE_A || l->
 static struct resolver_answer combine(const struct resolver_query *q, struct ip *ips)
 {
     struct resolver_answer a = { .status = q->lookups[0].status, .secure = true, .ttl = TTL_MAX, .ips = ips, .mx = q->mx,
-                                 .texts = q->texts, .tlsa = q->tlsa, .n = q->n, .reason = q->reason };
+                                 .texts = q->texts, .tlsa = q->tlsa, .names = q->names, .n = q->n, .reason = q->reason };
     const struct lookup *v6 = &q->lookups[0], *v4 = &q->lookups[q->lookup_n - 1];
     for (const struct lookup *l = v6; l <= v4; l++) {
         if (l->status == RESOLVER_OK) a.status = RESOLVER_OK;
@@ -352,6 +359,16 @@ struct resolver_query *resolver_cname(struct resolver *r, struct slice name, res
 struct resolver_query *resolver_txt(struct resolver *r, struct slice name, resolver_cb *cb, void *arg)
 {
     return ask(r, name, TYPE_TXT, cb, arg);
+}
+
+struct resolver_query *resolver_ptr(struct resolver *r, const struct ip *ip, resolver_cb *cb, void *arg)
+{
+    struct buf b = { 0 };
+    resolver_add_reversed(&b, ip);
+    buf_add_str(&b, ip->family == 4 ? ".in-addr.arpa" : ".ip6.arpa");
+    struct resolver_query *q = ask(r, buf_slice(&b), TYPE_PTR, cb, arg);
+    buf_deinit(&b);
+    return q;
 }
 
 struct resolver_query *resolver_tlsa(struct resolver *r, struct slice name, uint16_t port, resolver_cb *cb, void *arg)

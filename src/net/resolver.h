@@ -2,6 +2,7 @@
  * DNS on the event loop: libunbound, which caches and validates. Answers are copies valid within the callback. */
 #ifndef POSTERN_NET_RESOLVER_H
 #define POSTERN_NET_RESOLVER_H
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/ip.h"
 #include "base/slice.h"
@@ -29,6 +30,10 @@ struct resolver_tlsa { /* RFC 6698 §2.1 */
     const unsigned char *data;
 };
 
+struct resolver_name {
+    char text[256];     /* lower case, without final dot; a host name */
+};
+
 struct resolver_answer {
     enum resolver_status status;
     bool secure;                 /* DNSSEC validated */
@@ -37,6 +42,7 @@ struct resolver_answer {
     const struct resolver_mx *mx;
     const struct slice *texts;   /* TXT: strings of each record joined */
     const struct resolver_tlsa *tlsa;
+    const struct resolver_name *names; /* PTR */
     bool bogus;                  /* of TEMPFAIL: DNSSEC validation failed */
     char name[256];              /* A, AAAA, TLSA: the owner name the records were found at, CNAMEs followed; "" : not known */
     size_t n;
@@ -57,8 +63,13 @@ struct resolver_query *resolver_addresses(struct resolver *r, struct slice name,
 struct resolver_query *resolver_cname(struct resolver *r, struct slice name, resolver_cb *cb, void *arg);
 /* At most 64 records, 64 KiB in all. */
 struct resolver_query *resolver_txt(struct resolver *r, struct slice name, resolver_cb *cb, void *arg);
+/* The names of an address (RFC 1035 §3.5, RFC 3596 §2.5): at most 10, those that are host names. None of them is proven: they must
+ * lead back to the address. */
+struct resolver_query *resolver_ptr(struct resolver *r, const struct ip *ip, resolver_cb *cb, void *arg);
 /* TLSA records of _port._tcp.name. NODATA and NXDOMAIN are `secure` when their absence is proven. */
 struct resolver_query *resolver_tlsa(struct resolver *r, struct slice name, uint16_t port, resolver_cb *cb, void *arg);
+/* "7.2.0.192" or 32 nibbles: an address as a part of a name, the last octet first (RFC 5782 §2.1, §2.4). */
+void resolver_add_reversed(struct buf *out, const struct ip *ip);
 void resolver_cancel(struct resolver_query **q); /* clears the pointer; no callback after; NULL is fine */
 
 #endif

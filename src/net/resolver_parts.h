@@ -7,6 +7,7 @@
 
 #define RESOLVER_MX_MAX 64
 #define RESOLVER_IPS_MAX 32
+#define RESOLVER_NAMES_MAX 10        /* PTR */
 #define RESOLVER_RECORDS_MAX 64      /* TXT, TLSA: of one answer, */
 #define RESOLVER_BYTES_MAX 65536     /* and all of them together */
 
@@ -21,6 +22,8 @@ bool resolver_name_ok(struct slice name);
 size_t resolver_read_ips(char *const *data, const int *len, bool ipv6, struct ip out[RESOLVER_IPS_MAX]);
 /* Rdata of MX records, names not compressed. *odd says why the last one left out was; untouched when none was. */
 size_t resolver_read_mx(char *const *data, const int *len, struct resolver_mx out[RESOLVER_MX_MAX], const char **odd);
+/* Rdata of PTR records, names not compressed; what is no host name, or an address, is left out. */
+size_t resolver_read_ptr(char *const *data, const int *len, struct resolver_name out[RESOLVER_NAMES_MAX]);
 /* Rdata of TXT records: the strings of each joined (RFC 7208 §3.3). The slices point into *bytes, which is malloc'd. */
 size_t resolver_read_txt(char *const *data, const int *len, struct slice out[RESOLVER_RECORDS_MAX], char **bytes);
 /* Rdata of TLSA records (RFC 6698 §2.1); their data points into `data`. */

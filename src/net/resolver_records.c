@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Rdata of A, AAAA, MX, TXT and TLSA records. Name servers are strangers: sizes, characters and counts are checked here. */
+ * Rdata of A, AAAA, MX, PTR, TXT and TLSA records. Name servers are strangers: sizes, characters and counts are checked here. */
 #include "base/mem.h"
 #include "net/resolver_parts.h"
 
@@ -72,6 +72,23 @@ size_t resolver_read_mx(char *const *data, const int *len, struct resolver_mx ou
         else out[n++].preference = (uint16_t)(p[0] << 8 | p[1]);
     }
     return n;
+}
+
+size_t resolver_read_ptr(char *const *data, const int *len, struct resolver_name out[RESOLVER_NAMES_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; data[i] && n < RESOLVER_NAMES_MAX; i++)
+        if (len[i] > 0 && !name_from_wire(slice_of(data[i], (size_t)len[i]), out[n].text) && out[n].text[0]) n++;
+    return n;
+}
+
+void resolver_add_reversed(struct buf *out, const struct ip *ip)
+{
+    if (ip->family == 4) {
+        buf_addf(out, "%u.%u.%u.%u", ip->bytes[3], ip->bytes[2], ip->bytes[1], ip->bytes[0]);
+        return;
+    }
+    for (size_t i = 16; i-- > 0;) buf_addf(out, "%x.%x%s", ip->bytes[i] & 15, ip->bytes[i] >> 4, i ? "." : "");
 }
 
 /* Length of the joined strings of one TXT record; false: its lengths do not fill it. */

@@ -71,6 +71,9 @@ static bool set_options(struct ub_ctx *ub, struct err *err)
         { "local-zone:", ". typetransparent" }, /* a host of /etc/hosts keeps its MX records */
         { "local-zone:", "test. transparent" }, /* the administrator's DNS may well serve these */
         { "local-zone:", "home.arpa. transparent" },
+        { "unblock-lan-zones:", "yes" },        /* and names of inner addresses */
+        { "local-zone:", "127.in-addr.arpa. transparent" },
+        { "local-zone:", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa. transparent" },
     };
     ub_ctx_debugout(ub, NULL);
     for (size_t i = 0; i < countof(options); i++)

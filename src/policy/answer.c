@@ -31,6 +31,13 @@ void check_distrust(struct check_call *c)
     f->trusted = f->account.n > 0;
 }
 
+void check_trust(struct check_call *c)
+{
+    struct check_facts *f = &c->run->facts;
+    f->listed = true;
+    f->trusted |= !f->distrusted;
+}
+
 void check_alarm(struct check_call *c, const char *event, const char *text, ...)
 {
     const struct policy_engine_options *e = &c->run->engine->o;
@@ -41,6 +48,12 @@ void check_alarm(struct check_call *c, const char *event, const char *text, ...)
     (void)vsnprintf(room, sizeof room, text, args);
     va_end(args);
     e->alarm(e->alarm_arg, event, room);
+}
+
+void run_keep_relay(struct check_call *c, const struct relay_verdict *v)
+{
+    c->run->relay = arena_alloc(&c->run->arenas[SCOPE_RECIPIENT], sizeof *c->run->relay);
+    *c->run->relay = *v;
 }
 
 /* ---- answers */
@@ -77,6 +90,13 @@ static void answer(struct check_call *c, enum policy_outcome outcome, const stru
 void check_pass(struct check_call *c, const char *why, ...)
 {
     struct finding f = { .enhanced = "", .text = "" };
+    FORMAT_WHY(c, why, f.why);
+    answer(c, POLICY_PASS, &f);
+}
+
+void check_pass_by(struct check_call *c, struct config_place place, const char *why, ...)
+{
+    struct finding f = { .enhanced = "", .text = "", .place = place };
     FORMAT_WHY(c, why, f.why);
     answer(c, POLICY_PASS, &f);
 }

@@ -48,9 +48,10 @@ enum reverse_state { REVERSE_UNKNOWN, REVERSE_NONE, REVERSE_UNCONFIRMED, REVERSE
 /* What is known. Slices live as long as what they tell of. Domains are A-labels in lower case. */
 struct check_facts {
     struct policy_client client;
-    bool trusted;                  /* a user of ours, or from a zone that may relay */
-    bool own_address;              /* the zone's trust reaches our own address only as part of a wider network */
-    bool distrusted;               /* whatever the zone says (check_distrust) */
+    bool trusted;                  /* a user of ours, or from a zone that may relay, or one that the list `relaying` lets relay */
+    bool own_address;              /* one of our own, which no zone and no entry of `relaying` names alone */
+    bool listed;                   /* the list `relaying` lets the client relay (check_trust) */
+    bool distrusted;               /* whatever zone and list say (check_distrust) */
     bool talked_first;
     enum reverse_state reverse;    /* after STAGE_CONNECT step 0, where a check needs it (check_wants_reverse) */
     struct slice reverse_name;     /* of UNCONFIRMED and CONFIRMED */
@@ -80,6 +81,8 @@ struct arena *check_arena(struct check_call *c);
 /* The answers. `why` is one clause for people who look it up: printf, printable (texts from outside by %s of check_show). A call is
  * over with its answer. */
 void check_pass(struct check_call *c, const char *why, ...) __attribute__((format(printf, 2, 3)));
+/* The same, by a line of the configuration. */
+void check_pass_by(struct check_call *c, struct config_place place, const char *why, ...) __attribute__((format(printf, 3, 4)));
 void check_skip(struct check_call *c, const char *why, ...) __attribute__((format(printf, 2, 3)));
 void check_allow(struct check_call *c, enum check_allow what, struct config_place place, const char *why, ...)
     __attribute__((format(printf, 4, 5)));
@@ -89,8 +92,10 @@ void check_hold(struct check_call *c, struct config_place place, const char *why
 /* code 4xx: defer, 5xx: reject. text: for the client, one line, printable; the reference is added to it. */
 void check_refuse(struct check_call *c, int code, const char *enhanced, struct config_place place, const char *text,
                   const char *why, ...) __attribute__((format(printf, 6, 7)));
-/* The client's zone lends it no trust any more; a user of ours stays one. */
+/* Neither zone nor list lends the client trust any more; a user of ours stays one. */
 void check_distrust(struct check_call *c);
+/* The list `relaying` lets the client relay: it is trusted as one of a zone that may, unless it is distrusted. */
+void check_trust(struct check_call *c);
 /* Something the postmaster must be told at once: a log event and a mail, by the engine's owner. Not when dry. */
 void check_alarm(struct check_call *c, const char *event, const char *text, ...) __attribute__((format(printf, 3, 4)));
 /* Text from outside made printable, at most 100 bytes of it; in check_arena. */
@@ -107,6 +112,7 @@ struct policy_parts *check_parts(const struct check_call *c);
 struct policy_lists {
     const struct list_match *allow_clients, *allow_senders, *allow_recipients, *block_clients, *block_senders, *block_recipients,
         *pause_exempt, *limits_exempt, *reverse_exempt, *grey_clients, *grey_senders, *grey_recipients;
+    const struct relaying *relaying;
     const struct list_match **recipients; /* of config->domains, by index; NULL: none */
 };
 const struct policy_lists *check_lists(const struct check_call *c);

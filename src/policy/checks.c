@@ -5,9 +5,10 @@
 
 const struct check *const checks[] = {
     /* connect: the client's address */
-    &check_client_list, &check_open_relay, &check_client_limits, &check_greeting_pause, &check_reverse_name, /* step 0 */
-    &check_client_names, &check_reverse_dns,                                                                 /* 1: its name */
-    &check_dns_lists_client, &check_reputation,                                                              /* 2 */
+    &check_client_list, &check_relaying_client, &check_open_relay, &check_client_limits, &check_greeting_pause, /* step 0 */
+    &check_reverse_name,
+    &check_client_names, &check_relaying_name, &check_reverse_dns, /* 1: its name */
+    &check_dns_lists_client, &check_reputation,                    /* 2 */
     /* helo */
     &check_helo,
     &check_dns_lists_helo,

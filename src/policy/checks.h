@@ -5,7 +5,7 @@
 #include "policy/check.h"
 
 extern const struct check check_client_list, check_client_names, check_sender_list, check_recipient_list, /* check_lists.c */
-    check_relay,                                                                     /* check_relay.c */
+    check_relaying_client, check_relaying_name, check_relay,                         /* check_relay.c */
     check_reverse_name, check_reverse_dns,                                           /* check_reverse.c */
     check_helo,                                                                      /* check_helo.c */
     check_sender, check_recipient,                                                   /* check_domain.c */

@@ -45,7 +45,8 @@ static bool load_lists(struct policy *p, struct err *err)
            load(&l->allow_recipients, &k->allow_recipients, LIST_OF_ADDRESSES, err) &&
            load(&l->block_recipients, &k->block_recipients, LIST_OF_ADDRESSES, err) &&
            load(&l->grey_senders, &k->greylist.exempt_senders, LIST_OF_ADDRESSES, err) &&
-           load(&l->grey_recipients, &k->greylist.exempt_recipients, LIST_OF_ADDRESSES, err) && load_recipients(p, err);
+           load(&l->grey_recipients, &k->greylist.exempt_recipients, LIST_OF_ADDRESSES, err) && load_recipients(p, err) &&
+           (l->relaying = relaying_new(p->config, err));
 }
 
 static void free_lists(struct policy *p)
@@ -57,6 +58,7 @@ static void free_lists(struct policy *p)
     for (size_t i = 0; i < countof(all); i++) list_free((struct list_match *)all[i]);
     for (size_t i = 0; l->recipients && i < p->config->domain_n; i++) list_free((struct list_match *)l->recipients[i]);
     free(l->recipients);
+    relaying_free((struct relaying *)l->relaying);
 }
 
 static bool names_wanted(const struct policy *p)
@@ -64,7 +66,7 @@ static bool names_wanted(const struct policy *p)
     const struct config_checks *k = &p->config->checks;
     const struct policy_lists *l = &p->lists;
     if (k->reverse_dns.enabled || list_has_hosts(l->allow_clients) || list_has_hosts(l->block_clients) ||
-        (k->greylist.enabled && list_has_hosts(l->grey_clients)))
+        k->greylist.enabled)
         return true;
     for (size_t i = 0; i < k->dns_lists.n; i++)
         if (k->dns_lists.lists[i].enabled && k->dns_lists.lists[i].of & CONFIG_DNS_LIST_REVERSE) return true;
@@ -79,6 +81,12 @@ bool check_wants_reverse(const struct policy *p) { return p->reverse; }
 
 static bool is_named_alone(const struct config *c, const struct ip *ip)
 {
+    struct match m;
+    for (size_t i = 0; i < c->relaying_n; i++) {
+        const struct config_relaying *r = &c->relaying[i];
+        if (r->action != CONFIG_RELAYING_RELAY || match_parse(slice_str(r->match), LIST_OF_CLIENTS, &m)) continue;
+        if (m.form == MATCH_NETWORK && m.net.prefix == (ip->family == 4 ? 32 : 128) && ip_net_has(&m.net, ip)) return true;
+    }
     for (size_t i = 0; i < c->zone_n; i++)
         for (size_t k = 0; k < c->zones[i].network_n; k++) {
             const struct ip_net *net = &c->zones[i].networks[k];

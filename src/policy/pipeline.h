@@ -10,7 +10,7 @@ struct policy {
     const struct check **checks;  /* those that are on, in the order of the table */
     size_t n, from[STAGES + 1];   /* of stage s: from[s] .. from[s + 1] */
     bool reverse;
-    struct ip *own;               /* our own addresses that no zone names alone */
+    struct ip *own;               /* our own addresses that nothing which may relay names alone */
     size_t own_n;
     void (*ends)(struct policy_run *run); /* a connection is over: learn_end */
 };
@@ -67,6 +67,8 @@ void trace_keep_recipient(struct policy_run *run);
 static inline const struct policy *run_policy(const struct policy_run *run) { return run->engine->o.policy; }
 /* The check at `call` has answered; what waited for it goes on. `run` may be gone afterwards. */
 void run_answered(struct check_call *call);
+/* For policy_relay_verdict, until the next recipient. */
+void run_keep_relay(struct check_call *call, const struct relay_verdict *v);
 static inline struct slot *call_slot(struct check_call *c) { return (struct slot *)c; }
 
 #endif

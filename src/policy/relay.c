@@ -2,22 +2,40 @@
  * The relay right: verdicts in the order that relay.h gives. */
 #include "policy/relay.h"
 #include <stdio.h>
+#include "policy/list.h"
 
 #define LOCAL_MAX 64 /* RFC 5321 §4.5.3.1.1; the grammar has seen to it */
 
-static void allow(struct relay_verdict *out, struct config_place place)
+/* A question, with its domains as A-labels. */
+struct asked {
+    const struct config *c;
+    const struct relay_client *who;
+    const struct address *rcpt;
+    char domain[256], sender[256]; /* of the recipient, of MAIL FROM; "": none */
+    struct relaying_found listed;  /* what the list `relaying` says */
+};
+
+static void allow(struct relay_verdict *out, struct config_place place, const char *why)
 {
     out->allowed = true;
     out->code = 250;
     out->enhanced = "2.1.5";
     out->place = place;
+    out->why = why;
 }
 
-static void refuse(struct relay_verdict *out, const char *enhanced, struct config_place place)
+static void refuse(struct relay_verdict *out, const char *enhanced, struct config_place place, const char *why)
 {
     out->code = 550;
     out->enhanced = enhanced;
     out->place = place;
+    out->why = why;
+}
+
+static void by_entry(struct relay_verdict *out, const struct relaying_found *f)
+{
+    out->place = f->entry->place;
+    out->entry = f->entry->match;
 }
 
 /* domain: as A-labels. */
@@ -30,13 +48,11 @@ static bool is_postmaster(const struct config *c, const struct address *rcpt, st
 
 /* A zone whose networks others use as well is bound to sender domains. The null reverse-path is of none: anybody's bounces would
  * pass. */
-static bool sends_for(const struct config_zone *zone, struct slice sender)
+static bool sends_for(const struct config_zone *zone, const char *sender)
 {
-    char ascii[256];
     if (!zone->sender_n) return true;
-    if (!sender.n || !address_domain_ascii(sender, ascii)) return false;
-    for (size_t i = 0; i < zone->sender_n; i++)
-        if (slice_ieq(slice_str(zone->senders[i]), slice_str(ascii))) return true;
+    for (size_t i = 0; sender[0] && i < zone->sender_n; i++)
+        if (slice_ieq(slice_str(zone->senders[i]), slice_str(sender))) return true;
     return false;
 }
 
@@ -51,47 +67,94 @@ static bool wants_routing(struct slice local)
     return false;
 }
 
-/* What holds for strangers, and for a zone that sends for others than it may (`bound`). */
-static void judge_stranger(const struct config *c, const struct relay_client *who, const struct address *rcpt,
-                           const char *domain, bool bound, struct relay_verdict *out)
+/* A relay domain: one of ours, or one that the list adds. */
+static bool is_relay_domain(const struct asked *q, struct config_place *place, const char **entry)
 {
-    const struct config_domain *d = config_domain_of(c, slice_str(domain));
-    if (!d && bound) {
-        refuse(out, "5.7.1", who->zone->place);
-        snprintf(out->text, sizeof out->text, "relaying to %s is not allowed for your network with this sender's domain",
-                 domain);
-    } else if (!d) {
-        refuse(out, "5.7.1", who->zone->place);
-        snprintf(out->text, sizeof out->text, "relaying to %s is not allowed for you: it is none of our domains", domain);
-    } else if (wants_routing(rcpt->local)) {
-        refuse(out, "5.7.1", d->place);
-        snprintf(out->text, sizeof out->text, "routing by way of %s is not allowed: the local part holds %%, ! or @",
-                 domain);
+    const struct config_domain *d = config_domain_of(q->c, slice_str(q->domain));
+    struct relaying_found f = { 0 };
+    *entry = NULL;
+    if (d) *place = d->place;
+    if (d || !q->who->list) return d;
+    relaying_find_recipient(q->who->list, slice_str(q->domain), &f);
+    if (!f.entry || f.action != CONFIG_RELAYING_RELAY) return false;
+    *place = f.entry->place;
+    *entry = f.entry->match;
+    return true;
+}
+
+/* What holds for strangers, and for a zone that sends for others than it may (`bound`). */
+static void judge_stranger(const struct asked *q, bool bound, struct relay_verdict *out)
+{
+    struct config_place place;
+    const char *entry;
+    bool only_ours = q->listed.entry && q->listed.action == CONFIG_RELAYING_OK;
+    if (is_relay_domain(q, &place, &entry)) {
+        out->entry = entry;
+        if (wants_routing(q->rcpt->local)) {
+            refuse(out, "5.7.1", place, "the local part asks to be sent on");
+            snprintf(out->text, sizeof out->text, "routing by way of %s is not allowed: the local part holds %%, ! or @", q->domain);
+        } else allow(out, place, entry ? "the list relaying makes it a relay domain" : "a relay domain");
+        return;
+    }
+    refuse(out, "5.7.1", q->who->zone->place,
+           only_ours ? "the list relaying takes it for relay domains only, and this is none"
+           : bound   ? "the sender's domain is none that the zone may relay for"
+                     : "a stranger, and the recipient's domain is no relay domain");
+    if (only_ours) by_entry(out, &q->listed);
+    if (bound && !only_ours)
+        snprintf(out->text, sizeof out->text, "relaying to %s is not allowed for your network with this sender's domain", q->domain);
+    else snprintf(out->text, sizeof out->text, "relaying to %s is not allowed for you: it is none of our domains", q->domain);
+}
+
+static void reject(const struct asked *q, struct relay_verdict *out)
+{
+    bool from = q->listed.on == CONFIG_RELAYING_FROM;
+    refuse(out, "5.7.1", q->listed.entry->place, "rejected by the list relaying");
+    by_entry(out, &q->listed);
+    if (q->listed.on == CONFIG_RELAYING_CONNECT)
+        snprintf(out->text, sizeof out->text, "mail from your host is not accepted here, please ask the postmaster");
+    else
+        snprintf(out->text, sizeof out->text, "mail %s %s is not accepted here, please ask the postmaster", from ? "from" : "to",
+                 from ? q->sender : q->domain);
+}
+
+static void judge_name(struct asked *q, struct relay_verdict *out)
+{
+    const struct relay_client *who = q->who;
+    const struct config_zone *zone = who->zone;
+    bool in_zone = zone->trust == CONFIG_TRUST_RELAY && !who->distrusted, sends = sends_for(zone, q->sender);
+    if (who->list) relaying_find(who->list, who, slice_str(q->sender), slice_str(q->domain), &q->listed);
+    bool listed = q->listed.entry, only_ours = listed && q->listed.action == CONFIG_RELAYING_OK;
+    if (listed && q->listed.action == CONFIG_RELAYING_REJECT) {
+        reject(q, out);
+    } else if (who->authed) {
+        allow(out, (struct config_place){ 0 }, "a user of ours");
+    } else if (listed && q->listed.on == CONFIG_RELAYING_CONNECT && q->listed.action == CONFIG_RELAYING_RELAY) {
+        allow(out, q->listed.entry->place, "the list relaying lets this client relay");
+        by_entry(out, &q->listed);
+    } else if (in_zone && sends && !only_ours) {
+        allow(out, zone->place, "the client's zone may relay");
     } else
-        allow(out, d->place);
+        judge_stranger(q, in_zone && !sends, out);
 }
 
 void relay_judge(const struct config *c, const struct relay_client *who, const struct address *rcpt,
                  struct relay_verdict *out)
 {
-    char domain[256] = "";
-    bool trusted = who->zone->trust == CONFIG_TRUST_RELAY;
+    struct asked q = { .c = c, .who = who, .rcpt = rcpt };
     out->allowed = out->postmaster = false;
     out->text[0] = 0;
-    if (rcpt->kind == ADDRESS_NAME && !address_domain_ascii(rcpt->domain, domain)) { /* the grammar saw to it */
-        refuse(out, "5.1.2", (struct config_place){ 0 });
+    out->entry = NULL;
+    if (!address_domain_ascii(who->sender, q.sender)) q.sender[0] = 0; /* none, or an address literal */
+    if (rcpt->kind == ADDRESS_NAME && !address_domain_ascii(rcpt->domain, q.domain)) { /* the grammar saw to it */
+        refuse(out, "5.1.2", (struct config_place){ 0 }, "the domain is not a valid name");
         snprintf(out->text, sizeof out->text, "the domain is not a valid name");
-    } else if (is_postmaster(c, rcpt, slice_str(domain))) {
+    } else if (is_postmaster(c, rcpt, slice_str(q.domain))) {
         out->postmaster = true;
-        allow(out, (struct config_place){ 0 });
+        allow(out, (struct config_place){ 0 }, "the postmaster takes mail from everybody");
     } else if (rcpt->kind == ADDRESS_LITERAL) {
-        refuse(out, "5.1.2", (struct config_place){ 0 });
+        refuse(out, "5.1.2", (struct config_place){ 0 }, "an address literal is no mail domain here");
         snprintf(out->text, sizeof out->text, "mail to %.*s is not taken: an address literal is no mail domain here",
                  SLICE_ARG(rcpt->domain));
-    } else if (who->authed) {
-        allow(out, (struct config_place){ 0 });
-    } else if (trusted && sends_for(who->zone, who->sender)) {
-        allow(out, who->zone->place);
-    } else
-        judge_stranger(c, who, rcpt, domain, trusted, out);
+    } else judge_name(&q, out);
 }

@@ -88,7 +88,7 @@ void policy_set_account(struct policy_run *run, struct slice account)
 {
     struct check_facts *f = &run->facts;
     f->account = arena_slice(&run->arenas[SCOPE_CONNECTION], account);
-    f->trusted = account.n || (f->client.zone->trust == CONFIG_TRUST_RELAY && !f->distrusted);
+    f->trusted = account.n || ((f->client.zone->trust == CONFIG_TRUST_RELAY || f->listed) && !f->distrusted);
 }
 
 void policy_set_sender(struct policy_run *run, const struct address *sender)
@@ -294,7 +294,7 @@ struct policy_run *policy_run_new(struct policy_engine *e, const struct policy_c
     run->dry = dry;
     run->facts.client = *client;
     run->facts.trusted = client->zone->trust == CONFIG_TRUST_RELAY;
-    run->facts.own_address = run->facts.trusted && is_own(p, &client->ip);
+    run->facts.own_address = is_own(p, &client->ip);
     for (size_t i = 0; i < p->n; i++) run->slots[i].call = (struct check_call){ run, p->checks[i], NULL };
     for (unsigned i = 0; i < STAGES; i++) run->next[i] = (uint16_t)p->from[i];
     return run;

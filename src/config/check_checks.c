@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The policy checks: lists whose entries can be read, times that fit each other, limits that limit, recipients that can be looked
+ * up. What the files of lists hold is seen when they are read. */
+#include "base/mem.h"
+#include "config/match.h"
+#include "config/parse.h"
+
+static const struct yaml_node *either(const struct yaml_node *a, const struct yaml_node *b) { return a ? a : b; }
+
+/* ---- lists of matches */
+
+/* node: the entry, a single word or a group. */
+static void check_match(const struct check *k, const struct config_match *m, enum list_of of, const struct yaml_node *node)
+{
+    bool group = node->kind == YAML_GROUP;
+    const struct yaml_node *match = group ? yaml_get(node, "match") : node, *file = yaml_get(node, "file"),
+                           *reason = yaml_get(node, "reason");
+    struct err err;
+    if (group && !match && !file)
+        yaml_error(k->report, node, "add match: or file:", "the entry names nothing: neither match nor file");
+    if (match && file) yaml_error(k->report, file, "make two entries of it", "an entry has either match or file, not both");
+    if (match && m->match && !match_check(slice_str(m->match), of, &err))
+        yaml_error(k->report, match, NULL, "\"%s\": %s", report_quote(k->report, slice_str(m->match)), err.text);
+    if (file) check_file(k, file, m->file, CHECK_FILE);
+    const char *why = m->reason ? match_reason_problem(slice_str(m->reason)) : NULL;
+    if (why) yaml_error(k->report, reason, "it is told to clients, for example: reason: spam from this network", "%s", why);
+}
+
+static void check_matches(const struct check *k, const struct config_match_list *l, enum list_of of, const struct yaml_node *list)
+{
+    const struct yaml_node *item = list && list->kind == YAML_LIST ? list->children : list;
+    for (size_t i = 0; i < l->n && item; i++, item = item->next) check_match(k, &l->entries[i], of, item);
+}
+
+/* RFC 5321 §4.5.1: somebody must be reachable. */
+static void check_postmaster(const struct check *k, const struct yaml_node *list)
+{
+    const struct config_match_list *l = &k->c->checks.block_recipients;
+    const struct yaml_node *item = list && list->kind == YAML_LIST ? list->children : list;
+    struct match m;
+    for (size_t i = 0; i < l->n && item; i++, item = item->next) {
+        if (!l->entries[i].match || match_parse(slice_str(l->entries[i].match), LIST_OF_ADDRESSES, &m)) continue;
+        bool mailbox = m.form == MATCH_MAILBOX || m.form == MATCH_LOCAL;
+        if (mailbox && slice_ieq(slice_of(m.local, m.local_n), SLICE("postmaster")))
+            yaml_warning(k->report, item, "remove it", "the postmaster must be reachable for everybody (RFC 5321)");
+    }
+}
+
+static void check_lists(const struct check *k, const struct yaml_node *checks)
+{
+    const struct config_checks *c = &k->c->checks;
+    const struct yaml_node *allow = yaml_get(checks, "allow"), *block = yaml_get(checks, "block"),
+                           *grey = yaml_get(yaml_get(checks, "greylist"), "exempt");
+    const struct {
+        const struct config_match_list *list;
+        enum list_of of;
+        const struct yaml_node *node;
+    } all[] = {
+        { &c->allow_clients, LIST_OF_CLIENTS, yaml_get(allow, "clients") },
+        { &c->allow_senders, LIST_OF_ADDRESSES, yaml_get(allow, "senders") },
+        { &c->allow_recipients, LIST_OF_ADDRESSES, yaml_get(allow, "recipients") },
+        { &c->block_clients, LIST_OF_CLIENTS, yaml_get(block, "clients") },
+        { &c->block_senders, LIST_OF_ADDRESSES, yaml_get(block, "senders") },
+        { &c->block_recipients, LIST_OF_ADDRESSES, yaml_get(block, "recipients") },
+        { &c->greeting_pause.exempt, LIST_OF_CLIENTS, yaml_get(yaml_get(checks, "greeting_pause"), "exempt") },
+        { &c->client_limits.exempt, LIST_OF_CLIENTS, yaml_get(yaml_get(checks, "client_limits"), "exempt") },
+        { &c->reverse_dns.exempt, LIST_OF_CLIENTS, yaml_get(yaml_get(checks, "reverse_dns"), "exempt") },
+        { &c->greylist.exempt_clients, LIST_OF_CLIENTS, yaml_get(grey, "clients") },
+        { &c->greylist.exempt_senders, LIST_OF_ADDRESSES, yaml_get(grey, "senders") },
+        { &c->greylist.exempt_recipients, LIST_OF_ADDRESSES, yaml_get(grey, "recipients") },
+    };
+    for (size_t i = 0; i < countof(all); i++) check_matches(k, all[i].list, all[i].of, all[i].node);
+    check_postmaster(k, yaml_get(block, "recipients"));
+}
+
+/* ---- times and limits */
+
+static void check_greylist(const struct check *k, const struct yaml_node *checks)
+{
+    const struct config_checks *c = &k->c->checks;
+    const struct yaml_node *node = yaml_get(checks, "greylist"), *delay = yaml_get(node, "delay"),
+                           *within = yaml_get(node, "retry_within");
+    if (!c->greylist.enabled) return;
+    if (c->greylist.delay >= c->greylist.retry_within)
+        yaml_error(k->report, either(within, delay), "make retry_within longer, for example 1d",
+                   "a first attempt is forgotten before its delay is over: nothing would ever pass");
+    else if (c->greylist.delay < 30000)
+        yaml_warning(k->report, delay, "write at least 30s; 2m is usual", "a delay this short stops hardly any spam");
+}
+
+static void check_limits(const struct check *k, const struct yaml_node *checks)
+{
+    const struct config_checks *c = &k->c->checks;
+    const struct yaml_node *limits = yaml_get(checks, "client_limits");
+    if (c->client_limits.enabled && !c->client_limits.connections && !c->client_limits.rate)
+        yaml_warning(k->report, limits, "set connections or rate, or enabled: no", "with both at 0 nothing is limited");
+    if (c->reputation.enabled && c->reputation.reject_below > 80)
+        yaml_warning(k->report, yaml_get(yaml_get(checks, "reputation"), "reject_below"), "20% is a careful value",
+                     "networks from which only one mail in five was bad would be refused");
+}
+
+static void check_guard(const struct check *k)
+{
+    const struct config_guard *g = &k->c->guard;
+    const struct yaml_node *outbound = yaml_get(yaml_get(k->root, "guard"), "outbound");
+    const struct {
+        const char *name;
+        const struct config_guard_limit *limit;
+    } all[] = { { "account", &g->outbound.account }, { "client", &g->outbound.client }, { "sender_domain", &g->outbound.sender_domain } };
+    if (!g->outbound.enabled) return;
+    for (size_t i = 0; i < countof(all); i++) {
+        const struct config_guard_limit *l = all[i].limit;
+        if (l->recipients && (l->recipients < l->messages))
+            yaml_warning(k->report, yaml_get(outbound, all[i].name), "make recipients at least as many as messages",
+                         "each message has a recipient: more than %u messages never come to pass", l->recipients);
+    }
+}
+
+/* ---- recipients of a domain */
+
+static bool starts(const char *url, const char *scheme) { return slice_istarts(slice_str(url), slice_str(scheme)); }
+
+static void check_directory(const struct check *k, const struct config_recipients *r, const struct yaml_node *node)
+{
+    const struct yaml_node *ldap = yaml_get(node, "ldap"), *where = either(ldap, yaml_get(node, "verify")),
+                           *url = yaml_get(ldap, "url"), *filter = yaml_get(ldap, "filter");
+    check_file(k, yaml_get(ldap, "ca"), r->ldap.ca, CHECK_FILE);
+    check_later_file(k, yaml_get(ldap, "password_file"), r->ldap.password_file);
+    if (!r->ldap.user_dn != !r->ldap.password_file)
+        yaml_error(k->report, ldap, "set both, or neither for an anonymous search", "user_dn and password_file belong together");
+    if (r->ldap.filter && !strstr(r->ldap.filter, "%s") && !strstr(r->ldap.filter, "%n"))
+        yaml_error(k->report, filter, "write for example (mail=%s)", "the filter does not ask for the recipient: %%s or %%n is missing");
+    if (r->ldap.url && !starts(r->ldap.url, "ldap://") && !starts(r->ldap.url, "ldaps://") && !starts(r->ldap.url, "ldapi://"))
+        yaml_error(k->report, url, "write for example ldaps://dc.example.com", "this is not the address of an LDAP server");
+    else if (r->ldap.url && r->ldap.starttls && !starts(r->ldap.url, "ldap://"))
+        yaml_error(k->report, yaml_get(ldap, "starttls"), "leave starttls out", "it is for ldap:// only");
+    else if (r->ldap.url && r->ldap.user_dn && starts(r->ldap.url, "ldap://") && !r->ldap.starttls &&
+             !check_is_here(slice_str(r->ldap.url + 7)))
+        yaml_warning(k->report, url, "use ldaps://, or set starttls: yes", "the password crosses the network unencrypted");
+    if (r->verify == CONFIG_VERIFY_LDAP && (!r->ldap.url || !r->ldap.base || !r->ldap.filter))
+        yaml_error(k->report, where, "add for example ldap: {url: ldaps://dc.example.com, base: \"dc=example,dc=com\", "
+                   "filter: (mail=%s)}", "verify: ldap needs ldap.url, ldap.base and ldap.filter");
+}
+
+static void check_recipients(const struct check *k, const struct config_recipients *r, const struct yaml_node *node)
+{
+    const struct yaml_node *list = yaml_get(node, "list"), *verify = yaml_get(node, "verify");
+    if (r->reject_code != 450 && r->reject_code != 550)
+        yaml_error(k->report, yaml_get(node, "reject_code"), "write 450 while you try it out, 550 when it is sure",
+                   "the reply for unknown recipients is 450 or 550");
+    check_matches(k, &r->list, LIST_OF_ADDRESSES, list);
+    check_directory(k, r, node);
+    if (r->verify == CONFIG_VERIFY_LIST && !r->list.n)
+        yaml_error(k->report, verify, "add list: with its recipients", "verify: list without a list: all mail would be refused");
+    else if (r->verify != CONFIG_VERIFY_LIST && r->list.n)
+        yaml_warning(k->report, list, "set verify: list", "nobody looks into this list");
+}
+
+void check_checks(const struct check *k)
+{
+    const struct yaml_node *checks = yaml_get(k->root, "checks"), *node = check_first(k, "domains");
+    check_lists(k, checks);
+    check_greylist(k, checks);
+    check_limits(k, checks);
+    check_guard(k);
+    for (size_t i = 0; i < k->c->domain_n && node; i++, node = node->next)
+        if (yaml_get(node, "recipients")) check_recipients(k, &k->c->domains[i].recipients, yaml_get(node, "recipients"));
+}

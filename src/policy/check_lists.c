@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Allow and block lists for clients, senders and recipients. Of two entries the nearer holds, and of the same entry in both lists
+ * the allowing one; what an earlier stage blocked no later one allows, because nothing is asked any more. */
+#include <stdio.h>
+#include "policy/checks.h"
+#include "policy/list.h"
+
+/* One pair of lists. */
+struct pair {
+    const char *what;             /* "clients": as in checks.allow.clients */
+    const struct list_match *allow, *block;
+    enum check_allow gives;
+    int code;
+    const char *text;             /* to who is refused by an entry without a reason */
+};
+
+static struct pair clients_pair(const struct check_call *c)
+{
+    const struct policy_lists *l = check_lists(c);
+    return (struct pair){ "clients", l->allow_clients, l->block_clients, ALLOW_CLIENT, 554,
+                          "mail from your host is not accepted here, please ask the postmaster" };
+}
+
+/* Where an entry is written, when that is a file; the line of the configuration stands in the trace. */
+static const char *place_of(const struct list_entry *e, char room[300])
+{
+    room[0] = 0;
+    if (e->file) snprintf(room, 300, ", %s:%u", e->file, e->line);
+    return room;
+}
+
+static void decide(struct check_call *c, const struct pair *p, const struct list_found *allow, const struct list_found *block)
+{
+    char room[300];
+    enum list_decision d = list_decide(allow, block);
+    const struct list_entry *e = d == LIST_ALLOWED ? allow->entry : block->entry;
+    if (d == LIST_UNDECIDED) {
+        check_pass(c, "in no list");
+        return;
+    }
+    const char *entry = check_show(c, slice_str(e->match)), *place = place_of(e, room);
+    if (d == LIST_ALLOWED) check_allow(c, p->gives, e->place, "allow.%s has %s%s", p->what, entry, place);
+    else check_refuse(c, p->code, "5.7.1", e->place, e->reason ? e->reason : p->text, "block.%s has %s%s", p->what, entry, place);
+}
+
+/* ---- clients */
+
+static void run_client_list(struct check_call *c)
+{
+    const struct pair p = clients_pair(c);
+    struct list_found allow, block;
+    list_find_ip(p.allow, &check_facts(c)->client.ip, &allow);
+    list_find_ip(p.block, &check_facts(c)->client.ip, &block);
+    decide(c, &p, &allow, &block);
+}
+
+static void run_client_names(struct check_call *c)
+{
+    const struct check_facts *f = check_facts(c);
+    const struct pair p = clients_pair(c);
+    struct list_found allow, block;
+    if (f->reverse != REVERSE_CONFIRMED) {
+        check_skip(c, "the client has no name that leads back to it");
+        return;
+    }
+    list_find_host(p.allow, f->reverse_name, &allow);
+    list_find_host(p.block, f->reverse_name, &block);
+    decide(c, &p, &allow, &block);
+}
+
+static bool wants_clients(const struct config *c, const struct policy *p)
+{
+    const struct policy_lists *l = policy_lists_of(p);
+    return !list_is_empty(l->allow_clients) || !list_is_empty(l->block_clients);
+}
+
+static bool wants_names(const struct config *c, const struct policy *p)
+{
+    const struct policy_lists *l = policy_lists_of(p);
+    return list_has_hosts(l->allow_clients) || list_has_hosts(l->block_clients);
+}
+
+const struct check check_client_list = { .name = "client-list", .stage = STAGE_CONNECT, .step = 0, .whom = FOR_ALL,
+                                         .wanted = wants_clients, .run = run_client_list };
+/* An address that is allowed is nearer than any name. */
+const struct check check_client_names = { .name = "client-names", .stage = STAGE_CONNECT, .step = 1, .whom = FOR_ALL,
+                                          .spared_by = ALLOW_CLIENT, .wanted = wants_names, .run = run_client_names };
+
+/* ---- senders and recipients */
+
+static void decide_address(struct check_call *c, const struct pair *p, struct slice local, struct slice domain)
+{
+    struct list_found allow, block;
+    list_find_address(p->allow, local, domain, &allow);
+    list_find_address(p->block, local, domain, &block);
+    decide(c, p, &allow, &block);
+}
+
+static void run_sender_list(struct check_call *c)
+{
+    const struct check_facts *f = check_facts(c);
+    const struct policy_lists *l = check_lists(c);
+    const struct pair p = { "senders", l->allow_senders, l->block_senders, ALLOW_MAIL, 550,
+                            "mail from this sender is not accepted here, please ask the postmaster" };
+    decide_address(c, &p, f->sender_local, f->sender_domain);
+}
+
+static void run_recipient_list(struct check_call *c)
+{
+    const struct check_facts *f = check_facts(c);
+    const struct policy_lists *l = check_lists(c);
+    const struct pair p = { "recipients", l->allow_recipients, l->block_recipients, ALLOW_MAIL, 550,
+                            "mail to this recipient is not accepted here, please ask the postmaster" };
+    decide_address(c, &p, f->rcpt_address->local, f->rcpt_domain);
+}
+
+static bool wants_senders(const struct config *c, const struct policy *p)
+{
+    const struct policy_lists *l = policy_lists_of(p);
+    return !list_is_empty(l->allow_senders) || !list_is_empty(l->block_senders);
+}
+
+static bool wants_recipients(const struct config *c, const struct policy *p)
+{
+    const struct policy_lists *l = policy_lists_of(p);
+    return !list_is_empty(l->allow_recipients) || !list_is_empty(l->block_recipients);
+}
+
+const struct check check_sender_list = { .name = "sender-list", .stage = STAGE_MAIL, .step = 0, .whom = FOR_ALL,
+                                         .wanted = wants_senders, .run = run_sender_list };
+const struct check check_recipient_list = { .name = "recipient-list", .stage = STAGE_RCPT, .step = 1, .whom = FOR_ALL,
+                                            .wanted = wants_recipients, .run = run_recipient_list };

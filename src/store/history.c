@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The history: adding to it, and forgetting. */
+#include "store/history.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define TRIM_MS 1000
+#define TRIM_BATCH 200       /* rows a statement */
+#define TRIM_BUDGET_MS 10    /* at a time */
+#define RCPTS_MAX 8000       /* bytes that refused recipients may add to one message */
+#define PAGE 4096
+
+#define HEAD_COLUMNS "id, kind, time, session, client, helo, sender, rcpts, rcpt_n, message_id, subject, size, code, text, trace"
+#define HEAD_VALUES "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+
+static const char *const statements[HISTORY_STATEMENTS] = {
+    [HISTORY_ADD] = "INSERT INTO message(" HEAD_COLUMNS ") " HEAD_VALUES,
+    [HISTORY_ADD_EVENT] = "INSERT INTO event(message, kind, time, rcpt, code, text, host, trace)"
+                          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [HISTORY_HEAD_TO_EVENT] = "INSERT INTO event(message, kind, time, rcpt, code, text, trace)"
+                              " SELECT id, kind, time, rcpts, code, text, trace FROM message WHERE id=?1 AND kind<>?2",
+    [HISTORY_REPLACE] = "INSERT INTO message(" HEAD_COLUMNS ") " HEAD_VALUES
+                        " ON CONFLICT(id) DO UPDATE SET kind=?2, time=?3, session=?4, client=?5, helo=?6, sender=?7,"
+                        " rcpts=CASE kind WHEN ?2 THEN ?8 ELSE ?8||char(10)||rcpts END, rcpt_n=?9, message_id=?10, subject=?11,"
+                        " size=?12, code=?13, text=?14, trace=?15",
+    [HISTORY_ADD_RCPT] = "UPDATE message SET rcpts=rcpts||char(10)||?2 WHERE id=?1 AND length(rcpts)<?3",
+    [HISTORY_OLDEST] = "SELECT time FROM message ORDER BY id LIMIT 1",
+    [HISTORY_DROP] = "DELETE FROM message WHERE id IN (SELECT id FROM message ORDER BY id LIMIT ?2) AND time<?1",
+    [HISTORY_DROP_EVENTS] = "DELETE FROM event WHERE n IN (SELECT n FROM event ORDER BY n LIMIT ?2) AND time<?1",
+    [HISTORY_SCAN] = "SELECT " HEAD_COLUMNS " FROM message WHERE id<?1 AND id>=?2 ORDER BY id DESC",
+    [HISTORY_ONE] = "SELECT " HEAD_COLUMNS " FROM message WHERE id=?1",
+    [HISTORY_EVENTS] = "SELECT kind, time, rcpt, code, text, host, trace FROM event WHERE message=?1 ORDER BY n LIMIT ?2",
+    [HISTORY_SUMS] = "SELECT count(DISTINCT CASE kind WHEN 2 THEN rcpt END), count(DISTINCT CASE kind WHEN 4 THEN rcpt END),"
+                     " count(CASE kind WHEN 1 THEN 1 END), count(CASE kind WHEN 3 THEN 1 END),"
+                     " (SELECT kind FROM event WHERE message=?1 ORDER BY n DESC LIMIT 1) FROM event WHERE message=?1",
+};
+_Static_assert(HISTORY_STATEMENTS <= DB_STATEMENTS_MAX, "there is room for all");
+_Static_assert(HISTORY_REFUSED == 1 && HISTORY_DELIVERED == 2 && HISTORY_DEFERRED == 3 && HISTORY_BOUNCED == 4, "as in SUMS");
+
+/* What is long is at the end: a search does not touch it. */
+static const char schema[] =
+    "CREATE TABLE message(id INTEGER PRIMARY KEY, kind INTEGER, time INTEGER, session INTEGER, client TEXT, helo TEXT, sender TEXT,"
+    " rcpts TEXT, rcpt_n INTEGER, message_id TEXT, subject TEXT, size INTEGER, code INTEGER, text TEXT, trace BLOB);"
+    "CREATE TABLE event(n INTEGER PRIMARY KEY, message INTEGER, kind INTEGER, time INTEGER, rcpt TEXT, code INTEGER, text TEXT,"
+    " host TEXT, trace BLOB);"
+    "CREATE INDEX event_message ON event(message);";
+
+static const struct db_kind kind = {
+    .name = "history", .application_id = 0x50686973, .version = 1, .cache_kib = 16384, .schema = schema, .statements = statements,
+    .statement_n = countof(statements),
+};
+
+const char *history_kind_name(unsigned k)
+{
+    static const char *const names[] = { "accepted", "refused", "delivered", "deferred", "bounced", "deleted" };
+    return k < countof(names) ? names[k] : "unknown";
+}
+
+bool history_open(struct history *h, const char *directory, uint64_t keep, uint64_t size, struct err *err)
+{
+    *h = (struct history){ .keep = keep, .size = size };
+    return db_open(&h->db, &kind, directory, h, err);
+}
+
+void history_close(struct history *h)
+{
+    db_close(&h->db);
+}
+
+/* ---- adding */
+
+static void join_rcpts(const struct history_event *e, struct buf *out)
+{
+    uint32_t n = e->rcpt_n < 100 ? e->rcpt_n : 100;
+    for (uint32_t i = 0; i < n; i++) {
+        if (i) buf_add_char(out, '\n');
+        buf_add(out, e->rcpts[i]);
+    }
+}
+
+static enum db_step add_head(struct history *h, enum history_statement s, const struct history_event *e)
+{
+    struct db *db = &h->db;
+    struct buf client = { 0 }, joined = { 0 };
+    if (e->client.family) ip_add(&client, &e->client);
+    if (e->rcpt_n > 1) join_rcpts(e, &joined);
+    db_bind_number(db, s, 1, e->id);
+    db_bind_number(db, s, 2, e->kind);
+    db_bind_number(db, s, 3, e->when);
+    db_bind_number(db, s, 4, e->session);
+    db_bind_text(db, s, 5, buf_slice(&client));
+    db_bind_text(db, s, 6, e->helo);
+    db_bind_text(db, s, 7, e->sender);
+    sqlite3_bind_text(db_statement(db, s), 8, e->rcpt_n > 1 ? joined.p : e->rcpt_n && e->rcpts[0].n ? e->rcpts[0].p : "",
+                      (int)(e->rcpt_n > 1 ? joined.n : e->rcpt_n ? e->rcpts[0].n : 0), SQLITE_STATIC);
+    db_bind_number(db, s, 9, e->rcpt_n);
+    db_bind_text(db, s, 10, e->message_id);
+    db_bind_text(db, s, 11, e->subject);
+    db_bind_number(db, s, 12, e->size);
+    db_bind_number(db, s, 13, e->code > 0 ? (uint64_t)e->code : 0);
+    db_bind_text(db, s, 14, e->text);
+    db_bind_blob(db, s, 15, e->trace);
+    enum db_step done = db_run(db, s);
+    buf_deinit(&client);
+    buf_deinit(&joined);
+    return done;
+}
+
+static enum db_step add_event(struct history *h, const struct history_event *e)
+{
+    struct db *db = &h->db;
+    db_bind_number(db, HISTORY_ADD_EVENT, 1, e->id);
+    db_bind_number(db, HISTORY_ADD_EVENT, 2, e->kind);
+    db_bind_number(db, HISTORY_ADD_EVENT, 3, e->when);
+    db_bind_text(db, HISTORY_ADD_EVENT, 4, e->rcpt_n ? e->rcpts[0] : SLICE(""));
+    db_bind_number(db, HISTORY_ADD_EVENT, 5, e->code > 0 ? (uint64_t)e->code : 0);
+    db_bind_text(db, HISTORY_ADD_EVENT, 6, e->text);
+    db_bind_text(db, HISTORY_ADD_EVENT, 7, e->host);
+    db_bind_text(db, HISTORY_ADD_EVENT, 8, e->trace); /* none: NULL */
+    return db_run(db, HISTORY_ADD_EVENT);
+}
+
+/* The reference of a refusal may be the id of a message that is taken after all, for other recipients; and one reference may stand in
+ * several refusals. Then the message is what the story is about, and the refusals are events of it. */
+static void add_again(struct history *h, const struct history_event *e)
+{
+    struct db *db = &h->db;
+    if (e->kind == HISTORY_ACCEPTED) {
+        db_bind_number(db, HISTORY_HEAD_TO_EVENT, 1, e->id);
+        db_bind_number(db, HISTORY_HEAD_TO_EVENT, 2, HISTORY_ACCEPTED);
+        if (db_run(db, HISTORY_HEAD_TO_EVENT) == DB_DONE) (void)add_head(h, HISTORY_REPLACE, e);
+        return;
+    }
+    if (add_event(h, e) != DB_DONE || !e->rcpt_n || !e->rcpts[0].n) return;
+    db_bind_number(db, HISTORY_ADD_RCPT, 1, e->id);
+    db_bind_text(db, HISTORY_ADD_RCPT, 2, e->rcpts[0]);
+    db_bind_number(db, HISTORY_ADD_RCPT, 3, RCPTS_MAX);
+    (void)db_run(db, HISTORY_ADD_RCPT);
+}
+
+void history_add(struct history *h, const struct history_event *e)
+{
+    if (!h->keep || e->id > INT64_MAX || !db_write(&h->db)) return;
+    if (e->kind != HISTORY_ACCEPTED && e->kind != HISTORY_REFUSED) (void)add_event(h, e);
+    else if (add_head(h, HISTORY_ADD, e) == DB_CONSTRAINT) add_again(h, e);
+}
+
+/* ---- forgetting */
+
+uint64_t history_bytes(struct history *h)
+{
+    uint64_t pages = db_pragma(&h->db, "PRAGMA page_count"), spare = db_pragma(&h->db, "PRAGMA freelist_count");
+    return (pages - (spare < pages ? spare : pages)) * PAGE;
+}
+
+static int drop(struct history *h, enum history_statement s, uint64_t before)
+{
+    db_bind_number(&h->db, s, 1, before);
+    db_bind_number(&h->db, s, 2, TRIM_BATCH);
+    return db_write(&h->db) && db_run(&h->db, s) == DB_DONE ? sqlite3_changes(h->db.sql) : 0;
+}
+
+/* Of the oldest message; UINT64_MAX: there is none. */
+static uint64_t oldest(struct history *h)
+{
+    uint64_t time = UINT64_MAX;
+    if (db_step(&h->db, HISTORY_OLDEST) != DB_ROW) return time;
+    time = db_number(&h->db, HISTORY_OLDEST, 0);
+    db_reset(&h->db, HISTORY_OLDEST);
+    return time;
+}
+
+/* Events of what is forgotten go with it; without any message left, the oldest of them. False: there was nothing to drop. */
+static bool drop_batch(struct history *h, uint64_t before)
+{
+    int n = drop(h, HISTORY_DROP, before);
+    uint64_t first = oldest(h);
+    return n + drop(h, HISTORY_DROP_EVENTS, first < before ? first : before) > 0;
+}
+
+/* The file is made smaller when a third of it is of no use and it is not about to grow again. */
+static bool give_back(struct history *h)
+{
+    uint64_t pages = db_pragma(&h->db, "PRAGMA page_count"), spare = db_pragma(&h->db, "PRAGMA freelist_count");
+    if (spare < 4096 || spare < pages / 3 || !db_write(&h->db)) return false;
+    (void)sqlite3_exec(h->db.sql, "PRAGMA incremental_vacuum(64)", NULL, NULL, NULL);
+    return true;
+}
+
+/* True: there is more to do. */
+static bool trim(struct history *h)
+{
+    uint64_t end = clock_mono_ms() + TRIM_BUDGET_MS, now = clock_wall_ms(), before = now > h->keep ? now - h->keep : 0;
+    bool more = true;
+    while (more && clock_mono_ms() < end) {
+        bool large = history_bytes(h) > h->size;
+        more = drop_batch(h, large ? UINT64_MAX : before);
+    }
+    return more || give_back(h);
+}
+
+unsigned history_tend(struct history *h)
+{
+    uint64_t now = clock_mono_ms();
+    bool committed = h->db.ops > 1000;
+    db_tend(&h->db, now);
+    committed = committed && !h->db.writing; /* a busy time: the bound is looked at more often */
+    if ((h->more || committed || now - h->trimmed >= TRIM_MS) && h->db.sql && !h->db.off_until && !h->db.damaged) {
+        h->more = trim(h);
+        h->trimmed = now;
+    }
+    return h->more ? 20 : h->db.writing ? 100 : TRIM_MS;
+}

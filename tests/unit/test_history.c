@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The history: what is found again, by what, and what is forgotten. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "store/query.h"
+
+#define HOUR_MS UINT64_C(3600000)
+
+static char dir[64];
+static struct history h;
+static uint64_t start; /* wall ms */
+
+static int open_history(void **state)
+{
+    struct err err;
+    snprintf(dir, sizeof dir, "/tmp/postern-history-XXXXXX");
+    start = clock_wall_ms() - HOUR_MS;
+    return mkdtemp(dir) && history_open(&h, dir, 24 * HOUR_MS, 64u << 20, &err) ? 0 : -1;
+}
+
+static int close_history(void **state)
+{
+    char command[100];
+    history_close(&h);
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    return system(command);
+}
+
+static uint64_t id_of(uint64_t n)
+{
+    return (start + n) << 22 | 1;
+}
+
+static const char *id_text(uint64_t n)
+{
+    static char text[ID_TEXT_LEN + 1];
+    id_format(id_of(n), text);
+    return text;
+}
+
+static void add(enum history_kind kind, uint64_t n, const char *sender, const char *rcpt, const char *more)
+{
+    struct slice rcpts[] = { slice_str(rcpt), slice_str(more) };
+    struct history_event e = { .kind = kind, .id = id_of(n), .session = 9, .when = start + n, .client = { .family = 4, .bytes = { 192, 0, 2, (uint8_t)n } },
+                               .helo = SLICE("client.example.org"), .sender = slice_str(sender), .rcpts = rcpts, .rcpt_n = more ? 2 : 1,
+                               .message_id = SLICE("<Abc@example.org>"), .subject = SLICE("What was said \xff on Monday"), .size = 4096,
+                               .code = kind == HISTORY_REFUSED ? 550 : 250, .text = SLICE("the reply"), .host = SLICE("mx.example.net"),
+                               .trace = SLICE("\1trace") };
+    history_add(&h, &e);
+}
+
+static json_t *search(json_t *request)
+{
+    struct err err;
+    struct query *q = query_new(&h, request, &err);
+    json_decref(request);
+    assert_non_null(q);
+    while (!query_run(q)) {}
+    json_t *answer = query_answer(q);
+    query_free(q);
+    return answer;
+}
+
+/* How many fit, and the first one's sender. */
+static size_t found(json_t *request, const char *sender)
+{
+    json_t *a = search(request);
+    const json_t *all = json_object_get(a, "messages");
+    size_t n = json_array_size(all);
+    if (sender) assert_string_equal(json_string_value(json_object_get(json_array_get(all, 0), "sender")), sender);
+    json_decref(a);
+    return n;
+}
+
+static void fill(void)
+{
+    add(HISTORY_ACCEPTED, 1, "ann@example.org", "bob@example.net", "carol@sub.example.com");
+    add(HISTORY_DELIVERED, 1, "", "bob@example.net", NULL);
+    add(HISTORY_BOUNCED, 1, "", "carol@sub.example.com", NULL);
+    add(HISTORY_ACCEPTED, 2, "Dan@Example.org", "bob@example.net", NULL);
+    add(HISTORY_DEFERRED, 2, "", "bob@example.net", NULL);
+    add(HISTORY_REFUSED, 3, "eve@spam.example", "bob@example.net", NULL);
+    add(HISTORY_ACCEPTED, 4, "", "ann@example.org", NULL);
+    add(HISTORY_DELETED, 4, "", "ann@example.org", NULL);
+    add(HISTORY_ACCEPTED, 5, "fay@example.org", "bob@example.net", NULL);
+}
+
+static void searching(void **state)
+{
+    fill();
+    assert_int_equal(found(json_object(), "fay@example.org"), 5); /* the newest first */
+    assert_int_equal(found(json_pack("{s:s}", "sender", "dan@example.org"), "Dan@Example.org"), 1);
+    assert_int_equal(found(json_pack("{s:s}", "sender", "example.org"), NULL), 3);
+    assert_int_equal(found(json_pack("{s:s}", "sender", "@example.org"), NULL), 3);
+    assert_int_equal(found(json_pack("{s:s}", "sender", "<>"), NULL), 1);
+    assert_int_equal(found(json_pack("{s:s}", "recipient", "carol@sub.example.com"), "ann@example.org"), 1);
+    assert_int_equal(found(json_pack("{s:s}", "recipient", ".example.com"), NULL), 1);
+    assert_int_equal(found(json_pack("{s:s}", "recipient", "example.com"), NULL), 0);
+    assert_int_equal(found(json_pack("{s:s}", "address", "ann@example.org"), NULL), 2); /* from and to */
+    assert_int_equal(found(json_pack("{s:s}", "client", "192.0.2.3"), "eve@spam.example"), 1);
+    assert_int_equal(found(json_pack("{s:s}", "client", "192.0.2.0/30"), NULL), 3);
+    assert_int_equal(found(json_pack("{s:s}", "client", "2001:db8::/32"), NULL), 0);
+    assert_int_equal(found(json_pack("{s:s}", "outcome", "accepted"), NULL), 4);
+    assert_int_equal(found(json_pack("{s:s}", "outcome", "refused"), "eve@spam.example"), 1);
+    assert_int_equal(found(json_pack("{s:s}", "outcome", "delivered"), "ann@example.org"), 1);
+    assert_int_equal(found(json_pack("{s:s}", "outcome", "bounced"), "ann@example.org"), 1);
+    assert_int_equal(found(json_pack("{s:s}", "outcome", "deferred"), "Dan@Example.org"), 1);
+    assert_int_equal(found(json_pack("{s:s}", "outcome", "deleted"), NULL), 1);
+    assert_int_equal(found(json_pack("{s:s}", "subject", "WAS SAID"), NULL), 5);
+    assert_int_equal(found(json_pack("{s:s}", "message_id", "nothing"), NULL), 0);
+    assert_int_equal(found(json_pack("{s:I, s:I}", "since", (json_int_t)start + 2, "until", (json_int_t)start + 3), NULL), 2);
+    assert_int_equal(found(json_pack("{s:s, s:s}", "sender", "example.org", "recipient", "example.net"), NULL), 3);
+}
+
+static void going_on(void **state)
+{
+    for (uint64_t i = 0; i < 250; i++) add(HISTORY_ACCEPTED, i, "ann@example.org", "bob@example.net", NULL);
+    json_t *a = search(json_pack("{s:i}", "limit", 100));
+    size_t n = 0, turns = 0;
+    while (a) {
+        const char *before = json_string_value(json_object_get(a, "before"));
+        n += json_array_size(json_object_get(a, "messages"));
+        turns++;
+        json_t *next = before ? search(json_pack("{s:i, s:s}", "limit", 100, "before", before)) : NULL;
+        json_decref(a);
+        a = next;
+    }
+    assert_int_equal(n, 250);
+    assert_int_equal(turns, 3);
+}
+
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+static void stories(void **state)
+{
+    fill();
+    json_t *a = search(json_pack("{s:s}", "id", id_text(1)));
+    const json_t *m = json_array_get(json_object_get(a, "messages"), 0), *events = json_object_get(m, "events");
+    assert_string_equal(text_of(m, "id"), id_text(1));
+    assert_string_equal(text_of(m, "kind"), "accepted");
+    assert_string_equal(text_of(m, "state"), "bounced");
+    assert_string_equal(text_of(m, "subject"), "What was said \\xff on Monday");
+    assert_string_equal(text_of(m, "trace"), "AXRyYWNl");
+    assert_int_equal(json_array_size(json_object_get(m, "recipients")), 2);
+    assert_int_equal(json_array_size(events), 2);
+    assert_string_equal(text_of(json_array_get(events, 0), "kind"), "delivered");
+    assert_string_equal(text_of(json_array_get(events, 1), "recipient"), "carol@sub.example.com");
+    assert_string_equal(text_of(json_array_get(events, 1), "host"), "mx.example.net");
+    json_decref(a);
+    a = search(json_pack("{s:s}", "id", id_text(99)));
+    assert_int_equal(json_array_size(json_object_get(a, "messages")), 0);
+    json_decref(a);
+    add(HISTORY_DELIVERED, 50, "", "late@example.net", NULL); /* what came before is forgotten */
+    a = search(json_pack("{s:s}", "id", id_text(50)));
+    assert_int_equal(json_array_size(json_object_get(a, "messages")), 1);
+    json_decref(a);
+    struct err err;
+    json_t *wrong[] = { json_pack("{s:s}", "id", "x"), json_pack("{s:s}", "client", "x"), json_pack("{s:s}", "outcome", "x") };
+    for (size_t i = 0; i < countof(wrong); i++) {
+        assert_null(query_new(&h, wrong[i], &err));
+        json_decref(wrong[i]);
+    }
+}
+
+/* Some recipients were refused under the id of what was taken for others. */
+static void refused_and_taken(void **state)
+{
+    add(HISTORY_REFUSED, 7, "ann@example.org", "no@example.net", NULL);
+    add(HISTORY_REFUSED, 7, "ann@example.org", "nobody@example.net", NULL);
+    add(HISTORY_ACCEPTED, 7, "ann@example.org", "yes@example.net", NULL);
+    add(HISTORY_REFUSED, 7, "ann@example.org", "neither@example.net", NULL);
+    json_t *a = search(json_pack("{s:s}", "id", id_text(7)));
+    const json_t *m = json_array_get(json_object_get(a, "messages"), 0);
+    assert_string_equal(text_of(m, "kind"), "accepted");
+    assert_string_equal(text_of(m, "state"), "queued");
+    assert_int_equal(json_array_size(json_object_get(m, "events")), 3);
+    assert_string_equal(text_of(json_array_get(json_object_get(m, "events"), 0), "trace"), "AXRyYWNl");
+    json_decref(a);
+    assert_int_equal(found(json_pack("{s:s}", "recipient", "no@example.net"), NULL), 1);
+    assert_int_equal(found(json_pack("{s:s}", "recipient", "neither@example.net"), NULL), 1);
+    assert_int_equal(found(json_pack("{s:s}", "outcome", "refused"), NULL), 1);
+}
+
+static void trim_all(void)
+{
+    for (int i = 0; i < 1000; i++) {
+        h.trimmed = 0;
+        if (history_tend(&h) == 1000 || !h.more) break;
+    }
+}
+
+static void bounded_by_age(void **state)
+{
+    for (uint64_t i = 0; i < 3000; i++) {
+        add(HISTORY_ACCEPTED, i, "ann@example.org", "bob@example.net", NULL);
+        add(HISTORY_DELIVERED, i, "", "bob@example.net", NULL);
+    }
+    h.keep = clock_wall_ms() - (start + 2000);
+    trim_all();
+    size_t left = found(json_pack("{s:i}", "limit", 1000), NULL);
+    assert_true(left > 800 && left <= 1000);
+    assert_int_equal(db_pragma(&h.db, "SELECT count(*) FROM event") , db_pragma(&h.db, "SELECT count(*) FROM message"));
+    h.keep = 0; /* switched off: what is there goes, nothing comes */
+    trim_all();
+    add(HISTORY_ACCEPTED, 5000, "ann@example.org", "bob@example.net", NULL);
+    assert_int_equal(found(json_object(), NULL), 0);
+    assert_int_equal(db_pragma(&h.db, "SELECT count(*) FROM event"), 0);
+}
+
+static void bounded_by_size(void **state)
+{
+    char path[100];
+    struct stat st;
+    char trace[2000] = { 1 };
+    struct slice rcpt = SLICE("bob@example.net");
+    h.size = 4u << 20;
+    for (uint64_t i = 0; i < 20000; i++) { /* 40 MB */
+        struct history_event e = { .kind = HISTORY_REFUSED, .id = id_of(i), .when = start + i, .rcpts = &rcpt, .rcpt_n = 1,
+                                   .trace = slice_of(trace, sizeof trace) };
+        history_add(&h, &e);
+        if (i % 100 == 0) history_tend(&h);
+    }
+    db_commit(&h.db);
+    trim_all();
+    assert_true(history_bytes(&h) <= h.size);
+    assert_true(found(json_pack("{s:i}", "limit", 1000), NULL) > 500); /* the newest are there */
+    snprintf(path, sizeof path, "%s/history.db", dir);
+    db_commit(&h.db);
+    sqlite3_wal_checkpoint_v2(h.db.sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    assert_int_equal(stat(path, &st), 0);
+    print_message("a bound of %llu KiB, a file of %lld KiB\n", (unsigned long long)h.size >> 10, (long long)st.st_size >> 10);
+    assert_true(st.st_size < 16 << 20);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(searching, open_history, close_history),
+        cmocka_unit_test_setup_teardown(going_on, open_history, close_history),
+        cmocka_unit_test_setup_teardown(stories, open_history, close_history),
+        cmocka_unit_test_setup_teardown(refused_and_taken, open_history, close_history),
+        cmocka_unit_test_setup_teardown(bounded_by_age, open_history, close_history),
+        cmocka_unit_test_setup_teardown(bounded_by_size, open_history, close_history),
+    };
+    log_open("test", LOG_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
