@@ -56,13 +56,11 @@ static void judge_stranger(const struct config *c, const struct relay_client *wh
                            const char *domain, bool bound, struct relay_verdict *out)
 {
     const struct config_domain *d = config_domain_of(c, slice_str(domain));
-    if (!d && bound) {
+    if (!d) {
         refuse(out, "5.7.1", who->zone->place);
-        snprintf(out->text, sizeof out->text, "relaying to %s is not allowed for your network with this sender's domain",
-                 domain);
-    } else if (!d) {
-        refuse(out, "5.7.1", who->zone->place);
-        snprintf(out->text, sizeof out->text, "relaying to %s is not allowed for you: it is none of our domains", domain);
+        snprintf(out->text, sizeof out->text,
+                 bound ? "relaying to %s is not allowed for your network with this sender's domain"
+                       : "relaying to %s is not allowed for you: it is none of our domains", domain);
     } else if (wants_routing(rcpt->local)) {
         refuse(out, "5.7.1", d->place);
         snprintf(out->text, sizeof out->text, "routing by way of %s is not allowed: the local part holds %%, ! or @",
