@@ -69,11 +69,6 @@ static enum MHD_Result respond(struct http_request *r)
 
 /* ---- requests */
 
-const char *http_argument(const struct http_request *r, const char *name)
-{
-    return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
-}
-
 struct each_argument {
     bool (*each)(void *arg, const char *name, const char *value);
     void *arg;
@@ -100,7 +95,6 @@ static struct http_request *request_new(struct admin *a, struct MHD_Connection *
     r->connection = c;
     r->path = mem_strdup(path);
     r->body.max = ADMIN_BODY_MAX;
-    r->post = !strcmp(method, "POST");
     r->route = api_route_find(method, slice_str(r->path), &r->rest, &status);
     if (!r->route) http_error(r, status, status == 405 ? "not with this method" : "no such thing here");
     return r;

@@ -5,8 +5,8 @@
 #include <jansson.h>
 #include "admin/admin.h"
 #include "base/buf.h"
+#include "base/channel.h"
 #include "base/list.h"
-#include "proc/channel.h"
 
 #define ADMIN_BODY_MAX (1u << 20)
 #define ADMIN_LIST_MAX 1000 /* messages in one listing */
@@ -51,7 +51,7 @@ struct http_request {
     struct slice rest;         /* of the path, where the route ends in an asterisk */
     struct buf body;
     char *path;
-    bool post, waiting;        /* waiting: suspended until http_answer */
+    bool waiting;              /* suspended until http_answer */
     int status;                /* 0: not answered yet */
     json_t *answer;
     /* for routes that ask more than once */
@@ -63,7 +63,6 @@ void http_close(struct admin_http **h);
 /* Takes `answer`; at once or later, once a request. */
 void http_answer(struct http_request *r, int status, json_t *answer);
 void http_error(struct http_request *r, int status, const char *text);
-const char *http_argument(const struct http_request *r, const char *name); /* of the query; NULL: not given */
 /* Each argument of the query; false from the callee stops. */
 void http_each_argument(const struct http_request *r, bool (*each)(void *arg, const char *name, const char *value),
                         void *arg);

@@ -8,14 +8,8 @@
 
 #define AUTH_DATA_MAX 12288 /* bytes of one challenge or response, decoded (RFC 4954 §4) */
 
-struct event_base;
-struct auth_link;     /* of one worker; lives as long as it */
+struct link;          /* of one worker to the auth process (base/link.h); exchanges fail with AUTH_TEMPFAIL when that goes */
 struct auth_exchange; /* one authentication under way */
-
-struct auth_link *auth_link_new(struct event_base *base);
-/* A channel to a (new) auth process; exchanges under way fail with AUTH_TEMPFAIL. */
-void auth_link_connect(struct auth_link *l, int fd);
-void auth_link_free(struct auth_link *l); /* exchanges must be cancelled before; NULL is fine */
 
 enum auth_outcome {
     AUTH_CONTINUE, /* server: send `data` as a challenge. client: send `data` as the next response */
@@ -49,7 +43,7 @@ struct auth_server_request {
     bool tls;
     struct slice binding;      /* tls-exporter channel binding (RFC 9266), 32 bytes; empty: none */
 };
-struct auth_exchange *auth_server_start(struct auth_link *l, const struct auth_server_request *r, auth_cb *cb, void *arg);
+struct auth_exchange *auth_server_start(struct link *l, const struct auth_server_request *r, auth_cb *cb, void *arg);
 
 /* ---- we authenticate to a next hop */
 struct auth_client_request {
@@ -60,7 +54,7 @@ struct auth_client_request {
     bool tls;                  /* without it no mechanism that shows the password */
     struct slice binding;
 };
-struct auth_exchange *auth_client_start(struct auth_link *l, const struct auth_client_request *r, auth_cb *cb, void *arg);
+struct auth_exchange *auth_client_start(struct link *l, const struct auth_client_request *r, auth_cb *cb, void *arg);
 /* The server said yes (235) or no (535): server signatures are checked, a refused token is fetched anew next time. After success the
  * callback still comes, with AUTH_OK or, when the server could not prove itself, AUTH_FAILED. */
 void auth_client_done(struct auth_exchange *e, bool success);

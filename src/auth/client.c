@@ -11,13 +11,12 @@
 
 void auth_reply_deinit(struct auth_reply *r)
 {
-    auth_secret_wipe(&r->data);
+    buf_wipe(&r->data);
 }
 
 static void reply_begin(struct auth_reply *out)
 {
-    if (out->data.p) mem_wipe(out->data.p, out->data.cap);
-    buf_clear(&out->data);
+    buf_wipe(&out->data);
     out->data.max = AUTH_DATA_MAX;
     out->outcome = AUTH_FAILED;
     out->has_data = false;

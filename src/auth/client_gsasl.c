@@ -30,7 +30,7 @@ bool auth_gsasl_start(struct auth_client *a, struct slice binding, char reason[2
     bool ok = rc == GSASL_OK && set(a, GSASL_AUTHID, a->hop->auth.user) && set(a, GSASL_PASSWORD, buf_cstr(&password)) &&
               set(a, GSASL_SERVICE, "smtp") && set(a, GSASL_HOSTNAME, a->host) && set_binding(a, binding);
     if (!ok) snprintf(reason, 200, "%s cannot be begun: %s", a->m->name, gsasl_strerror(rc ? rc : GSASL_MALLOC_ERROR));
-    auth_secret_wipe(&password);
+    buf_wipe(&password);
     return ok;
 }
 

@@ -49,7 +49,6 @@ const struct mechanism *auth_mechanism_choose(const struct config_hop *hop, stru
 bool auth_secret_password(const struct config_hop *hop, struct buf *out, char reason[200]) MUST_CHECK;
 /* The first line of a file without its end, at most max bytes; warns of one that others may read. */
 bool auth_secret_file(const char *path, size_t max, struct buf *out, char reason[200]) MUST_CHECK;
-void auth_secret_wipe(struct buf *b); /* wipes and deinits */
 
 /* Each: true: out->data is the next response. False: reason. in.p NULL: the initial response. */
 bool auth_gsasl_start(struct auth_client *a, struct slice binding, char reason[200]) MUST_CHECK;

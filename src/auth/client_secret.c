@@ -11,12 +11,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-void auth_secret_wipe(struct buf *b)
-{
-    if (b->p) mem_wipe(b->p, b->cap);
-    buf_deinit(b);
-}
-
 static bool read_first_line(int fd, char *text, size_t room, struct slice *line)
 {
     size_t n = 0;

@@ -58,5 +58,5 @@ void auth_token_result(struct auth_client *a, bool success)
 
 void auth_token_end(struct auth_client *a)
 {
-    auth_secret_wipe(&a->token);
+    buf_wipe(&a->token);
 }

@@ -100,7 +100,7 @@ SSL_CTX *dial_context(const char *ca, bool verify, struct err *err)
     return NULL;
 }
 
-/* 1: go on; 0: failed. */
+/* False: failed. */
 static bool tls_wait(struct dial *d, int rc, const char *what, struct err *err)
 {
     switch (SSL_get_error(d->ssl, rc)) {
@@ -199,8 +199,7 @@ void dial_close(struct dial *d)
         SSL_free(d->ssl);
     }
     if (d->fd >= 0) close(d->fd);
-    if (d->in.p) mem_wipe(d->in.p, d->in.cap);
-    buf_deinit(&d->in);
+    buf_wipe(&d->in);
     ERR_clear_error();
     d->ssl = NULL;
     d->fd = -1;

@@ -140,8 +140,7 @@ static bool send_request(struct dovecot_request *r, struct slice mechanism, bool
     }
     buf_add_char(&out, '\n');
     bool ok = send_line(r, &out, v);
-    mem_wipe(out.p, out.cap);
-    buf_deinit(&out);
+    buf_wipe(&out);
     return ok;
 }
 
@@ -170,8 +169,7 @@ void dovecot_next(struct dovecot_request *r, struct slice data, struct buf *chal
     base64_add(&out, data);
     buf_add_char(&out, '\n');
     if (send_line(r, &out, v)) read_answer(r, challenge, v);
-    mem_wipe(out.p, out.cap);
-    buf_deinit(&out);
+    buf_wipe(&out);
 }
 
 void dovecot_free(struct dovecot_request **rp)

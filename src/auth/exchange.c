@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "base/base64.h"
+#include "base/json.h"
 #include "base/log.h"
 
 /* What came with the first frame. */
@@ -20,15 +21,8 @@ struct exchange_request {
     uint16_t port;
 };
 
-static void buf_forget(struct buf *b)
+void exchange_world_init(struct exchange_world *w)
 {
-    if (b->p) mem_wipe(b->p, b->cap);
-    buf_deinit(b);
-}
-
-void exchange_world_init(struct exchange_world *w, const struct config *c)
-{
-    w->config = c;
     pthread_mutex_init(&w->lock, NULL);
     list_init(&w->done);
     w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -46,16 +40,10 @@ void exchange_take_done(struct exchange_world *w, struct list *out)
 
 /* ---- frames */
 
-static struct slice text_of(const json_t *m, const char *key)
-{
-    const json_t *s = json_object_get(m, key);
-    return slice_of(json_string_value(s), json_string_length(s));
-}
-
 /* Base64 of at most max bytes; true when it is not there at all. */
 static bool bytes_of(const json_t *m, const char *key, size_t max, struct buf *out, bool *there)
 {
-    struct slice text = text_of(m, key);
+    struct slice text = json_text(m, key);
     *there = text.p != NULL;
     out->max = max;
     return text.n <= (max + 2) / 3 * 4 && base64_decode(text, out) && !out->overflow;
@@ -64,7 +52,7 @@ static bool bytes_of(const json_t *m, const char *key, size_t max, struct buf *o
 void exchange_refuse(struct exchange *e, const char *reason)
 {
     e->answer = (struct exchange_answer){ .outcome = AUTH_TEMPFAIL, .data = &e->data, .reason = reason };
-    buf_forget(&e->data);
+    buf_wipe(&e->data);
     e->started = e->ending = true; /* nothing is left to do */
 }
 
@@ -81,14 +69,14 @@ static bool read_request(struct exchange *e, const json_t *m)
     struct exchange_request *r = e->request;
     bool there;
     json_int_t port = json_integer_value(json_object_get(m, "port"));
-    buf_add(&r->mechanism, text_of(m, e->client ? "mechanisms" : "mechanism"));
+    buf_add(&r->mechanism, json_text(m, e->client ? "mechanisms" : "mechanism"));
     r->tls = json_is_true(json_object_get(m, "tls"));
     if (r->mechanism.n > 1000 || !bytes_of(m, "binding", 64, &r->binding, &there)) return false;
     if (!e->client)
-        return ip_parse(text_of(m, "client"), &r->client) &&
+        return ip_parse(json_text(m, "client"), &r->client) &&
                bytes_of(m, "initial", AUTH_DATA_MAX, &e->data, &e->has_data);
-    r->hop = hop_of(e->world->config, m);
-    r->host = mem_strdup(text_of(m, "host").p ? text_of(m, "host").p : "");
+    r->hop = hop_of(e->world->services.config, m);
+    r->host = mem_slicedup(json_text(m, "host"));
     r->port = (uint16_t)port;
     return r->hop && strlen(r->host) <= 255 && port > 0 && port < 65536;
 }
@@ -106,7 +94,7 @@ struct exchange *exchange_new(struct exchange_world *w, const json_t *m, bool cl
 bool exchange_continue(struct exchange *e, const json_t *m, bool done)
 {
     if (!e->started || e->ending || (done && !e->client)) return false;
-    buf_forget(&e->data);
+    buf_wipe(&e->data);
     if (!done) return bytes_of(m, "data", AUTH_DATA_MAX, &e->data, &e->has_data) && e->has_data;
     e->ending = true;
     e->success = json_is_true(json_object_get(m, "success"));
@@ -134,7 +122,7 @@ static void run_server(struct exchange *e)
     e->answer.account = v->account;
     if (v->outcome != AUTH_OK) return;
     e->answer.senders = &v->senders;
-    e->answer.any_sender = v->any_sender || !e->world->config->auth.sender_must_match;
+    e->answer.any_sender = v->any_sender || !e->world->services.config->auth.sender_must_match;
 }
 
 static void run_client(struct exchange *e)
@@ -142,7 +130,7 @@ static void run_client(struct exchange *e)
     const struct exchange_request *r = e->request;
     if (e->ending) auth_client_end(&e->auth, e->success, &e->reply);
     else if (!e->started)
-        e->auth = auth_client_new(e->world->config, r->hop, buf_slice(&r->mechanism), r->host, r->port, r->tls,
+        e->auth = auth_client_new(e->world->services.config, r->hop, buf_slice(&r->mechanism), r->host, r->port, r->tls,
                                   buf_slice(&r->binding), &e->reply);
     else auth_client_next(e->auth, buf_slice(&e->data), &e->reply);
     e->answer = (struct exchange_answer){ .outcome = e->reply.outcome,
@@ -161,7 +149,7 @@ static void run(void *arg)
     if (e->client) run_client(e);
     else run_server(e);
     e->started = true;
-    buf_forget(&e->data);
+    buf_wipe(&e->data);
     pthread_mutex_lock(&w->lock);
     list_push_back(&w->done, &e->done);
     pthread_mutex_unlock(&w->lock);
@@ -187,9 +175,9 @@ void exchange_free(struct exchange *e)
     auth_reply_deinit(&e->reply);
     sasl_server_free(&e->server);
     sasl_reply_deinit(&e->sasl);
-    buf_forget(&e->data);
+    buf_wipe(&e->data);
     buf_deinit(&r->mechanism);
-    buf_forget(&r->binding);
+    buf_wipe(&r->binding);
     free(r->host);
     free(r);
     if (e->delaying) event_free(e->delaying);

@@ -9,11 +9,12 @@
 #include "base/list.h"
 
 struct event;
+struct helper_process;
+struct landlock;
 struct peer;
 
 /* What all exchanges of the process share. */
 struct exchange_world {
-    const struct config *config;
     struct sasl_services services;
     struct pool *server_pool, *client_pool; /* a slow token server does not keep users out */
     pthread_mutex_t lock;
@@ -49,7 +50,7 @@ struct exchange {
     struct exchange_answer answer;
 };
 
-void exchange_world_init(struct exchange_world *w, const struct config *c);
+void exchange_world_init(struct exchange_world *w); /* but its services and pools */
 void exchange_take_done(struct exchange_world *w, struct list *out); /* makes *out a list of them */
 
 /* From a "server" or "client" frame; one that makes no sense is answered AUTH_TEMPFAIL. */
@@ -63,7 +64,7 @@ void exchange_free(struct exchange *e);
 
 /* ---- services.c: the back ends and the sandbox of this process */
 bool auth_services_open(struct sasl_services *s, const struct config *c, size_t brake_entries, struct err *err) MUST_CHECK;
-bool auth_restrict_files(const struct config *c, struct err *err) MUST_CHECK;
-bool auth_restrict_calls(const struct config *c, struct err *err) MUST_CHECK;
+void auth_paths(const struct helper_process *p, struct landlock *l);
+const char *auth_runs_programs(const struct config *c); /* helper_kind.runs_programs */
 
 #endif

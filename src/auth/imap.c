@@ -174,10 +174,8 @@ static bool authenticate(struct imap_session *s, struct slice name, struct slice
         buf_add_str(&line, "\r\n");
         ok = ask(s, buf_slice(&line), SLICE("c"));
     }
-    mem_wipe(raw.p, raw.cap);
-    mem_wipe(line.p, line.cap);
-    buf_deinit(&raw);
-    buf_deinit(&line);
+    buf_wipe(&raw);
+    buf_wipe(&line);
     return ok;
 }
 
@@ -212,8 +210,7 @@ static void converse(struct imap_session *s, struct slice name, struct slice pas
     if (s->plain) authenticate(s, name, password);
     else if (s->login_disabled) fail_because(s, "it offers neither AUTH=PLAIN nor LOGIN");
     else login(s, name, password);
-    if (s->v->outcome == AUTH_OK && !dial_write(&s->dial, SLICE("d LOGOUT\r\n"), &err)) { /* it is over in any case */
-    }
+    if (s->v->outcome == AUTH_OK) (void)!dial_write(&s->dial, SLICE("d LOGOUT\r\n"), &err); /* it is over in any case */
 }
 
 /* False: none became free in time. */

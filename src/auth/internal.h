@@ -79,6 +79,7 @@ struct user {
     struct cram_secret cram;
     struct slice addresses;  /* separated by commas; into the text of the file */
 };
+bool user_name_ok(struct slice name); /* can it stand in the file? */
 /* One line of the file, without its end. False with err: what is wrong with it. */
 bool user_parse(struct slice line, struct user *out, struct err *err) MUST_CHECK;
 void user_format(const struct user *u, struct buf *out);

@@ -138,7 +138,7 @@ static bool bind_searcher(struct ask *a)
         return false;
     }
     int code = simple_bind(a, c->ldap.user_dn, buf_slice(&secret));
-    auth_secret_wipe(&secret);
+    buf_wipe(&secret);
     if (code == LDAP_SUCCESS) return true;
     return code < 0 ? false : broken(a, code);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The mechanisms a server of ours knows. */
+ * The mechanisms we know, on either side. */
 #include "auth/methods.h"
 #include "base/mem.h"
 
@@ -7,8 +7,12 @@ static const struct {
     const char *name;
     enum config_sasl bit;
 } methods[] = {
+    { "OAUTHBEARER", CONFIG_SASL_OAUTHBEARER },
+    { "XOAUTH2", CONFIG_SASL_XOAUTH2 },
     { "SCRAM-SHA-256-PLUS", CONFIG_SASL_SCRAM_SHA_256_PLUS },
     { "SCRAM-SHA-256", CONFIG_SASL_SCRAM_SHA_256 },
+    { "SCRAM-SHA-1", CONFIG_SASL_SCRAM_SHA_1 },
+    { "DIGEST-MD5", CONFIG_SASL_DIGEST_MD5 },
     { "CRAM-MD5", CONFIG_SASL_CRAM_MD5 },
     { "PLAIN", CONFIG_SASL_PLAIN },
     { "LOGIN", CONFIG_SASL_LOGIN },

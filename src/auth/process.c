@@ -3,18 +3,13 @@
  * peers, channels and exchanges; a thread has an exchange's insides while it is busy, and no longer. */
 #include "auth/process.h"
 #include <assert.h>
-#include <errno.h>
 #include <event2/event.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 #include "auth/exchange.h"
 #include "base/base64.h"
-#include "base/log.h"
-#include "proc/channel.h"
-#include "proc/privilege.h"
 
 #define SERVER_THREADS 16
 #define CLIENT_THREADS 8
@@ -22,27 +17,26 @@
 #define EXCHANGES_MAX 4096 /* of one worker */
 #define BRAKE_ENTRIES 100000
 
+struct process {
+    struct helper_process helper;
+    struct exchange_world world;
+    struct event *wake;
+};
+
 struct peer {
-    struct list node;
-    struct process *process;
-    struct channel *channel;
+    struct helper_peer helper;
     struct list exchanges;
     unsigned exchange_n;
 };
 
-struct process {
-    const struct config *config;
-    struct event_base *base;
-    struct channel *master;
-    struct list peers;
-    struct exchange_world world;
-    struct event *wake;
-    bool stop;
-};
-
-static void check_needed(struct process *p)
+static struct peer *peer_of(struct helper_peer *p)
 {
-    if (!p->master && list_empty(&p->peers)) p->stop = true;
+    return container_of(p, struct peer, helper);
+}
+
+static struct process *process_of(struct helper_process *p)
+{
+    return container_of(p, struct process, helper);
 }
 
 /* ---- answers */
@@ -72,17 +66,16 @@ static void answer(struct exchange *e)
     const struct exchange_answer *a = &e->answer;
     struct buf data = { 0 };
     base64_add(&data, buf_slice(a->data));
-    json_t *m = json_pack("{s:I, s:i, s:b, s:b}", "x", e->id, "outcome", (int)a->outcome, "has_data", a->has_data,
+    json_t *m = json_pack("{s:I, s:i, s:b, s:b}", "id", e->id, "outcome", (int)a->outcome, "has_data", a->has_data,
                           "any_sender", a->any_sender);
     json_object_set_new(m, "data", json_stringn(data.p ? data.p : "", data.n));
     json_object_set_new(m, "reason", json_string(a->reason));
     if (a->mechanism) json_object_set_new(m, "mechanism", json_string(a->mechanism));
     if (a->account) json_object_set_new(m, "account", json_string(a->account));
     if (a->senders) json_object_set_new(m, "senders", senders_json(a->senders));
-    if (e->peer->channel) channel_send(e->peer->channel, m, -1);
+    channel_send(e->peer->helper.channel, m, -1);
     json_decref(m);
-    mem_wipe(data.p, data.n);
-    buf_deinit(&data);
+    buf_wipe(&data);
     if (a->outcome != AUTH_CONTINUE) forget(e);
 }
 
@@ -95,7 +88,7 @@ static void on_result(struct process *p, struct exchange *e)
         forget(e);
     } else if (e->answer.delay) {
         struct timeval tv = { (time_t)(e->answer.delay / 1000), (suseconds_t)(e->answer.delay % 1000 * 1000) };
-        e->delaying = evtimer_new(p->base, on_delay_over, e);
+        e->delaying = evtimer_new(p->helper.base, on_delay_over, e);
         evtimer_add(e->delaying, &tv);
     } else {
         answer(e);
@@ -125,7 +118,7 @@ static struct exchange *find(const struct peer *peer, json_int_t id)
 
 static void begin(struct peer *peer, json_int_t id, const json_t *m, bool client)
 {
-    struct exchange *e = exchange_new(&peer->process->world, m, client);
+    struct exchange *e = exchange_new(&process_of(peer->helper.process)->world, m, client);
     e->peer = peer;
     e->id = id;
     list_push_back(&peer->exchanges, &e->node);
@@ -143,11 +136,11 @@ static void cancel(struct exchange *e)
     exchange_free(e);
 }
 
-/* False: a worker that behaves does not say this. */
-static bool take(struct peer *peer, const json_t *m)
+static bool on_message(struct helper_peer *p, const json_t *m)
 {
+    struct peer *peer = peer_of(p);
     const char *op = json_string_value(json_object_get(m, "op"));
-    json_int_t id = json_integer_value(json_object_get(m, "x"));
+    json_int_t id = json_integer_value(json_object_get(m, "id"));
     struct exchange *e = find(peer, id);
     if (!op || id <= 0) return false;
     if (!strcmp(op, "server") || !strcmp(op, "client")) {
@@ -170,47 +163,18 @@ static bool take(struct peer *peer, const json_t *m)
     return true;
 }
 
-static void on_peer_end(void *arg)
+static void peer_open(struct helper_peer *p)
 {
-    struct peer *peer = arg;
-    struct process *p = peer->process;
+    list_init(&peer_of(p)->exchanges);
+}
+
+static void peer_close(struct helper_peer *p)
+{
+    struct peer *peer = peer_of(p);
     while (!list_empty(&peer->exchanges)) cancel(list_entry(peer->exchanges.next, struct exchange, node));
-    channel_free(&peer->channel);
-    list_remove(&peer->node);
-    free(peer);
-    check_needed(p);
 }
 
-static void on_peer_message(void *arg, const json_t *m, int fd)
-{
-    struct peer *peer = arg;
-    if (fd >= 0) close(fd);
-    if (take(peer, m)) return;
-    log_event(LOG_ERROR, "auth-protocol", LOG_STR("error", "a worker sent what makes no sense"));
-    on_peer_end(peer);
-}
-
-/* ---- the master */
-
-static void on_master(void *arg, const json_t *m, int fd)
-{
-    struct process *p = arg;
-    if (fd < 0) return;
-    struct peer *peer = mem_new(struct peer);
-    peer->process = p;
-    list_init(&peer->exchanges);
-    list_push_back(&p->peers, &peer->node);
-    peer->channel = channel_new(p->base, fd, on_peer_message, on_peer_end, peer);
-}
-
-static void on_master_end(void *arg)
-{
-    struct process *p = arg;
-    channel_free(&p->master);
-    check_needed(p);
-}
-
-/* ---- start */
+/* ---- the process */
 
 /* JSON text holds passwords for a moment. */
 static void free_wiped(void *p)
@@ -219,20 +183,21 @@ static void free_wiped(void *p)
     free(p);
 }
 
-static bool prepare(struct process *p, const struct auth_start *s, struct err *err)
+static bool open_process(struct helper_process *hp, struct err *err)
 {
+    struct process *p = process_of(hp);
     struct exchange_world *w = &p->world;
-    if (!privilege_drop(s->user, err)) return false;
-    /* no core files, and no other process of the same user may look into this one */
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return err_sys(err, errno, "PR_SET_DUMPABLE");
-    if (!auth_services_open(&w->services, p->config, BRAKE_ENTRIES, err) || !auth_restrict_files(p->config, err))
-        return false;
+    json_set_alloc_funcs(malloc, free_wiped);
+    exchange_world_init(w);
+    p->wake = event_new(hp->base, w->wake_fd, EV_READ | EV_PERSIST, on_wake, p);
+    event_add(p->wake, NULL);
+    if (!auth_services_open(&w->services, hp->config, BRAKE_ENTRIES, err)) return false;
     w->server_pool = pool_new(SERVER_THREADS, WAITING_MAX, err);
     w->client_pool = w->server_pool ? pool_new(CLIENT_THREADS, WAITING_MAX, err) : NULL;
-    return w->client_pool && auth_restrict_calls(p->config, err);
+    return w->client_pool != NULL;
 }
 
-bool auth_process_needed(const struct config *c)
+static bool needed(const struct config *c)
 {
     if (c->auth.backend != CONFIG_AUTH_OFF) return true;
     for (size_t i = 0; i < c->hop_n; i++)
@@ -240,23 +205,14 @@ bool auth_process_needed(const struct config *c)
     return false;
 }
 
-int auth_process_main(const struct auth_start *start)
+static const char *user(const struct config *c)
 {
-    struct process p = { .config = start->config, .base = event_base_new() };
-    struct err err;
-    json_set_alloc_funcs(malloc, free_wiped);
-    list_init(&p.peers);
-    exchange_world_init(&p.world, start->config);
-    p.wake = event_new(p.base, p.world.wake_fd, EV_READ | EV_PERSIST, on_wake, &p);
-    event_add(p.wake, NULL);
-    p.master = channel_new(p.base, start->channel, on_master, on_master_end, &p);
-    if (!prepare(&p, start, &err)) {
-        log_event(LOG_ERROR, "auth-failed-to-start", LOG_ERR(&err));
-        return EXIT_FAILURE;
-    }
-    while (!p.stop) {
-        event_base_loop(p.base, EVLOOP_ONCE);
-        log_flush();
-    }
-    return 0; /* threads may be busy still: the caller ends the process at once */
+    return c->system.auth_user;
 }
+
+/* Nothing to close: threads may be busy still. */
+const struct helper_kind auth_helper = {
+    .name = "auth", .secrets = true, .process_size = sizeof(struct process), .peer_size = sizeof(struct peer),
+    .needed = needed, .user = user, .calls = SECCOMP_AUTH, .paths = auth_paths, .runs_programs = auth_runs_programs,
+    .open = open_process, .peer_open = peer_open, .peer_message = on_message, .peer_close = peer_close,
+};

@@ -55,8 +55,7 @@ void auth_verdict_set(struct auth_verdict *v, enum auth_outcome outcome, const c
 
 void sasl_reply_deinit(struct sasl_reply *r)
 {
-    if (r->data.p) mem_wipe(r->data.p, r->data.cap);
-    buf_deinit(&r->data);
+    buf_wipe(&r->data);
     auth_verdict_deinit(&r->verdict);
 }
 
@@ -110,12 +109,10 @@ static void check_password(struct sasl_server *s, struct slice raw_name, struct 
         s->dovecot =
             dovecot_start(s->world->config, SLICE("PLAIN"), true, buf_slice(&plain), &s->client, s->tls, &out->data, v);
         if (v->outcome == AUTH_CONTINUE) auth_verdict_set(v, AUTH_TEMPFAIL, "Dovecot asks for more after PLAIN");
-        mem_wipe(plain.p, plain.cap);
-        buf_deinit(&plain);
+        buf_wipe(&plain);
     }
     if (v->outcome == AUTH_OK && !*v->account) memcpy(v->account, name.p, name.n);
-    if (prepared.p) mem_wipe(prepared.p, prepared.cap);
-    buf_deinit(&prepared);
+    buf_wipe(&prepared);
 }
 
 /* ---- mechanisms */

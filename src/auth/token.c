@@ -110,7 +110,7 @@ static void keep_refresh(struct kept *k, struct slice token, struct slice sent)
 {
     const char *path = k->hop->auth.token.refresh_token_file;
     if (!token.n || !path || slice_eq(token, sent)) return;
-    auth_secret_wipe(&k->refresh);
+    buf_wipe(&k->refresh);
     if (write_refresh(path, token)) return;
     log_event(LOG_WARNING, "refresh-token-not-saved", LOG_STR("file", path), LOG_STR("error", strerror(errno)),
               LOG_STR("mend", "let the user of the auth process write the file and its folder, or it will be lost at the next restart or reload"));
@@ -126,14 +126,14 @@ static bool fetch(const struct config *c, struct kept *k, struct token *t, char 
     if (k->hop->auth.token.command) return token_run_command(k->hop->auth.token.command, t, reason);
     bool ok = read_refresh(k, &refresh, reason) && token_ask_endpoint(c, k->hop, buf_slice(&refresh), t, reason);
     if (ok) keep_refresh(k, buf_slice(&t->refresh), buf_slice(&refresh));
-    auth_secret_wipe(&refresh);
+    buf_wipe(&refresh);
     return ok;
 }
 
 static void keep(struct kept *k, const struct token *t, bool ok, const char *reason)
 {
     uint64_t now = clock_mono_ms(), life = t->life ? t->life : LIFE_UNKNOWN, margin = life / 4;
-    auth_secret_wipe(&k->access);
+    buf_wipe(&k->access);
     k->reason[0] = 0;
     if (ok) {
         buf_add(&k->access, buf_slice(&t->access));
@@ -180,7 +180,7 @@ void token_refuse(const struct config_hop *hop, struct slice token)
     pthread_mutex_lock(&tokens.lock);
     struct kept *k = find(hop);
     if (k && !k->fetching && slice_eq(buf_slice(&k->access), token)) {
-        auth_secret_wipe(&k->access);
+        buf_wipe(&k->access);
         if (++k->refusals > 1) { /* it was a fresh one: more of them will not help */
             snprintf(k->reason, sizeof k->reason, "the server refuses every token: look at its scope and at the user");
             k->reason_until = clock_mono_ms() + TOKEN_ERROR_MS;
@@ -203,8 +203,8 @@ void token_forget(void)
     while (tokens.first) {
         struct kept *k = tokens.first;
         tokens.first = k->next;
-        auth_secret_wipe(&k->access);
-        auth_secret_wipe(&k->refresh);
+        buf_wipe(&k->access);
+        buf_wipe(&k->refresh);
         free(k);
     }
     pthread_mutex_unlock(&tokens.lock);

@@ -106,6 +106,6 @@ bool token_run_command(const char *command, struct token *t, char reason[200])
     }
     if (ok) ok = token_parse_output(buf_slice(&text), t, what);
     if (!ok) snprintf(reason, 200, "token.command: %.180s", what);
-    auth_secret_wipe(&text);
+    buf_wipe(&text);
     return ok;
 }

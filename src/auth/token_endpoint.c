@@ -50,7 +50,7 @@ static bool make_form(const struct config_hop *hop, struct slice refresh, struct
     add_field(form, "client_secret", buf_slice(&secret));
     add_field(form, "refresh_token", refresh);
     add_field(form, "scope", slice_str(hop->auth.token.scope));
-    auth_secret_wipe(&secret);
+    buf_wipe(&secret);
     return ok;
 }
 
@@ -121,7 +121,7 @@ bool token_ask_endpoint(const struct config *c, const struct config_hop *hop, st
         return false;
     }
     if (!make_form(hop, refresh, &form, reason)) {
-        auth_secret_wipe(&form);
+        buf_wipe(&form);
         return false;
     }
     CURLcode rc = post(url, c->tls.ca, &form, &body, &status, why);
@@ -131,7 +131,7 @@ bool token_ask_endpoint(const struct config *c, const struct config_hop *hop, st
     if (!ok && rc == CURLE_OK && !what[0]) snprintf(what, sizeof what, "a token, but not with code 200");
     if (!ok && status) snprintf(reason, 200, "token.endpoint answered %ld: %.150s", status, what);
     else if (!ok) snprintf(reason, 200, "token.endpoint: %.180s", what);
-    auth_secret_wipe(&form);
-    auth_secret_wipe(&body);
+    buf_wipe(&form);
+    buf_wipe(&body);
     return ok;
 }

@@ -4,13 +4,14 @@
 #include <stdio.h>
 #include "auth/client_internal.h"
 #include "auth/token.h"
+#include "base/json.h"
 
 #define LIFE_MAX (366u * 24 * 3600) /* seconds */
 
 void token_deinit(struct token *t)
 {
-    auth_secret_wipe(&t->access);
-    auth_secret_wipe(&t->refresh);
+    buf_wipe(&t->access);
+    buf_wipe(&t->refresh);
     t->life = 0;
 }
 
@@ -22,27 +23,21 @@ static bool is_token(struct slice s)
     return s.n > 0 && s.n <= TOKEN_MAX;
 }
 
-static struct slice text_of(const json_t *object, const char *key)
-{
-    const json_t *v = json_object_get(object, key);
-    return json_is_string(v) ? slice_of(json_string_value(v), json_string_length(v)) : slice_of(NULL, 0);
-}
-
 static uint64_t life_of(const json_t *object)
 {
     const json_t *v = json_object_get(object, "expires_in");
     uint64_t seconds = 0;
     if (json_is_integer(v) && json_integer_value(v) > 0) seconds = (uint64_t)json_integer_value(v);
-    else if (json_is_string(v) && !slice_to_u64(text_of(object, "expires_in"), UINT32_MAX, &seconds)) seconds = 0; /* some write it so */
+    else if (json_is_string(v) && !slice_to_u64(json_text(object, "expires_in"), UINT32_MAX, &seconds)) seconds = 0; /* some write it so */
     return (seconds < LIFE_MAX ? seconds : LIFE_MAX) * 1000;
 }
 
 static void explain(const json_t *object, char reason[200])
 {
     struct buf b = { 0 };
-    struct slice description = text_of(object, "error_description");
+    struct slice description = json_text(object, "error_description");
     buf_add_str(&b, "it says ");
-    buf_add_printable(&b, text_of(object, "error"), 60);
+    buf_add_printable(&b, json_text(object, "error"), 60);
     if (description.n) buf_add_str(&b, ": ");
     buf_add_printable(&b, description, 100);
     snprintf(reason, 200, "%s", buf_cstr(&b));
@@ -51,8 +46,8 @@ static void explain(const json_t *object, char reason[200])
 
 static bool take(const json_t *object, struct token *t, char reason[200])
 {
-    struct slice access = text_of(object, "access_token"), type = text_of(object, "token_type"), refresh = text_of(object, "refresh_token");
-    if (text_of(object, "error").n) {
+    struct slice access = json_text(object, "access_token"), type = json_text(object, "token_type"), refresh = json_text(object, "refresh_token");
+    if (json_text(object, "error").n) {
         explain(object, reason);
         return false;
     }

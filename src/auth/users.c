@@ -50,8 +50,7 @@ static bool decode_exact(struct slice text, unsigned char *out, size_t n)
     struct buf b = { 0 };
     bool ok = base64_decode(text, &b) && b.n == n;
     if (ok) memcpy(out, b.p, n);
-    if (b.p) mem_wipe(b.p, b.n);
-    buf_deinit(&b);
+    buf_wipe(&b);
     return ok;
 }
 
@@ -75,18 +74,17 @@ static bool parse_hex(struct slice text, unsigned char *out, size_t n)
 {
     if (text.n != 2 * n) return false;
     for (size_t i = 0; i < text.n; i++) {
-        char c = ascii_lower(text.p[i]);
-        int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        int d = ascii_hex(text.p[i]);
         if (d < 0) return false;
         out[i / 2] = (unsigned char)(i % 2 ? out[i / 2] | d : d << 4);
     }
     return true;
 }
 
-static bool name_ok(struct slice s)
+bool user_name_ok(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7F) return false;
+        if (s.p[i] == ':' || (unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7F) return false;
     return s.n && s.n <= AUTH_NAME_MAX && s.p[0] != '#';
 }
 
@@ -98,7 +96,7 @@ bool user_parse(struct slice line, struct user *out, struct err *err)
     if (!slice_cut(&line, ':', &name) || !slice_cut(&line, ':', &hash) || !slice_cut(&line, ':', &scram) ||
         !slice_cut(&line, ':', &cram))
         return err_set(err, "has fewer than five fields");
-    if (!name_ok(name)) return err_set(err, "has no name that can be");
+    if (!user_name_ok(name)) return err_set(err, "has no name that can be");
     if (!hash.n || hash.n >= sizeof out->hash || memchr(hash.p, 0, hash.n))
         return err_set(err, "has no password hash that can be");
     memcpy(out->name, name.p, name.n);

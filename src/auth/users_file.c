@@ -119,8 +119,7 @@ static bool set_password(struct user *u, struct slice password, bool cram, struc
     if (ok && cram) secret_cram(buf_slice(&prepared), &u->cram);
     u->has_scram = ok;
     u->has_cram = ok && cram;
-    if (prepared.p) mem_wipe(prepared.p, prepared.cap);
-    buf_deinit(&prepared);
+    buf_wipe(&prepared);
     return ok;
 }
 
@@ -183,19 +182,12 @@ static bool change_text(const struct users_change *c, struct slice name, struct 
     return ok && (found || c->remove || add_line(c, name, NULL, out, err));
 }
 
-static bool name_ok(struct slice name)
-{
-    for (size_t i = 0; i < name.n; i++)
-        if (name.p[i] == ':' || (unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7F) return false;
-    return name.n && name.n <= AUTH_NAME_MAX && name.p[0] != '#';
-}
-
 bool users_file_change(const char *path, const struct users_change *c, struct err *err)
 {
     struct edit e = { .path = path, .dir = -1 };
     struct buf name = { 0 }, out = { 0 };
     bool ok =
-        (secret_prepare_name(c->name, &name) && name_ok(buf_slice(&name))) ||
+        (secret_prepare_name(c->name, &name) && user_name_ok(buf_slice(&name))) ||
         err_set(
             err,
             "that is no name for a user: up to 255 bytes, without colons, control characters, # at its beginning, or blanks "
@@ -204,10 +196,8 @@ bool users_file_change(const char *path, const struct users_change *c, struct er
          change_text(c, buf_slice(&name), buf_slice(&e.text), &out, err) &&
          replace(&e, buf_slice(&out), c->group_of, err);
     if (e.dir >= 0) close(e.dir);
-    if (e.text.p) mem_wipe(e.text.p, e.text.cap);
-    if (out.p) mem_wipe(out.p, out.cap);
-    buf_deinit(&e.text);
-    buf_deinit(&out);
+    buf_wipe(&e.text);
+    buf_wipe(&out);
     buf_deinit(&name);
     return ok;
 }
@@ -226,7 +216,6 @@ bool users_file_each(const char *path, users_file_cb *cb, void *arg, struct err 
             cb(arg, u.name, u.has_cram, u.addresses);
     }
     mem_wipe(&u, sizeof u);
-    if (e.text.p) mem_wipe(e.text.p, e.text.cap);
-    buf_deinit(&e.text);
+    buf_wipe(&e.text);
     return ok;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Arenas. */
 #include "base/arena.h"
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
 
@@ -33,6 +36,20 @@ char *arena_strdup(struct arena *a, struct slice s)
 {
     char *p = arena_alloc(a, s.n + 1);
     if (s.n) memcpy(p, s.p, s.n);
+    return p;
+}
+
+char *arena_printf(struct arena *a, const char *fmt, ...)
+{
+    va_list ap, again;
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    assert(n >= 0);
+    char *p = arena_alloc(a, (size_t)n + 1);
+    vsnprintf(p, (size_t)n + 1, fmt, again);
+    va_end(again);
+    va_end(ap);
     return p;
 }
 

@@ -13,6 +13,7 @@ struct arena {
 
 void *arena_alloc(struct arena *a, size_t n) __attribute__((returns_nonnull)); /* 16-byte aligned, cleared */
 char *arena_strdup(struct arena *a, struct slice s);                           /* NUL added */
+char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3), nonnull(2))); /* NUL added */
 struct slice arena_slice(struct arena *a, struct slice s);                     /* a copy that lives as long as the arena */
 void arena_reset(struct arena *a);                                             /* empties, keeps one small block */
 void arena_deinit(struct arena *a);                                            /* frees everything */

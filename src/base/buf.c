@@ -5,11 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "base/utf8.h"
 
 void buf_deinit(struct buf *b)
 {
     free(b->p);
     *b = (struct buf){ .max = b->max };
+}
+
+void buf_wipe(struct buf *b)
+{
+    mem_wipe(b->p, b->cap);
+    buf_deinit(b);
 }
 
 char *buf_reserve(struct buf *b, size_t more)
@@ -83,24 +90,6 @@ void buf_consume(struct buf *b, size_t n)
     b->n -= n;
 }
 
-/* Length of the well-formed UTF-8 sequence at p, 0 if there is none (RFC 3629 §4). */
-static size_t utf8_length(const unsigned char *p, size_t n)
-{
-    static const struct { unsigned char lo, hi, second_lo, second_hi, len; } forms[] = {
-        { 0xC2, 0xDF, 0x80, 0xBF, 2 }, { 0xE0, 0xE0, 0xA0, 0xBF, 3 }, { 0xE1, 0xEC, 0x80, 0xBF, 3 },
-        { 0xED, 0xED, 0x80, 0x9F, 3 }, { 0xEE, 0xEF, 0x80, 0xBF, 3 }, { 0xF0, 0xF0, 0x90, 0xBF, 4 },
-        { 0xF1, 0xF3, 0x80, 0xBF, 4 }, { 0xF4, 0xF4, 0x80, 0x8F, 4 },
-    };
-    for (size_t i = 0; i < countof(forms); i++) {
-        if (p[0] < forms[i].lo || p[0] > forms[i].hi) continue;
-        if (n < forms[i].len || p[1] < forms[i].second_lo || p[1] > forms[i].second_hi) return 0;
-        for (size_t k = 2; k < forms[i].len; k++)
-            if (p[k] < 0x80 || p[k] > 0xBF) return 0;
-        return forms[i].len;
-    }
-    return 0;
-}
-
 void buf_add_printable(struct buf *b, struct slice s, size_t max_in)
 {
     size_t end = s.n < max_in ? s.n : max_in;
@@ -109,13 +98,9 @@ void buf_add_printable(struct buf *b, struct slice s, size_t max_in)
         size_t len = 1;
         bool plain = c >= 0x20 && c < 0x7F && c != '\\';
         if (c >= 0x80) {
-            len = utf8_length((const unsigned char *)s.p + i, end - i);
-            /* U+0080..U+009F are control characters; U+061C, U+200E/F, U+202A..E and U+2066..9 reorder text,
-             * U+2028/9 break lines. */
-            const unsigned char *u = (const unsigned char *)s.p + i;
-            plain = len && !(u[0] == 0xC2 && u[1] < 0xA0) && !(u[0] == 0xD8 && u[1] == 0x9C) &&
-                    !(u[0] == 0xE2 && u[1] == 0x80 && ((u[2] >= 0xA8 && u[2] <= 0xAE) || u[2] == 0x8E || u[2] == 0x8F)) &&
-                    !(u[0] == 0xE2 && u[1] == 0x81 && u[2] >= 0xA6 && u[2] <= 0xA9);
+            uint32_t code = 0;
+            len = utf8_char(slice_sub(s, i, end), &code);
+            plain = len && !utf8_is_control(code);
             if (!len) len = 1;
         }
         if (plain)

@@ -12,6 +12,7 @@ struct buf {
 };
 
 void buf_deinit(struct buf *b);                       /* frees; the buffer may be used anew */
+void buf_wipe(struct buf *b);                         /* the same, for one that held a secret */
 static inline void buf_clear(struct buf *b) { b->n = 0; b->overflow = false; }
 char *buf_reserve(struct buf *b, size_t more);        /* room for `more` bytes at p+n; NULL when over max */
 void buf_add(struct buf *b, struct slice s);

@@ -65,9 +65,17 @@ const char *ip_net_parse(struct slice s, struct ip_net *out)
             return bits == 32 ? "a prefix length is 0 to 32" : "a prefix length is 0 to 128";
     }
     out->prefix = (uint8_t)prefix;
-    for (int i = (int)prefix; i < bits; i++)
-        if (out->ip.bytes[i / 8] & (0x80 >> (i % 8))) return "the address has bits set beyond the network's prefix";
-    return NULL;
+    struct ip clean = out->ip;
+    ip_mask(&clean, out->prefix);
+    return ip_eq(&clean, &out->ip) ? NULL : "the address has bits set beyond the network's prefix";
+}
+
+void ip_mask(struct ip *ip, unsigned prefix)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        if (i * 8 >= prefix) ip->bytes[i] = 0;
+        else if (prefix - i * 8 < 8) ip->bytes[i] &= (uint8_t)(0xFF00u >> (prefix - i * 8));
+    }
 }
 
 bool ip_net_has(const struct ip_net *net, const struct ip *ip)

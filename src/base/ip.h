@@ -21,6 +21,7 @@ bool ip_parse(struct slice s, struct ip *out); /* "192.0.2.1", "2001:db8::1"; no
 /* "192.0.2.0/24", "10.0.0.0/255.0.0.0", "2001:db8::/32" or a plain address (a network of one). Returns NULL,
  * or what is wrong in a few words. */
 const char *ip_net_parse(struct slice s, struct ip_net *out);
+void ip_mask(struct ip *ip, unsigned prefix); /* clears the bits beyond a prefix length */
 bool ip_net_has(const struct ip_net *net, const struct ip *ip);
 bool ip_eq(const struct ip *a, const struct ip *b);
 bool ip_is_loopback(const struct ip *ip);

@@ -59,6 +59,13 @@ struct slice slice_trim(struct slice s)
     return s;
 }
 
+struct slice slice_trim_blanks(struct slice s)
+{
+    while (s.n && (s.p[0] == ' ' || s.p[0] == '\t')) s = slice_sub(s, 1, s.n);
+    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) s.n--;
+    return s;
+}
+
 bool slice_cut(struct slice *s, char c, struct slice *head)
 {
     ptrdiff_t at = slice_find(*s, c);

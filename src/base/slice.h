@@ -38,6 +38,12 @@ static inline char ascii_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+static inline int ascii_hex(char c) /* the value of a hexadecimal digit, else -1 */
+{
+    char l = ascii_lower(c);
+    return l >= '0' && l <= '9' ? l - '0' : l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
+}
+
 struct slice slice_sub(struct slice s, size_t from, size_t to); /* bytes from..to (to exclusive), both clamped */
 bool slice_ieq(struct slice a, struct slice b);                 /* ASCII case folded */
 bool slice_starts(struct slice s, struct slice prefix);
@@ -46,6 +52,7 @@ bool slice_iends(struct slice s, struct slice suffix);          /* ASCII case fo
 int slice_cmp(struct slice a, struct slice b);                  /* as memcmp, shorter first */
 ptrdiff_t slice_find(struct slice s, char c);                   /* index or -1 */
 struct slice slice_trim(struct slice s);                        /* without blanks, tabs, CR and LF at both ends */
+struct slice slice_trim_blanks(struct slice s);                 /* without blanks and tabs */
 /* Cuts the part before the first c off *s into *head; false (head = all, *s empty) when there is no c. */
 bool slice_cut(struct slice *s, char c, struct slice *head);
 /* A decimal number of digits only, at most max; false for anything else. */

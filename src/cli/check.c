@@ -33,8 +33,7 @@ static void print_json(const char *file, const struct config *c, const struct co
                                         "option", f->option, "text", f->text, "hint", f->hint));
     }
     json_t *out = json_pack("{s:s, s:b, s:o}", "file", file, "ok", c != NULL, "findings", findings);
-    json_dumpf(out, stdout, JSON_INDENT(2));
-    putchar('\n');
+    cli_print_json(out);
     json_decref(out);
 }
 
@@ -73,7 +72,7 @@ int cli_check(int argc, char **argv)
     const char *file = CLI_DEFAULT_CONFIG;
     bool json = false;
     for (int i = 1; i < argc; i++) {
-        if (cli_option(argc, argv, &i, "-c", &file) || cli_option(argc, argv, &i, "--config", &file)) continue;
+        if (cli_config_option(argc, argv, &i, &file)) continue;
         if (cli_flag(argv, i, "--json")) json = true;
         else {
             bool help = cli_flag(argv, i, "--help") || cli_flag(argv, i, "-h");

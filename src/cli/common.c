@@ -3,9 +3,11 @@
 #include "cli/common.h"
 #include <curl/curl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
+#include <unistd.h>
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/cli.h"
@@ -42,6 +44,34 @@ bool cli_option(int argc, char **argv, int *at, const char *name, const char **v
 bool cli_flag(char **argv, int at, const char *name)
 {
     return names(argv[at], name, strlen(argv[at]));
+}
+
+bool cli_config_option(int argc, char **argv, int *at, const char **config)
+{
+    return cli_option(argc, argv, at, "-c", config) || cli_option(argc, argv, at, "--config", config);
+}
+
+bool cli_daemon_option(int argc, char **argv, int *at, const char **config, const char **socket)
+{
+    return cli_config_option(argc, argv, at, config) || cli_option(argc, argv, at, "--socket", socket);
+}
+
+bool cli_read_file(const char *name, size_t max, struct buf *out, struct err *err)
+{
+    bool standard = !strcmp(name, "-");
+    int fd = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return err_sys(err, errno, "cannot open %.300s", name);
+    ssize_t k = 0;
+    out->max = max;
+    do {
+        out->n += (size_t)k;
+        char *room = buf_reserve(out, 65536);
+        k = room ? read(fd, room, 65536) : 0;
+    } while (k > 0);
+    int code = errno;
+    if (!standard) close(fd);
+    if (out->overflow) return err_set(err, "%.300s is larger than %zu bytes", name, max);
+    return k == 0 || err_sys(err, code, "cannot read %.300s", name);
 }
 
 /* ---- the daemon */
@@ -194,6 +224,23 @@ int cli_fail(const struct err *err)
 }
 
 /* ---- words for people */
+
+void cli_print_json(const json_t *j)
+{
+    json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    putchar('\n');
+}
+
+const char *cli_text_of(const json_t *j, const char *key)
+{
+    const char *s = json_string_value(json_object_get(j, key));
+    return s ? s : "";
+}
+
+json_int_t cli_number_of(const json_t *j, const char *key)
+{
+    return json_integer_value(json_object_get(j, key));
+}
 
 void cli_print_finding(const char *file, unsigned line, unsigned column, bool warning, const char *option,
                        const char *text, const char *hint)

@@ -18,6 +18,13 @@ void cli_disarm(json_t *answer);
  * Prints an error and exits with EX_USAGE when the value is missing. */
 bool cli_option(int argc, char **argv, int *at, const char *name, const char **value);
 bool cli_flag(char **argv, int at, const char *name);
+/* "-c FILE" or "--config FILE"; also "--socket PATH" of commands that ask the daemon. */
+bool cli_config_option(int argc, char **argv, int *at, const char **config);
+bool cli_daemon_option(int argc, char **argv, int *at, const char **config, const char **socket);
+
+/* A whole file, or standard input ("-"), of about max bytes at the most. False with err, err->code set when it cannot be
+ * read. Blocks. */
+bool cli_read_file(const char *name, size_t max, struct buf *out, struct err *err) MUST_CHECK;
 
 /* Where the daemon listens: socket if given, else below run_directory of the configuration, else the default. Blocks.
  * The caller frees. */
@@ -27,6 +34,11 @@ int cli_fail(const struct err *err);
 /* A configuration's findings, a line each: "file:line:column: error: option: text (hint)". */
 void cli_print_finding(const char *file, unsigned line, unsigned column, bool warning, const char *option,
                        const char *text, const char *hint);
+/* With line breaks, on standard output. */
+void cli_print_json(const json_t *j);
+/* Of a member; "" and 0 when it is not there or of another type. */
+const char *cli_text_of(const json_t *j, const char *key);
+json_int_t cli_number_of(const json_t *j, const char *key);
 /* A size or count in at most five columns: "812", "4.0K", "1.2M"; a span of time as clock_add_span, "-" for none. Valid
  * until the buffer changes. */
 const char *cli_size(struct buf *b, uint64_t bytes);

@@ -62,10 +62,8 @@ static int get(const struct options *o)
     if (!c) print_findings(&report, o->file, buf_slice(&text));
     json_t *root = c ? config_to_json(c) : NULL, *at = root;
     if (root && o->n > 1 && !(at = config_json_at(root, o->words[1], &err))) code = fail(&err);
-    if (at && o->json) {
-        json_dumpf(at, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
-        putchar('\n');
-    } else if (at) {
+    if (at && o->json) cli_print_json(at);
+    else if (at) {
         config_json_yaml(at, &out);
         fwrite(out.p ? out.p : "", 1, out.n, stdout);
     }
@@ -151,7 +149,7 @@ static int history(const struct options *o)
             json_array_append_new(all, json_pack("{s:I, s:s, s:s, s:s, s:s}", "revision", (json_int_t)r->number, "file",
                                                  r->file, "time", r->when, "user", r->who, "before", r->what));
     }
-    if (o->json) json_dumpf(all, stdout, JSON_INDENT(2)), putchar('\n');
+    if (o->json) cli_print_json(all);
     else if (!s.n) printf("%s: no revisions\n", o->file);
     json_decref(all);
     store_close(&s);
@@ -206,8 +204,7 @@ static bool take_options(int argc, char **argv, struct options *o)
     bool only_words = false;
     for (int i = 1; i < argc; i++) {
         if (!only_words && argv[i][0] == '-' && argv[i][1]) {
-            if (cli_option(argc, argv, &i, "-c", &o->file) || cli_option(argc, argv, &i, "--config", &o->file))
-                continue;
+            if (cli_config_option(argc, argv, &i, &o->file)) continue;
             if (!strcmp(argv[i], "--")) only_words = true;
             else if (cli_flag(argv, i, "--json")) o->json = true;
             else return false;

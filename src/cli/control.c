@@ -17,9 +17,7 @@ static int read_options(int argc, char **argv, const char *help, struct control_
 {
     *o = (struct control_options){ .config = CLI_DEFAULT_CONFIG };
     for (int i = 1; i < argc; i++) {
-        if (cli_option(argc, argv, &i, "-c", &o->config) || cli_option(argc, argv, &i, "--config", &o->config) ||
-            cli_option(argc, argv, &i, "--socket", &o->socket))
-            continue;
+        if (cli_daemon_option(argc, argv, &i, &o->config, &o->socket)) continue;
         if (cli_flag(argv, i, "--json")) {
             o->json = true;
             continue;
@@ -38,23 +36,6 @@ static json_t *ask(const struct control_options *o, const char *method, const ch
     json_t *answer = cli_request(socket, method, path, NULL, err);
     free(socket);
     return answer;
-}
-
-static void print_json(const json_t *j)
-{
-    json_dumpf(j, stdout, JSON_INDENT(2));
-    putchar('\n');
-}
-
-static const char *text_of(const json_t *j, const char *key)
-{
-    const char *s = json_string_value(json_object_get(j, key));
-    return s ? s : "";
-}
-
-static json_int_t number_of(const json_t *j, const char *key)
-{
-    return json_integer_value(json_object_get(j, key));
 }
 
 /* ---- reload */
@@ -76,13 +57,13 @@ int cli_reload(int argc, char **argv)
     if (!o.json) cli_disarm(a);
     bool ok = json_is_true(json_object_get(a, "ok"));
     size_t i;
-    if (o.json) print_json(a);
+    if (o.json) cli_print_json(a);
     else
         json_array_foreach(findings, i, f)
-            cli_print_finding(text_of(a, "file"), (unsigned)number_of(f, "line"), (unsigned)number_of(f, "column"),
-                              json_is_true(json_object_get(f, "warning")), text_of(f, "option"), text_of(f, "text"), text_of(f, "hint"));
+            cli_print_finding(cli_text_of(a, "file"), (unsigned)cli_number_of(f, "line"), (unsigned)cli_number_of(f, "column"),
+                              json_is_true(json_object_get(f, "warning")), cli_text_of(f, "option"), cli_text_of(f, "text"), cli_text_of(f, "hint"));
     if (ok && !o.json) puts("the configuration is in force");
-    if (!ok && !o.json) fprintf(stderr, "postern: %s\n", text_of(a, "error"));
+    if (!ok && !o.json) fprintf(stderr, "postern: %s\n", cli_text_of(a, "error"));
     json_decref(a);
     return ok ? 0 : EX_CONFIG;
 }
@@ -98,7 +79,7 @@ static const json_t *figures_of(const json_t *a, json_int_t pid)
     size_t i;
     const json_t *f;
     json_array_foreach(json_object_get(a, "figures"), i, f)
-        if (number_of(f, "pid") == pid) return f;
+        if (cli_number_of(f, "pid") == pid) return f;
     return NULL;
 }
 
@@ -106,12 +87,12 @@ static void print_worker(const json_t *w, const json_t *f)
 {
     struct buf b = { 0 };
     const json_t *server = json_object_get(f, "server"), *spool = json_object_get(f, "spool");
-    printf("%-6lld %-8lld %-9s %-8s", (long long)number_of(w, "slot"), (long long)number_of(w, "pid"),
-           text_of(w, "state"), cli_span(&b, number_of(w, "age")));
+    printf("%-6lld %-8lld %-9s %-8s", (long long)cli_number_of(w, "slot"), (long long)cli_number_of(w, "pid"),
+           cli_text_of(w, "state"), cli_span(&b, cli_number_of(w, "age")));
     if (f)
-        printf("%9lld %10lld %11lld  %5s%s\n", (long long)number_of(server, "sessions"),
-               (long long)number_of(server, "messages"), (long long)number_of(json_object_get(f, "queue"), "messages"),
-               cli_size(&b, (uint64_t)number_of(spool, "bytes")),
+        printf("%9lld %10lld %11lld  %5s%s\n", (long long)cli_number_of(server, "sessions"),
+               (long long)cli_number_of(server, "messages"), (long long)cli_number_of(json_object_get(f, "queue"), "messages"),
+               cli_size(&b, (uint64_t)cli_number_of(spool, "bytes")),
                json_is_true(json_object_get(spool, "full")) ? "  disk full" : "");
     else
         puts("        -          -           -      -");
@@ -127,7 +108,7 @@ static void print_queue(const json_t *a)
     size_t i, column = 6;
     json_array_foreach(json_object_get(a, "figures"), i, f)
         json_object_foreach(json_object_get(f, "queue"), name, v)
-            if (json_is_integer(v)) json_object_set_new(sums, name, json_integer(json_integer_value(v) + number_of(sums, name)));
+            if (json_is_integer(v)) json_object_set_new(sums, name, json_integer(json_integer_value(v) + cli_number_of(sums, name)));
     printf("\nqueue:");
     json_object_foreach(sums, name, v) {
         char text[80];
@@ -151,16 +132,16 @@ static void print_providers(const json_t *a)
     for (size_t n = 0;; n++, least = NULL) {
         json_array_foreach(json_object_get(a, "figures"), i, f) {
             p = json_array_get(json_object_get(f, "providers"), n);
-            if (p && (!least || number_of(p, "networks") < number_of(least, "networks"))) least = p;
+            if (p && (!least || cli_number_of(p, "networks") < cli_number_of(least, "networks"))) least = p;
         }
         if (!least) return;
         struct buf b = { 0 };
         const char *failing = json_is_true(json_object_get(least, "failing")) ? "; the last look-up failed" : "";
-        if (number_of(least, "networks"))
-            printf("provider %s: %lld networks, confirmed %s ago%s\n", text_of(least, "name"),
-                   (long long)number_of(least, "networks"), cli_span(&b, number_of(least, "age")), failing);
+        if (cli_number_of(least, "networks"))
+            printf("provider %s: %lld networks, confirmed %s ago%s\n", cli_text_of(least, "name"),
+                   (long long)cli_number_of(least, "networks"), cli_span(&b, cli_number_of(least, "age")), failing);
         else
-            printf("provider %s: no list yet%s\n", text_of(least, "name"), failing);
+            printf("provider %s: no list yet%s\n", cli_text_of(least, "name"), failing);
         buf_deinit(&b);
     }
 }
@@ -170,17 +151,17 @@ static void print_status(const json_t *a)
     struct buf b = { 0 };
     size_t i;
     const json_t *w;
-    printf("postern %s, pid %lld, up %s%s\n", text_of(a, "version"), (long long)number_of(a, "pid"),
-           cli_span(&b, number_of(a, "uptime")), json_is_true(json_object_get(a, "stopping")) ? ", stopping" : "");
-    printf("configuration  %s, generation %lld\n", text_of(a, "file"), (long long)number_of(a, "generation"));
-    printf("listeners      %s\ndirectory      %s\n\n", text_of(a, "listeners"), text_of(a, "directory"));
+    printf("postern %s, pid %lld, up %s%s\n", cli_text_of(a, "version"), (long long)cli_number_of(a, "pid"),
+           cli_span(&b, cli_number_of(a, "uptime")), json_is_true(json_object_get(a, "stopping")) ? ", stopping" : "");
+    printf("configuration  %s, generation %lld\n", cli_text_of(a, "file"), (long long)cli_number_of(a, "generation"));
+    printf("listeners      %s\ndirectory      %s\n\n", cli_text_of(a, "listeners"), cli_text_of(a, "directory"));
     puts("WORKER PID      STATE     UP       SESSIONS   RECEIVED      QUEUED  SPOOL");
-    json_array_foreach(json_object_get(a, "workers"), i, w) print_worker(w, figures_of(a, number_of(w, "pid")));
+    json_array_foreach(json_object_get(a, "workers"), i, w) print_worker(w, figures_of(a, cli_number_of(w, "pid")));
     json_array_foreach(json_object_get(a, "helpers"), i, w)
-        printf("%-6s %-8lld %-9s %s\n", text_of(w, "role"), (long long)number_of(w, "pid"), "ready", cli_span(&b, number_of(w, "age")));
+        printf("%-6s %-8lld %-9s %s\n", cli_text_of(w, "role"), (long long)cli_number_of(w, "pid"), "ready", cli_span(&b, cli_number_of(w, "age")));
     print_queue(a);
     print_providers(a);
-    if (number_of(a, "missing")) printf("%lld workers have not answered\n", (long long)number_of(a, "missing"));
+    if (cli_number_of(a, "missing")) printf("%lld workers have not answered\n", (long long)cli_number_of(a, "missing"));
     buf_deinit(&b);
 }
 
@@ -193,7 +174,7 @@ int cli_status(int argc, char **argv)
     json_t *a = ask(&o, "GET", "/v1/status", &err);
     if (!a) return cli_fail(&err);
     if (!o.json) cli_disarm(a);
-    if (o.json) print_json(a);
+    if (o.json) cli_print_json(a);
     else print_status(a);
     json_decref(a);
     return 0;

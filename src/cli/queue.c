@@ -106,9 +106,7 @@ static bool take_word(int argc, char **argv, int *i, struct queue_options *o)
     uint64_t id;
     for (size_t k = 0; k < countof(flags); k++)
         if (cli_flag(argv, *i, flags[k])) return *where[k] = true;
-    if (cli_option(argc, argv, i, "-c", &o->config) || cli_option(argc, argv, i, "--config", &o->config) ||
-        cli_option(argc, argv, i, "--socket", &o->socket))
-        return true;
+    if (cli_daemon_option(argc, argv, i, &o->config, &o->socket)) return true;
     if (!id_parse(slice_str(argv[*i]), &id)) return false;
     size_t k;
     json_t *known;
@@ -184,7 +182,7 @@ static int do_list(const struct queue_options *o, const char *socket)
     json_t *a = ask_list(o, socket, limit ? limit : 100, &err);
     if (!a) return cli_fail(&err);
     if (!o->json) cli_disarm(a);
-    if (o->json) queue_print_json(a);
+    if (o->json) cli_print_json(a);
     else queue_print_list(a);
     json_decref(a);
     return 0;
@@ -205,7 +203,7 @@ static int do_show(const struct queue_options *o, const char *socket)
         json_decref(a);
     }
     if (!o->json) cli_disarm(shown);
-    if (o->json) queue_print_json(shown);
+    if (o->json) cli_print_json(shown);
     else json_array_foreach(shown, i, id) queue_print_message(id, i > 0);
     json_decref(shown);
     return code;
@@ -257,7 +255,7 @@ static int do_change(const struct queue_options *o, const char *socket)
     json_decref(body);
     if (!a) return cli_fail(&err);
     json_int_t n = json_integer_value(json_object_get(a, "matched"));
-    if (o->json) queue_print_json(a);
+    if (o->json) cli_print_json(a);
     else for (size_t i = 0; i < countof(done); i++)
         if (!strcmp(done[i][0], o->op)) printf("%lld message%s %s\n", (long long)n, n == 1 ? "" : "s", done[i][1]);
     if (!o->json) queue_print_missing(a);

@@ -6,26 +6,9 @@
 #include "base/clock.h"
 #include "cli/common.h"
 
-static const char *text_of(const json_t *j, const char *key)
-{
-    const char *s = json_string_value(json_object_get(j, key));
-    return s ? s : "";
-}
-
-static json_int_t number_of(const json_t *j, const char *key)
-{
-    return json_integer_value(json_object_get(j, key));
-}
-
-void queue_print_json(const json_t *j)
-{
-    json_dumpf(j, stdout, JSON_INDENT(2));
-    putchar('\n');
-}
-
 void queue_print_missing(const json_t *answer)
 {
-    if (number_of(answer, "missing")) fputs("postern: some worker has not answered in time: this is not all\n", stderr);
+    if (cli_number_of(answer, "missing")) fputs("postern: some worker has not answered in time: this is not all\n", stderr);
     if (json_is_true(json_object_get(answer, "truncated")))
         fputs("postern: this is not all: use filters or --limit\n", stderr);
 }
@@ -55,8 +38,8 @@ static const char *address(const char *a)
 static void add_recipients(struct buf *out, const json_t *m, size_t width)
 {
     const json_t *all = json_object_get(m, "recipients"), *first = json_array_get(all, 0);
-    const char *name = json_is_object(first) ? text_of(first, "address") : json_string_value(first);
-    json_int_t n = number_of(m, "recipient_count");
+    const char *name = json_is_object(first) ? cli_text_of(first, "address") : json_string_value(first);
+    json_int_t n = cli_number_of(m, "recipient_count");
     char more[24] = "";
     if (!n) n = (json_int_t)json_array_size(all);
     if (n > 1) snprintf(more, sizeof more, " +%lld", (long long)n - 1);
@@ -73,20 +56,20 @@ static int64_t until(json_int_t wall)
 static void print_row(const json_t *m)
 {
     struct buf b = { 0 }, line = { 0 };
-    json_int_t arrival = number_of(m, "arrival"), now = (json_int_t)clock_wall_ms();
-    buf_addf(&line, "%-13s ", text_of(m, "id"));
-    buf_addf(&line, "%-8s ", text_of(m, "state"));
+    json_int_t arrival = cli_number_of(m, "arrival"), now = (json_int_t)clock_wall_ms();
+    buf_addf(&line, "%-13s ", cli_text_of(m, "id"));
+    buf_addf(&line, "%-8s ", cli_text_of(m, "state"));
     buf_addf(&line, "%-6s ", cli_span(&b, arrival && now > arrival ? now - arrival : 0));
-    buf_addf(&line, "%5s ", cli_size(&b, (uint64_t)number_of(m, "size")));
-    buf_addf(&line, "%-6s ", cli_span(&b, until(number_of(m, "next_try"))));
-    add_fitted(&line, address(text_of(m, "sender")), 17);
+    buf_addf(&line, "%5s ", cli_size(&b, (uint64_t)cli_number_of(m, "size")));
+    buf_addf(&line, "%-6s ", cli_span(&b, until(cli_number_of(m, "next_try"))));
+    add_fitted(&line, address(cli_text_of(m, "sender")), 17);
     buf_add_str(&line, " > ");
     add_recipients(&line, m, 17);
     puts(buf_cstr(&line));
     buf_clear(&line);
-    if (*text_of(m, "reason")) {
+    if (*cli_text_of(m, "reason")) {
         buf_add_str(&line, "    ");
-        add_fitted(&line, text_of(m, "reason"), 75);
+        add_fitted(&line, cli_text_of(m, "reason"), 75);
         puts(buf_cstr(&line));
     }
     buf_deinit(&b);
@@ -96,7 +79,7 @@ static void print_row(const json_t *m)
 void queue_print_list(const json_t *answer)
 {
     const json_t *messages = json_object_get(answer, "messages"), *m;
-    json_int_t matched = number_of(answer, "matched"), shown = (json_int_t)json_array_size(messages);
+    json_int_t matched = cli_number_of(answer, "matched"), shown = (json_int_t)json_array_size(messages);
     size_t i;
     if (shown) puts("ID            STATE    AGE     SIZE NEXT   FROM > TO");
     json_array_foreach(messages, i, m) print_row(m);
@@ -118,7 +101,7 @@ static void add_value(struct buf *out, const char *key, const json_t *v)
 static void print_recipient(const json_t *r)
 {
     struct buf line = { 0 };
-    const char *key, *name = json_is_object(r) ? text_of(r, "address") : json_string_value(r);
+    const char *key, *name = json_is_object(r) ? cli_text_of(r, "address") : json_string_value(r);
     const json_t *v;
     buf_add_str(&line, "  ");
     buf_add_printable(&line, slice_str(name), 400);
@@ -142,7 +125,7 @@ void queue_print_message(const json_t *message, bool empty_line_before)
         if (json_is_array(v) || json_is_object(v) || json_is_null(v)) continue;
         buf_clear(&line);
         buf_addf(&line, "%-14s ", key);
-        if (!strcmp(key, "sender")) buf_add_printable(&line, slice_str(address(text_of(message, key))), 400);
+        if (!strcmp(key, "sender")) buf_add_printable(&line, slice_str(address(cli_text_of(message, key))), 400);
         else add_value(&line, key, v);
         puts(buf_cstr(&line));
     }

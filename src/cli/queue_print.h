@@ -5,7 +5,6 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-void queue_print_json(const json_t *j);
 void queue_print_list(const json_t *answer);
 void queue_print_message(const json_t *message, bool empty_line_before);
 void queue_print_missing(const json_t *answer); /* a warning when some worker has not answered */

@@ -22,7 +22,7 @@ int cli_run(int argc, char **argv)
     const char *file = CLI_DEFAULT_CONFIG;
     struct config_report report = { 0 };
     for (int i = 1; i < argc; i++) {
-        if (cli_option(argc, argv, &i, "-c", &file) || cli_option(argc, argv, &i, "--config", &file)) continue;
+        if (cli_config_option(argc, argv, &i, &file)) continue;
         bool asked = cli_flag(argv, i, "--help") || cli_flag(argv, i, "-h");
         if (!asked) fprintf(stderr, "postern run: what is \"%s\"?\n\n", argv[i]);
         fputs(help, asked ? stdout : stderr);

@@ -29,8 +29,7 @@ int cli_schema(int argc, char **argv)
         buf_deinit(&out);
     } else {
         json_t *schema = schema_to_json();
-        json_dumpf(schema, stdout, JSON_INDENT(2));
-        putchar('\n');
+        cli_print_json(schema);
         json_decref(schema);
     }
     return fflush(stdout) == 0 ? 0 : EX_IOERR;

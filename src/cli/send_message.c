@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The messages the test client makes: each can be told from all others and be found again. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "cli/common.h"
 #include "cli/send.h"
 
 #define FILE_MAX (1ull << 30)
@@ -28,23 +27,6 @@ static void make_filler(struct buf *out, uint64_t size)
     while (out->n + sizeof line - 1 < size) buf_add(out, slice_of(line, sizeof line - 1));
     while (out->n + 2 < size) buf_add_char(out, 'x');
     buf_add_str(out, "\r\n");
-}
-
-static bool read_file(const char *name, struct buf *out, struct err *err)
-{
-    bool standard = !strcmp(name, "-");
-    int fd = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return err_sys(err, errno, "cannot open %.300s", name);
-    ssize_t k = 0;
-    out->max = FILE_MAX;
-    do {
-        out->n += (size_t)k;
-        char *room = buf_reserve(out, 65536);
-        k = room ? read(fd, room, 65536) : -1;
-    } while (k > 0);
-    int code = out->overflow ? EFBIG : errno;
-    if (!standard) close(fd);
-    return k == 0 || err_sys(err, code, "cannot read %.300s", name);
 }
 
 /* Every line ends in CRLF, dots at line starts are doubled (RFC 5321 §4.5.2). */
@@ -71,7 +53,7 @@ static bool begins_with_header(struct slice text)
 static bool load_text(struct send *c, struct err *err)
 {
     struct buf file = { 0 };
-    bool ok = read_file(c->o.file, &file, err);
+    bool ok = cli_read_file(c->o.file, FILE_MAX, &file, err);
     if (ok) {
         c->own_header = !c->o.raw && !begins_with_header(buf_slice(&file));
         if (c->o.raw) buf_add(&c->text, buf_slice(&file));

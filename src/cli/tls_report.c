@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
  * postern tls-report: reads the TLS reports of others (RFC 8460), and has ours sent. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,24 +14,6 @@ static void usage(FILE *to)
           "                                               message it came in; - is standard input\n"
           "       postern tls-report send [-c FILE]       what was counted so far is reported now\n",
           to);
-}
-
-static bool read_all(const char *path, struct buf *out, struct err *err)
-{
-    bool in = !strcmp(path, "-");
-    FILE *f = in ? stdin : fopen(path, "re");
-    size_t k = 1;
-    if (!f) return err_sys(err, errno, "%s", path);
-    out->max = 2 * TLS_REPORT_READ_MAX;
-    while (k) {
-        char *p = buf_reserve(out, 65536);
-        if (!p) break;
-        k = fread(p, 1, 65536, f);
-        out->n += k;
-    }
-    bool ok = !ferror(f) && !out->overflow;
-    if (!in) fclose(f);
-    return ok || err_set(err, "%s cannot be read, or is larger than %u bytes", path, 2 * TLS_REPORT_READ_MAX);
 }
 
 /* A line of a message, without its end. */
@@ -62,19 +43,13 @@ static void read_header_line(struct part *p, struct slice line)
     p->quoted |= slice_ieq(line, SLICE("quoted-printable"));
 }
 
-static int hex_value(char c)
-{
-    char l = ascii_lower(c);
-    return l >= '0' && l <= '9' ? l - '0' : l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-}
-
 /* RFC 2045 §6.7, one line. */
 static void add_quoted_line(struct slice line, struct buf *out)
 {
     bool soft = line.n && line.p[line.n - 1] == '=';
     for (size_t i = 0; i + soft < line.n; i++) {
-        int high = line.p[i] == '=' && i + 2 < line.n ? hex_value(line.p[i + 1]) : -1;
-        int low = high >= 0 ? hex_value(line.p[i + 2]) : -1;
+        int high = line.p[i] == '=' && i + 2 < line.n ? ascii_hex(line.p[i + 1]) : -1;
+        int low = high >= 0 ? ascii_hex(line.p[i + 2]) : -1;
         buf_add_char(out, low >= 0 ? (char)(high << 4 | low) : line.p[i]);
         if (low >= 0) i += 2;
     }
@@ -114,7 +89,7 @@ static int show(const char *path, bool json)
     struct buf bytes = { 0 }, part = { 0 }, out = { 0 };
     struct err err;
     json_t *report = NULL;
-    if (read_all(path, &bytes, &err)) {
+    if (cli_read_file(path, 2 * TLS_REPORT_READ_MAX, &bytes, &err)) {
         struct slice s = buf_slice(&bytes);
         bool plain = slice_starts(slice_trim(s), SLICE("{")) || slice_starts(s, SLICE("\x1f\x8b"));
         if (!plain && take_part(s, &part)) s = buf_slice(&part);
@@ -163,8 +138,7 @@ int cli_tls_report(int argc, char **argv)
             return 0;
         }
         if (cli_flag(argv, i, "--json")) json = true;
-        else if (cli_option(argc, argv, &i, "-c", &config) || cli_option(argc, argv, &i, "--config", &config) ||
-                 cli_option(argc, argv, &i, "--socket", &socket)) continue;
+        else if (cli_daemon_option(argc, argv, &i, &config, &socket)) continue;
         else if (n < 2 && (argv[i][0] != '-' || !argv[i][1])) words[n++] = argv[i];
         else n = 3;
         if (n > 2) break;

@@ -42,8 +42,8 @@ static int read_options(int argc, char **argv, struct options *o)
 {
     *o = (struct options){ .config = CLI_DEFAULT_CONFIG };
     for (int i = 1; i < argc; i++) {
-        if (cli_option(argc, argv, &i, "-c", &o->config) || cli_option(argc, argv, &i, "--config", &o->config) ||
-            cli_option(argc, argv, &i, "--file", &o->file) || cli_option(argc, argv, &i, "--addresses", &o->addresses))
+        if (cli_config_option(argc, argv, &i, &o->config) || cli_option(argc, argv, &i, "--file", &o->file) ||
+            cli_option(argc, argv, &i, "--addresses", &o->addresses))
             continue;
         bool asked = cli_flag(argv, i, "--help") || cli_flag(argv, i, "-h");
         if (cli_flag(argv, i, "--cram-md5")) o->cram = true;
@@ -93,42 +93,35 @@ static bool ask_password(char out[PASSWORD_MAX], struct err *err)
     return same || err_set(err, "these were two different passwords");
 }
 
-struct listing {
-    json_t *json; /* NULL: print */
-};
-
-static void list_one(void *arg, const char *name, bool cram, struct slice addresses)
+static void print_one(void *unused, const char *name, bool cram, struct slice addresses)
 {
-    struct listing *l = arg;
-    struct slice one;
-    if (!l->json) {
-        struct buf text = { 0 };
-        buf_add_printable(&text, slice_str(name), 255);
-        buf_addf(&text, "%*s ", text.n < 32 ? (int)(32 - text.n) : 0, "");
-        buf_add_printable(&text, addresses, addresses.n);
-        if (cram) buf_add_str(&text, addresses.n ? "  (CRAM-MD5)" : "(CRAM-MD5)");
-        puts(buf_cstr(&text));
-        buf_deinit(&text);
-        return;
-    }
+    struct buf text = { 0 };
+    buf_add_printable(&text, slice_str(name), 255);
+    if (addresses.n || cram) buf_addf(&text, "%*s ", text.n < 32 ? (int)(32 - text.n) : 0, "");
+    buf_add_printable(&text, addresses, addresses.n);
+    if (cram) buf_add_str(&text, addresses.n ? "  (CRAM-MD5)" : "(CRAM-MD5)");
+    puts(buf_cstr(&text));
+    buf_deinit(&text);
+}
+
+static void add_one(void *all, const char *name, bool cram, struct slice addresses)
+{
     json_t *list = json_array();
+    struct slice one;
     while (addresses.n) {
         slice_cut(&addresses, ',', &one);
         json_array_append_new(list, json_stringn(one.p, one.n));
     }
-    json_array_append_new(l->json, json_pack("{s:s, s:b, s:o}", "name", name, "cram_md5", cram, "addresses", list));
+    json_array_append_new(all, json_pack("{s:s, s:b, s:o}", "name", name, "cram_md5", cram, "addresses", list));
 }
 
 static int list(const char *file, bool json)
 {
-    struct listing l = { json ? json_array() : NULL };
+    json_t *all = json_array();
     struct err err;
-    bool ok = users_file_each(file, list_one, &l, &err);
-    if (ok && json) {
-        json_dumpf(l.json, stdout, JSON_INDENT(2));
-        putchar('\n');
-    }
-    json_decref(l.json);
+    bool ok = users_file_each(file, json ? add_one : print_one, all, &err);
+    if (ok && json) cli_print_json(all);
+    json_decref(all);
     if (!ok) fprintf(stderr, "postern: %s\n", err.text);
     return ok ? 0 : EX_NOINPUT;
 }
@@ -143,10 +136,9 @@ static int change(const char *file, const struct options *o, const char *group_o
                               .remove = !strcmp(op, "delete"),
                               .must_exist = !add,
                               .must_not_exist = add,
+                              .addresses = slice_str(addresses ? o->words[2] : o->addresses),
                               .group_of = group_of };
-    const char *list = addresses ? o->words[2] : o->addresses;
     struct err err;
-    if (list) c.addresses = slice_of(list, strlen(list));
     bool ok = !secret || ask_password(password, &err);
     if (secret) c.password = slice_str(password);
     ok = ok && users_file_change(file, &c, &err);

@@ -17,9 +17,6 @@ static const struct yaml_node *at(const struct check *k, const char *group, cons
     return yaml_get(yaml_get(k->root, group), name);
 }
 
-/* The line that can be changed: the first node that is written. */
-static const struct yaml_node *either(const struct yaml_node *a, const struct yaml_node *b) { return a ? a : b; }
-
 static void check_sizes(const struct check *k)
 {
     const struct config *c = k->c;
@@ -31,10 +28,10 @@ static void check_sizes(const struct check *k)
                    "less than twice message_size");
     }
     if (c->queue.inline_size * 4 > c->queue.segment_size)
-        yaml_error(k->report, either(at(k, "queue", "segment_size"), at(k, "queue", "inline_size")), NULL,
+        yaml_error(k->report, yaml_either(at(k, "queue", "segment_size"), at(k, "queue", "inline_size")), NULL,
                    "segment_size is less than four times inline_size");
     if (c->queue.memory < c->queue.inline_size * 4)
-        yaml_error(k->report, either(at(k, "queue", "memory"), at(k, "queue", "inline_size")), NULL,
+        yaml_error(k->report, yaml_either(at(k, "queue", "memory"), at(k, "queue", "inline_size")), NULL,
                    "memory is less than four times inline_size");
     buf_deinit(&b);
 }
@@ -43,19 +40,19 @@ static void check_times(const struct check *k)
 {
     const struct config *c = k->c;
     if (c->queue.retry_first > c->queue.retry_max)
-        yaml_error(k->report, either(at(k, "queue", "retry_first"), at(k, "queue", "retry_max")), NULL,
+        yaml_error(k->report, yaml_either(at(k, "queue", "retry_first"), at(k, "queue", "retry_max")), NULL,
                    "retry_first is longer than retry_max");
     if (c->queue.lifetime < c->queue.retry_first)
-        yaml_error(k->report, either(at(k, "queue", "lifetime"), at(k, "queue", "retry_first")),
+        yaml_error(k->report, yaml_either(at(k, "queue", "lifetime"), at(k, "queue", "retry_first")),
                    "mail would be returned before its second try", "lifetime is shorter than retry_first");
     if (c->queue.delay_warning > c->queue.lifetime)
-        yaml_warning(k->report, either(at(k, "queue", "delay_warning"), at(k, "queue", "lifetime")),
+        yaml_warning(k->report, yaml_either(at(k, "queue", "delay_warning"), at(k, "queue", "lifetime")),
                      "write 0 to switch the warning off", "delay_warning is longer than lifetime: it is never sent");
     if (c->timeouts.session && c->timeouts.session < c->timeouts.command)
         yaml_warning(k->report, at(k, "timeouts", "session"), NULL, "session is shorter than command");
     if (c->delivery.connections > c->delivery.connections_total)
-        yaml_warning(k->report, either(at(k, "delivery", "connections"), at(k, "delivery", "connections_total")), NULL,
-                     "more connections to one destination than connections_total");
+        yaml_warning(k->report, yaml_either(at(k, "delivery", "connections"), at(k, "delivery", "connections_total")),
+                     NULL, "more connections to one destination than connections_total");
 }
 
 /* Names of records are unique. The first of two wins the table, the second gets the finding. */
@@ -71,13 +68,12 @@ static void check_unique(const struct check *k, const char *list, const char *fi
 {
     struct htable seen;
     htable_init(&seen, hash_of_named);
-    const struct yaml_node *node = yaml_get(k->root, list);
-    node = node ? node->children : NULL;
+    const struct yaml_node *node = yaml_first(k->root, list);
     for (size_t i = 0; i < n && node; i++, node = node->next) {
         if (!names[i].name[0]) continue;
         const struct named *first = htable_find(&seen, hash_of_named(&names[i]), named_is, names[i].name);
         if (!first) htable_add(&seen, (void *)&names[i]);
-        else yaml_error(k->report, either(yaml_get(node, field), node), "keep one of the two",
+        else yaml_error(k->report, yaml_either(yaml_get(node, field), node), "keep one of the two",
                         "%s is written twice: also at line %u", names[i].name, first->place.line);
     }
     htable_deinit(&seen);
@@ -113,35 +109,18 @@ static void check_duplicates(const struct check *k)
 void check_file(const struct check *k, const struct yaml_node *node, const char *path, enum check_file kind)
 {
     struct stat st;
-    if (!path || !path[0]) return;
+    if (!node || !path || !path[0]) return;
+    bool later = kind == CHECK_FILE_SECRET_LATER;
     const char *shown = report_quote(k->report, slice_str(path));
     if (stat(path, &st) < 0) {
         int code = errno;
-        report_add(k->report, code == EACCES, yaml_place(node), yaml_path(k->report, node), NULL, "%s: %s", shown,
+        report_add(k->report, later || code == EACCES, node->place, yaml_path(k->report, node), NULL, "%s: %s", shown,
                    strerror(code));
     } else if (!S_ISREG(st.st_mode) && !(kind == CHECK_FILE_OR_FOLDER && S_ISDIR(st.st_mode)))
-        yaml_error(k->report, node, NULL, "%s is not a file", shown);
-    else if (kind == CHECK_FILE_SECRET && (st.st_mode & 0007))
-        yaml_error(k->report, node, report_text(k->report, "chmod o= %s", shown),
-                   "everybody on this machine can read %s", shown);
-}
-
-void check_later_file(const struct check *k, const struct yaml_node *node, const char *path)
-{
-    struct stat st;
-    if (!path || !path[0]) return;
-    const char *shown = report_quote(k->report, slice_str(path));
-    if (stat(path, &st) < 0) yaml_warning(k->report, node, NULL, "%s: %s", shown, strerror(errno));
-    else if (!S_ISREG(st.st_mode)) yaml_warning(k->report, node, NULL, "%s is not a file", shown);
-    else if (st.st_mode & 0007)
-        yaml_warning(k->report, node, report_text(k->report, "chmod o= %s", shown),
-                     "everybody on this machine can read %s", shown);
-}
-
-const struct yaml_node *check_first(const struct check *k, const char *list)
-{
-    const struct yaml_node *node = yaml_get(k->root, list);
-    return node ? node->children : NULL;
+        report_add(k->report, later, node->place, yaml_path(k->report, node), NULL, "%s is not a file", shown);
+    else if ((later || kind == CHECK_FILE_SECRET) && (st.st_mode & 0007))
+        report_add(k->report, later, node->place, yaml_path(k->report, node),
+                   report_text(k->report, "chmod o= %s", shown), "everybody on this machine can read %s", shown);
 }
 
 static void check_system(const struct check *k)
@@ -199,21 +178,29 @@ bool config_read_file(const char *path, struct buf *out, struct err *err)
     return ok;
 }
 
-struct config *config_parse(struct slice text, const char *path, struct config_report *report)
+/* Fills *c; false: the text is not even YAML. */
+static bool read_text(struct config *c, struct slice text, const char *path, struct config_report *report, bool whole)
 {
-    *report = (struct config_report){ 0 };
     struct arena nodes = { 0 };
     bool empty;
-    struct config *c = mem_new(struct config);
     c->file = arena_strdup(&c->arena, slice_str(path));
     struct yaml_node *root = yaml_parse(text, &nodes, report, &empty);
-    if (root || empty) {
-        parse_tree(c, root, report);
+    bool read = root || empty;
+    if (read) parse_tree(c, root, report);
+    if (read && whole) {
         lookup_build(c, root, report);
         check_all(&(struct check){ c, root, report });
     }
     secret_wipe(root);
     arena_deinit(&nodes);
+    return read;
+}
+
+struct config *config_parse(struct slice text, const char *path, struct config_report *report)
+{
+    *report = (struct config_report){ 0 };
+    struct config *c = mem_new(struct config);
+    read_text(c, text, path, report, true);
     report_sort(report);
     if (!report->errors) return c;
     config_free(c);
@@ -223,20 +210,12 @@ struct config *config_parse(struct slice text, const char *path, struct config_r
 bool config_run_directory(struct slice text, const char *path, struct buf *out)
 {
     struct config_report report = { 0 };
-    struct arena nodes = { 0 };
-    bool empty;
     struct config *c = mem_new(struct config);
-    c->file = arena_strdup(&c->arena, slice_str(path));
-    struct yaml_node *root = yaml_parse(text, &nodes, &report, &empty);
-    if (root || empty) {
-        parse_tree(c, root, &report);
-        buf_add_str(out, c->system.run_directory);
-    }
-    secret_wipe(root);
-    arena_deinit(&nodes);
+    bool read = read_text(c, text, path, &report, false);
+    if (read) buf_add_str(out, c->system.run_directory);
     config_report_deinit(&report);
     config_free(c);
-    return root || empty;
+    return read;
 }
 
 struct config *config_load(const char *path, struct config_report *report)
@@ -247,8 +226,7 @@ struct config *config_load(const char *path, struct config_report *report)
     struct config *c = NULL;
     if (config_read_file(path, &text, &err)) c = config_parse(buf_slice(&text), path, report);
     else report_error(report, (struct config_place){ 0 }, "", "the file is named with -c FILE", "%s", err.text);
-    if (text.n) mem_wipe(text.p, text.n);
-    buf_deinit(&text);
+    buf_wipe(&text);
     return c;
 }
 

@@ -6,16 +6,11 @@ static bool starts(const char *url, const char *scheme) { return slice_istarts(s
 
 bool check_is_here(struct slice authority)
 {
-    struct slice rest = authority, name;
+    struct slice host, name, port;
     struct ip ip;
-    slice_cut(&rest, '/', &authority);
-    rest = authority;
-    if (ip_parse(authority, &ip)) name = authority;
-    else if (slice_starts(authority, SLICE("["))) {
-        rest = slice_sub(authority, 1, authority.n);
-        slice_cut(&rest, ']', &name);
-    } else
-        slice_cut(&rest, ':', &name);
+    bool bracketed;
+    slice_cut(&authority, '/', &host);
+    if (!value_split_port(host, &name, &port, &bracketed)) return false;
     return slice_ieq(name, SLICE("localhost")) || (ip_parse(name, &ip) && ip_is_loopback(&ip));
 }
 
@@ -58,7 +53,7 @@ static void check_ldap(const struct check *k, const struct yaml_node *auth)
     const struct config_auth *a = &k->c->auth;
     const struct yaml_node *group = yaml_get(auth, "ldap"), *password = yaml_get(group, "password_file");
     check_file(k, yaml_get(group, "ca"), a->ldap.ca, CHECK_FILE);
-    check_later_file(k, password, a->ldap.password_file);
+    check_file(k, password, a->ldap.password_file, CHECK_FILE_SECRET_LATER);
     if (a->ldap.user_dn && !a->ldap.password_file)
         yaml_error(k->report, yaml_get(group, "user_dn"), "add password_file", "user_dn needs a password");
     if (!a->ldap.user_dn && a->ldap.password_file)
@@ -94,8 +89,7 @@ static void check_backend(const struct check *k, const struct yaml_node *auth)
 static void check_listener(const struct check *k, const struct config_listener *l, const struct yaml_node *node)
 {
     if (!l->auth) return;
-    const struct yaml_node *auth = yaml_get(node, "auth"), *role = yaml_get(node, "role");
-    const struct yaml_node *where = auth ? auth : role ? role : node;
+    const struct yaml_node *where = yaml_either(yaml_get(node, "auth"), yaml_either(yaml_get(node, "role"), node));
     if (k->c->auth.backend == CONFIG_AUTH_OFF)
         yaml_error(k->report, where, "set auth.backend (users, imap, ldap, dovecot), or auth: no here",
                    "clients log in here, but auth.backend is off: nobody could");
@@ -109,7 +103,7 @@ static void check_listener(const struct check *k, const struct config_listener *
 void check_auth(const struct check *k)
 {
     check_backend(k, yaml_get(k->root, "auth"));
-    const struct yaml_node *node = check_first(k, "listeners");
+    const struct yaml_node *node = yaml_first(k->root, "listeners");
     for (size_t i = 0; i < k->c->listener_n && node; i++, node = node->next)
         check_listener(k, &k->c->listeners[i], node);
 }

@@ -158,7 +158,7 @@ static void check_recipients(const struct check *k, const struct config_recipien
 
 void check_checks(const struct check *k)
 {
-    const struct yaml_node *checks = yaml_get(k->root, "checks"), *node = check_first(k, "domains");
+    const struct yaml_node *checks = yaml_get(k->root, "checks"), *node = yaml_first(k->root, "domains");
     check_lists(k, checks);
     check_greylist(k, checks);
     check_limits(k, checks);

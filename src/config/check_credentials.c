@@ -2,7 +2,6 @@
  * Logging in to next hops: complete, possible, and not in the clear. */
 #include <sys/stat.h>
 #include "config/parse.h"
-#include "config/schema_table.h"
 
 #define BY_TOKEN ((uint32_t)(CONFIG_SASL_XOAUTH2 | CONFIG_SASL_OAUTHBEARER))
 /* What proves a password without sending it. */
@@ -19,8 +18,6 @@ struct login {
     bool token;
 };
 
-static const struct yaml_node *either(const struct yaml_node *a, const struct yaml_node *b) { return a ? a : b; }
-
 static const struct yaml_node *entry(const struct login *l, const char *name) { return yaml_get(l->node, name); }
 
 static void check_complete(const struct login *l)
@@ -33,8 +30,8 @@ static void check_complete(const struct login *l)
     if (a->user && !password && !l->token)
         yaml_error(r, entry(l, "user"), "add password_file, password, or token", "there is no password for this user");
     if (!a->user && (password || l->token))
-        yaml_error(r, either(entry(l, "password"), either(entry(l, "password_file"), entry(l, "token"))), "add user",
-                   "there is no user to log in as");
+        yaml_error(r, yaml_either(entry(l, "password"), yaml_either(entry(l, "password_file"), entry(l, "token"))),
+                   "add user", "there is no user to log in as");
     else if (!a->user && a->methods)
         yaml_error(r, entry(l, "methods"), "add user and password_file", "there is no user to log in as");
     if (a->methods & BY_TOKEN && !l->token)
@@ -65,8 +62,8 @@ static void check_token(const struct login *l)
     const struct yaml_node *token = entry(l, "token"), *endpoint = yaml_get(token, "endpoint");
     const struct config_credentials *a = l->auth;
     struct config_report *r = l->k->report;
-    check_later_file(l->k, yaml_get(token, "client_secret_file"), a->token.client_secret_file);
-    check_later_file(l->k, yaml_get(token, "refresh_token_file"), a->token.refresh_token_file);
+    check_file(l->k, yaml_get(token, "client_secret_file"), a->token.client_secret_file, CHECK_FILE_SECRET_LATER);
+    check_file(l->k, yaml_get(token, "refresh_token_file"), a->token.refresh_token_file, CHECK_FILE_SECRET_LATER);
     if (a->token.command && a->token.endpoint)
         yaml_error(r, endpoint, "keep one of the two", "there is a command as well");
     const char *problem = a->token.endpoint ? endpoint_problem(slice_str(a->token.endpoint)) : NULL;
@@ -82,9 +79,8 @@ static void check_token(const struct login *l)
 /* What is written is what holds; it does not when the word was wrong, which is told already. */
 static bool tls_is_read(const struct login *l)
 {
-    for (const struct schema_word *w = schema_client_tls; l->tls && w->word; w++)
-        if (w->value == l->hop->tls) return l->tls->kind == YAML_SCALAR && slice_eq(l->tls->text, slice_str(w->word));
-    return true;
+    const char *word = config_client_tls_word(l->hop->tls);
+    return !l->tls || (l->tls->kind == YAML_SCALAR && slice_eq(l->tls->text, slice_str(word)));
 }
 
 /* A password on a connection that need not be encrypted. */
@@ -92,7 +88,7 @@ static void check_secrecy(const struct login *l)
 {
     const struct config_hop *hop = l->hop;
     const struct config_credentials *a = l->auth;
-    const struct yaml_node *where = either(l->tls, either(entry(l, "user"), l->node));
+    const struct yaml_node *where = yaml_either(l->tls, yaml_either(entry(l, "user"), l->node));
     bool proof = a->methods && !(a->methods & ~BY_PROOF);
     if (!a->user || proof || hop->implicit_tls || !tls_is_read(l)) return;
     if (hop->tls == CONFIG_CLIENT_TLS_NONE)
@@ -101,7 +97,7 @@ static void check_secrecy(const struct login *l)
     else if (hop->tls == CONFIG_CLIENT_TLS_MAY || hop->tls == CONFIG_CLIENT_TLS_DANE)
         yaml_warning(l->k->report, where, "set tls: verify",
                      "with tls: %s the %s may be sent unencrypted, or to somebody else",
-                     hop->tls == CONFIG_CLIENT_TLS_MAY ? "may" : "dane", l->token ? "token" : "password");
+                     config_client_tls_word(hop->tls), l->token ? "token" : "password");
 }
 
 static void check_written(const struct login *l)
@@ -118,31 +114,20 @@ static void check_written(const struct login *l)
 }
 
 static void check_login(const struct check *k, const struct config_hop *hop, const struct yaml_node *node,
-                        const struct yaml_node *beside)
+                        const struct yaml_node *route)
 {
-    if (!hop->host || !node || node->kind != YAML_GROUP) return;
+    if (node->kind != YAML_GROUP) return;
     struct login l = { k,
                        hop,
                        &hop->auth,
                        node,
-                       either(yaml_get(beside, "tls"), yaml_get(node, "tls")),
+                       yaml_either(yaml_get(route, "tls"), yaml_get(node, "tls")),
                        hop->auth.token.command || hop->auth.token.endpoint };
     check_complete(&l);
     check_token(&l);
     check_secrecy(&l);
     check_written(&l);
-    check_later_file(k, entry(&l, "password_file"), hop->auth.password_file);
+    check_file(k, entry(&l, "password_file"), hop->auth.password_file, CHECK_FILE_SECRET_LATER);
 }
 
-void check_credentials(const struct check *k)
-{
-    const struct config *c = k->c;
-    check_login(k, &c->inner_host, yaml_get(k->root, "inner_host"), NULL);
-    check_login(k, &c->smarthost, yaml_get(k->root, "smarthost"), NULL);
-    const struct yaml_node *node = check_first(k, "domains");
-    for (size_t i = 0; i < c->domain_n && node; i++, node = node->next)
-        check_login(k, &c->domains[i].deliver, yaml_get(node, "deliver"), NULL);
-    node = check_first(k, "routes");
-    for (size_t i = 0; i < c->route_n && node; i++, node = node->next)
-        check_login(k, &c->routes[i].via, yaml_get(node, "via"), node);
-}
+void check_credentials(const struct check *k) { check_each_hop(k, check_login); }

@@ -16,10 +16,10 @@ static bool hop_reaches(const struct config_hop *hop, const struct config_listen
 }
 
 static void check_hop(const struct check *k, const struct config_hop *hop, const struct yaml_node *node,
-                      const struct yaml_node *source)
+                      const struct yaml_node *route)
 {
     const struct config *c = k->c;
-    if (!hop->host) return;
+    const struct yaml_node *source = yaml_either(yaml_get(route, "source"), yaml_get(node, "source"));
     for (size_t i = 0; i < c->listener_n; i++) {
         const struct config_listener *l = &c->listeners[i];
         if (!hop_reaches(hop, l)) continue;
@@ -39,32 +39,34 @@ static void check_hop(const struct check *k, const struct config_hop *hop, const
             "the next hop has the name of this relay (%s): it may take the relay's mail for a loop and refuse it",
             helo ? "delivery.helo" : "hostname");
     if (hop->source.family && hop->ip.family && hop->source.family != hop->ip.family)
-        yaml_error(k->report, source ? source : node, NULL,
+        yaml_error(k->report, yaml_either(source, node), NULL,
                    "source and next hop are of different families (IPv4, IPv6)");
     else if (c->delivery.family && hop->ip.family &&
              hop->ip.family != (c->delivery.family == CONFIG_FAMILY_IPV4 ? 4 : 6))
         yaml_error(k->report, node, NULL, "delivery.family excludes this address");
 }
 
+void check_each_hop(const struct check *k, check_hop_fn *f)
+{
+    const struct config *c = k->c;
+    if (c->inner_host.host) f(k, &c->inner_host, yaml_get(k->root, "inner_host"), NULL);
+    if (c->smarthost.host) f(k, &c->smarthost, yaml_get(k->root, "smarthost"), NULL);
+    const struct yaml_node *node = yaml_first(k->root, "domains");
+    for (size_t i = 0; i < c->domain_n && node; i++, node = node->next)
+        if (c->domains[i].deliver.host) f(k, &c->domains[i].deliver, yaml_get(node, "deliver"), NULL);
+    node = yaml_first(k->root, "routes");
+    for (size_t i = 0; i < c->route_n && node; i++, node = node->next)
+        if (c->routes[i].via.host) f(k, &c->routes[i].via, yaml_get(node, "via"), node);
+}
+
 void check_hops(const struct check *k)
 {
     const struct config *c = k->c;
-    const struct yaml_node *node = yaml_get(k->root, "inner_host");
-    check_hop(k, &c->inner_host, node, yaml_get(node, "source"));
-    node = yaml_get(k->root, "smarthost");
-    check_hop(k, &c->smarthost, node, yaml_get(node, "source"));
-    node = check_first(k, "domains");
-    for (size_t i = 0; i < c->domain_n && node; i++, node = node->next) {
-        const struct config_domain *d = &c->domains[i];
-        const struct yaml_node *deliver = yaml_get(node, "deliver");
-        check_hop(k, &d->deliver, deliver, yaml_get(deliver, "source"));
-        if (!deliver && !c->inner_host.host && !c->smarthost.host && d->name[0])
+    check_each_hop(k, check_hop);
+    const struct yaml_node *node = yaml_first(k->root, "domains");
+    for (size_t i = 0; i < c->domain_n && node; i++, node = node->next)
+        if (!yaml_get(node, "deliver") && !c->inner_host.host && !c->smarthost.host && c->domains[i].name[0])
             yaml_warning(k->report, node, "add deliver to the domain, or set inner_host",
-                         "%s has no next hop: its mail goes to its MX, which is most likely this relay", d->name);
-    }
-    node = check_first(k, "routes");
-    for (size_t i = 0; i < c->route_n && node; i++, node = node->next) {
-        const struct yaml_node *via = yaml_get(node, "via"), *source = yaml_get(node, "source");
-        check_hop(k, &c->routes[i].via, via, source ? source : yaml_get(via, "source"));
-    }
+                         "%s has no next hop: its mail goes to its MX, which is most likely this relay",
+                         c->domains[i].name);
 }

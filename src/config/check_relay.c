@@ -65,8 +65,7 @@ static void check_zone(const struct check *k, const struct config_zone *z, const
     if (!strcmp(z->name, "internet"))
         yaml_error(k->report, yaml_get(node, "trust"), trust_hint,
                    "the zone internet is everybody: it would relay for strangers");
-    const struct yaml_node *list = yaml_get(node, "networks"),
-                           *item = list && list->kind == YAML_LIST ? list->children : list;
+    const struct yaml_node *item = yaml_items(yaml_get(node, "networks"));
     for (size_t i = 0; i < z->network_n && item; i++, item = item->next) {
         if (!z->networks[i].ip.family) continue;
         const char *why = check_net_too_wide(&z->networks[i]);
@@ -104,7 +103,7 @@ static void check_listener(const struct check *k, const struct config_listener *
 /* Who is believed about the client's address can give himself one of a trusted zone. */
 static void check_believed(const struct check *k, const struct ip_net *nets, size_t n, const struct yaml_node *list)
 {
-    const struct yaml_node *item = list && list->kind == YAML_LIST ? list->children : list;
+    const struct yaml_node *item = yaml_items(list);
     for (size_t i = 0; i < n && item; i++, item = item->next) {
         const char *why = nets[i].ip.family ? check_net_too_wide(&nets[i]) : NULL;
         if (why)
@@ -159,11 +158,9 @@ static void check_overlap(const struct check *k)
     size_t n = 0, most = 0;
     for (size_t i = 0; i < k->c->zone_n; i++) most += k->c->zones[i].network_n;
     struct owned *all = mem_zalloc((most + 1) * sizeof *all);
-    const struct yaml_node *node = yaml_get(k->root, "zones");
-    node = node ? node->children : NULL;
+    const struct yaml_node *node = yaml_first(k->root, "zones");
     for (size_t i = 0; i < k->c->zone_n && node; i++, node = node->next) {
-        const struct yaml_node *item = yaml_get(node, "networks");
-        if (item && item->kind == YAML_LIST) item = item->children;
+        const struct yaml_node *item = yaml_items(yaml_get(node, "networks"));
         for (size_t j = 0; j < k->c->zones[i].network_n && item; j++, item = item->next)
             if (k->c->zones[i].networks[j].ip.family) all[n++] = (struct owned){ k->c->zones[i].networks[j], i, item };
     }
@@ -189,7 +186,7 @@ void check_relay(const struct check *k)
 {
     const struct config *c = k->c;
     uint64_t public = 0;
-    const struct yaml_node *zones = yaml_get(k->root, "zones"), *node = zones ? zones->children : NULL;
+    const struct yaml_node *node = yaml_first(k->root, "zones");
     for (size_t i = 0; i < c->zone_n && node; i++, node = node->next) {
         check_zone(k, &c->zones[i], node, &public);
         bool internet = !strcmp(c->zones[i].name, "internet");
@@ -201,16 +198,14 @@ void check_relay(const struct check *k)
             yaml_warning(k->report, node, "add networks, interfaces, or name it in a listener",
                          "no client is ever in this zone");
     }
-    const struct yaml_node *list = yaml_get(k->root, "listeners");
-    node = list ? list->children : NULL;
+    node = yaml_first(k->root, "listeners");
     for (size_t i = 0; i < c->listener_n && node; i++, node = node->next) {
         const struct config_listener *l = &c->listeners[i];
         check_listener(k, l, node);
         check_believed(k, l->proxies, l->proxy_n, yaml_get(node, "proxies"));
         check_believed(k, l->xclient, l->xclient_n, yaml_get(node, "xclient"));
     }
-    list = yaml_get(k->root, "domains");
-    node = list ? list->children : NULL;
+    node = yaml_first(k->root, "domains");
     for (size_t i = 0; i < c->domain_n && node; i++, node = node->next) check_domain(k, &c->domains[i], node);
     check_overlap(k);
 }

@@ -94,7 +94,7 @@ static void check_twice(const struct check *k, const struct yaml_node *node)
 
 void check_relaying(const struct check *k)
 {
-    const struct yaml_node *first = check_first(k, "relaying"), *node = first;
+    const struct yaml_node *first = yaml_first(k->root, "relaying"), *node = first;
     uint64_t public = 0;
     for (size_t i = 0; i < k->c->relaying_n && node; i++, node = node->next)
         if (k->c->relaying[i].match && k->c->relaying[i].match[0] && yaml_get(node, "match"))

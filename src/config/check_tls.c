@@ -57,11 +57,9 @@ static void check_policy(const struct check *k, const struct config_tls_policy *
 
 /* ca, names and implicit_tls of a next hop that is written as a group. */
 static void check_hop(const struct check *k, const struct config_hop *hop, const struct yaml_node *node,
-                      const struct yaml_node *beside)
+                      const struct yaml_node *route)
 {
-    const struct yaml_node *tls = yaml_get(beside, "tls");
-    if (!tls) tls = yaml_get(node, "tls");
-    if (!hop->host) return;
+    const struct yaml_node *tls = yaml_either(yaml_get(route, "tls"), yaml_get(node, "tls"));
     check_file(k, yaml_get(node, "ca"), hop->ca, CHECK_FILE);
     if (hop->implicit_tls && hop->tls == CONFIG_CLIENT_TLS_NONE)
         yaml_error(k->report, tls ? tls : node, "set tls: encrypt or verify for this hop",
@@ -72,35 +70,21 @@ static void check_hop(const struct check *k, const struct config_hop *hop, const
                      "it has an effect with tls: verify only");
 }
 
-static void check_all_hops(const struct check *k)
-{
-    const struct config *c = k->c;
-    check_hop(k, &c->inner_host, yaml_get(k->root, "inner_host"), NULL);
-    check_hop(k, &c->smarthost, yaml_get(k->root, "smarthost"), NULL);
-    const struct yaml_node *node = check_first(k, "domains");
-    for (size_t i = 0; i < c->domain_n && node; i++, node = node->next)
-        check_hop(k, &c->domains[i].deliver, yaml_get(node, "deliver"), NULL);
-    node = check_first(k, "routes");
-    for (size_t i = 0; i < c->route_n && node; i++, node = node->next)
-        check_hop(k, &c->routes[i].via, yaml_get(node, "via"), node);
-}
-
 void check_tls(const struct check *k)
 {
     const struct config *c = k->c;
-    const struct yaml_node *tls = yaml_get(k->root, "tls"), *list = yaml_get(tls, "certificates"),
-                           *node = list ? list->children : NULL;
+    const struct yaml_node *tls = yaml_get(k->root, "tls"), *node = yaml_first(tls, "certificates");
     check_pair(k, tls, c->tls.certificate, c->tls.key);
     check_file(k, yaml_get(tls, "ca"), c->tls.ca, CHECK_FILE_OR_FOLDER);
     for (size_t i = 0; i < c->tls.certificate_n && node; i++, node = node->next) {
         check_file(k, yaml_get(node, "certificate"), c->tls.certificates[i].certificate, CHECK_FILE);
         check_file(k, yaml_get(node, "key"), c->tls.certificates[i].key, CHECK_FILE_SECRET);
     }
-    node = check_first(k, "listeners");
+    node = yaml_first(k->root, "listeners");
     for (size_t i = 0; i < c->listener_n && node; i++, node = node->next) check_listener(k, &c->listeners[i], node);
-    node = check_first(k, "tls_policies");
+    node = yaml_first(k->root, "tls_policies");
     for (size_t i = 0; i < c->tls_policy_n && node; i++, node = node->next) check_policy(k, &c->tls_policies[i], node);
-    check_all_hops(k);
+    check_each_hop(k, check_hop);
     if (config_wants_dnssec(c) && !c->dns.trust_anchor[0] && access(CONFIG_ROOT_ANCHOR, R_OK) != 0)
         yaml_warning(k->report, yaml_get(k->root, "dns"), "apt install dns-root-data, or set dns.trust_anchor",
                      "DANE needs DNSSEC, and there is no trust anchor for it: nothing will count as signed");

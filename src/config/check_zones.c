@@ -17,8 +17,7 @@ static void check_internet(const struct check *k, const struct config_zone *z, c
 
 static void check_senders(const struct check *k, const struct config_zone *z, const struct yaml_node *node)
 {
-    const struct yaml_node *list = yaml_get(node, "senders"),
-                           *item = list && list->kind == YAML_LIST ? list->children : list;
+    const struct yaml_node *list = yaml_get(node, "senders"), *item = yaml_items(list);
     if (z->sender_n && z->trust != CONFIG_TRUST_RELAY)
         yaml_warning(k->report, list, "set trust: relay, or leave it out",
                      "senders says who may relay, but nobody in this zone may");
@@ -35,7 +34,7 @@ static void check_senders(const struct check *k, const struct config_zone *z, co
 
 void check_zones(const struct check *k)
 {
-    const struct yaml_node *node = check_first(k, "zones");
+    const struct yaml_node *node = yaml_first(k->root, "zones");
     for (size_t i = 0; i < k->c->zone_n && node; i++, node = node->next) {
         const struct config_zone *z = &k->c->zones[i];
         if (!strcmp(z->name, "internet")) check_internet(k, z, node);

@@ -309,6 +309,8 @@ struct config *config_parse(struct slice text, const char *path, struct config_r
 void config_free(struct config *c);                       /* NULL is fine */
 /* Wipes passwords written in the file. For every process but the one that needs them. */
 void config_forget_secrets(struct config *c);
+/* How the file calls a level: "may", "dane-only". */
+const char *config_client_tls_word(enum config_client_tls level);
 /* Does anything ask for dane or dane-only, which need DNSSEC? Without that nothing is validated, as a name server that passes no
  * signatures on would then stop all mail. */
 bool config_wants_dnssec(const struct config *c);

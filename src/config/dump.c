@@ -53,8 +53,7 @@ static json_t *list_json(const struct config *c, const struct schema_option *o, 
     json_t *out = o->type == SCHEMA_MAP ? json_object() : json_array();
     for (size_t i = 0; i < n; i++) {
         if (o->type == SCHEMA_LIST) {
-            size_t size = o->item == SCHEMA_NETWORK ? sizeof(struct ip_net) : sizeof(const char *);
-            json_array_append_new(out, text_json(o, o->item, array + i * size));
+            json_array_append_new(out, text_json(o, o->item, array + i * value_item_size(o->item)));
             continue;
         }
         const char *at = array + i * o->table->size, *key;

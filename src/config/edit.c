@@ -3,7 +3,6 @@
 #include "config/edit.h"
 #include "config/dump.h"
 #include "config/secret.h"
-#include "config/yaml.h"
 
 /* One edit under way. */
 struct edit {
@@ -47,7 +46,7 @@ bool edit_path_parse(const char *text, struct edit_path *out, struct err *err)
     return true;
 }
 
-static struct yaml_node *walk(struct yaml_node *root, const struct edit_path *p, size_t n, size_t *done)
+struct yaml_node *edit_path_find(struct yaml_node *root, const struct edit_path *p, size_t n, size_t *done)
 {
     struct yaml_node *at = root;
     for (*done = 0; at && *done < n; ++*done) {
@@ -276,7 +275,7 @@ static struct yaml_node *walk_new(struct yaml_node *root, const struct edit_path
         if (p->steps[i].kind == EDIT_APPEND) at = at->kind == YAML_LIST ? at->last : NULL;
         else {
             struct edit_path one = { .steps = { p->steps[i] }, .n = 1 };
-            struct yaml_node *child = walk(at, &one, 1, &done);
+            struct yaml_node *child = edit_path_find(at, &one, 1, &done);
             at = done ? child : NULL;
         }
     }
@@ -295,6 +294,7 @@ static bool verify(struct edit *e, const struct buf *out, bool set)
         ok = node && walk_new(root, e->path, e->path->n) && same(e->root, root, replaced ? e->found : NULL, node);
     } else if (ok)
         ok = same(e->root, root, e->found, NULL);
+    secret_wipe(root);
     config_report_deinit(&report);
     return ok ? true : err_set(e->err, "the file's layout does not allow this change; edit it by hand");
 }
@@ -324,7 +324,7 @@ static bool start(struct edit *e)
     e->newline = eol > 0 && e->text.p[eol - 1] == '\r' ? "\r\n" : "\n";
     e->root = yaml_parse(e->text, &e->arena, &e->report, &empty);
     if (!e->root && !empty) return err_set(e->err, "the file is not right as it is; see `postern check`");
-    e->found = walk(e->root, e->path, e->path->n, &e->done);
+    e->found = edit_path_find(e->root, e->path, e->path->n, &e->done);
     return true;
 }
 

@@ -5,6 +5,7 @@
 #define POSTERN_CONFIG_EDIT_H
 #include "base/buf.h"
 #include "base/err.h"
+#include "config/yaml.h"
 
 #define EDIT_STEPS_MAX 12
 #define EDIT_NAME_MAX 64
@@ -20,6 +21,8 @@ struct edit_path {
     size_t n;
 };
 bool edit_path_parse(const char *text, struct edit_path *out, struct err *err) MUST_CHECK;
+/* The deepest node of the path's first n steps that is there; *done: how many are. */
+struct yaml_node *edit_path_find(struct yaml_node *root, const struct edit_path *p, size_t n, size_t *done);
 
 /* The text with `value` at `path`; groups on the way are made. A value that begins with { [ " or ' is YAML of one line,
  * any other is a plain text. Whether the result makes sense is for config_parse to say. */

@@ -29,11 +29,17 @@ static void add_internet(struct parser *p)
     c->zone_n++;
 }
 
+/* The nodes of a list in the order of the structs; NULL for an entry that is not written. */
+static const struct yaml_node *first_of(const struct yaml_node *root, const char *list)
+{
+    const struct yaml_node *node = yaml_get(root, list);
+    return node && node->kind == YAML_LIST ? node->children : NULL;
+}
+
 static void resolve_zones(struct parser *p, const struct yaml_node *root)
 {
     struct config *c = p->c;
-    const struct yaml_node *list = yaml_get(root, "listeners"),
-                           *item = list && list->kind == YAML_LIST ? list->children : NULL;
+    const struct yaml_node *item = first_of(root, "listeners");
     for (size_t i = 0; i < c->listener_n && item; i++, item = item->next) {
         const struct yaml_node *node = yaml_get(item, "zone");
         if (!node || node->kind != YAML_SCALAR || yaml_is_null(node)) continue;
@@ -52,7 +58,10 @@ static void resolve_zones(struct parser *p, const struct yaml_node *root)
 static void finish_hop(struct config *c, struct config_hop *hop)
 {
     if (hop->tls == SCHEMA_UNSET) hop->tls = c->delivery.tls;
-    if (!hop->host) return;
+    if (!hop->host) { /* nobody will look for its password there */
+        if (hop->auth.password) mem_wipe(hop->auth.password, strlen(hop->auth.password));
+        return;
+    }
     hop->id = (int)c->hop_n;
     c->hops[c->hop_n++] = hop;
 }
@@ -64,13 +73,6 @@ static void finish_hops(struct config *c)
     finish_hop(c, &c->smarthost);
     for (size_t i = 0; i < c->domain_n; i++) finish_hop(c, &c->domains[i].deliver);
     for (size_t i = 0; i < c->route_n; i++) finish_hop(c, &c->routes[i].via);
-}
-
-/* The nodes of a list in the order of the structs; NULL for an entry that is not written. */
-static const struct yaml_node *first_of(const struct yaml_node *root, const char *list)
-{
-    const struct yaml_node *node = yaml_get(root, list);
-    return node && node->kind == YAML_LIST ? node->children : NULL;
 }
 
 static void finish_listeners(struct config *c, const struct yaml_node *root)
@@ -98,11 +100,7 @@ static void finish_auth(struct config *c, const struct yaml_node *auth)
     bool by_bind = c->auth.backend == CONFIG_AUTH_IMAP || c->auth.backend == CONFIG_AUTH_LDAP;
     if (by_bind && !yaml_get(auth, "methods")) c->auth.methods &= CONFIG_SASL_PLAIN | CONFIG_SASL_LOGIN;
     if (!yaml_get(yaml_get(auth, "imap"), "implicit_tls")) c->auth.imap.implicit_tls = c->auth.imap.port == 993;
-    if (c->auth.users[0]) return;
-    struct buf b = { 0 };
-    buf_addf(&b, "%s/users", c->system.directory);
-    c->auth.users = arena_strdup(&c->arena, buf_slice(&b));
-    buf_deinit(&b);
+    if (!c->auth.users[0]) c->auth.users = arena_printf(&c->arena, "%s/users", c->system.directory);
 }
 
 void parse_finish(struct parser *p, const struct yaml_node *root)
@@ -110,12 +108,7 @@ void parse_finish(struct parser *p, const struct yaml_node *root)
     struct config *c = p->c;
     add_internet(p);
     resolve_zones(p, root);
-    if (!c->postmaster[0] && c->hostname[0]) {
-        struct buf b = { 0 };
-        buf_addf(&b, "postmaster@%s", c->hostname);
-        c->postmaster = arena_strdup(&c->arena, buf_slice(&b));
-        buf_deinit(&b);
-    }
+    if (!c->postmaster[0] && c->hostname[0]) c->postmaster = arena_printf(&c->arena, "postmaster@%s", c->hostname);
     if (!c->limits.message_size_filtered) c->limits.message_size_filtered = 2 * c->limits.message_size;
     if (!c->listener_n) {
         c->listeners = arena_alloc(&c->arena, sizeof *c->listeners);

@@ -66,14 +66,6 @@ static void add_entry(struct config_lookup *l, struct ip_net net, const struct c
     l->entries[l->entry_n++] = (struct entry){ net, zone };
 }
 
-static void mask(struct ip *ip, unsigned prefix)
-{
-    for (unsigned i = 0; i < 16; i++) {
-        if (i * 8 >= prefix) ip->bytes[i] = 0;
-        else if (prefix - i * 8 < 8) ip->bytes[i] &= (uint8_t)(0xFF00u >> (prefix - i * 8));
-    }
-}
-
 static unsigned mask_length(const struct ip *ip)
 {
     unsigned n = 0;
@@ -97,7 +89,7 @@ static bool add_interface(struct config_lookup *l, const struct ifaddrs *all, co
             continue;
         net.prefix = (uint8_t)mask_length(&netmask);
         net.ip.scope = 0;
-        mask(&net.ip, net.prefix);
+        ip_mask(&net.ip, net.prefix);
         if (net.prefix >= (net.ip.family == 4 ? 8 : 16)) add_entry(l, net, zone);
     }
     return found;
@@ -107,7 +99,7 @@ static void add_interfaces(struct config_lookup *l, const struct config *c, cons
                            struct config_report *r)
 {
     struct ifaddrs *all = NULL;
-    const struct yaml_node *zones = yaml_get(root, "zones"), *node = zones ? zones->children : NULL;
+    const struct yaml_node *node = yaml_first(root, "zones");
     for (size_t i = 0; i < c->zone_n; i++, node = node ? node->next : NULL)
         for (size_t k = 0; k < c->zones[i].interface_n; k++) {
             if (!c->zones[i].interfaces[k][0] || (!all && getifaddrs(&all) < 0)) continue;
@@ -197,7 +189,7 @@ const struct config_zone *config_zone_of(const struct config *c, const struct co
         const struct run *r = &t->runs[i];
         if (r->family != client->family) continue;
         struct entry key = { .net = { *client, r->prefix } };
-        mask(&key.net.ip, r->prefix);
+        ip_mask(&key.net.ip, r->prefix);
         const struct entry *found = bsearch(&key, t->entries + r->from, r->n, sizeof key, by_length);
         if (found) return found->zone;
     }

@@ -72,39 +72,35 @@ static bool is_nested(const struct schema_option *o)
     return o->type == SCHEMA_GROUP || o->type == SCHEMA_RECORDS || o->type == SCHEMA_MAP;
 }
 
-/* "tls.certificates[]." */
-static void add_prefix(struct buf *out, const char *above, const struct schema_option *o)
-{
-    buf_addf(out, "%s%s%s.", above, o->name, o->type == SCHEMA_RECORDS ? "[]" : o->type == SCHEMA_MAP ? ".NAME" : "");
-}
+static void add_entries(struct buf *out, const char *above, const struct schema_option *o);
 
 static void add_option(struct buf *out, const char *prefix, const struct schema_option *o)
 {
-    if (is_nested(o)) { /* in a section: its entries follow each other, under their whole names */
-        struct buf deeper = { 0 };
-        add_prefix(&deeper, prefix, o);
-        buf_add_str(out, ".TP\n.B ");
-        add(out, prefix);
-        add(out, o->name);
-        buf_add_char(out, '\n');
-        add(out, o->help);
-        buf_add_char(out, '\n');
-        for (size_t i = 0; i < o->table->n; i++) add_option(out, buf_cstr(&deeper), &o->table->options[i]);
-        buf_deinit(&deeper);
-        return;
-    }
     buf_add_str(out, ".TP\n.B ");
     add(out, prefix);
     add(out, o->name);
     buf_add_char(out, '\n');
     add(out, o->help);
-    buf_add_str(out, "\n.br\n");
-    add_facts(out, o);
+    buf_add_char(out, '\n');
+    if (is_nested(o)) add_entries(out, prefix, o); /* they follow each other, under their whole names */
+    else {
+        buf_add_str(out, ".br\n");
+        add_facts(out, o);
+    }
+}
+
+/* What stands below "tls.certificates[]." */
+static void add_entries(struct buf *out, const char *above, const struct schema_option *o)
+{
+    struct buf prefix = { 0 };
+    buf_addf(&prefix, "%s%s%s.", above, o->name,
+             o->type == SCHEMA_RECORDS ? "[]" : o->type == SCHEMA_MAP ? ".NAME" : "");
+    for (size_t i = 0; i < o->table->n; i++) add_option(out, buf_cstr(&prefix), &o->table->options[i]);
+    buf_deinit(&prefix);
 }
 
 static void add_section(struct buf *out, const struct schema_option *o)
 {
-    struct buf prefix = { 0 };
     buf_addf(out, ".SS %s\n", o->name);
     add(out, o->help);
     buf_add_char(out, '\n');
@@ -115,9 +111,7 @@ static void add_section(struct buf *out, const struct schema_option *o)
     }
     if (o->type == SCHEMA_RECORDS) add(out, "A list; each entry has:\n");
     if (o->type == SCHEMA_MAP) add(out, "Each has a name of your choice, and:\n");
-    add_prefix(&prefix, "", o);
-    for (size_t i = 0; i < o->table->n; i++) add_option(out, buf_cstr(&prefix), &o->table->options[i]);
-    buf_deinit(&prefix);
+    add_entries(out, "", o);
 }
 
 static const char intro[] =

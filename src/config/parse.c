@@ -88,11 +88,6 @@ static void fill_records(struct parser *p, const struct schema_option *o, const 
     }
 }
 
-static size_t item_size(enum schema_type type)
-{
-    return type == SCHEMA_NETWORK ? sizeof(struct ip_net) : sizeof(const char *);
-}
-
 /* A list of values; a single value stands for a list of one. */
 static void fill_list(struct parser *p, const struct schema_option *o, const struct yaml_node *node, char *record)
 {
@@ -101,10 +96,9 @@ static void fill_list(struct parser *p, const struct schema_option *o, const str
         fail(p, node, "write [one, another] or one \"- ...\" on each line", "expects a list of values");
         return;
     }
-    size_t size = item_size(o->item), n = node->kind == YAML_LIST ? node->n : 1;
+    size_t size = value_item_size(o->item), n = node->kind == YAML_LIST ? node->n : 1;
     char *at = make_array(p, o, record, n, size);
-    for (const struct yaml_node *item = node->kind == YAML_LIST ? node->children : node; n--;
-         item = item->next, at += size) {
+    for (const struct yaml_node *item = yaml_items(node); n--; item = item->next, at += size) {
         struct value_source v = source(p, item);
         static const char *const none = "";
         if (o->item != SCHEMA_NETWORK) memcpy(at, &none, sizeof none);
@@ -123,8 +117,7 @@ static void fill_set(struct parser *p, const struct schema_option *o, const stru
         fail(p, node, "write [one, another]", "expects a list of words");
         return;
     }
-    const struct yaml_node *item = node->kind == YAML_LIST ? node->children : node;
-    for (; item; item = node->kind == YAML_LIST ? item->next : NULL) {
+    for (const struct yaml_node *item = yaml_items(node); item; item = item == node ? NULL : item->next) {
         struct value_source v = source(p, item);
         if (item->kind != YAML_SCALAR) fail(p, item, NULL, "a single word is expected here");
         else value_parse(&v, o, o->type, item->text, set);
@@ -255,12 +248,9 @@ static const char *directory_of(struct config *c, const char *path)
     const char *slash = strrchr(path, '/');
     struct slice dir = slash ? slice_of(path, (size_t)(slash - path) + 1) : SLICE("./");
     char *real = realpath(arena_strdup(&c->arena, dir), NULL);
-    struct buf b = { 0 };
-    if (real) buf_addf(&b, "%s%s", real, strcmp(real, "/") ? "/" : "");
-    else buf_add(&b, dir);
-    const char *out = arena_strdup(&c->arena, buf_slice(&b));
+    const char *out = real ? arena_printf(&c->arena, "%s%s", real, strcmp(real, "/") ? "/" : "")
+                           : arena_strdup(&c->arena, dir);
     free(real);
-    buf_deinit(&b);
     return out;
 }
 

@@ -39,11 +39,14 @@ void check_relaying(const struct check *k);   /* check_relaying.c: the list rela
 void check_credentials(const struct check *k); /* check_credentials.c: logging in to next hops */
 
 /* A file that is named in the configuration: an error when it is missing or no file, and for a secret when everybody
- * may read it; a warning when it cannot be seen by who we are. */
-enum check_file { CHECK_FILE, CHECK_FILE_OR_FOLDER, CHECK_FILE_SECRET };
+ * may read it; a warning when it cannot be seen by who we are. A secret that is read later, and by another user: warnings
+ * only. node NULL: not written, nothing to check. */
+enum check_file { CHECK_FILE, CHECK_FILE_OR_FOLDER, CHECK_FILE_SECRET, CHECK_FILE_SECRET_LATER };
 void check_file(const struct check *k, const struct yaml_node *node, const char *path, enum check_file kind);
-/* One more sensitive file, which is read later and by another user: warnings only. */
-void check_later_file(const struct check *k, const struct yaml_node *node, const char *path);
+/* Calls f for each next hop that is set. route: where it stands in, which has its tls and source as well; else NULL. */
+typedef void check_hop_fn(const struct check *k, const struct config_hop *hop, const struct yaml_node *node,
+                          const struct yaml_node *route);
+void check_each_hop(const struct check *k, check_hop_fn *f); /* check_hops.c */
 /* Of a host or the part of a URL behind "//": does traffic with it stay on this machine? check_auth.c */
 bool check_is_here(struct slice authority);
 /* Why strangers may have an address in the network, or NULL. check_relay.c */
@@ -53,8 +56,6 @@ const char *check_net_too_wide(const struct ip_net *net);
 bool check_too_many(const struct ip_net *net, uint64_t *public);
 /* "co.uk", "com.au": a registry below a country's domain, by its look. check_relay.c */
 bool check_is_registry(struct slice name);
-/* The first node of a list at the top of the file; NULL: none is written. */
-const struct yaml_node *check_first(const struct check *k, const char *list);
 
 /* The look-up tables over a complete configuration; freed by config_free. Adds warnings about interfaces that do not
  * exist to the report. */

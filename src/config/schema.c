@@ -17,7 +17,8 @@ static const struct schema_option dns_options[] = {
       .example = "[192.0.2.53, \"127.0.0.1:5353\"]" },
     { .name = "timeout", .type = SCHEMA_TIME, AT(config, dns.timeout), .fallback = "15s", .min = 100,
       .max = 5 * MINUTE, .help = "How long one look-up may take." },
-    { .name = "trust_anchor", .type = SCHEMA_PATH, AT(config, dns.trust_anchor), .shown = "/usr/share/dns/root.key, where tls: dane or dane-only is asked for",
+    { .name = "trust_anchor", .type = SCHEMA_PATH, AT(config, dns.trust_anchor),
+      .shown = "/usr/share/dns/root.key, where tls: dane or dane-only is asked for",
       .help = "File with the DS or DNSKEY records that DNSSEC is checked from.", .example = "dns/anchor.key" },
 };
 static const struct schema_table dns_table = { TABLE(dns_options) };

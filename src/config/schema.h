@@ -71,7 +71,6 @@ struct schema_table {
     size_t size;          /* of the record; 0 for groups */
     size_t key_offset;    /* SCHEMA_MAP: const char * that takes the key */
     size_t place_offset;  /* records: struct config_place */
-    const char *key_help; /* SCHEMA_MAP: what the key is called */
     const char *scalar;   /* SCHEMA_RECORDS: the option that an entry of a single value stands for; NULL: there is none */
 };
 

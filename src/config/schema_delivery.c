@@ -6,7 +6,7 @@ static const struct schema_word families[] = { { "any", CONFIG_FAMILY_ANY },
                                                { "ipv4", CONFIG_FAMILY_IPV4 },
                                                { "ipv6", CONFIG_FAMILY_IPV6 },
                                                { NULL } };
-const struct schema_word schema_client_tls[] = { { "none", CONFIG_CLIENT_TLS_NONE },
+static const struct schema_word client_tls[] = { { "none", CONFIG_CLIENT_TLS_NONE },
                                                  { "may", CONFIG_CLIENT_TLS_MAY },
                                                  { "dane", CONFIG_CLIENT_TLS_DANE },
                                                  { "encrypt", CONFIG_CLIENT_TLS_ENCRYPT },
@@ -14,8 +14,15 @@ const struct schema_word schema_client_tls[] = { { "none", CONFIG_CLIENT_TLS_NON
                                                  { "dane-only", CONFIG_CLIENT_TLS_DANE_ONLY },
                                                  { NULL } };
 
+const char *config_client_tls_word(enum config_client_tls level)
+{
+    const struct schema_word *w = client_tls;
+    while (w->value != level) w++;
+    return w->word;
+}
+
 #define HOP_TLS(record, field) \
-    { .name = "tls", .type = SCHEMA_ENUM, AT(record, field), .words = schema_client_tls, .unset = SCHEMA_UNSET, \
+    { .name = "tls", .type = SCHEMA_ENUM, AT(record, field), .words = client_tls, .unset = SCHEMA_UNSET, \
       .shown = "as delivery.tls", .help = "Encryption towards this hop; the words are those of delivery.tls." }
 #define HOP_SOURCE(record, field) \
     { .name = "source", .type = SCHEMA_IP, AT(record, field), .shown = "as delivery.source4 and source6", \
@@ -69,7 +76,8 @@ static const struct schema_option hop_options[] = {
     { .name = "password", .type = SCHEMA_SECRET, AT(config_hop, auth.password), .nullable = true,
       .help = "The password of user. It is never shown; better kept in password_file." },
     { .name = "password_file", .type = SCHEMA_PATH, AT(config_hop, auth.password_file), .nullable = true,
-      .help = "File whose first line is the password, read when it is needed: only system.auth_user needs to read it.", .example = "secrets/isp" },
+      .help = "File whose first line is the password, read when it is needed: only system.auth_user needs to read it.",
+      .example = "secrets/isp" },
     { .name = "methods", .type = SCHEMA_SET, AT(config_hop, auth.methods), .words = sasl,
       .shown = "the best that both sides know", .help = "The ways to log in that may be used.",
       .example = "[scram-sha-256, plain]" },
@@ -106,12 +114,11 @@ static const struct schema_option route_options[] = {
 const struct schema_table schema_route = { TABLE(route_options), .size = sizeof(struct config_route),
                                                  .place_offset = offsetof(struct config_route, place) };
 
-static const struct schema_word policy_versions[] = { { "1.2", 12 }, { "1.3", 13 }, { NULL } };
 static const struct schema_option tls_policy_options[] = {
     { .name = "to", .type = SCHEMA_DOMAIN_TREE, AT(config_tls_policy, to), .required = true,
       .help = "The recipients' domain, or a next hop's name: \"example.org\", or \".example.org\" for it and "
               "everything below. The longest that fits decides.", .example = "partner.example" },
-    { .name = "tls", .type = SCHEMA_ENUM, AT(config_tls_policy, tls), .words = schema_client_tls, .unset = SCHEMA_UNSET,
+    { .name = "tls", .type = SCHEMA_ENUM, AT(config_tls_policy, tls), .words = client_tls, .unset = SCHEMA_UNSET,
       .shown = "as delivery.tls", .help = "What must hold of encryption; the words are those of delivery.tls.",
       .example = "verify" },
     { .name = "mta_sts", .type = SCHEMA_BOOL, AT(config_tls_policy, mta_sts), .shown = "as delivery.mta_sts",
@@ -120,7 +127,7 @@ static const struct schema_option tls_policy_options[] = {
       .help = "PEM file that certificates must lead to.", .example = "tls/partner-ca.pem" },
     { .name = "names", .type = SCHEMA_LIST, .item = SCHEMA_DNS_NAME, AT_LIST(config_tls_policy, names, name_n),
       .shown = "the host's name", .help = "Names accepted in certificates.", .example = "[mail.partner.example]" },
-    { .name = "min_version", .type = SCHEMA_ENUM, AT(config_tls_policy, min_version), .words = policy_versions,
+    { .name = "min_version", .type = SCHEMA_ENUM, AT(config_tls_policy, min_version), .words = schema_tls_versions,
       .unset = 0, .shown = "tls.min_version", .help = "Lowest TLS version spoken." },
 };
 const struct schema_table schema_tls_policy = { TABLE(tls_policy_options), .size = sizeof(struct config_tls_policy),
@@ -186,7 +193,7 @@ static const struct schema_option delivery_options[] = {
       .help = "Local address for connections over IPv4.", .example = "192.0.2.9" },
     { .name = "source6", .type = SCHEMA_IP, AT(config, delivery.source6), .min = 6, .shown = "the system chooses",
       .help = "Local address for connections over IPv6.", .example = "2001:db8::9" },
-    { .name = "tls", .type = SCHEMA_ENUM, AT(config, delivery.tls), .fallback = "may", .words = schema_client_tls,
+    { .name = "tls", .type = SCHEMA_ENUM, AT(config, delivery.tls), .fallback = "may", .words = client_tls,
       .help = "Encryption towards next hops: none never asks for it; may uses it when it is offered; dane does as "
               "secure TLSA records of the destination say (RFC 7672), else may; encrypt wants it, whatever the "
               "certificate; verify wants a certificate that leads to a known authority and bears the name; dane-only "

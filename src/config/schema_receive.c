@@ -107,8 +107,7 @@ static const struct schema_option zone_options[] = {
 };
 const struct schema_table schema_zone = { TABLE(zone_options), .size = sizeof(struct config_zone),
                                                 .place_offset = offsetof(struct config_zone, place),
-                                                .key_offset = offsetof(struct config_zone, name),
-                                                .key_help = "NAME" };
+                                                .key_offset = offsetof(struct config_zone, name) };
 
 static const struct schema_option limits_options[] = {
     { .name = "message_size", .type = SCHEMA_SIZE, AT(config, limits.message_size), .fallback = "20M",

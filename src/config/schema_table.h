@@ -19,7 +19,7 @@
     .offset = offsetof(struct record, field), .count_offset = offsetof(struct record, count)
 #define TABLE(rows) .options = rows, .n = countof(rows)
 
-extern const struct schema_word schema_client_tls[]; /* schema_delivery.c */
+extern const struct schema_word schema_tls_versions[]; /* schema_tls.c */
 
 /* schema_receive.c */
 extern const struct schema_table schema_listener, schema_zone, schema_limits;

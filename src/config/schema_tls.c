@@ -2,7 +2,7 @@
  * Options of TLS: certificates, versions, tickets. */
 #include "config/schema_table.h"
 
-static const struct schema_word tls_versions[] = { { "1.2", 12 }, { "1.3", 13 }, { NULL } };
+const struct schema_word schema_tls_versions[] = { { "1.2", 12 }, { "1.3", 13 }, { NULL } };
 
 static const struct schema_option certificate_options[] = {
     { .name = "certificate", .type = SCHEMA_PATH, AT(config_certificate, certificate), .required = true,
@@ -27,7 +27,7 @@ static const struct schema_option tls_options[] = {
       .table = &certificate_table,
       .help = "More certificates, shown to clients that ask for one of their names (SNI); others see the one above." },
     { .name = "min_version", .type = SCHEMA_ENUM, AT(config, tls.min_version), .fallback = "1.2",
-      .words = tls_versions, .help = "Lowest TLS version spoken, in both directions." },
+      .words = schema_tls_versions, .help = "Lowest TLS version spoken, in both directions." },
     { .name = "ca", .type = SCHEMA_PATH, AT(config, tls.ca), .shown = "those of the system",
       .help = "The authorities that certificates of next hops must lead to (tls: verify): a PEM file, or a folder as "
               "made by openssl rehash.", .example = "tls/ca.pem" },

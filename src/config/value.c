@@ -143,7 +143,41 @@ static bool parse_number(const struct value_source *v, const struct schema_optio
     return in_bounds(v, o, text, *out);
 }
 
-static bool parse_word(const struct value_source *v, const struct schema_option *o, struct slice text, uint32_t *out);
+/* word: what is known of it, or the end of the list. */
+static bool fail_word(const struct value_source *v, const struct schema_option *o, struct slice text,
+                      const struct schema_word *word)
+{
+    struct buf known = { 0 };
+    const char *names[16] = { NULL };
+    size_t n = 0;
+    for (const struct schema_word *w = o->words; w->word; w++) {
+        if (w->planned || w->refused) continue;
+        buf_addf(&known, "%s%s", n ? ", " : "", w->word);
+        assert(n < countof(names));
+        names[n++] = w->word;
+    }
+    const char *near = suggest(text, names, n), *shown = report_quote(v->report, text);
+    if (word->refused)
+        value_fail(v, report_text(v->report, "possible here: %s", buf_cstr(&known)), "%s is not possible here: %s",
+                   shown, word->refused);
+    else if (word->planned)
+        value_fail(v, report_text(v->report, "this version knows: %s", buf_cstr(&known)), "%s is not available yet",
+                   shown);
+    else
+        value_fail(v, near ? report_text(v->report, "did you mean %s?", near) : NULL,
+                   n > 1 ? "\"%s\" is none of %s" : "\"%s\" is not %s", shown, buf_cstr(&known));
+    buf_deinit(&known);
+    return false;
+}
+
+static bool parse_word(const struct value_source *v, const struct schema_option *o, struct slice text, uint32_t *out)
+{
+    const struct schema_word *w = o->words;
+    while (w->word && !slice_eq(text, slice_str(w->word))) w++;
+    if (!w->word || w->planned || w->refused) return fail_word(v, o, text, w);
+    *out = w->value;
+    return true;
+}
 
 static bool parse_bool(const struct value_source *v, const struct schema_option *o, struct slice text, bool *out)
 {
@@ -155,41 +189,6 @@ static bool parse_bool(const struct value_source *v, const struct schema_option 
         if (slice_ieq(text, slice_str(no[i]))) return !(*out = false);
     }
     return value_fail(v, NULL, "\"%s\" is neither yes nor no", report_quote(v->report, text));
-}
-
-static bool parse_word(const struct value_source *v, const struct schema_option *o, struct slice text, uint32_t *out)
-{
-    struct buf known = { 0 };
-    const char *names[16] = { NULL };
-    size_t n = 0;
-    bool planned = false;
-    const char *refused = NULL;
-    for (const struct schema_word *w = o->words; w->word; w++) {
-        bool same = slice_eq(text, slice_str(w->word));
-        planned |= same && w->planned;
-        if (same) refused = w->refused;
-        if (w->planned || w->refused) continue;
-        if (same) {
-            *out = w->value;
-            buf_deinit(&known);
-            return true;
-        }
-        buf_addf(&known, "%s%s", n ? ", " : "", w->word);
-        assert(n < countof(names));
-        names[n++] = w->word;
-    }
-    const char *near = suggest(text, names, n), *shown = report_quote(v->report, text);
-    if (refused)
-        value_fail(v, report_text(v->report, "possible here: %s", buf_cstr(&known)), "%s is not possible here: %s",
-                   shown, refused);
-    else if (planned)
-        value_fail(v, report_text(v->report, "this version knows: %s", buf_cstr(&known)), "%s is not available yet",
-                   shown);
-    else
-        value_fail(v, near ? report_text(v->report, "did you mean %s?", near) : NULL,
-                   n > 1 ? "\"%s\" is none of %s" : "\"%s\" is not %s", shown, buf_cstr(&known));
-    buf_deinit(&known);
-    return false;
 }
 
 bool value_parse(const struct value_source *v, const struct schema_option *o, enum schema_type type,

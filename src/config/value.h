@@ -20,6 +20,11 @@ bool value_parse(const struct value_source *v, const struct schema_option *o, en
 /* The field in the words of the file, such that value_parse reads the same from it; not quoted. A secret is "***". Not
  * for SCHEMA_ZONE and SCHEMA_SET. */
 void value_format(const struct schema_option *o, enum schema_type type, const void *field, struct buf *out);
+/* Of a value in a SCHEMA_LIST. */
+static inline size_t value_item_size(enum schema_type item)
+{
+    return item == SCHEMA_NETWORK ? sizeof(struct ip_net) : sizeof(const char *);
+}
 /* Adds an error about the value and returns false. */
 bool value_fail(const struct value_source *v, const char *hint, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -32,6 +37,10 @@ bool value_parse_net(const struct value_source *v, const struct schema_option *o
 bool value_finish_hop(const struct value_source *v, struct config_hop *hop);
 /* A host name in lower case, into the arena; single labels and underscores are allowed when `loose`. */
 bool value_parse_host(const struct value_source *v, struct slice text, bool loose, const char **out);
+
+/* "host", "host:port", "[v6]", "[v6]:port"; text with several colons and no brackets is all host. False: brackets that
+ * do not fit. port stays empty (p NULL) when there is none. */
+bool value_split_port(struct slice text, struct slice *host, struct slice *port, bool *bracketed);
 
 void value_format_size(uint64_t bytes, struct buf *out); /* "20M" */
 void value_format_time(uint64_t ms, struct buf *out);    /* "5m" */

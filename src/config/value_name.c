@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Host names, domains, mail addresses, users, paths. */
-#include <stdio.h>
 #include "config/value.h"
 
 static bool is_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
@@ -88,10 +87,7 @@ static bool parse_mailbox(const struct value_source *v, struct slice text, const
     for (size_t i = 1; i < local.n && ok; i++) ok = !(local.p[i] == '.' && local.p[i - 1] == '.');
     if (!ok) return value_fail(v, NULL, "\"%s\" has a wrong part before the @", shown);
     if (!value_parse_host(v, domain, true, &name)) return false;
-    struct buf b = { 0 };
-    buf_addf(&b, "%.*s@%s", SLICE_ARG(local), name);
-    *out = arena_strdup(v->arena, buf_slice(&b));
-    buf_deinit(&b);
+    *out = arena_printf(v->arena, "%.*s@%s", SLICE_ARG(local), name);
     return true;
 }
 
@@ -105,10 +101,7 @@ static bool parse_tree_name(const struct value_source *v, struct slice text, con
                           "\"%s\" is not a domain name", report_quote(v->report, text));
     if (!slice_starts(text, SLICE("."))) return value_parse_host(v, text, true, out);
     if (!value_parse_host(v, slice_sub(text, 1, text.n), true, &name)) return false;
-    struct buf b = { 0 };
-    buf_addf(&b, ".%s", name);
-    *out = arena_strdup(v->arena, buf_slice(&b));
-    buf_deinit(&b);
+    *out = arena_printf(v->arena, ".%s", name);
     return true;
 }
 
@@ -162,10 +155,7 @@ static bool parse_path(const struct value_source *v, struct slice text, const ch
 {
     const char *path = "";
     if (!parse_text(v, text, &path)) return false;
-    struct buf b = { 0 };
-    buf_addf(&b, "%s%s", path[0] == '/' ? "" : v->directory, path);
-    *out = arena_strdup(v->arena, buf_slice(&b));
-    buf_deinit(&b);
+    *out = arena_printf(v->arena, "%s%s", path[0] == '/' ? "" : v->directory, path);
     return true;
 }
 

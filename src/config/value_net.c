@@ -5,9 +5,7 @@
 
 #define SMTP_PORT 25
 
-/* "host", "host:port", "[v6]", "[v6]:port"; text with several colons and no brackets is all host. False: brackets that
- * do not fit. port stays empty (p NULL) when there is none. */
-static bool split_port(struct slice s, struct slice *host, struct slice *port, bool *bracketed)
+bool value_split_port(struct slice s, struct slice *host, struct slice *port, bool *bracketed)
 {
     *port = (struct slice){ 0 };
     *bracketed = s.n && s.p[0] == '[';
@@ -59,7 +57,7 @@ static bool parse_network(const struct value_source *v, struct slice text, struc
     if (!problem) return true;
     const char *hint = "write for example 10.20.30.0/24, 10.0.0.0/255.0.0.0 or 2001:db8::/32";
     if (strstr(problem, "bits set")) { /* the one mistake whose meaning is clear */
-        for (unsigned i = out->prefix; i < 128; i++) out->ip.bytes[i / 8] &= (uint8_t)~(0x80 >> (i % 8));
+        ip_mask(&out->ip, out->prefix);
         struct buf b = { 0 };
         value_format_net(out, &b);
         hint = report_text(v->report, "the network is %s; a single address has no \"/%u\"", buf_cstr(&b), out->prefix);
@@ -75,7 +73,7 @@ static bool parse_endpoint(const struct value_source *v, struct slice text, stru
     const char *shown = report_quote(v->report, text);
     struct slice host, port;
     bool bracketed;
-    if (!split_port(text, &host, &port, &bracketed))
+    if (!value_split_port(text, &host, &port, &bracketed))
         return value_fail(v, hint, "\"%s\" is not an address and port", shown);
     struct ip ip = { 0 };
     bool any = !bracketed && slice_eq(host, SLICE("*")), is_ip = ip_parse(host, &ip);
@@ -107,7 +105,7 @@ static bool parse_server(const struct value_source *v, struct slice text, const 
     bool bracketed;
     struct ip ip;
     uint16_t number;
-    if (!split_port(text, &host, &port, &bracketed) || !ip_parse(host, &ip))
+    if (!value_split_port(text, &host, &port, &bracketed) || !ip_parse(host, &ip))
         return value_fail(v, "write for example 192.0.2.53 or \"127.0.0.1:5353\"",
                           "\"%s\" is not the address of a name server", report_quote(v->report, text));
     if (port.p && !parse_port(v, port, &number)) return false;
@@ -145,12 +143,9 @@ bool value_finish_hop(const struct value_source *v, struct config_hop *hop)
         return value_fail(v, "write the host alone, and port and mx as entries of their own", "\"%s\" is not a host",
                           report_quote(v->report, host));
     if (!set_host(v, host, hop)) return false;
-    struct buf b = { 0 };
-    if (hop->mx) buf_add_str(&b, "mx:");
-    buf_addf(&b, hop->ip.family == 6 && hop->port != SMTP_PORT ? "[%s]" : "%s", hop->host);
-    if (hop->port != SMTP_PORT) buf_addf(&b, ":%u", hop->port);
-    hop->text = arena_strdup(v->arena, buf_slice(&b));
-    buf_deinit(&b);
+    const char *mx = hop->mx ? "mx:" : "";
+    if (hop->port == SMTP_PORT) hop->text = arena_printf(v->arena, "%s%s", mx, hop->host);
+    else hop->text = arena_printf(v->arena, hop->ip.family == 6 ? "%s[%s]:%u" : "%s%s:%u", mx, hop->host, hop->port);
     return true;
 }
 
@@ -165,7 +160,7 @@ static bool parse_hop(const struct value_source *v, struct slice text, struct co
     hop->mx = slice_istarts(text, SLICE("mx:"));
     if (hop->mx) rest = slice_sub(text, 3, text.n);
     bool bracketed;
-    if (!split_port(rest, &host, &port, &bracketed) || slice_find(text, '/') >= 0)
+    if (!value_split_port(rest, &host, &port, &bracketed) || slice_find(text, '/') >= 0)
         return value_fail(v, hint, "\"%s\" is not a next hop", shown);
     struct ip ip;
     if (bracketed && !ip_parse(host, &ip))

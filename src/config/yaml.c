@@ -313,6 +313,17 @@ struct yaml_node *yaml_at(const struct yaml_node *list, size_t index)
     return c;
 }
 
+const struct yaml_node *yaml_first(const struct yaml_node *group, const char *key)
+{
+    const struct yaml_node *node = yaml_get(group, key);
+    return node ? node->children : NULL;
+}
+
+const struct yaml_node *yaml_items(const struct yaml_node *list)
+{
+    return list && list->kind == YAML_LIST ? list->children : list;
+}
+
 const char *yaml_path(struct config_report *r, const struct yaml_node *node)
 {
     if (!node || !node->parent || r->n >= REPORT_FINDINGS_MAX) return "";

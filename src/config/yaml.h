@@ -34,6 +34,15 @@ struct yaml_node *yaml_parse(struct slice text, struct arena *arena, struct conf
 struct yaml_node *yaml_get(const struct yaml_node *group, const char *key);
 struct yaml_node *yaml_get_slice(const struct yaml_node *group, struct slice key);
 struct yaml_node *yaml_at(const struct yaml_node *list, size_t index);
+/* The first child of the list or group below a key; NULL: there is none. */
+const struct yaml_node *yaml_first(const struct yaml_node *group, const char *key);
+/* The first of a list of values; a single value stands for a list of one. */
+const struct yaml_node *yaml_items(const struct yaml_node *list);
+/* The line that can be changed: the first node that is written. */
+static inline const struct yaml_node *yaml_either(const struct yaml_node *a, const struct yaml_node *b)
+{
+    return a ? a : b;
+}
 /* "domains[2].deliver": how findings and `config set` call a node. Lives in the report. */
 const char *yaml_path(struct config_report *r, const struct yaml_node *node);
 

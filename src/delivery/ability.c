@@ -3,18 +3,20 @@
  * heard of for the longest time makes room. A hop that the configuration names is asked by a connection without mail when somebody wants to
  * know and nothing recent is known, which then serves mail or is closed like any idle one. */
 #include <stdlib.h>
-#include "delivery/internal.h"
+#include "delivery/client.h"
 
 #define ABILITIES_MAX 10000
 #define BELIEVED_MS 3600000     /* where delivery.probe is 0 */
 #define ASK_MS 10000            /* so long a connection is tried for */
-#define ASK_AGAIN_MS 60000      /* and not again for so long */
+#define ASK_AGAIN_MS 60000      /* and not again for so long; twice as long each time nothing is learned, */
+#define DOUBLE_MAX 5            /* so many times */
 
 struct ability {
     struct list link;           /* the one heard of longest ago first */
     uint64_t hash;
     uint64_t learned_at;        /* mono ms; 0: nothing is known, but it was asked */
     uint64_t asked_at;          /* mono ms; 0: never */
+    unsigned doubled;
     struct hop_abilities what;
     char key[];
 };
@@ -82,6 +84,7 @@ void ability_free(struct queue *q)
 
 void ability_learn(const struct client *c)
 {
+    if (c->d->hop.require_tls) return; /* nobody asks by that key */
     struct ability *a = get(c->q, c->d->hop.key);
     a->learned_at = clock_mono_ms();
     c->d->asked_until = 0;
@@ -94,10 +97,13 @@ void ability_learn(const struct client *c)
 static void probe(struct queue *q, const struct route_hop *hop, uint64_t now)
 {
     struct ability *a = get(q, hop->key);
-    if (a->asked_at && a->asked_at + ASK_AGAIN_MS > now) return;
-    a->asked_at = now;
+    bool in_vain = a->asked_at > a->learned_at;
+    if (!in_vain) a->doubled = 0;
+    if (a->asked_at && a->asked_at + ((uint64_t)ASK_AGAIN_MS << a->doubled) > now) return;
     struct destination *d = destination_get(q, hop);
     if (d->blocked || d->refused) return;
+    if (in_vain && a->doubled < DOUBLE_MAX) a->doubled++;
+    a->asked_at = now;
     d->asked_until = now + ASK_MS;
     d->idle_since = now;
     destination_kick(d);

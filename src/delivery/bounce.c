@@ -3,9 +3,9 @@
 #include "delivery/bounce.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "delivery/reason.h"
 #include "message/encode.h"
-#include "smtp/utf8.h"
 #include "smtp/xtext.h"
 
 #define LINE_WIDTH 72

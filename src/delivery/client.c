@@ -2,7 +2,7 @@
  * One connection to a host of a destination: its life, and which part of the session a reply is for. What the server says is
  * never trusted to fit what was asked: a reply nobody asked for, one of the wrong kind or one too early ends the session, and
  * only messages whose own final reply was seen are counted as delivered. */
-#include "delivery/internal.h"
+#include "delivery/client.h"
 #include <assert.h>
 #include <stdlib.h>
 #include "delivery/reason.h"
@@ -10,6 +10,7 @@
 
 #define INPUT_MAX 16384     /* a line of a reply is shorter */
 #define LINGER_MS 2000      /* for QUIT */
+#define PART_TRIES 3        /* connections a part may lose before it is deferred */
 #define FAIR_SHARE 20       /* messages after which a connection is given up when others want one */
 
 /* ---- words */
@@ -22,10 +23,7 @@ void client_add_reason(const struct client *c, struct buf *out)
 static void set_name(struct client *c)
 {
     struct buf b = { 0 };
-    buf_add_printable(&b, slice_str(c->host.name), 150);
-    buf_add_char(&b, '[');
-    ip_add(&b, &c->host.ip);
-    buf_add_char(&b, ']');
+    targets_add_name(&c->host, &b);
     snprintf(c->name, sizeof c->name, "%s", buf_cstr(&b));
     buf_deinit(&b);
 }

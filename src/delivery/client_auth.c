@@ -5,7 +5,7 @@
 #include "auth/auth.h"
 #include <stdlib.h>
 #include "base/base64.h"
-#include "delivery/internal.h"
+#include "delivery/client.h"
 
 #define MECHANISMS_MAX 1000
 #define COMMAND_MAX 510        /* without CRLF (RFC 5321 §4.5.3.1.4, RFC 4954 §4) */
@@ -17,23 +17,16 @@
 struct client_sasl {
     struct buf mechanisms;     /* of the EHLO reply */
     const char *mechanism;
-    struct buf held;           /* the initial response, when it was too long for the command */
-    bool holding;
+    struct buf held;           /* the initial response, when it was too long for the command; empty: none waits */
     bool asked;                /* our line is out, the server has to answer; else the auth process has to */
     struct buf said;           /* all responses, each with its base64, a line each: not to be quoted back into a log */
     unsigned steps;
     bool again;                /* a refused token was exchanged for another already */
 };
 
-static void forget(struct buf *b)
-{
-    if (b->p) mem_wipe(b->p, b->cap);
-    buf_deinit(b);
-}
-
 bool client_auth_wanted(const struct client *c)
 {
-    return !c->authenticated && c->d->hop.hop && c->d->hop.hop->auth.user;
+    return c->d->hop.hop && c->d->hop.hop->auth.user;
 }
 
 void client_auth_cancel(struct client *c)
@@ -41,8 +34,8 @@ void client_auth_cancel(struct client *c)
     auth_cancel(&c->auth);
     if (!c->sasl) return;
     buf_deinit(&c->sasl->mechanisms);
-    forget(&c->sasl->held);
-    forget(&c->sasl->said);
+    buf_wipe(&c->sasl->held);
+    buf_wipe(&c->sasl->said);
     free(c->sasl);
     c->sasl = NULL;
 }
@@ -100,10 +93,19 @@ static void refused(struct client *c)
 
 /* ---- our lines */
 
-static void send_line(struct client *c, struct slice line)
+static void release_line(void *arg)
 {
-    stream_write(c->s, line);
-    stream_write(c->s, SLICE("\r\n"));
+    buf_wipe(arg);
+    free(arg);
+}
+
+/* Takes the line, which has room for two more bytes. It is lent to the stream, which keeps no copy of it. */
+static void send_line(struct client *c, struct buf *line)
+{
+    struct buf *lent = mem_new(struct buf);
+    buf_add_str(line, "\r\n");
+    *lent = *line;
+    stream_write_own(c->s, buf_slice(lent), release_line, lent);
     stream_set_deadline(c->s, c->q->config->timeouts.reply);
     c->sasl->asked = true;
 }
@@ -114,7 +116,7 @@ static void note(struct client *c, struct slice data)
     if (said->n + 3 * data.n + 8 > said->cap) { /* growing by itself would leave copies of secrets */
         buf_reserve(&more, said->n + 3 * data.n + 512 < SAID_MAX ? said->n + 3 * data.n + 512 : SAID_MAX);
         buf_add(&more, buf_slice(said));
-        forget(said);
+        buf_wipe(said);
         *said = more;
     }
     buf_add(said, data);
@@ -129,8 +131,7 @@ static void send_response(struct client *c, struct slice data)
     buf_reserve(&line, data.n * 2 + 8); /* at once, for the same reason */
     base64_add(&line, data);
     note(c, data);
-    send_line(c, buf_slice(&line));
-    forget(&line);
+    send_line(c, &line);
 }
 
 static void send_command(struct client *c, const struct auth_answer *a)
@@ -148,11 +149,9 @@ static void send_command(struct client *c, const struct auth_answer *a)
     if (line.n > COMMAND_MAX) {
         line.n = bare;
         buf_add(&s->held, a->data);
-        s->holding = true;
     }
     note(c, a->data);
-    send_line(c, buf_slice(&line));
-    forget(&line);
+    send_line(c, &line);
 }
 
 /* ---- what the auth process says */
@@ -171,7 +170,6 @@ static void on_answer(void *arg, const struct auth_answer *a)
         log_event(LOG_DEBUG, "authenticated", LOG_STR("destination", c->d->hop.key), LOG_STR("host", c->name),
                   LOG_STR("mechanism", s->mechanism ? s->mechanism : "none"));
         client_auth_cancel(c);
-        c->authenticated = true;
         client_usable(c);
     } else {
         bool loud = a->outcome == AUTH_FAILED;
@@ -187,8 +185,9 @@ static void start(struct client *c)
                                      .port = c->host.port, .tls = tls };
     if (tls && stream_tls_binding(c->s, binding)) r.binding = slice_of(binding, sizeof binding);
     if (!r.host[0]) r.host = c->d->hop.hop->host;
-    c->sasl->asked = c->sasl->holding = false;
+    c->sasl->asked = false;
     c->sasl->mechanism = NULL;
+    buf_wipe(&c->sasl->held);
     stream_set_deadline(c->s, c->q->config->timeouts.reply);
     c->auth = auth_client_start(c->q->o.auth, &r, on_answer, c);
 }
@@ -207,7 +206,6 @@ static void take_mechanisms(struct client *c, struct buf *out)
 void client_auth_start(struct client *c)
 {
     c->stage = CLIENT_AUTH;
-    client_auth_cancel(c);
     c->sasl = mem_new(struct client_sasl);
     take_mechanisms(c, &c->sasl->mechanisms);
     if (!c->q->o.auth)
@@ -231,12 +229,11 @@ static void on_challenge(struct client *c)
     if (text.n && text.p[text.n - 1] == ' ') text.n--; /* "334 " with one blank too many is common */
     if (++s->steps > STEPS_MAX || c->reply.lines != 1 || text.n > LINE_MAX_64 || !base64_decode(text, &data)) {
         give_up(c, LOG_ERROR, "authentication-failed", "cannot authenticate: its challenge is not one", slice_of(NULL, 0));
-    } else if (s->holding) { /* the initial response goes now */
-        s->holding = false;
-        if (data.n)
-            give_up(c, LOG_ERROR, "authentication-failed", "cannot authenticate: it sent a challenge where none belongs", slice_of(NULL, 0));
-        else
-            send_response(c, buf_slice(&s->held));
+    } else if (s->held.n && data.n) {
+        give_up(c, LOG_ERROR, "authentication-failed", "cannot authenticate: it sent a challenge where none belongs", slice_of(NULL, 0));
+    } else if (s->held.n) { /* the initial response goes now */
+        send_response(c, buf_slice(&s->held));
+        buf_wipe(&s->held);
     } else {
         auth_step(c->auth, buf_slice(&data));
         stream_set_deadline(c->s, c->q->config->timeouts.reply);

@@ -20,22 +20,17 @@ struct dane {
     enum step step;
     enum dane_state state;
     uint64_t until;                    /* mono ms */
-    char base[256];
-    struct tls_tlsa *records;
-    size_t n;
-    char *bytes;                       /* of the records */
+    struct dane_records *records;      /* of DANE_USABLE */
     char failure[260];
 };
 
 static void ask(struct dane *x);
 
-static void forget_records(struct dane *x)
+void dane_records_put(struct dane_records **rp)
 {
-    free(x->records);
-    free(x->bytes);
-    x->records = NULL;
-    x->bytes = NULL;
-    x->n = 0;
+    struct dane_records *r = *rp;
+    *rp = NULL;
+    if (r && !--r->refs) free(r);
 }
 
 static void settle(struct dane *x, enum dane_state state, uint32_t ttl)
@@ -47,23 +42,23 @@ static void settle(struct dane *x, enum dane_state state, uint32_t ttl)
     destination_kick(x->d);
 }
 
-static void take_records(struct dane *x, const struct resolver_answer *a)
+/* The usable ones; their data stand behind them. NULL: there are none. */
+static struct dane_records *records_of(const struct resolver_answer *a, const char *base)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < a->n; i++) bytes += a->tlsa[i].n;
-    forget_records(x);
-    x->records = mem_zalloc((a->n + 1) * sizeof *x->records);
-    x->bytes = mem_alloc(bytes + 1);
-    bytes = 0;
+    struct dane_records *r = mem_zalloc(sizeof *r + a->n * sizeof *r->all + bytes);
+    unsigned char *data = (unsigned char *)(r->all + a->n);
+    r->refs = 1;
+    snprintf(r->base, sizeof r->base, "%s", base);
     for (size_t i = 0; i < a->n; i++) {
-        const struct resolver_tlsa *from = &a->tlsa[i];
-        struct tls_tlsa r = { from->usage, from->selector, from->matching, from->n, from->data };
-        if (!tls_tlsa_usable(&r)) continue;
-        memcpy(x->bytes + bytes, from->data, from->n);
-        r.data = (unsigned char *)x->bytes + bytes;
-        bytes += from->n;
-        x->records[x->n++] = r;
+        if (!tls_tlsa_usable(&a->tlsa[i])) continue;
+        r->all[r->n] = a->tlsa[i];
+        r->all[r->n++].data = memcpy(data, a->tlsa[i].data, a->tlsa[i].n);
+        data += a->tlsa[i].n;
     }
+    if (!r->n) dane_records_put(&r);
+    return r;
 }
 
 static const char *base_of(const struct dane *x)
@@ -88,9 +83,9 @@ static void on_answer(void *arg, const struct resolver_answer *a)
         if (a->status == RESOLVER_OK && a->secure) ask(x);
         else settle(x, DANE_NONE, a->ttl);
     } else if (a->status == RESOLVER_OK && a->secure) {
-        snprintf(x->base, sizeof x->base, "%s", base_of(x));
-        take_records(x, a);
-        settle(x, x->n ? DANE_USABLE : DANE_UNUSABLE, a->ttl);
+        dane_records_put(&x->records);
+        x->records = records_of(a, base_of(x));
+        settle(x, x->records ? DANE_USABLE : DANE_UNUSABLE, a->ttl);
     } else if (x->step == STEP_ALIAS_END) {
         x->step = STEP_NAME;
         ask(x);
@@ -130,15 +125,20 @@ bool dane_ready(struct destination *d, struct target *t)
     return false;
 }
 
-enum dane_state dane_get(const struct target *t, const char **base, const struct tls_tlsa **records, size_t *n, const char **failure)
+enum dane_state dane_get(const struct target *t)
 {
-    const struct dane *x = t->dane;
-    if (!x || x->step != STEP_DONE) return DANE_NONE;
-    *base = x->base;
-    *records = x->records;
-    *n = x->n;
-    *failure = x->failure;
-    return x->state;
+    return t->dane && t->dane->step == STEP_DONE ? t->dane->state : DANE_NONE;
+}
+
+struct dane_records *dane_records_get(const struct target *t)
+{
+    t->dane->records->refs++;
+    return t->dane->records;
+}
+
+const char *dane_failure(const struct target *t)
+{
+    return t->dane->failure;
 }
 
 static bool same_host(const struct route_target *a, const struct route_target *b)
@@ -158,7 +158,7 @@ void dane_free(struct target *t)
     struct dane *x = t->dane;
     if (!x) return;
     resolver_cancel(&x->query);
-    forget_records(x);
+    dane_records_put(&x->records);
     free(x);
     t->dane = NULL;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Delivery status notifications (RFC 3461): what the sender asked for is passed on to servers that offer DSN, and is our own task where
  * a server does not (§5.2.2). */
-#include "delivery/internal.h"
+#include "base/utf8.h"
+#include "delivery/client.h"
 #include "delivery/reason.h"
-#include "smtp/utf8.h"
 #include "smtp/xtext.h"
 
 bool dsn_wanted(const struct work *w, uint32_t i, enum envelope_notify what)
@@ -37,15 +37,15 @@ static void add_xtext(struct slice s, struct buf *out)
     }
 }
 
-/* utf-8-addr-xtext (RFC 6533 §3): what is not ASCII as \x{...}. */
-static void add_utf8_xtext(struct slice s, struct buf *out)
+/* What is not ASCII as \x{...} (RFC 6533 §3); ASCII, too, where xtext has no place for it, unless all of it is encoded already. */
+static void add_utf8_xtext(struct slice s, bool encoded, struct buf *out)
 {
     uint32_t code = 0;
     for (size_t n; s.n; s = slice_sub(s, n, s.n)) {
         n = utf8_char(s, &code);
-        if (n > 1) buf_addf(out, "\\x{%X}", (unsigned)code);
-        else if (n && code > 0x20 && code < 0x7F && code != '+' && code != '=' && code != '\\') buf_add_char(out, (char)code);
-        else buf_addf(out, "\\x{%X}", (unsigned char)s.p[0]);
+        if (n == 1 && (encoded || (code > 0x20 && code < 0x7F && code != '+' && code != '=' && code != '\\')))
+            buf_add_char(out, (char)code);
+        else buf_addf(out, "\\x{%X}", n ? (unsigned)code : (unsigned char)s.p[0]);
         if (!n) n = 1;
     }
 }
@@ -56,19 +56,12 @@ static void add_orcpt(const struct client *c, struct slice orcpt, struct slice r
     buf_add_str(out, " ORCPT=");
     if (!orcpt.n) { /* §4.2: the address as it came */
         buf_add_str(out, wide ? "utf-8;" : "rfc822;");
-        if (wide) add_utf8_xtext(rcpt, out);
+        if (wide) add_utf8_xtext(rcpt, false, out);
         else add_xtext(rcpt, out);
-    } else if (c->utf8 || utf8_ascii(orcpt))
+    } else if (c->utf8)
         buf_add(out, orcpt);
-    else { /* RFC 6533 §3: utf-8-addr-unitext is for SMTPUTF8 only; ASCII of it stands for itself in either form */
-        for (size_t i = 0, n; i < orcpt.n; i += n) {
-            uint32_t code = 0;
-            n = utf8_char(slice_sub(orcpt, i, orcpt.n), &code);
-            if (n > 1) buf_addf(out, "\\x{%X}", (unsigned)code);
-            else buf_add_char(out, n ? orcpt.p[i] : '?');
-            if (!n) n = 1;
-        }
-    }
+    else /* RFC 6533 §3: utf-8-addr-unitext is for SMTPUTF8 only; ASCII of it stands for itself in either form */
+        add_utf8_xtext(orcpt, true, out);
 }
 
 void client_dsn_add_rcpt(const struct client *c, const struct work *w, uint32_t i, struct buf *out)

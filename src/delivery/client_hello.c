@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * From the greeting to a session that can take mail: EHLO, HELO for old servers, STARTTLS where it is offered
  * or must be, AUTH where the next hop asks for it. */
-#include "delivery/internal.h"
+#include "delivery/client.h"
 
 static void say_hello(struct client *c, const char *verb, enum client_stage stage)
 {
@@ -87,11 +87,8 @@ static void go_on(struct client *c)
         client_fail_unfit(c, "does not offer REQUIRETLS, which the sender asks for");
         return;
     }
-    if (client_auth_wanted(c)) {
-        c->stage = CLIENT_AUTH;
-        client_auth_start(c);
-    } else
-        client_usable(c);
+    if (client_auth_wanted(c)) client_auth_start(c);
+    else client_usable(c);
 }
 
 static void on_ehlo(struct client *c)

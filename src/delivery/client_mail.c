@@ -4,7 +4,7 @@
  * With PIPELINING (RFC 2920) all of it is one write, and RFC 2920 §3.1 allows a group of commands to begin with the end of
  * the text of the message before: so while messages are waiting each costs one write and one read. The replies come in the order of
  * the commands: first that to the text of `ending`, then those to RSET, MAIL, RCPT, DATA of `sending`. */
-#include "delivery/internal.h"
+#include "delivery/client.h"
 #include "delivery/reason.h"
 
 #define ROUNDS_MAX 20  /* transactions in a row that end with too many recipients */

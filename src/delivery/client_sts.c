@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include "delivery/internal.h"
 #include "fetch/fetch.h"
-#include "net/tls.h"
 
 struct sts {
     struct fetch_query *query;
@@ -47,23 +46,23 @@ bool sts_ready(struct destination *d)
 {
     if (!d->sts) d->sts = mem_new(struct sts);
     if (d->sts->until > clock_mono_ms()) return true;
-    if (!d->sts->query) d->sts->query = fetch_policy_start(d->q->o.fetch, d->hop.hop ? d->hop.hop->host : d->hop.domain, on_policy, d);
+    if (!d->sts->query) d->sts->query = fetch_policy_start(d->q->o.fetch, destination_name(d), on_policy, d);
     return false;
 }
 
-enum sts_state sts_get(const struct destination *d, const char *host, const char **failure)
+enum sts_state sts_get(const struct destination *d, const char *host)
 {
     const struct sts *s = d->sts;
-    *failure = "";
-    if (!s) return STS_STATE_NONE;
-    if (!s->known) {
-        *failure = s->reason;
-        return STS_STATE_UNKNOWN;
-    }
-    if (!s->policy) return STS_STATE_NONE;
+    if (s && !s->known) return STS_STATE_UNKNOWN;
+    if (!s || !s->policy) return STS_STATE_NONE;
     bool covered = sts_policy_covers(s->policy, slice_str(host));
     if (s->policy->mode == STS_TESTING) return covered ? STS_STATE_TESTING : STS_STATE_TESTING_OTHER;
     return covered ? STS_STATE_ENFORCED : STS_STATE_FORBIDDEN;
+}
+
+const char *sts_failure(const struct destination *d)
+{
+    return d->sts->reason;
 }
 
 void sts_free(struct destination *d)
@@ -84,38 +83,39 @@ static json_t *patterns_of(const struct sts_policy *p)
     return list;
 }
 
-static json_t *lines_of(const struct tls_tlsa *records, size_t n)
+static json_t *lines_of(const struct dane_records *records)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < n; i++) { /* RFC 8460 §4.4: as in a zone file */
+    for (size_t i = 0; i < records->n; i++) { /* RFC 8460 §4.4: as in a zone file */
+        const struct tls_tlsa *r = &records->all[i];
         struct buf b = { 0 };
-        buf_addf(&b, "%u %u %u ", records[i].usage, records[i].selector, records[i].matching);
-        for (size_t k = 0; k < records[i].n; k++) buf_addf(&b, "%02x", records[i].data[k]);
+        buf_addf(&b, "%u %u %u ", r->usage, r->selector, r->matching);
+        for (size_t k = 0; k < r->n; k++) buf_addf(&b, "%02x", r->data[k]);
         json_array_append_new(list, json_stringn(b.p, b.n));
         buf_deinit(&b);
     }
     return list;
 }
 
-void tls_count(const struct destination *d, const struct route_target *host, const struct ip *our, const struct tls_tlsa *records,
-               size_t n, const char *failure, struct slice reason)
+void tls_count(const struct destination *d, const struct route_target *host, const struct ip *our, const struct dane_records *records,
+               const char *failure, struct slice reason)
 {
     const struct sts *s = d->sts;
     const struct sts_policy *policy = s ? s->policy : NULL;
     struct buf ip = { 0 }, our_ip = { 0 }, why = { 0 };
-    if (!d->q->config->delivery.tls_reports || !d->q->o.fetch || (d->hop.hop && !d->hop.hop->mx)) return;
-    if (!failure && !n && s && s->failure[0]) { /* the session went well, its policy could not be had */
+    if (!d->q->config->delivery.tls_reports || !d->q->o.fetch || !destination_by_mx(d)) return;
+    if (!failure && !records && s && s->failure[0]) { /* the session went well, its policy could not be had */
         failure = s->failure;
         reason = slice_str(s->reason);
     }
     ip_add(&ip, &host->ip);
     if (our) ip_add(&our_ip, our);
     buf_add_printable(&why, reason, 200);
-    json_t *lines = n ? lines_of(records, n) : policy ? json_incref(s->lines) : NULL;
-    json_t *patterns = !n && policy ? patterns_of(policy) : NULL;
+    json_t *lines = records ? lines_of(records) : policy ? json_incref(s->lines) : NULL;
+    json_t *patterns = !records && policy ? patterns_of(policy) : NULL;
     bool sts = policy || (s && s->failure[0]);
-    struct tls_event e = { .domain = d->hop.hop ? d->hop.hop->host : d->hop.domain,
-                           .policy_type = n ? "tlsa" : sts ? "sts" : "no-policy-found", .policy = lines, .mx_patterns = patterns,
+    struct tls_event e = { .domain = destination_name(d),
+                           .policy_type = records ? "tlsa" : sts ? "sts" : "no-policy-found", .policy = lines, .mx_patterns = patterns,
                            .failure = failure, .reason = failure ? buf_cstr(&why) : NULL, .mx_host = host->name,
                            .mx_ip = buf_cstr(&ip), .our_ip = our ? buf_cstr(&our_ip) : NULL };
     fetch_count(d->q->o.fetch, &e);

@@ -2,10 +2,8 @@
  * Sending a message's text. Small ones are copied into the stream; larger ones are borrowed to it or sent from their file;
  * those with dots to be stuffed, or to be made 7-bit, go through a buffer in pieces. A piece is written when the one before has gone, so that memory
  * is bounded and the time limit is one for each piece. */
-#include "delivery/internal.h"
-#include <errno.h>
+#include "delivery/client.h"
 #include <stdlib.h>
-#include <unistd.h>
 #include "message/convert.h"
 #include "smtp/data.h"
 
@@ -60,32 +58,6 @@ static void write_file(struct client *c, const struct spool_text *t)
     stream_write_file(c->s, t->fd, t->offset + at, n, on_piece_sent, c);
 }
 
-/* Up to n bytes of the text from c->text_at, from pieces or from the file. */
-static size_t read_text(const struct client *c, const struct spool_text *t, char *to, size_t n)
-{
-    size_t done = 0;
-    uint64_t at = 0;
-    for (size_t i = 0; t->pieces && i < t->piece_n && done < n; i++) {
-        struct slice s = t->pieces[i];
-        uint64_t skip = c->text_at + done > at ? c->text_at + done - at : 0;
-        at += s.n;
-        if (skip >= s.n) continue;
-        s = slice_sub(s, (size_t)skip, s.n);
-        s = slice_sub(s, 0, n - done);
-        memcpy(to + done, s.p, s.n);
-        done += s.n;
-    }
-    while (!t->pieces && done < n) {
-        uint64_t left = t->n - c->text_at - done;
-        size_t want = n - done < left ? n - done : (size_t)left;
-        ssize_t k = want ? pread(t->fd, to + done, want, (off_t)(t->offset + c->text_at + done)) : 0;
-        if (k < 0 && errno == EINTR) continue;
-        if (k <= 0) break;
-        done += (size_t)k;
-    }
-    return done;
-}
-
 static void fail_unreadable(struct client *c)
 {
     log_event(LOG_ERROR, "message-unreadable", LOG_ID(c->ending->work->m->spool.id));
@@ -93,11 +65,11 @@ static void fail_unreadable(struct client *c)
 }
 
 /* The chunk: first its stuffed text, behind that the text as read. */
-static bool write_stuffed(struct client *c, const struct spool_text *t)
+static bool write_stuffed(struct client *c)
 {
     if (!c->chunk) c->chunk = mem_alloc(3 * CHUNK);
     char *raw = c->chunk + 2 * CHUNK;
-    size_t n = read_text(c, t, raw, CHUNK);
+    size_t n = work_read_text(c->ending->work, c->text_at, raw, CHUNK);
     if (!n) return false;
     size_t k = data_stuff(slice_of(raw, n), &c->line_start, c->chunk);
     c->text_at += n;
@@ -141,7 +113,7 @@ static bool convert_more(struct client *c, const struct spool_text *t)
             go_on_later(c);
             return true;
         }
-        size_t n = read_text(c, t, raw, sizeof raw);
+        size_t n = work_read_text(c->ending->work, c->text_at, raw, sizeof raw);
         if (!n) {
             fail_unreadable(c);
             return false;
@@ -187,7 +159,7 @@ void client_text_more(struct client *c)
             for (size_t i = 0; i < t->piece_n; i++) stuff(c, t->pieces[i]);
             c->text_at = t->n;
         } else if (!dots) write_file(c, t);
-        else if (!write_stuffed(c, t)) { /* without the dot at its end the server takes no half of a message */
+        else if (!write_stuffed(c)) { /* without the dot at its end the server takes no half of a message */
             fail_unreadable(c);
             return;
         }

@@ -256,9 +256,7 @@ json_t *queue_figures(struct queue *q)
     uint64_t active = q->counts[MESSAGE_DUE] + q->counts[MESSAGE_ACTIVE];
     uint64_t deferred = q->counts[MESSAGE_DEFERRED] + q->counts[MESSAGE_PARKED];
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "messages", (json_int_t)total, "incoming",
-                     (json_int_t)q->counts[MESSAGE_INCOMING], "active",
-                     (json_int_t)active, "deferred",
-                     (json_int_t)deferred, "held",
+                     (json_int_t)q->counts[MESSAGE_INCOMING], "active", (json_int_t)active, "deferred", (json_int_t)deferred, "held",
                      (json_int_t)q->counts[MESSAGE_HELD], "connections", (json_int_t)q->connections, "memory",
                      (json_int_t)q->memory, "destinations", destinations_json(q), "reasons", reasons_json(q));
 }

@@ -10,6 +10,17 @@
 #define COLLECT_PER_TICK 2000
 #define PARKED_AGAIN_MS 60000   /* for a parked message whose warning or bounce was due and could not be written */
 
+const char *destination_name(const struct destination *d)
+{
+    return d->hop.hop ? d->hop.hop->host : d->hop.domain;
+}
+
+bool destination_by_mx(const struct destination *d)
+{
+    const struct config_hop *h = d->hop.hop;
+    return !h || (h->mx && !h->ip.family);
+}
+
 uint64_t destination_hash(const void *item)
 {
     return ((const struct destination *)item)->hash;
@@ -71,6 +82,13 @@ void destination_collect(struct queue *q)
         htable_remove(&q->destinations, d);
         destination_free(d);
     }
+}
+
+void destination_set_reason(struct destination *d, struct slice reason)
+{
+    if (reason.p == d->reason) return;
+    struct slice cut = label_cut(reason, REASON_MAX);
+    snprintf(d->reason, sizeof d->reason, "%.*s", SLICE_ARG(cut));
 }
 
 /* ---- ready parts */

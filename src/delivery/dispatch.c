@@ -3,13 +3,14 @@
  * ready than connections or something waits too long; and a destination that cannot be reached is left alone for a growing
  * time, then tried by a single connection while its messages stay parked. */
 #include <event2/event.h>
-#include "delivery/internal.h"
+#include "delivery/client.h"
 
+#define BAD_SESSIONS 5         /* sessions in a row that ended without any result: the destination is down */
 #define PATIENCE_MS 50         /* a part waits at most this long for a busy connection */
 #define QUICK_TURN_US 5000     /* replies to a group of commands came within this time */
 #define CROWDED_MS 30000       /* no more connections for so long when a host that serves us refuses another one */
 #define NO_TLS_MS 1800000      /* a host with which TLS failed is offered none for so long: the reason may pass */
-#define UNFIT_MS 60000          /* so long nobody asks again hosts that lack what REQUIRETLS asks for */
+#define UNFIT_MS 60000         /* so long nobody asks again hosts that lack what REQUIRETLS asks for */
 #define TARGET_BAD_MS 600000   /* a host that failed is passed over for so long while others serve */
 
 static void arm(struct destination *d, uint64_t ms)
@@ -31,13 +32,6 @@ void destination_kick(struct destination *d)
 
 /* ---- back-off */
 
-static void set_reason(struct destination *d, struct slice reason)
-{
-    if (reason.p == d->reason) return;
-    struct slice cut = label_cut(reason, REASON_MAX);
-    snprintf(d->reason, sizeof d->reason, "%.*s", SLICE_ARG(cut));
-}
-
 /* No mail waits: somebody only wanted to know what is offered (ability.c). That it failed puts nobody's mail off. */
 static bool is_only_asked(const struct destination *d)
 {
@@ -58,7 +52,7 @@ void destination_block(struct destination *d, struct slice reason)
         return;
     }
     uint64_t delay = retry_delay(c->retry_first, c->retry_max, d->failures, queue_random(d->q));
-    set_reason(d, reason);
+    destination_set_reason(d, reason);
     d->failures++;
     d->failed_at = clock_mono_ms();
     d->retry_at = d->failed_at + delay;
@@ -145,7 +139,7 @@ void destination_connect_failed(struct destination *d, const struct route_target
     else if (is_served_by(d, host)) d->connect_after = now + CROWDED_MS;
     else {
         if (t) set_bad(d, t, now, reason);
-        set_reason(d, reason);
+        destination_set_reason(d, reason);
         if (is_only_asked(d) && d->asked_until <= now) stop_asking(d);
     }
     destination_kick(d); /* the next host's turn */
@@ -274,15 +268,6 @@ static void round_failed(struct destination *d)
     else destination_block(d, slice_str(d->reason));
 }
 
-static void add_reason(struct buf *out, const struct target *t, const char *what)
-{
-    buf_add_str(out, "4.4.1 ");
-    buf_add_printable(out, slice_str(t->t.name), 160);
-    buf_add_char(out, '[');
-    ip_add(out, &t->t.ip);
-    buf_addf(out, "]: %s", what);
-}
-
 /* False: none can be opened, or what must be known of TLS first is being looked up, which dispatches again. */
 static bool open_one(struct destination *d)
 {
@@ -295,11 +280,12 @@ static bool open_one(struct destination *d)
         if (!client_tls_ready(d, t)) return false;
         if (client_tls_allowed(d, t, &why)) {
             if (client_open(d, t, &err)) return true;
-            add_reason(&why, t, err.text);
+            targets_add_reason(&t->t, "4.4.1", &why);
+            buf_add_str(&why, err.text);
         } else
             log_event(LOG_INFO, "host-not-used", LOG_STR("destination", d->hop.key), LOG_TEXT("reply", buf_slice(&why)));
         set_bad(d, t, now, buf_slice(&why));
-        set_reason(d, buf_slice(&why));
+        destination_set_reason(d, buf_slice(&why));
         buf_deinit(&why);
     }
     round_failed(d);

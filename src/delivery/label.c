@@ -59,3 +59,10 @@ void label_put(struct labels *l, struct label **labelp)
     l->bytes -= label->n;
     free(label);
 }
+
+void label_set(struct labels *l, struct label **label, struct slice text)
+{
+    struct label *old = *label;
+    *label = label_get(l, text);
+    label_put(l, &old); /* behind label_get: most often it is the same one */
+}

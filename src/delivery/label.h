@@ -29,6 +29,7 @@ static inline struct label *label_ref(struct label *label)
     if (label) label->refs++;
     return label;
 }
+void label_set(struct labels *l, struct label **label, struct slice text); /* another text in its place */
 static inline struct slice label_text(const struct label *label) /* of NULL: empty */
 {
     return label ? slice_of(label->text, label->n) : slice_of(NULL, 0);

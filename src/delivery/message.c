@@ -70,11 +70,8 @@ void message_done(struct message *m)
 void message_set_reason(struct message *m, struct slice reason, struct slice where)
 {
     struct queue *q = m->home->q;
-    struct label *old_reason = m->reason, *old_where = m->where;
-    m->reason = label_get(&q->reasons, reason);
-    m->where = label_get(&q->names, where);
-    label_put(&q->reasons, &old_reason); /* behind label_get: most often the same ones */
-    label_put(&q->names, &old_where);
+    label_set(&q->reasons, &m->reason, reason);
+    label_set(&q->names, &m->where, where);
 }
 
 void message_save(struct message *m)

@@ -1,30 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Who is told when mail fails or is late: the sender; for a null sender, or where bounces are off, the postmaster; and
  * when even the postmaster's notice fails, the log. A bounce is a message like any other: it goes through the spool. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include "base/utf8.h"
 #include "delivery/bounce.h"
 #include "delivery/internal.h"
-#include "smtp/address.h"
-#include "smtp/utf8.h"
 
-#define ADDRESS_ROOM 640
-
-/* The beginning of the message as it would have been sent. From a file that was opened to be sent a moment ago. */
+/* The beginning of the message as it would have been sent. */
 static void read_beginning(const struct work *w, size_t want, struct buf *out)
 {
-    const struct spool_text *t = &w->content->text;
     buf_add(out, slice_sub(w->env.prepend, 0, want));
-    for (size_t i = 0; t->pieces && i < t->piece_n && out->n < want; i++)
-        buf_add(out, slice_sub(t->pieces[i], 0, want - out->n));
-    while (!t->pieces && out->n < want) {
-        uint64_t at = out->n - w->env.prepend.n;
-        size_t room = want - out->n < t->n - at ? want - out->n : (size_t)(t->n - at);
-        ssize_t k = room ? pread(t->fd, buf_reserve(out, room), room, (off_t)(t->offset + at)) : 0;
-        if (k <= 0) break;
-        out->n += (size_t)k;
-    }
+    size_t more = want - out->n < w->content->text.n ? want - out->n : (size_t)w->content->text.n;
+    out->n += work_read_text(w, 0, buf_reserve(out, more), more);
 }
 
 /* RET=FULL (RFC 3461 §4.3) is for failures only, and within a limit. An internationalized message is no message/rfc822. Of one that must
@@ -81,27 +67,14 @@ static void submit(struct work *w, struct slice to, struct slice text)
     on_written(w, false, &err);
 }
 
-/* A recipient that is ASCII but for its domain can be written in ASCII: then the notice is no internationalized mail. */
-static struct slice plain_address(struct slice to, char ascii[ADDRESS_ROOM])
-{
-    char domain[256];
-    size_t at = to.n;
-    while (at && to.p[at - 1] != '@') at--;
-    struct slice local = slice_sub(to, 0, at);
-    if (utf8_ascii(to) || !at || !utf8_ascii(local) || local.n > ADDRESS_ROOM - sizeof domain ||
-        !address_domain_ascii(slice_sub(to, at, to.n), domain))
-        return to;
-    return slice_of(ascii, (size_t)snprintf(ascii, ADDRESS_ROOM, "%.*s%s", SLICE_ARG(local), domain));
-}
-
 static void write_notice(struct work *w, enum bounce_kind kind, enum rcpt_status status, struct slice to)
 {
     struct queue *q = w->q;
     struct message *m = w->m;
     struct bounce_rcpt rcpts[NOTICE_RCPTS];
     struct buf original = { 0 }, text = { 0 };
-    char ascii[ADDRESS_ROOM];
-    to = plain_address(to, ascii);
+    char plain[PLAIN_ADDRESS_ROOM];
+    to = utf8_plain_address(to, plain); /* then the notice is no internationalized mail */
     w->notice_id = queue_new_id(q);
     struct bounce b = { .kind = kind, .hostname = q->config->hostname, .to = to, .sender = w->env.sender,
                         .id = w->notice_id, .original_id = m->spool.id, .arrival = m->arrival, .now = clock_wall_ms(),

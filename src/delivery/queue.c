@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The queue's life: its clock, its pump, draining and the end. What happens to a message is in intake.c (it comes in), work.c
  * (it is worked on) and result.c (what follows from that). */
-#include "delivery/internal.h"
+#include "delivery/client.h"
 #include <event2/event.h>
 #include <stdlib.h>
 #include <sys/random.h>

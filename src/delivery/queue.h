@@ -17,8 +17,8 @@ struct queue_options {
     const struct config *config;
     struct resolver *resolver;
     struct tls_client *tls;       /* NULL: never TLS */
-    struct auth_link *auth;       /* NULL: no hop with credentials can be used */
-    struct fetch_link *fetch;     /* NULL: no MTA-STS, no TLS reports */
+    struct link *auth;            /* NULL: no hop with credentials can be used */
+    struct link *fetch;           /* NULL: no MTA-STS, no TLS reports */
     unsigned worker;              /* 0..1023, part of ids */
 };
 

@@ -41,9 +41,7 @@ static void expire(struct work *w)
         clock_add_span(&text, message_end(m) - m->arrival);
         if (last.n) buf_add_str(&text, "; the last attempt: ");
         buf_add(&text, last);
-        struct label *old = r->reason;
-        r->reason = label_get(&w->q->reasons, buf_slice(&text));
-        label_put(&w->q->reasons, &old);
+        label_set(&w->q->reasons, &r->reason, buf_slice(&text));
         r->status = RCPT_FAILED;
         if (first == UINT32_MAX) first = i;
     }

@@ -175,9 +175,7 @@ bool state_decode(struct slice encoded, struct message *m, struct labels *reason
     if (flags & 2) m->flags |= MESSAGE_HOLD;
     m->attempts = (uint16_t)attempts;
     m->next_try = next_try;
-    label_put(reasons, &m->reason);
-    label_put(names, &m->where);
-    m->reason = label_get(reasons, reason);
-    m->where = label_get(names, where);
+    label_set(reasons, &m->reason, reason);
+    label_set(names, &m->where, where);
     return true;
 }

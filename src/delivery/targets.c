@@ -81,8 +81,7 @@ static void on_answer(void *arg, const struct route_answer *a)
         buf_addf(&why, "%s ", code ? code : "4.4.3");
         buf_add_printable(&why, slice_str(a->reason), LABEL_MAX);
         if (code) {
-            struct slice cut = label_cut(buf_slice(&why), REASON_MAX);
-            snprintf(d->reason, sizeof d->reason, "%.*s", SLICE_ARG(cut));
+            destination_set_reason(d, buf_slice(&why));
             d->blocked = d->probing = false;
         } else {
             d->targets_until = 0;
@@ -109,6 +108,21 @@ bool targets_pick(struct destination *d, uint64_t now, size_t *at)
             return true;
         }
     return false;
+}
+
+void targets_add_name(const struct route_target *t, struct buf *out)
+{
+    buf_add_printable(out, slice_str(t->name), 150);
+    buf_add_char(out, '[');
+    ip_add(out, &t->ip);
+    buf_add_char(out, ']');
+}
+
+void targets_add_reason(const struct route_target *t, const char *code, struct buf *out)
+{
+    buf_addf(out, "%s ", code);
+    targets_add_name(t, out);
+    buf_add_str(out, ": ");
 }
 
 void targets_forgive(struct destination *d)

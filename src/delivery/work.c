@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "delivery/internal.h"
 
 #define SPARE_WORKS 256
@@ -162,6 +163,31 @@ void work_load(struct message *m, struct destination *from)
     w->load = spool_load_start(m->home->sp, &m->spool, false, on_load, w);
 }
 
+size_t work_read_text(const struct work *w, uint64_t at, char *to, size_t n)
+{
+    const struct spool_text *t = &w->content->text;
+    size_t done = 0;
+    uint64_t skip = at;
+    for (size_t i = 0; t->pieces && i < t->piece_n && done < n; i++) {
+        struct slice s = t->pieces[i];
+        if (skip < s.n) {
+            s = slice_sub(s, (size_t)skip, (size_t)skip + n - done);
+            memcpy(to + done, s.p, s.n);
+            done += s.n;
+            skip = 0;
+        } else
+            skip -= s.n;
+    }
+    while (!t->pieces && done < n && at + done < t->n) {
+        uint64_t left = t->n - at - done;
+        ssize_t k = pread(t->fd, to + done, n - done < left ? n - done : (size_t)left, (off_t)(t->offset + at + done));
+        if (k < 0 && errno == EINTR) continue;
+        if (k <= 0) break;
+        done += (size_t)k;
+    }
+    return done;
+}
+
 /* ---- sorting recipients by destination */
 
 static struct part *part_new(struct work *w, struct destination *d)
@@ -192,10 +218,7 @@ static void set_result(struct work *w, uint32_t i, enum rcpt_status status, stru
     r->status = (uint8_t)status;
     r->settled = true;
     if (status == RCPT_PENDING) w->deferred = true;
-    if (!reason.n && !r->reason) return;
-    struct label *old = r->reason;
-    r->reason = label_get(&w->q->reasons, reason);
-    label_put(&w->q->reasons, &old);
+    label_set(&w->q->reasons, &r->reason, reason);
 }
 
 /* A byte that would end a command's line must never get into one, whoever wrote it to the spool. */
@@ -229,7 +252,6 @@ static void route_recipient(struct work *w, uint32_t i)
 void work_begin(struct work *w)
 {
     struct message *m = w->m;
-    w->began = clock_mono_ms();
     work_hold(w);
     if (!(m->flags & (MESSAGE_HOLD | MESSAGE_DELETE)))
         for (uint32_t i = 0; i < m->rcpt_n; i++)

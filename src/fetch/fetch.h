@@ -7,23 +7,19 @@
 #include "fetch/mta_sts.h"
 #include "fetch/tls_report.h"
 
-struct event_base;
-struct fetch_link;  /* of one worker; lives as long as it */
-struct fetch_query; /* one question under way */
+struct link;        /* of one worker to the fetch process (base/link.h) */
+struct fetch_query; /* one question under way; asked again when that process is another one */
 
-/* A message that the fetch process wants sent (a report): the worker commits it and calls fetch_submitted once it is on disk. */
+/* A message that the fetch process wants sent (a report): the worker commits it and calls fetch_submitted once it is on
+ * disk. */
 struct fetch_mail {
     uint64_t ticket;
     struct slice to;
     struct slice text; /* CRLF line ends */
 };
-typedef void fetch_submit_cb(void *arg, const struct fetch_mail *m);
-
-struct fetch_link *fetch_link_new(struct event_base *base, fetch_submit_cb *submit, void *arg);
-/* A channel to a (new) fetch process; questions under way are asked again. */
-void fetch_link_connect(struct fetch_link *l, int fd);
-void fetch_link_free(struct fetch_link *l); /* queries must be cancelled before; NULL is fine */
-void fetch_submitted(struct fetch_link *l, uint64_t ticket, bool ok);
+/* From a frame that answers nothing; slices point into it. False: it is something else. */
+bool fetch_read_mail(const json_t *m, struct fetch_mail *out);
+void fetch_submitted(struct link *l, uint64_t ticket, bool ok);
 
 struct fetch_policy {
     bool known;                  /* false: it could not be found out whether there is a policy: try later */
@@ -37,13 +33,13 @@ struct fetch_policy {
 typedef void fetch_policy_cb(void *arg, const struct fetch_policy *p);
 /* The callback comes from the loop, once, within some 90 seconds, never before this returns; the query is gone when it returns
  * (cancelling it within is harmless). domain: A-labels, lower case. */
-struct fetch_query *fetch_policy_start(struct fetch_link *l, const char *domain, fetch_policy_cb *cb, void *arg);
+struct fetch_query *fetch_policy_start(struct link *l, const char *domain, fetch_policy_cb *cb, void *arg);
 void fetch_cancel(struct fetch_query **q); /* clears the pointer; NULL is fine */
 
 /* Counts a session; nothing is waited for. Lost when the process is away. */
-void fetch_count(struct fetch_link *l, const struct tls_event *e);
+void fetch_count(struct link *l, const struct tls_event *e);
 
 /* Reports of all that was counted are sent now. */
-void fetch_report_now(struct fetch_link *l);
+void fetch_report_now(struct link *l);
 
 #endif

@@ -28,7 +28,7 @@ struct https_target {
     const char *host;        /* A-labels, lower case: for the certificate and the Host header */
     const char *path;        /* "/..." */
     const struct ip *ips;    /* of host, in the order to be tried */
-    size_t ip_n;             /* 1..16 */
+    size_t ip_n;             /* at least 1; the first 16 are tried */
     uint16_t port;
 };
 /* Comes from the loop, once, never before these return; the request is gone when it returns. max: bytes of body, more is an error.

@@ -3,18 +3,6 @@
 #include "fetch/mta_sts.h"
 #include "smtp/address.h"
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static struct slice trim_blanks(struct slice s)
-{
-    while (s.n && is_blank(s.p[0])) s = slice_sub(s, 1, s.n);
-    while (s.n && is_blank(s.p[s.n - 1])) s.n--;
-    return s;
-}
-
 static bool is_alnum(char c)
 {
     char l = ascii_lower(c);
@@ -32,7 +20,7 @@ static bool id_ok(struct slice s)
 static bool is_sts(struct slice *text)
 {
     if (!slice_starts(*text, SLICE("v=STSv1"))) return false; /* case-sensitive: RFC 8461 §3.1 */
-    struct slice rest = trim_blanks(slice_sub(*text, 7, text->n));
+    struct slice rest = slice_trim_blanks(slice_sub(*text, 7, text->n));
     if (rest.n && rest.p[0] != ';') return false;
     *text = slice_sub(rest, 1, rest.n);
     return true;
@@ -44,7 +32,7 @@ static bool take_id(struct slice fields, char id[STS_ID_MAX + 1])
     bool found = false;
     while (fields.n) {
         slice_cut(&fields, ';', &field);
-        field = trim_blanks(field);
+        field = slice_trim_blanks(field);
         if (!slice_cut(&field, '=', &name) || !slice_eq(name, SLICE("id"))) continue; /* extensions: passed over */
         if (found || !id_ok(field)) return false;
         memcpy(id, field.p, field.n);
@@ -131,11 +119,11 @@ bool sts_policy_parse(struct slice text, struct sts_policy *out, struct err *err
         struct slice line, key;
         slice_cut(&text, '\n', &line);
         if (line.n && line.p[line.n - 1] == '\r') line.n--;
-        line = trim_blanks(line);
+        line = slice_trim_blanks(line);
         if (!line.n) continue;
         if (!is_clean(line)) return err_set(err, "the policy has control characters");
         if (!slice_cut(&line, ':', &key)) return err_set(err, "the policy has a line without a colon");
-        if (!take_pair(trim_blanks(key), trim_blanks(line), &seen, out, err)) return false;
+        if (!take_pair(slice_trim_blanks(key), slice_trim_blanks(line), &seen, out, err)) return false;
     }
     if (seen != (SEEN_VERSION | SEEN_MODE | SEEN_AGE)) return err_set(err, "the policy lacks its version, mode or max_age");
     return out->mx_n > 0 || out->mode == STS_NONE || err_set(err, "the policy names no MX host");

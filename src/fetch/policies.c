@@ -201,8 +201,7 @@ static void on_addresses(void *arg, const struct resolver_answer *a)
         return;
     }
     snprintf(host, sizeof host, "mta-sts.%s", e->domain);
-    struct https_target t = { .host = host, .path = "/.well-known/mta-sts.txt", .ips = a->ips, .ip_n = a->n < 16 ? a->n : 16,
-                              .port = 443 };
+    struct https_target t = { .host = host, .path = "/.well-known/mta-sts.txt", .ips = a->ips, .ip_n = a->n, .port = 443 };
     e->owner->fetching++;
     e->request = https_start(e->owner->https, &t, NULL, NULL, STS_POLICY_MAX, FETCH_TIMEOUT_MS, on_fetched, e);
 }
@@ -287,7 +286,6 @@ struct policies *policies_new(struct event_base *base, struct resolver *r, struc
     struct policies *p = mem_new(struct policies);
     char file[4300];
     snprintf(file, sizeof file, "%s/policies.json", directory);
-    p->base = base;
     p->resolver = r;
     p->https = h;
     p->file = mem_strdup(file);

@@ -26,7 +26,6 @@ struct entry {
 };
 
 struct policies {
-    struct event_base *base;
     struct resolver *resolver;
     struct https *https;
     char *file;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A TLS report as a message (RFC 8460 §5.3), and packed. */
 #include "fetch/report_mail.h"
-#include <openssl/evp.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <zlib.h>
+#include "base/base64.h"
+#include "base/clock.h"
 
 bool report_pack(const json_t *report, struct buf *out)
 {
@@ -28,29 +27,18 @@ bool report_pack(const json_t *report, struct buf *out)
 
 static void add_base64(struct buf *out, struct slice s)
 {
-    unsigned char line[80];
     for (size_t at = 0; at < s.n; at += 57) {
-        struct slice part = slice_sub(s, at, at + 57);
-        int n = EVP_EncodeBlock(line, (const unsigned char *)part.p, (int)part.n);
-        buf_add(out, slice_of(line, (size_t)n));
+        base64_add(out, slice_sub(s, at, at + 57));
         buf_add_str(out, "\r\n");
     }
-}
-
-static void add_date(struct buf *out)
-{
-    char date[60];
-    time_t now = time(NULL);
-    struct tm tm;
-    gmtime_r(&now, &tm);
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0000", &tm);
-    buf_addf(out, "Date: %s\r\n", date);
 }
 
 void report_mail_format(const struct report_mail *m, struct buf *out)
 {
     buf_addf(out, "From: <%s>\r\nTo: <%.*s>\r\n", m->from, SLICE_ARG(m->to));
-    add_date(out);
+    buf_add_str(out, "Date: ");
+    clock_add_rfc5322(out, clock_wall_ms());
+    buf_add_str(out, "\r\n");
     buf_addf(out, "Message-ID: <%s>\r\nSubject: Report Domain: %s\r\n Submitter: %s\r\n Report-ID: <%s>\r\n", m->id, m->domain,
              m->submitter, m->id);
     /* RFC 8689 §5: a report of TLS trouble should not be kept back by TLS trouble. */

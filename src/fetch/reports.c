@@ -104,17 +104,11 @@ void reports_submitted(struct reports *r, uint64_t ticket, bool ok)
     sent(r, ok, ok ? NULL : "the message was not taken");
 }
 
-static int hex_value(char c)
-{
-    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, ascii_lower(c)) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
 /* RFC 6068 §2: "local%2Dpart@domain?subject=..."; of the fields nothing is wanted. */
 static bool read_mailto(const char *uri, struct buf *out)
 {
     for (const char *p = uri; *p && *p != '?'; p++) {
-        int high = *p == '%' ? hex_value(p[1]) : -1, low = high < 0 ? -1 : hex_value(p[2]);
+        int high = *p == '%' ? ascii_hex(p[1]) : -1, low = high < 0 ? -1 : ascii_hex(p[2]);
         if (*p == '%' && low < 0) return false;
         buf_add_char(out, *p == '%' ? (char)(16 * high + low) : *p);
         if (*p == '%') p += 2;
@@ -183,7 +177,7 @@ static void on_addresses(void *arg, const struct resolver_answer *a)
 {
     struct reports *r = arg;
     char host[256];
-    struct https_target t = { .host = host, .ips = a->ips, .ip_n = a->n < 16 ? a->n : 16 };
+    struct https_target t = { .host = host, .ips = a->ips, .ip_n = a->n };
     struct slice body = buf_slice(&r->packed);
     r->lookup = NULL;
     if (a->status != RESOLVER_OK || !a->n) sent(r, false, "the host has no address");

@@ -126,13 +126,6 @@ json_t *tls_report_make(const json_t *counts, const char *domain, const char *or
 
 /* ---- where reports go */
 
-static struct slice trim_blanks(struct slice s)
-{
-    while (s.n && (s.p[0] == ' ' || s.p[0] == '\t')) s = slice_sub(s, 1, s.n);
-    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) s.n--;
-    return s;
-}
-
 static bool uri_ok(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++)
@@ -146,10 +139,10 @@ static size_t take_rua(struct slice fields, char rua[TLS_REPORT_RUA_MAX][512])
     size_t n = 0;
     while (fields.n) {
         slice_cut(&fields, ';', &field);
-        if (!slice_cut(&field, '=', &name) || !slice_eq(trim_blanks(name), SLICE("rua"))) continue;
+        if (!slice_cut(&field, '=', &name) || !slice_eq(slice_trim_blanks(name), SLICE("rua"))) continue;
         while (field.n && n < TLS_REPORT_RUA_MAX) {
             slice_cut(&field, ',', &uri);
-            uri = trim_blanks(uri);
+            uri = slice_trim_blanks(uri);
             if (uri_ok(uri)) snprintf(rua[n++], 512, "%.*s", SLICE_ARG(uri));
         }
         break;
@@ -163,7 +156,7 @@ size_t tls_report_rua(const struct slice *texts, size_t n, char rua[TLS_REPORT_R
     unsigned found = 0;
     for (size_t i = 0; i < n; i++) { /* RFC 8460 §3: exactly one, or none counts */
         if (!slice_starts(texts[i], SLICE("v=TLSRPTv1"))) continue;
-        struct slice rest = trim_blanks(slice_sub(texts[i], 10, texts[i].n));
+        struct slice rest = slice_trim_blanks(slice_sub(texts[i], 10, texts[i].n));
         if (!rest.n || rest.p[0] != ';') continue;
         fields = slice_sub(rest, 1, rest.n);
         found++;

@@ -2,7 +2,7 @@
  * Quoted-printable, base64 and encoded words. */
 #include "message/encode.h"
 #include "base/base64.h"
-#include "smtp/utf8.h"
+#include "base/utf8.h"
 
 #define QP_LINE_MAX 76      /* RFC 2045 §6.7 (5), with the "=" of a soft line break */
 #define LINE_MAX_OCTETS 998 /* RFC 5322 §2.1.1 */

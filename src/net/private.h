@@ -43,12 +43,13 @@ struct stream {
     int fd;
     enum stream_phase phase;
     bool paused, must_offer, ended, freed, wait_drain, write_wants_read, read_wants_write;
+    bool secret;               /* what is taken of the input at hand is to be wiped */
     int depth;                 /* callbacks under way: memory is freed when the last returns */
     struct event read_ev, write_ev, timer;
     uint64_t deadline;         /* mono ms; 0: none */
     uint32_t linger_ms;
     size_t in_max, read_size;
-    struct buf kept;           /* read, not taken */
+    struct buf kept;           /* read, not taken; wiped, as the half of a line may be half a password */
     struct list dirty;
     struct stream_item *out, **out_tail;
     size_t unsent, clear;      /* bytes of output; those of them written before TLS began, which go out in the clear */

@@ -55,7 +55,7 @@ struct resolver_query {
     size_t lookup_n, running;
     struct resolver_mx *mx; /* of an MX look-up that was answered; likewise the next three */
     struct slice *texts;
-    struct resolver_tlsa *tlsa;
+    struct tls_tlsa *tlsa;
     struct resolver_name *names;
     char *bytes;            /* of texts */
     struct ub_result *kept; /* tlsa points into it */

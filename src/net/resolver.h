@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/ip.h"
 #include "base/slice.h"
+#include "net/tlsa.h"
 
 struct event_base;
 struct resolver;
@@ -24,12 +25,6 @@ struct resolver_mx {
     char name[256];     /* lower case, without final dot; "" is the root: a null MX (RFC 7505) */
 };
 
-struct resolver_tlsa { /* RFC 6698 §2.1 */
-    uint8_t usage, selector, matching;
-    uint16_t n;         /* bytes of data */
-    const unsigned char *data;
-};
-
 struct resolver_name {
     char text[256];     /* lower case, without final dot; a host name */
 };
@@ -41,7 +36,7 @@ struct resolver_answer {
     const struct ip *ips;        /* A and AAAA */
     const struct resolver_mx *mx;
     const struct slice *texts;   /* TXT: strings of each record joined */
-    const struct resolver_tlsa *tlsa;
+    const struct tls_tlsa *tlsa;
     const struct resolver_name *names; /* PTR */
     bool bogus;                  /* of TEMPFAIL: DNSSEC validation failed */
     char name[256];              /* A, AAAA, TLSA: the owner name the records were found at, CNAMEs followed; "" : not known */

@@ -27,6 +27,6 @@ size_t resolver_read_ptr(char *const *data, const int *len, struct resolver_name
 /* Rdata of TXT records: the strings of each joined (RFC 7208 §3.3). The slices point into *bytes, which is malloc'd. */
 size_t resolver_read_txt(char *const *data, const int *len, struct slice out[RESOLVER_RECORDS_MAX], char **bytes);
 /* Rdata of TLSA records (RFC 6698 §2.1); their data points into `data`. */
-size_t resolver_read_tlsa(char *const *data, const int *len, struct resolver_tlsa out[RESOLVER_RECORDS_MAX]);
+size_t resolver_read_tlsa(char *const *data, const int *len, struct tls_tlsa out[RESOLVER_RECORDS_MAX]);
 
 #endif

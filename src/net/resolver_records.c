@@ -125,15 +125,14 @@ size_t resolver_read_txt(char *const *data, const int *len, struct slice out[RES
     return n;
 }
 
-size_t resolver_read_tlsa(char *const *data, const int *len, struct resolver_tlsa out[RESOLVER_RECORDS_MAX])
+size_t resolver_read_tlsa(char *const *data, const int *len, struct tls_tlsa out[RESOLVER_RECORDS_MAX])
 {
     size_t n = 0, total = 0;
     for (size_t i = 0; data[i] && n < RESOLVER_RECORDS_MAX; i++) {
         const unsigned char *p = (const unsigned char *)data[i];
         if (len[i] < 4 || len[i] > 65535 || total + (size_t)len[i] > RESOLVER_BYTES_MAX) continue;
         total += (size_t)len[i];
-        out[n] = (struct resolver_tlsa){ .usage = p[0], .selector = p[1], .matching = p[2], .n = (uint16_t)(len[i] - 3), .data = p + 3 };
-        n++;
+        out[n++] = (struct tls_tlsa){ p[0], p[1], p[2], (uint16_t)(len[i] - 3), p + 3 };
     }
     return n;
 }

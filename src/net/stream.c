@@ -65,7 +65,7 @@ static void release(struct stream *s)
     s->fd = -1;
     s->freed = true;
     stream_drop_output(s);
-    buf_deinit(&s->kept);
+    buf_wipe(&s->kept);
 }
 
 void stream_leave(struct stream *s)
@@ -148,7 +148,10 @@ void stream_set_deadline(struct stream *s, uint64_t ms)
 static void offer(struct stream *s, struct slice in, struct buf *mine)
 {
     size_t taken = s->ops->on_input(s->owner, in);
-    if (s->freed || s->ended || s->phase != STREAM_OPEN) { /* TLS began: nothing said before counts (RFC 3207 §4.2) */
+    bool over = s->freed || s->ended || s->phase != STREAM_OPEN; /* TLS began: nothing said before counts (RFC 3207 §4.2) */
+    if (s->secret) mem_wipe((char *)in.p, over ? in.n : taken);
+    s->secret = false;
+    if (over) {
         if (mine) buf_deinit(mine);
         return;
     }
@@ -199,7 +202,7 @@ static void read_input(struct stream *s)
     }
     if (kept) {
         memcpy(l->scratch, s->kept.p, kept);
-        buf_deinit(&s->kept);
+        buf_wipe(&s->kept);
     }
     offer(s, slice_of(l->scratch, kept + (size_t)k), NULL);
     if (!s->freed && !s->ended && too_much_kept(s)) stream_fail(s, STREAM_ERROR, "too much unexpected input", 0);
@@ -209,7 +212,7 @@ static void read_input(struct stream *s)
 static void read_linger(struct stream *s)
 {
     char waste[16384];
-    ssize_t k = s->ssl ? stream_tls_read(s, waste, sizeof waste) : recv(s->fd, waste, sizeof waste, 0);
+    ssize_t k = read_some(s, waste, sizeof waste);
     if (k == 0 || (k < 0 && errno != EAGAIN && errno != EINTR)) release(s);
 }
 
@@ -242,6 +245,11 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         while (wants_input(s) && s->ssl && stream_tls_pending(s)) read_input(s);
     }
     stream_leave(s);
+}
+
+void stream_wipe_input(struct stream *s)
+{
+    s->secret = true;
 }
 
 void stream_pause(struct stream *s)
@@ -382,7 +390,7 @@ void stream_close(struct stream **sp, uint32_t linger_ms)
     s->phase = STREAM_LINGER;
     s->linger_ms = linger_ms;
     s->loop->lingering++;
-    buf_deinit(&s->kept);
+    buf_wipe(&s->kept);
     stream_set_deadline(s, linger_ms ? linger_ms : 10000);
     stream_enter(s);
     stream_flush(s); /* goes on to stream_linger when all is sent */

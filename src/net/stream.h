@@ -48,9 +48,9 @@ void stream_free(struct stream **s); /* closes at once, unsent bytes are lost; c
  * many streams are in this state, what cannot be sent at once is lost. */
 void stream_close(struct stream **s, uint32_t linger_ms);
 
-/* TLS from here on. What was read and not taken is thrown away (RFC 3207 §4.2). Server: ctx has its certificate. Client:
- * `name` for SNI (NULL: none). on_ready follows or on_end(STREAM_TLS_FAILED). */
-void stream_start_tls(struct stream *s, struct ssl_ctx_st *ctx, bool server, const char *name);
+/* TLS from here on, as the server; ctx has its certificate. What was read and not taken is thrown away (RFC 3207 §4.2). on_ready
+ * follows or on_end(STREAM_TLS_FAILED). */
+void stream_start_tls(struct stream *s, struct ssl_ctx_st *ctx);
 /* The same as a client with a session of tls_client_session (taken over). */
 void stream_start_tls_client(struct stream *s, struct ssl_st *ssl);
 struct ssl_st *stream_ssl(const struct stream *s);     /* NULL: not TLS, or the handshake is not done */
@@ -68,6 +68,8 @@ void stream_write_own(struct stream *s, struct slice bytes, void (*release)(void
 void stream_write_file(struct stream *s, int fd, uint64_t offset, uint64_t n, void (*release)(void *arg), void *arg);
 size_t stream_unsent(const struct stream *s);
 
+/* Within on_input: what it takes holds a secret, and is overwritten as soon as it returns. */
+void stream_wipe_input(struct stream *s);
 /* No more on_input until resumed; a resume offers what is kept, from the loop. */
 void stream_pause(struct stream *s);
 void stream_resume(struct stream *s);

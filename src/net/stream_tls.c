@@ -37,7 +37,7 @@ static void start(struct stream *s, SSL *ssl, bool server)
         SSL_free(ssl);
         return;
     }
-    buf_deinit(&s->kept);
+    buf_wipe(&s->kept);
     s->must_offer = false;
     s->phase = STREAM_HANDSHAKE;
     stream_seal_output(s); /* the reply that announced it goes out in the clear */
@@ -46,14 +46,9 @@ static void start(struct stream *s, SSL *ssl, bool server)
     event_add(&s->write_ev, NULL);
 }
 
-void stream_start_tls(struct stream *s, struct ssl_ctx_st *ctx, bool server, const char *name)
+void stream_start_tls(struct stream *s, struct ssl_ctx_st *ctx)
 {
-    SSL *ssl = SSL_new(ctx);
-    if (ssl && name && !SSL_set_tlsext_host_name(ssl, name)) {
-        SSL_free(ssl);
-        ssl = NULL;
-    }
-    start(s, ssl, server);
+    start(s, SSL_new(ctx), true);
 }
 
 void stream_start_tls_client(struct stream *s, struct ssl_st *ssl)

@@ -3,6 +3,7 @@
 #ifndef POSTERN_NET_TLS_H
 #define POSTERN_NET_TLS_H
 #include "config/config.h"
+#include "net/tlsa.h"
 
 struct ssl_ctx_st;
 struct ssl_st;
@@ -18,19 +19,6 @@ struct tls_tickets *tls_tickets_new(struct err *err) MUST_CHECK; /* before worke
 void tls_tickets_rotate(struct tls_tickets *t, uint64_t mono_ms, uint64_t life);
 void tls_tickets_free(struct tls_tickets *t); /* in this process alone: others keep theirs; NULL is fine */
 
-/* A PEM chain and key: readable, the key belongs to the first certificate, each certificate is signed by the next, none has ended or is
- * not valid yet, no signature that can be forged, and it is for every name in names (RFC 6125; none: not asked). False: err says which
- * file and what. Reads files. */
-struct tls_certificate_facts {
-    time_t not_after;        /* the first end in the chain */
-    bool self_signed;
-    bool weak;               /* RSA under 2048 bits */
-    bool key_at_fault;       /* an error of the key's file, not of the certificate's */
-    char warning[400];       /* expires within 14 days, weak key, self-signed ...; empty: none */
-    char hint[200];          /* how to mend the error, or the first warning */
-};
-bool tls_certificate_check(const char *certificate, const char *key, const char *const *names, size_t name_n,
-                           struct tls_certificate_facts *facts, struct err *err) MUST_CHECK;
 /* All certificates that a configuration names, and the authorities of its listeners; findings go to the report, with the places that the
  * options have in its text (may be empty: none). False: errors. Reads files; one that may not be read is a warning, for `postern check`
  * may be run by somebody else. */
@@ -58,11 +46,6 @@ struct tls_client;
 struct tls_client *tls_client_new(const struct config *c, struct err *err) MUST_CHECK;
 void tls_client_free(struct tls_client *t); /* NULL is fine */
 
-struct tls_tlsa {            /* RFC 6698 */
-    uint8_t usage, selector, matching;
-    uint16_t n;
-    const unsigned char *data;
-};
 /* What a server must prove. */
 struct tls_wish {
     const char *sni;         /* NULL: none */

@@ -88,10 +88,10 @@ static void add_name_text(void *arg, const char *name)
 }
 
 /* "mx.example.org, *.example.net", shortened */
-static void names_text(const struct tls_pair *p, char *out, size_t room)
+static void names_text(const X509 *cert, char *out, size_t room)
 {
     struct names_text t = { 0 };
-    tls_pair_names(p, add_name_text, &t);
+    tls_cert_names(cert, add_name_text, &t);
     if (t.n > NAMES_SHOWN) buf_addf(&t.text, " and %u more", t.n - NAMES_SHOWN);
     snprintf(out, room, "%s", t.n ? buf_cstr(&t.text) : "no name at all");
     buf_deinit(&t.text);
@@ -102,7 +102,7 @@ static bool check_names(const struct check *k, const char *const *names, size_t 
     char has[300];
     for (size_t i = 0; i < n; i++) {
         if (tls_pair_covers(k->pair, names[i])) continue;
-        names_text(k->pair, has, sizeof has);
+        names_text(k->pair->leaf, has, sizeof has);
         err_set_text(k->err, "the certificate of %.120s is for %.140s, not for %.80s", k->file, has, names[i]);
         return hint(k, "take a certificate that has this name, too, or do not name it here");
     }
@@ -241,7 +241,6 @@ static bool check_dates(const struct check *k, X509 *cert, time_t now)
     char name[100], date[16];
     time_t begin = time_of(X509_get0_notBefore(cert)), end = time_of(X509_get0_notAfter(cert));
     tls_name_text(X509_get_subject_name(cert), name, sizeof name);
-    if (!k->facts->not_after || end < k->facts->not_after) k->facts->not_after = end;
     if (begin > now) {
         err_set_text(k->err, "the certificate %.100s of %.150s is not valid before %s", name, k->file,
                      date_text(begin, date));
@@ -318,7 +317,7 @@ static bool check_chain(const struct check *k)
 bool tls_pair_read(const char *certificate, const char *key, const char *const *names, size_t name_n,
                    struct tls_pair *pair, struct tls_certificate_facts *facts, struct err *err)
 {
-    struct check k = { certificate, key, pair, facts, err };
+    struct check k = { certificate, key && *key ? key : certificate, pair, facts, err };
     *pair = (struct tls_pair){ 0 };
     *facts = (struct tls_certificate_facts){ 0 };
     bool ok = read_pair(&k) && check_key(&k) && check_chain(&k) && check_names(&k, names, name_n);
@@ -332,13 +331,4 @@ void tls_pair_deinit(struct tls_pair *p)
     sk_X509_pop_free(p->chain, X509_free);
     EVP_PKEY_free(p->key);
     *p = (struct tls_pair){ 0 };
-}
-
-bool tls_certificate_check(const char *certificate, const char *key, const char *const *names, size_t name_n,
-                           struct tls_certificate_facts *facts, struct err *err)
-{
-    struct tls_pair pair = { 0 };
-    bool ok = tls_pair_read(certificate, key, names, name_n, &pair, facts, err);
-    tls_pair_deinit(&pair);
-    return ok;
 }

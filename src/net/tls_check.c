@@ -20,13 +20,15 @@ static void check_pair(const struct look *k, const char *prefix, const char *cer
     struct tls_pair pair = { 0 };
     struct err err = { 0 };
     char option[80];
-    bool ok = tls_pair_read(certificate, key && *key ? key : certificate, names, name_n, &pair, &facts, &err);
+    bool ok = tls_pair_read(certificate, key, names, name_n, &pair, &facts, &err);
     snprintf(option, sizeof option, "%s%s", prefix, facts.key_at_fault ? "key" : "certificate");
-    struct config_place at = config_place_of(k->text, option);
+    bool other = ok && is_default && !tls_pair_covers(&pair, k->c->hostname);
+    struct config_place at = { 0 };
+    if (!ok || other || facts.warning[0]) at = config_place_of(k->text, option); /* reads all of it */
     if (!ok && err.code == EACCES) report_warning(k->report, at, option, "the checks need to read it", "%s", err.text);
     else if (!ok) report_error(k->report, at, option, facts.hint, "%s", err.text);
     else if (facts.warning[0]) report_warning(k->report, at, option, facts.hint, "%s", facts.warning);
-    if (ok && is_default && !tls_pair_covers(&pair, k->c->hostname))
+    if (other)
         report_warning(k->report, at, option,
                        "clients that verify look for the name in the MX record or their settings",
                        "the certificate of %s is not for %s (hostname)", certificate, k->c->hostname);

@@ -25,8 +25,7 @@ static bool take_name(const unsigned char *p, int n, char out[TLS_NAME_MAX + 1])
 {
     if (n < 1 || n > TLS_NAME_MAX) return false;
     for (int i = 0; i < n; i++) {
-        char ch = (char)p[i];
-        if (ch >= 'A' && ch <= 'Z') ch = (char)(ch + 32);
+        char ch = ascii_lower((char)p[i]);
         bool wild = i == 0 && ch == '*' && n > 2 && p[1] == '.';
         if (!(ch >= 'a' && ch <= 'z') && !(ch >= '0' && ch <= '9') && ch != '-' && ch != '_' && ch != '.' && !wild)
             return false;
@@ -36,11 +35,11 @@ static bool take_name(const unsigned char *p, int n, char out[TLS_NAME_MAX + 1])
     return true;
 }
 
-void tls_pair_names(const struct tls_pair *p, void (*each)(void *arg, const char *name), void *arg)
+void tls_cert_names(const X509 *cert, void (*each)(void *arg, const char *name), void *arg)
 {
     char name[TLS_NAME_MAX + 1];
     bool any = false;
-    GENERAL_NAMES *all = X509_get_ext_d2i(p->leaf, NID_subject_alt_name, NULL, NULL);
+    GENERAL_NAMES *all = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
     for (int i = 0; i < sk_GENERAL_NAME_num(all); i++) {
         const GENERAL_NAME *g = sk_GENERAL_NAME_value(all, i);
         if (g->type != GEN_DNS) continue;
@@ -49,7 +48,7 @@ void tls_pair_names(const struct tls_pair *p, void (*each)(void *arg, const char
     }
     GENERAL_NAMES_free(all);
     if (any) return; /* RFC 6125 §6.4.4: the common name only as the last resort */
-    const X509_NAME *subject = X509_get_subject_name(p->leaf);
+    const X509_NAME *subject = X509_get_subject_name(cert);
     int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
     const ASN1_STRING *cn = at < 0 ? NULL : X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
     if (cn && take_name(ASN1_STRING_get0_data(cn), ASN1_STRING_length(cn), name)) each(arg, name);
@@ -70,6 +69,6 @@ bool tls_pair_covers(const struct tls_pair *p, const char *name)
 {
     if (name[0] != '*') return X509_check_host(p->leaf, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
     struct wanted w = { .name = name };
-    tls_pair_names(p, compare_name, &w);
+    tls_cert_names(p->leaf, compare_name, &w);
     return w.found;
 }

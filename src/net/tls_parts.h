@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the files of TLS as a server share: certificate pairs (tls_certificate.c), ticket keys (tls_tickets.c), and
- * their user (tls_server.c). */
+ * What the files of TLS share: certificate pairs (tls_certificate.c), the names in them (tls_names.c), ticket keys
+ * (tls_tickets.c). */
 #ifndef POSTERN_NET_TLS_PARTS_H
 #define POSTERN_NET_TLS_PARTS_H
 #include <openssl/ssl.h>
@@ -15,7 +15,16 @@ struct tls_pair {
     EVP_PKEY *key;
 };
 
-/* tls_certificate_check that keeps what it read. *pair is to be given to tls_pair_deinit in any case. */
+struct tls_certificate_facts {
+    bool self_signed;
+    bool weak;               /* RSA under 2048 bits */
+    bool key_at_fault;       /* an error of the key's file, not of the certificate's */
+    char warning[400];       /* expires within 14 days, weak key, self-signed ...; empty: none */
+    char hint[200];          /* how to mend the error, or the first warning */
+};
+/* A PEM chain and key: readable, the key belongs to the first certificate, each certificate is signed by the next, none has ended or is
+ * not valid yet, no signature that can be forged, and it is for every name in names (RFC 6125; none: not asked). False: err says which
+ * file and what. key: NULL or "": in the certificate's file. *pair is to be given to tls_pair_deinit in any case. Reads files. */
 bool tls_pair_read(const char *certificate, const char *key, const char *const *names, size_t name_n,
                    struct tls_pair *pair, struct tls_certificate_facts *facts, struct err *err) MUST_CHECK;
 void tls_pair_deinit(struct tls_pair *p);
@@ -23,7 +32,7 @@ void tls_pair_deinit(struct tls_pair *p);
 bool tls_pair_covers(const struct tls_pair *p, const char *name);
 /* The DNS names in it, lower case, only those that can be such names; calls back for each. Its common name when it has
  * none. */
-void tls_pair_names(const struct tls_pair *p, void (*each)(void *arg, const char *name), void *arg);
+void tls_cert_names(const X509 *cert, void (*each)(void *arg, const char *name), void *arg);
 
 /* "CN = mx.example.com, O = Example", printable, cut to room. */
 void tls_name_text(const X509_NAME *name, char *out, size_t room);

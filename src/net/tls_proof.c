@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include "base/buf.h"
 #include "base/mem.h"
+#include "net/tls_parts.h"
 
 #define NAMES_SHOWN 120
 
@@ -54,27 +55,10 @@ struct tls_proof *tls_proof_of(const struct ssl_st *ssl)
     return proof_index < 0 ? NULL : SSL_get_ex_data(ssl, proof_index);
 }
 
-static void add_dns_names(X509 *cert, struct buf *b)
+static void add_name(void *arg, const char *name)
 {
-    GENERAL_NAMES *all = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
-    for (int i = 0; i < sk_GENERAL_NAME_num(all) && b->n < NAMES_SHOWN; i++) {
-        const GENERAL_NAME *name = sk_GENERAL_NAME_value(all, i);
-        if (name->type != GEN_DNS) continue;
-        if (b->n) buf_add_str(b, ", ");
-        buf_add_printable(b, slice_of(ASN1_STRING_get0_data(name->d.dNSName), (size_t)ASN1_STRING_length(name->d.dNSName)), NAMES_SHOWN);
-    }
-    GENERAL_NAMES_free(all);
-}
-
-/* Names the certificate is for. */
-static void add_names(X509 *cert, struct buf *b)
-{
-    char cn[256];
-    add_dns_names(cert, b);
-    if (b->n) return;
-    int n = X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, cn, sizeof cn);
-    if (n > 0) buf_add_printable(b, slice_of(cn, (size_t)n), NAMES_SHOWN);
-    else buf_add_str(b, "no name");
+    struct buf *b = arg;
+    if (b->n < NAMES_SHOWN) buf_addf(b, "%s%s", b->n ? ", " : "", name);
 }
 
 static bool is_wrong_name(long result)
@@ -84,9 +68,9 @@ static bool is_wrong_name(long result)
 
 static void keep_names(struct tls_proof *p, X509 *cert)
 {
-    struct buf b = { .max = 4096 };
-    if (cert) add_names(cert, &b);
-    snprintf(p->shown, sizeof p->shown, "%s", buf_cstr(&b));
+    struct buf b = { 0 };
+    if (cert) tls_cert_names(cert, add_name, &b);
+    snprintf(p->shown, sizeof p->shown, "%s", b.n ? buf_cstr(&b) : "no name");
     buf_deinit(&b);
 }
 

@@ -119,7 +119,7 @@ static size_t match_name(const struct tls_server *t, const char *asked)
     size_t n = asked ? strlen(asked) : 0;
     if (n && asked[n - 1] == '.') n--;
     if (!n || n > TLS_NAME_MAX || asked[0] == '*') return t->name_n;
-    for (size_t i = 0; i < n; i++) name[i] = asked[i] >= 'A' && asked[i] <= 'Z' ? (char)(asked[i] + 32) : asked[i];
+    for (size_t i = 0; i < n; i++) name[i] = ascii_lower(asked[i]);
     name[n] = '\0';
     size_t at = find_name(t, name);
     char *dot = strchr(name, '.');
@@ -221,8 +221,6 @@ static bool variant_open(struct tls_server *t, struct variant *v, struct err *er
     if (!ctx || !set_versions(t, ctx, v->min_version) || !set_resumption(t, ctx, v))
         return tls_err(err, "TLS cannot be set up", "");
     SSL_CTX_set_app_data(ctx, t);
-    SSL_CTX_set_mode(ctx,
-                     SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
     SSL_CTX_set_tlsext_servername_arg(ctx, t);
     for (size_t i = 0; i < t->default_n; i++) {
@@ -292,7 +290,9 @@ static void add_name(void *arg, const char *name)
 {
     struct tls_server *t = arg; /* for the newest pair */
     t->names = mem_grow(t->names, t->name_n + 1, sizeof *t->names);
-    t->names[t->name_n++] = (struct server_name){ mem_strdup(name), t->pair_n - 1 };
+    char *lower = mem_strdup(name);
+    for (char *at = lower; *at; at++) *at = ascii_lower(*at);
+    t->names[t->name_n++] = (struct server_name){ lower, t->pair_n - 1 };
 }
 
 static bool add_pair(struct tls_server *t, const char *option, const char *certificate, const char *key,
@@ -309,14 +309,8 @@ static bool add_pair(struct tls_server *t, const char *option, const char *certi
         return false;
     }
     t->weak |= facts.weak;
-    for (size_t i = 0; i < name_n; i++) {
-        char *lower = mem_strdup(names[i]);
-        for (char *at = lower; *at; at++)
-            if (*at >= 'A' && *at <= 'Z') *at = (char)(*at + 32);
-        add_name(t, lower);
-        free(lower);
-    }
-    if (!name_n) tls_pair_names(p, add_name, t);
+    for (size_t i = 0; i < name_n; i++) add_name(t, names[i]);
+    if (!name_n) tls_cert_names(p->leaf, add_name, t);
     return true;
 }
 
@@ -345,16 +339,12 @@ static bool add_pairs(struct tls_server *t, const struct config *c, const char *
     for (size_t i = 0; i < c->tls.certificate_n; i++) {
         const struct config_certificate *e = &c->tls.certificates[i];
         snprintf(option, sizeof option, "tls.certificates[%zu].", i);
-        if (!add_pair(t, option, e->certificate, e->key && *e->key ? e->key : e->certificate, e->names, e->name_n, err))
-            return false;
+        if (!add_pair(t, option, e->certificate, e->key, e->names, e->name_n, err)) return false;
     }
-    snprintf(certificate, sizeof certificate, "%s", c->tls.certificate);
-    snprintf(key, sizeof key, "%s", *c->tls.key ? c->tls.key : c->tls.certificate); /* both may be in one file */
-    if (!*c->tls.certificate) {
-        snprintf(certificate, sizeof certificate, "%s/certificate.pem", self_signed);
-        snprintf(key, sizeof key, "%s/key.pem", self_signed);
-    }
-    if (!add_pair(t, "tls.", certificate, key, NULL, 0, err)) return false;
+    snprintf(certificate, sizeof certificate, "%s/certificate.pem", self_signed);
+    snprintf(key, sizeof key, "%s/key.pem", self_signed);
+    bool ours = !*c->tls.certificate;
+    if (!add_pair(t, "tls.", ours ? certificate : c->tls.certificate, ours ? key : c->tls.key, NULL, 0, err)) return false;
     if (t->name_n) qsort(t->names, t->name_n, sizeof *t->names, by_name);
     choose_defaults(t, c);
     return true;

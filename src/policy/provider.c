@@ -68,7 +68,7 @@ static bool parse_network(struct slice text, int family, struct ip_net *out)
     if (has_prefix && !slice_to_u64(text, bits, &prefix)) return false;
     if (out->ip.family != family) prefix = 0; /* a mapped address in ip6: too wide to be believed */
     out->prefix = (uint8_t)prefix;
-    for (unsigned i = out->prefix; i < 128; i++) out->ip.bytes[i / 8] &= (uint8_t)~(0x80u >> (i % 8));
+    ip_mask(&out->ip, out->prefix);
     return true;
 }
 

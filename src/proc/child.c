@@ -56,15 +56,15 @@ static void on_killer(evutil_socket_t fd, short what, void *arg)
     kill(c->pid, SIGKILL);
 }
 
-/* In the parent: a child with its channel. In the child: *channel is set and NULL returned with *in_child. */
-static struct child *fork_child(struct master *m, int *channel, bool *in_child, struct err *err)
+/* In the parent: a child with its channel. In the child: NULL and its end of the channel; elsewhere that is -1. */
+static struct child *fork_child(struct master *m, enum child_role role, channel_message_cb *on_message, int *channel,
+                                struct err *err)
 {
     int pair[2];
-    *in_child = false;
+    *channel = -1;
     if (!channel_pair(pair, err)) return NULL;
     log_flush(); /* or it would be written twice */
     pid_t pid = fork();
-    *in_child = pid == 0;
     if (pid == 0) {
         *channel = pair[1];
         set_child_signals();
@@ -80,12 +80,22 @@ static struct child *fork_child(struct master *m, int *channel, bool *in_child, 
     struct child *c = mem_new(struct child);
     c->master = m;
     c->pid = pid;
+    c->role = role;
+    c->state = role == CHILD_WORKER ? CHILD_STARTING : CHILD_READY;
     c->spool = -1;
     c->started = clock_mono_ms();
     c->killer = evtimer_new(m->base, on_killer, c);
+    c->channel = channel_new(m->base, pair[0], on_message, workers_on_channel_end, c);
     list_push_back(&m->children, &c->node);
-    *channel = pair[0];
     return c;
+}
+
+/* ---- what a child does first and last */
+
+static void set_name(const char *name, const struct config *c)
+{
+    prctl(PR_SET_NAME, name);
+    log_open(name, (enum log_level)c->log.level);
 }
 
 /* Passwords are for the auth process of their own configuration alone. */
@@ -95,6 +105,26 @@ static void forget_secrets(const struct master *m, const struct generation *but)
     if (m->next && m->next != but) config_forget_secrets(m->next->config);
 }
 
+/* Private keys are the workers' alone. OpenSSL wipes what it frees. */
+static void forget_keys(const struct master *m)
+{
+    const struct generation *const all[] = { m->current, m->next };
+    for (size_t i = 0; i < countof(all); i++) {
+        if (!all[i]) continue;
+        tls_server_free(all[i]->server_tls);
+        tls_client_free(all[i]->client_tls);
+    }
+    tls_tickets_free(m->tickets);
+}
+
+_Noreturn static void leave(int code)
+{
+    log_flush();
+    _exit(code);
+}
+
+/* ---- workers */
+
 _Noreturn static void be_worker(const struct slot *s, int channel)
 {
     const struct generation *g = s->generation;
@@ -102,27 +132,21 @@ _Noreturn static void be_worker(const struct slot *s, int channel)
     char name[24], root[4200];
     snprintf(name, sizeof name, "relay-%u", s->index);
     snprintf(root, sizeof root, "%s/spool", m->directory);
-    prctl(PR_SET_NAME, name);
-    log_open(name, (enum log_level)g->config->log.level);
+    set_name(name, g->config);
     close_all_but(channel, -1);
     forget_secrets(m, NULL);
-    struct worker_start start = {
+    leave(worker_main(&(struct worker_start){
         .config = g->config, .server_tls = g->server_tls, .client_tls = g->client_tls, .channel = channel,
         .spool_root = root, .slot = s->index, .generation = g->number, .user = &m->relay_user,
-    };
-    int code = worker_main(&start);
-    log_flush();
-    _exit(code);
+    }));
 }
 
 struct child *child_start_worker(struct slot *s, struct err *err)
 {
     int channel;
-    bool in_child;
-    struct child *c = fork_child(s->generation->master, &channel, &in_child, err);
-    if (in_child) be_worker(s, channel);
+    struct child *c = fork_child(s->generation->master, CHILD_WORKER, workers_on_message, &channel, err);
+    if (channel >= 0) be_worker(s, channel);
     if (!c) return NULL;
-    c->channel = channel_new(c->master->base, channel, workers_on_message, workers_on_channel_end, c);
     c->slot = s;
     c->index = s->index;
     c->generation = s->generation->number;
@@ -130,72 +154,56 @@ struct child *child_start_worker(struct slot *s, struct err *err)
     return c;
 }
 
-/* Private keys are the workers' alone. OpenSSL wipes what it frees. */
-static void forget_keys(const struct generation *g)
-{
-    if (!g) return;
-    tls_server_free(g->server_tls);
-    tls_client_free(g->client_tls);
-}
+/* ---- the admin process */
 
-_Noreturn static void be_admin(const struct master *m, int channel, bool sandbox)
+_Noreturn static void be_admin(const struct master *m, const struct config *c, int channel)
 {
-    prctl(PR_SET_NAME, "admin");
-    log_open("admin", (enum log_level)(m->current ? m->current : m->next)->config->log.level);
+    bool sandbox = c->system.sandbox;
+    set_name("admin", c);
     close_all_but(channel, m->control);
-    forget_keys(m->current);
-    forget_keys(m->next);
-    tls_tickets_free(m->tickets);
+    forget_keys(m);
     forget_secrets(m, NULL);
-    struct admin_start start = { .channel = channel, .socket = m->control, .user = &m->admin_user, .sandbox = sandbox };
-    int code = m->admin_main(&start);
-    log_flush();
-    _exit(code);
+    leave(m->admin_main(
+        &(struct admin_start){ .channel = channel, .socket = m->control, .user = &m->admin_user, .sandbox = sandbox }));
 }
 
 struct child *child_start_admin(struct master *m, struct err *err)
 {
     int channel;
-    bool in_child, sandbox = (m->current ? m->current : m->next)->config->system.sandbox;
-    struct child *c = fork_child(m, &channel, &in_child, err);
-    if (in_child) be_admin(m, channel, sandbox);
-    if (!c) return NULL;
-    c->channel = channel_new(m->base, channel, master_on_admin_message, workers_on_channel_end, c);
-    c->role = CHILD_ADMIN;
-    c->state = CHILD_READY;
+    struct child *c = fork_child(m, CHILD_ADMIN, master_on_admin_message, &channel, err);
+    if (channel >= 0) be_admin(m, (m->current ? m->current : m->next)->config, channel);
     return c;
 }
+
+/* ---- helpers */
 
 _Noreturn static void be_helper(const struct helper *h, int channel)
 {
     const struct generation *g = h->generation;
-    const struct master *m = g->master;
-    prctl(PR_SET_NAME, helper_name(h->kind));
-    log_open(helper_name(h->kind), (enum log_level)g->config->log.level);
+    set_name(h->kind->name, g->config);
     close_all_but(channel, -1);
-    forget_keys(m->current);
-    forget_keys(m->next);
-    tls_tickets_free(m->tickets);
-    forget_secrets(m, h->kind == HELPER_AUTH ? g : NULL);
-    int code = helper_main(h, channel);
-    log_flush();
-    _exit(code);
+    forget_keys(g->master);
+    forget_secrets(g->master, h->kind->secrets ? g : NULL);
+    leave(helper_run(h, channel));
+}
+
+static void on_helper_message(void *child, const json_t *m, int fd)
+{
+    if (fd >= 0) close(fd); /* helpers have nothing to say to us */
 }
 
 struct child *child_start_helper(struct helper *h, struct err *err)
 {
     int channel;
-    bool in_child;
-    struct child *c = fork_child(h->generation->master, &channel, &in_child, err);
-    if (in_child) be_helper(h, channel);
+    struct child *c = fork_child(h->generation->master, CHILD_HELPER, on_helper_message, &channel, err);
+    if (channel >= 0) be_helper(h, channel);
     if (!c) return NULL;
-    c->channel = channel_new(c->master->base, channel, helper_on_message, workers_on_channel_end, c);
-    c->role = CHILD_HELPER;
     c->helper = h->kind;
-    c->state = CHILD_READY;
     c->generation = h->generation->number;
     return c;
 }
+
+/* ---- all of them */
 
 void child_send(struct child *c, json_t *message, int fd)
 {
@@ -225,21 +233,18 @@ void child_free(struct child *c)
     free(c);
 }
 
-void child_connect_admin(struct child *w)
+void child_connect(struct child *w, struct child *other, const char *name)
 {
-    struct child *admin = w->master->admin;
     struct err err;
     int pair[2];
-    if (!admin || !admin->channel || !w->channel) return;
+    if (!other->channel || !w->channel) return;
     if (!channel_pair(pair, &err)) {
-        log_event(LOG_WARNING, "no-admin-channel", LOG_NUM("pid", w->pid), LOG_ERR(&err));
+        log_event(LOG_WARNING, other->role == CHILD_ADMIN ? "no-admin-channel" : "no-helper-channel",
+                  LOG_NUM("pid", w->pid), LOG_ERR(&err));
         return;
     }
-    child_send(admin,
-               json_pack("{s:s, s:i, s:i, s:i}", "op", "worker", "pid", (int)w->pid, "slot", (int)w->index,
-                         "generation", (int)w->generation),
-               pair[0]);
-    child_send(w, json_pack("{s:s}", "op", "admin"), pair[1]);
+    child_send(other, json_pack("{s:s, s:i}", "op", "worker", "pid", (int)w->pid), pair[0]);
+    child_send(w, json_pack("{s:s}", "op", name), pair[1]);
     close(pair[0]);
     close(pair[1]);
 }

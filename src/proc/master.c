@@ -144,7 +144,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 static void add_helper(json_t *helpers, const struct child *c, uint64_t now)
 {
-    json_array_append_new(helpers, json_pack("{s:s, s:i, s:i, s:I}", "role", helper_name(c->helper), "pid", (int)c->pid, "generation",
+    json_array_append_new(helpers, json_pack("{s:s, s:i, s:i, s:I}", "role", c->helper->name, "pid", (int)c->pid, "generation",
                                              (int)c->generation, "age", (json_int_t)(now - c->started)));
 }
 
@@ -200,7 +200,7 @@ void master_start_admin(struct master *m)
     }
     list_each(it, &m->children) {
         struct child *c = list_entry(it, struct child, node);
-        if (c->role == CHILD_WORKER && c->state != CHILD_STARTING) child_connect_admin(c);
+        if (c->role == CHILD_WORKER && c->state != CHILD_STARTING) child_connect(c, m->admin, "admin");
     }
 }
 

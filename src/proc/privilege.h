@@ -2,6 +2,7 @@
  * Giving up what a process does not need: its user, its files, its system calls. */
 #ifndef POSTERN_PROC_PRIVILEGE_H
 #define POSTERN_PROC_PRIVILEGE_H
+#include <stdint.h>
 #include <sys/types.h>
 #include "base/err.h"
 
@@ -17,9 +18,20 @@ bool privilege_lookup(const char *name, struct privilege_user *out, struct err *
 /* Becomes that user for good, with its group only, and sets no_new_privs in any case. */
 bool privilege_drop(const struct privilege_user *u, struct err *err) MUST_CHECK;
 
-/* Landlock: from here on this thread and those it starts reach only these paths. Lists end with NULL; paths that do not
- * exist are passed over. Where the kernel has no Landlock: a line in the log, and true. */
-bool landlock_restrict(const char *const *read_write, const char *const *read_only, struct err *err) MUST_CHECK;
+/* Landlock: a list of paths, which are all that this thread and those it starts reach from landlock_restrict on. Where
+ * the kernel has none: a line in the log, and all succeeds. An error of any step is told by landlock_restrict. */
+struct landlock {
+    int rules;          /* -1: there is no list */
+    uint64_t handled;   /* rights */
+    bool failed;
+    struct err err;
+};
+void landlock_init(struct landlock *l); /* with what every program reads */
+void landlock_add_network(struct landlock *l); /* what is read to find names, addresses and authorities */
+typedef void landlock_add_path(struct landlock *l, const char *path);
+/* A file, or all in a folder; NULL, "" and what does not exist are passed over. */
+landlock_add_path landlock_read, landlock_write;
+bool landlock_restrict(struct landlock *l, struct err *err) MUST_CHECK;
 
 /* AUTH_COMMAND: may start programs, which inherit the filter; so it only takes away what no program of an ordinary user needs. */
 enum seccomp_profile { SECCOMP_RELAY, SECCOMP_ADMIN, SECCOMP_AUTH, SECCOMP_AUTH_COMMAND };

@@ -5,9 +5,10 @@
 #define POSTERN_PROC_PROCESS_H
 #include <jansson.h>
 #include <sys/types.h>
+#include "base/channel.h"
 #include "base/list.h"
 #include "config/config.h"
-#include "proc/channel.h"
+#include "proc/helper.h"
 #include "proc/listen.h"
 #include "proc/master.h"
 #include "proc/privilege.h"
@@ -21,8 +22,9 @@ struct tls_server;
 struct tls_client;
 struct tls_tickets;
 
+#define HELPERS 2 /* kinds: helpers.c */
+
 enum child_role { CHILD_WORKER, CHILD_ADMIN, CHILD_HELPER };
-enum helper_kind { HELPER_AUTH, HELPER_FETCH, HELPERS };
 enum child_state { CHILD_STARTING, CHILD_READY, CHILD_DRAINING };
 
 struct child {
@@ -34,7 +36,7 @@ struct child {
     pid_t pid;
     enum child_state state;
     enum child_role role;
-    enum helper_kind helper; /* of CHILD_HELPER */
+    const struct helper_kind *helper; /* of CHILD_HELPER */
     unsigned generation, index;
     int spool;               /* its own, or -1 */
     uint64_t started;        /* monotonic ms */
@@ -51,7 +53,7 @@ struct slot {
 /* A process beside the workers of a generation: helpers.c. */
 struct helper {
     struct generation *generation;
-    enum helper_kind kind;
+    const struct helper_kind *kind;
     bool needed;
     struct child *child;     /* NULL: none is needed, or it is in a pause */
     struct privilege_user user;
@@ -108,18 +110,19 @@ struct child *child_start_helper(struct helper *h, struct err *err) MUST_CHECK;
 void child_send(struct child *c, json_t *message, int fd); /* takes the message; nothing when the channel is closed */
 void child_drain(struct child *c, uint64_t ms); /* and kills it some time after that; it belongs to no slot any more */
 void child_free(struct child *c);                          /* after its end */
-void child_connect_admin(struct child *worker); /* a channel between it and the admin process, when both are there */
+/* A channel between the two, when both are there; name: the other's, as the worker knows it. */
+void child_connect(struct child *worker, struct child *other, const char *name);
 
-/* ---- helpers.c: the auth and the fetch process of each generation that needs them. They outlive the generation's place, until its last
- * worker is gone */
-const char *helper_name(enum helper_kind kind);
-bool helpers_prepare(struct generation *g, const struct config *c, struct err *err) MUST_CHECK; /* users and directories */
+/* ---- helpers.c: the helper processes of each generation that needs them. They outlive the generation's place, until
+ * its last worker is gone */
+/* Users and directories. */
+bool helpers_prepare(struct generation *g, const struct config *c, struct err *err) MUST_CHECK;
 void helpers_start(struct generation *g);
-int helper_main(const struct helper *h, int channel);    /* in the child; returns the exit code */
-struct helper *helper_of(const struct child *c);         /* NULL: no helper, or its generation has lost its place or has another by now */
+int helper_run(const struct helper *h, int channel);     /* in the child; returns the exit code */
+/* NULL: no helper, or its generation has lost its place or has another by now. */
+struct helper *helper_of(const struct child *c);
 void helper_on_exit(struct helper *h, uint64_t lived);   /* starts another one, perhaps after a pause */
 void helpers_connect(struct child *worker);              /* channels between it and the helpers of its generation */
-void helper_on_message(void *child, const json_t *m, int fd);
 void helpers_forget_generation(struct generation *g);    /* it is about to be freed */
 void helpers_retire(struct master *m);                   /* ends those that nobody needs any more */
 

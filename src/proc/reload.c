@@ -94,8 +94,7 @@ bool reload_check_certificates(const char *file, const struct config *c, struct 
     struct err err;
     if (!config_read_file(file, &text, &err)) buf_deinit(&text); /* only the places are missed */
     bool ok = tls_check(c, buf_slice(&text), report);
-    if (text.p) mem_wipe(text.p, text.cap); /* passwords: workers are forked with what is left here */
-    buf_deinit(&text);
+    buf_wipe(&text); /* passwords: workers are forked with what is left here */
     return ok;
 }
 

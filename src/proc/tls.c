@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/tls_parts.h"
 
 #define LIFE_DAYS 3650
 #define RENEW_DAYS 30
@@ -46,17 +47,6 @@ void tls_wipe_what_is_freed(void)
 {
     if (CRYPTO_set_mem_functions(plain_alloc, wipe_realloc, wipe_free) != 1)
         log_event(LOG_WARNING, "no-wiping", LOG_STR("reason", "OpenSSL is in use already"));
-}
-
-/* The newest of OpenSSL's errors in words; the queue is emptied. */
-static bool err_tls(struct err *err, const char *doing, const char *file)
-{
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = code ? ERR_reason_error_string(code) : NULL;
-    if (code && ERR_SYSTEM_ERROR(code)) err_sys(err, ERR_GET_REASON(code), "%s %.200s", doing, file);
-    else err_set(err, "%s %.200s: %s", doing, file, reason ? reason : "unknown error");
-    ERR_clear_error();
-    return false;
 }
 
 static bool add_name(X509 *cert, const char *hostname)
@@ -106,7 +96,7 @@ static bool write_pem(const char *path, EVP_PKEY *key, X509 *cert, struct err *e
     }
     setbuf(f, NULL); /* no copy of the key in a buffer that is not wiped */
     bool ok = key ? PEM_write_PKCS8PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1 : PEM_write_X509(f, cert) == 1;
-    if (!ok) err_tls(err, "writing", temporary);
+    if (!ok) tls_err(err, "writing", temporary);
     if (ok && (fflush(f) != 0 || fsync(fileno(f)) != 0)) ok = err_sys(err, errno, "writing %.200s", temporary);
     fclose(f);
     if (ok && rename(temporary, path) != 0) ok = err_sys(err, errno, "renaming %.200s", temporary);
@@ -137,7 +127,7 @@ bool tls_self_signed(const char *dir, const char *hostname, struct err *err)
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *cert = key ? make_certificate(key, hostname) : NULL;
     bool ok = cert ? write_pem(key_file, key, NULL, err) && write_pem(certificate, NULL, cert, err)
-                   : err_tls(err, "making a certificate for", hostname);
+                   : tls_err(err, "making a certificate for", hostname);
     X509_free(cert);
     EVP_PKEY_free(key);
     if (ok) log_event(LOG_INFO, "certificate-made", LOG_STR("file", certificate), LOG_STR("name", hostname));

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "auth/auth.h"
 #include "fetch/fetch.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -157,9 +156,8 @@ static void on_report_committed(void *arg, bool ok, const struct err *err)
 }
 
 /* From the relay's own address, as its contact is somewhere else perhaps: what comes back is for the postmaster. */
-static void submit_report(void *arg, const struct fetch_mail *mail)
+static void submit_report(struct worker *w, const struct fetch_mail *mail)
 {
-    struct worker *w = arg;
     struct err err;
     struct slice to = mail->to;
     struct spool *sp = w->queue && !w->draining ? queue_spool(w->queue) : NULL;
@@ -175,6 +173,12 @@ static void submit_report(void *arg, const struct fetch_mail *mail)
     struct report *r = mem_new(struct report);
     *r = (struct report){ w, mail->ticket };
     queue_submit(w->queue, draft, &e, on_report_committed, r);
+}
+
+static void on_fetch_message(void *arg, const json_t *m)
+{
+    struct fetch_mail mail;
+    if (fetch_read_mail(m, &mail)) submit_report(arg, &mail);
 }
 
 static void take_spool(struct worker *w, int n)
@@ -235,8 +239,8 @@ static void on_master(void *arg, const json_t *m, int fd)
     if (fd >= 0) {
         if (!strcmp(op, "listen")) take_socket(w, number(m, "listener"), number(m, "socket"), fd);
         else if (!strcmp(op, "admin")) worker_control_open(w, fd);
-        else if (!strcmp(op, "auth")) auth_link_connect(w->auth, fd);
-        else if (!strcmp(op, "fetch")) fetch_link_connect(w->fetch, fd);
+        else if (!strcmp(op, "auth")) link_connect(w->auth, fd);
+        else if (!strcmp(op, "fetch")) link_connect(w->fetch, fd);
         else close(fd);
         return;
     }
@@ -258,36 +262,16 @@ static void on_master_end(void *arg)
 
 static bool restrict_files(const struct worker *w, struct err *err)
 {
-    const char *const write[] = { w->start->spool_root, "/dev/null", NULL };
-    const char *anchor = w->config->dns.trust_anchor;
-    const char *const read[] = {
-        anchor && anchor[0] ? anchor : "/usr/share/dns",
-        "/etc/resolv.conf",
-        "/etc/hosts",
-        "/etc/host.conf",
-        "/etc/nsswitch.conf",
-        "/etc/gai.conf",
-        "/etc/services",
-        "/etc/protocols",
-        "/etc/localtime",
-        "/usr/share/zoneinfo",
-        "/usr/share/dns",
-        "/var/lib/unbound",
-        "/etc/ssl",
-        "/lib",
-        "/lib64",
-        "/usr/lib",
-        "/etc/ld.so.cache",
-        "/dev/urandom",
-        "/proc/self",
-        "/proc/meminfo",
-        "/sys/devices/system/cpu",
-        "/proc/sys/net",
-        NULL,
-    };
-    if (w->config->system.sandbox) return landlock_restrict(write, read, err);
-    log_event(LOG_WARNING, "no-sandbox", LOG_STR("reason", "system.sandbox is off"));
-    return true;
+    struct landlock l;
+    if (!w->config->system.sandbox) {
+        log_event(LOG_WARNING, "no-sandbox", LOG_STR("reason", "system.sandbox is off"));
+        return true;
+    }
+    landlock_init(&l);
+    landlock_add_network(&l);
+    landlock_read(&l, w->config->dns.trust_anchor);
+    landlock_write(&l, w->start->spool_root);
+    return landlock_restrict(&l, err);
 }
 
 static bool prepare(struct worker *w, struct err *err)
@@ -310,8 +294,8 @@ static void worker_deinit(struct worker *w)
     }
     if (w->queue) queue_free(w->queue); /* now that no spool looks at its messages any more */
     provider_keeper_free(w->providers);
-    auth_link_free(w->auth);
-    fetch_link_free(w->fetch);
+    link_free(w->auth);
+    link_free(w->fetch);
     if (w->resolver) resolver_free(w->resolver);
     if (w->streams) stream_loop_free(w->streams);
     close_sockets(w);
@@ -330,8 +314,8 @@ int worker_main(const struct worker_start *start)
     list_init(&w.spools);
     w.terminate = evsignal_new(w.base, SIGTERM, on_terminate, &w);
     event_add(w.terminate, NULL);
-    w.auth = auth_link_new(w.base);
-    w.fetch = fetch_link_new(w.base, submit_report, &w);
+    w.auth = link_new(w.base, NULL, NULL, NULL);
+    w.fetch = link_new(w.base, "fetch-process-gone", on_fetch_message, &w);
     w.deadline = evtimer_new(w.base, on_deadline, &w);
     w.master = channel_new(w.base, start->channel, on_master, on_master_end, &w);
     if (prepare(&w, &err)) tell(&w, "hello", -1, NULL);

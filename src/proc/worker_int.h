@@ -3,9 +3,10 @@
 #ifndef POSTERN_PROC_WORKER_INT_H
 #define POSTERN_PROC_WORKER_INT_H
 #include <jansson.h>
+#include "base/channel.h"
+#include "base/link.h"
 #include "base/list.h"
 #include "delivery/queue.h"
-#include "proc/channel.h"
 #include "proc/worker.h"
 #include "server/server.h"
 
@@ -32,8 +33,7 @@ struct worker {
     struct queue *queue;             /* NULL until there is a spool */
     struct server *server;
     struct provider_keeper *providers; /* NULL: no zone names one */
-    struct auth_link *auth;
-    struct fetch_link *fetch;
+    struct link *auth, *fetch;       /* to the helper processes */
     struct channel *master, *admin;
     unsigned admin_count;            /* tells a new admin process's channel from the former one's */
     struct list requests;            /* of the admin process, not answered yet */

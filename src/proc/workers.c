@@ -44,7 +44,7 @@ static void on_ready(struct child *c)
     struct master *m = c->master;
     if (c->state != CHILD_STARTING || c->spool < 0) return;
     c->state = CHILD_READY;
-    child_connect_admin(c);
+    if (c->master->admin) child_connect(c, c->master->admin, "admin");
     helpers_connect(c);
     if (!c->slot) return;
     if (c->slot->generation == m->next) {

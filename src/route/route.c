@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The next hop of a recipient by the configuration. Routes and relay domains are hashed once; a look-up tries the address,
- * then its domain, then each parent domain. */
+ * The next hop of a recipient by the configuration. Routes are hashed once; a look-up tries the address, then its domain, then
+ * each parent domain. */
 #include "route/route.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,6 @@
 struct entry {
     struct slice key; /* lower case, local parts unquoted; points behind the struct */
     const struct config_route *route;
-    const struct config_domain *domain;
 };
 
 /* A key under construction, of which the suffixes are keys too. */
@@ -45,31 +44,28 @@ static bool split(struct slice text, struct slice *local, struct slice *domain)
 }
 
 /* "Local"@Domain, .Domain or Domain in the form that is compared; false when it is longer than any address. */
-static bool key_make(struct slice text, struct key *k)
+static bool key_make(struct slice local, struct slice domain, struct key *k)
 {
-    struct slice local, domain;
-    bool has_local = split(text, &local, &domain);
-    if (text.n >= sizeof k->text) return false;
-    k->n = has_local ? address_local_unquote(local, k->text) : 0;
-    if (has_local) k->text[k->n++] = '@';
+    if (local.n + 1 + domain.n >= sizeof k->text) return false;
+    k->n = local.n ? address_local_unquote(local, k->text) : 0;
+    if (local.n) k->text[k->n++] = '@';
     memcpy(k->text + k->n, domain.p, domain.n);
     k->n += domain.n;
     for (size_t i = 0; i < k->n; i++) k->text[i] = ascii_lower(k->text[i]);
     return true;
 }
 
-static void entry_add(struct htable *t, const char *text, struct entry e)
+static void entry_add(struct htable *t, const struct config_route *route)
 {
     struct key k;
-    if (!key_make(slice_str(text), &k) || entry_find(t, slice_of(k.text, k.n))) return; /* of equal entries the first counts */
+    struct slice local, domain;
+    split(slice_str(route->to), &local, &domain);
+    if (!key_make(local, domain, &k) || entry_find(t, slice_of(k.text, k.n))) return; /* of equal entries the first counts */
     struct entry *item = mem_zalloc(sizeof *item + k.n);
-    *item = e;
     memcpy(item + 1, k.text, k.n);
-    item->key = slice_of(item + 1, k.n);
+    *item = (struct entry){ slice_of(item + 1, k.n), route };
     htable_add(t, item);
 }
-
-static const char *const tls_words[] = { "none", "may", "dane", "encrypt", "verify", "dane-only" };
 
 static void format_key(const struct config *c, const struct config_hop *h, char *out, size_t room)
 {
@@ -80,13 +76,14 @@ static void format_key(const struct config *c, const struct config_hop *h, char 
     else buf_add_str(&b, h->host);
     if (h->ip.family == 6) buf_add_char(&b, ']');
     buf_addf(&b, ":%u", h->port);
-    if (h->tls != c->delivery.tls) buf_addf(&b, ",tls=%s", tls_words[h->tls]);
+    if (h->tls != c->delivery.tls) buf_addf(&b, ",tls=%s", config_client_tls_word(h->tls));
     if (h->implicit_tls) buf_add_str(&b, ",implicit");
     if (h->auth.user || h->ca || h->name_n) buf_addf(&b, ",hop=%d", h->id); /* what is proven, by us or to us, is not shared */
     if (h->source.family) {
         buf_add_str(&b, ",source=");
         ip_add(&b, &h->source);
     }
+    if (h->mx && h->port == 25) buf_add_str(&b, ",via"); /* not the same as a recipient's domain: what has no host there waits */
     snprintf(out, room, "%s", buf_cstr(&b));
     for (char *p = out; *p; p++) *p = ascii_lower(*p);
     buf_deinit(&b);
@@ -97,28 +94,19 @@ struct route_table *route_table_new(const struct config *c)
     struct route_table *t = mem_new(struct route_table);
     t->config = c;
     htable_init(&t->routes, entry_hash);
-    htable_init(&t->domains, entry_hash);
-    for (size_t i = 0; i < c->route_n; i++) entry_add(&t->routes, c->routes[i].to, (struct entry){ .route = &c->routes[i] });
-    for (size_t i = 0; i < c->domain_n; i++)
-        entry_add(&t->domains, c->domains[i].name, (struct entry){ .domain = &c->domains[i] });
+    for (size_t i = 0; i < c->route_n; i++) entry_add(&t->routes, &c->routes[i]);
     if (c->hop_n) t->keys = mem_grow(NULL, c->hop_n, sizeof *t->keys);
     for (size_t i = 0; i < c->hop_n; i++) format_key(c, c->hops[i], t->keys[i], sizeof t->keys[i]);
     route_self_read(t);
     return t;
 }
 
-static void entries_free(struct htable *t)
-{
-    size_t at = 0;
-    for (void *item; (item = htable_next(t, &at));) free(item);
-    htable_deinit(t);
-}
-
 void route_table_free(struct route_table *t)
 {
     if (!t) return;
-    entries_free(&t->routes);
-    entries_free(&t->domains);
+    size_t at = 0;
+    for (void *item; (item = htable_next(&t->routes, &at));) free(item);
+    htable_deinit(&t->routes);
     free(t->own);
     free(t->keys);
     free(t);
@@ -145,18 +133,6 @@ static const struct config_route *find_route(const struct route_table *t, struct
     return e ? e->route : NULL;
 }
 
-/* The relay domain that covers it, the longest name first. */
-static const struct config_domain *find_domain(const struct route_table *t, struct slice domain)
-{
-    const struct entry *e = t->domains.n ? entry_find(&t->domains, domain) : NULL;
-    struct slice parent = domain, label;
-    while (t->domains.n && !e && slice_cut(&parent, '.', &label)) {
-        e = entry_find(&t->domains, parent);
-        if (e && !e->domain->subdomains) e = NULL;
-    }
-    return e ? e->domain : NULL;
-}
-
 /* Asked for each recipient, so those of next hops are made once. */
 static void set_key(const struct route_table *t, struct route_hop *out)
 {
@@ -167,9 +143,9 @@ static void set_key(const struct route_table *t, struct route_hop *out)
         memcpy(out->key, "mx:", 3);
         memcpy(out->key + 3, out->domain, n);
         memcpy(out->key + 3 + n, MX_SUFFIX, sizeof MX_SUFFIX);
-    } else if (h->id >= 0 && (size_t)h->id < c->hop_n && c->hops[h->id] == h) {
+    } else if ((size_t)h->id < c->hop_n)
         memcpy(out->key, t->keys[h->id], sizeof out->key);
-    } else
+    else /* a configuration put together by hand has no list of hops */
         format_key(c, h, out->key, sizeof out->key);
 }
 
@@ -180,24 +156,25 @@ void route_require_tls(struct route_hop *hop)
     snprintf(hop->key + n, sizeof hop->key - n, ",requiretls");
 }
 
+static void choose(struct route_hop *out, const struct config_hop *hop, const char *why, struct config_place place)
+{
+    out->hop = hop;
+    out->why = why;
+    out->place = place;
+}
+
 static void decide(const struct route_table *t, const struct key *k, size_t local_n, struct route_hop *out)
 {
     const struct config *c = t->config;
     struct slice domain = slice_sub(slice_of(k->text, k->n), local_n + 1, k->n);
     const struct config_route *route = find_route(t, slice_of(k->text, k->n), local_n);
-    const struct config_domain *relay = route ? NULL : find_domain(t, domain);
+    const struct config_domain *relay = route ? NULL : config_domain_of(c, domain);
     *out = (struct route_hop){ .why = "mx" };
-    if (route) {
-        *out = (struct route_hop){ .hop = &route->via, .why = "route", .place = route->place };
-    } else if (relay && relay->deliver.host) {
-        *out = (struct route_hop){ .hop = &relay->deliver, .why = "domain", .place = relay->place };
-    } else if (relay && c->inner_host.host) {
-        *out = (struct route_hop){ .hop = &c->inner_host, .why = "inner_host", .place = c->inner_host.place };
-    } else if (!relay && c->smarthost.host) {
-        *out = (struct route_hop){ .hop = &c->smarthost, .why = "smarthost", .place = c->smarthost.place };
-    } else {
-        memcpy(out->domain, domain.p, domain.n);
-    }
+    if (route) choose(out, &route->via, "route", route->place);
+    else if (relay && relay->deliver.host) choose(out, &relay->deliver, "domain", relay->place);
+    else if (relay && c->inner_host.host) choose(out, &c->inner_host, "inner_host", c->inner_host.place);
+    else if (!relay && c->smarthost.host) choose(out, &c->smarthost, "smarthost", c->smarthost.place);
+    else memcpy(out->domain, domain.p, domain.n);
     set_key(t, out);
 }
 
@@ -213,7 +190,7 @@ static bool refuse(struct slice rcpt, const char *why, struct err *err)
 bool route_find(const struct route_table *t, struct slice rcpt, struct route_hop *out, struct err *err)
 {
     struct slice local, domain, name = rcpt;
-    char ascii[256], whole[KEY_MAX];
+    char ascii[256];
     struct key k;
     if (slice_ieq(name, SLICE("postmaster"))) name = slice_str(t->config->postmaster); /* RFC 5321 §4.5.1 */
     if (!name.n) return refuse(rcpt, "it is empty", err);
@@ -222,14 +199,8 @@ bool route_find(const struct route_table *t, struct slice rcpt, struct route_hop
     if (domain.n && domain.p[0] == '[') return refuse(rcpt, "address literals are not relayed", err);
     if (!domain.n || domain.p[domain.n - 1] == '.' || !address_domain_ascii(domain, ascii))
         return refuse(rcpt, "what follows the @ is not a domain name", err);
-    if (local.n + 1 + strlen(ascii) >= sizeof whole) return refuse(rcpt, "it is too long", err);
-    memcpy(whole, name.p, local.n + 1); /* U-labels and A-labels are the same domain */
-    size_t ascii_n = strlen(ascii);
-    memcpy(whole + local.n + 1, ascii, ascii_n); /* NOLINT(bugprone-not-null-terminated-result): a slice */
-    name = slice_of(whole, local.n + 1 + ascii_n);
-    domain = slice_sub(name, local.n + 1, name.n);
-    if (!key_make(name, &k)) return refuse(rcpt, "it is too long", err);
-    size_t local_n = k.n - domain.n - 1;
-    decide(t, &k, local_n, out);
+    domain = slice_str(ascii); /* U-labels and A-labels are the same domain */
+    if (!key_make(local, domain, &k)) return refuse(rcpt, "it is too long", err);
+    decide(t, &k, k.n - domain.n - 1, out);
     return true;
 }

@@ -5,7 +5,7 @@
 #include "config/config.h"
 #include "net/resolver.h"
 
-/* What route_find and route_resolve need beside the configuration: its routes and domains indexed, and the machine's own
+/* What route_find and route_resolve need beside the configuration: its routes indexed, and the machine's own
  * addresses, read once (getifaddrs). Made at start by each worker; the configuration must outlive it. */
 struct route_table;
 struct route_table *route_table_new(const struct config *c);
@@ -20,7 +20,8 @@ struct route_hop {
     char key[400];                /* names the destination: equal keys share connections and back-off, e.g.
                                      "mx:example.com:25", "host:192.0.2.7:2525"; also what people read. A hop with a source
                                      address or TLS setting of its own adds ",source=IP" or ",tls=none" and so on, one with
-                                     credentials, ca or names ",hop=3". Mail with REQUIRETLS: ",requiretls". */
+                                     credentials, ca or names ",hop=3". A hop by MX at port 25: ",via".
+                                     Mail with REQUIRETLS: ",requiretls". */
 };
 
 /* Order: route for the address, route for the exact domain, route for the longest ".domain", the relay domain's deliver, inner_host for

@@ -7,7 +7,7 @@
 
 struct route_table {
     const struct config *config;
-    struct htable routes, domains; /* of struct entry, in route.c */
+    struct htable routes;          /* of struct entry, in route.c */
     struct ip *own;                /* addresses of the machine's interfaces, without loopback */
     size_t own_n;
     char (*keys)[sizeof((struct route_hop *)0)->key]; /* of the configuration's next hops, by id */

@@ -31,9 +31,10 @@ static uint32_t methods_now(const struct session *s)
 
 void auth_ehlo(const struct session *s, struct buf *out)
 {
-    if (!auth_offered(s) || !methods_now(s)) return;
+    uint32_t methods = auth_offered(s) ? methods_now(s) : 0;
+    if (!methods) return;
     buf_add_str(out, "\nAUTH");
-    auth_methods_list(out, methods_now(s));
+    auth_methods_list(out, methods);
 }
 
 /* ---- what the session remembers */
@@ -81,15 +82,25 @@ static bool domains_equal(struct slice a, struct slice b)
 }
 
 /* Local parts of an account are compared without case, and without the quotes that are not needed (RFC 5321 §4.1.2). */
-static bool fits(struct slice allowed, const struct address *sender)
+static bool is_mailbox(struct slice allowed, const struct address *sender)
 {
-    char a[64], b[64];
+    char a[64], b[64]; /* the grammar sees to it */
     struct address parsed;
-    if (allowed.n && allowed.p[0] == '@') return domains_equal(slice_sub(allowed, 1, allowed.n), sender->domain);
     if (address_parse(allowed, &parsed) || !domains_equal(parsed.domain, sender->domain)) return false;
-    if (parsed.local.n > sizeof a || sender->local.n > sizeof b) return false;
     size_t n = address_local_unquote(parsed.local, a), m = address_local_unquote(sender->local, b);
     return slice_ieq(slice_of(a, n), slice_of(b, m));
+}
+
+/* One of the listed senders; "@domain" is all of it there, and there only: an account of such a name is no address. */
+static bool fits(struct slice allowed, const struct address *sender)
+{
+    bool whole = allowed.n && allowed.p[0] == '@';
+    return whole ? domains_equal(slice_sub(allowed, 1, allowed.n), sender->domain) : is_mailbox(allowed, sender);
+}
+
+bool auth_binds_sender(const struct session *s)
+{
+    return s->account && s->server->o.config->auth.sender_must_match;
 }
 
 bool auth_may_send_as(const struct session *s, struct slice sender)
@@ -97,7 +108,7 @@ bool auth_may_send_as(const struct session *s, struct slice sender)
     struct address parsed;
     if (!s->account || s->any_sender) return true;
     if (address_parse(sender, &parsed)) return false;
-    if (fits(slice_str(s->account), &parsed)) return true;
+    if (is_mailbox(slice_str(s->account), &parsed)) return true;
     for (size_t i = 0; i < s->sender_n; i++)
         if (fits(s->senders[i], &parsed)) return true;
     return false;
@@ -117,26 +128,26 @@ static void send_challenge(struct session *s, struct slice data)
 
 static void log_outcome(const struct session *s, const char *event, const struct auth_answer *a)
 {
+    struct log_field reason = { .key = NULL };
+    if (a->outcome != AUTH_OK) reason = LOG_STR("reason", a->reason);
     log_event(LOG_INFO, event, LOG_SESSION(s->id), LOG_IP("client", &s->ip), LOG_TEXT("account", a->account),
-              LOG_STR("mechanism", auth_method_name(s->auth_method)), LOG_STR("reason", a->reason));
+              LOG_STR("mechanism", auth_method_name(s->auth_method)), reason);
 }
 
-/* True: the connection ends. */
-static bool refuse(struct session *s, const struct auth_answer *a)
+static void refuse(struct session *s, const struct auth_answer *a)
 {
+    struct slice none = SLICE("");
     s->phase = SESSION_READY;
     log_outcome(s, "auth-failed", a);
     if (a->outcome == AUTH_TEMPFAIL) {
-        session_refuse(s, "AUTH", 454, "4.7.0", "authentication is not possible at the moment, please try again later",
-                       SLICE(""));
-        return false;
+        session_refuse(s, "AUTH", 454, "4.7.0", "authentication is not possible at the moment, please try again later", none);
+    } else if (a->outcome == AUTH_BRAKED) {
+        session_refuse(s, "AUTH", 454, "4.7.0", "too many failures, please try again later", none);
+        session_hang_up(s, "braked");
+    } else {
+        session_refuse(s, "AUTH", 535, "5.7.8", "name or password is wrong", none);
+        if (++s->auth_failures >= FAILURES_MAX) session_hang_up(s, "authentication failed");
     }
-    if (a->outcome == AUTH_BRAKED) {
-        session_refuse(s, "AUTH", 454, "4.7.0", "too many failures, please try again later", SLICE(""));
-        return true;
-    }
-    session_refuse(s, "AUTH", 535, "5.7.8", "name or password is wrong", SLICE(""));
-    return ++s->auth_failures >= FAILURES_MAX;
 }
 
 static void on_answer(void *arg, const struct auth_answer *a)
@@ -153,17 +164,10 @@ static void on_answer(void *arg, const struct auth_answer *a)
         remember(s, a);
         log_outcome(s, "auth-ok", a);
         session_reply(s, 235, "2.7.0", "welcome");
-    } else if (refuse(s, a)) {
-        session_close(s, a->outcome == AUTH_BRAKED ? "braked" : "authentication failed", false);
-        return;
-    }
+    } else
+        refuse(s, a);
     session_check_errors(s);
-    if (s->phase == SESSION_OVER) {
-        session_close(s, s->reason, false);
-        return;
-    }
-    session_go_on(s);
-    session_arm(s);
+    session_resume(s);
 }
 
 /* ---- what the client says */
@@ -207,8 +211,7 @@ static void start(struct session *s, struct slice arg)
         s->waiting = true;
         s->auth = auth_server_start(s->server->o.auth, &r, on_answer, s);
     }
-    if (data.p) mem_wipe(data.p, data.cap);
-    buf_deinit(&data);
+    buf_wipe(&data);
 }
 
 void verb_auth(struct session *s, const struct command *c)
@@ -238,7 +241,6 @@ void auth_take_line(struct session *s, struct slice line)
         s->waiting = true;
         auth_step(s->auth, buf_slice(&data));
     }
-    if (data.p) mem_wipe(data.p, data.cap);
-    buf_deinit(&data);
+    buf_wipe(&data);
     session_check_errors(s);
 }

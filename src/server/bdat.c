@@ -88,17 +88,14 @@ void verb_bdat(struct session *s, const struct command *c)
 {
     struct transaction *tx = &s->tx;
     struct command_error error;
-    uint64_t size, before = tx->chunked ? tx->data.size : 0;
+    uint64_t size, before = tx->data.size;
     bool last;
     if (!command_bdat(c, &size, &last, &error)) {
         session_refuse(s, "BDAT", error.code, error.enhanced, error.text, c->arg);
         session_hang_up(s, "BDAT without a size");
         return;
     }
-    if (size > UINT64_MAX / 2 || text_is_endless(s, before + size)) {
-        if (s->phase != SESSION_OVER) text_is_endless(s, UINT64_MAX);
-        return;
-    }
+    if (text_is_endless(s, size > UINT64_MAX - before ? UINT64_MAX : before + size)) return;
     tx->misplaced = s->phase != SESSION_RCPT || !s->esmtp;
     tx->chunk_from = s->phase;
     tx->chunk_left = tx->chunk_size = size;
@@ -106,7 +103,7 @@ void verb_bdat(struct session *s, const struct command *c)
     if (tx->misplaced) tx->end = clock_mono_ms() + s->server->o.config->timeouts.message;
     else if (!tx->chunked) {
         tx->chunked = true;
-        if (!text_begin(s)) { /* the chunk is swallowed, then the refusal is told */ }
+        text_begin(s); /* without storage the chunk is swallowed, then the refusal is told */
     }
     if (size >= CHATTER_SIZE && !tx->misplaced) s->chatter--;
     s->phase = SESSION_CHUNK;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Header fields of a message that is coming in: hops are counted, what listings show is kept, and whoever it is said to be
  * from must belong to the account, if there is one. */
-#include <stdio.h>
 #include "base/mem.h"
 #include "message/mailbox.h"
 #include "server/text.h"
@@ -23,20 +22,14 @@ static struct slice keep_value(struct session *s, struct slice value)
 static bool may_send_as(void *arg, struct slice address)
 {
     struct session *s = arg;
-    char text[500];
     struct buf shown = { 0 };
     if (++s->tx.authors > AUTHORS_MAX) return false;
     if (auth_may_send_as(s, address)) return true;
     buf_add_printable(&shown, address, 100);
-    int n = snprintf(text, sizeof text, "the author %.400s of the message does not belong to your account", buf_cstr(&shown));
+    text_spoil(s, 550, "5.7.1", arena_printf(&s->arena, "the author %.400s of the message does not belong to your account",
+                                             buf_cstr(&shown)));
     buf_deinit(&shown);
-    text_spoil(s, 550, "5.7.1", arena_strdup(&s->arena, slice_of(text, (size_t)n)));
     return false;
-}
-
-static bool is_bound(const struct session *s)
-{
-    return s->account && s->server->o.config->auth.sender_must_match;
 }
 
 /* Who is shown as the one it is from. */
@@ -53,7 +46,7 @@ static bool names_author(struct slice name)
 static void check_author(struct session *s, struct slice value, bool truncated)
 {
     uint32_t before = s->tx.authors;
-    if (!is_bound(s) || s->tx.refusal.code) return;
+    if (s->tx.refusal.code) return;
     enum mailbox_outcome outcome = truncated ? MAILBOX_MALFORMED : mailbox_each(value, may_send_as, s);
     if (s->tx.authors > AUTHORS_MAX) text_spoil(s, 550, "5.7.1", "the message has too many authors");
     else if (outcome == MAILBOX_MALFORMED || s->tx.authors == before)
@@ -63,7 +56,7 @@ static void check_author(struct session *s, struct slice value, bool truncated)
 /* Other readers go on behind a line that is no field, and find a From there that nobody has looked at. */
 void text_check_header(struct session *s)
 {
-    if (is_bound(s) && s->tx.header.malformed)
+    if (auth_binds_sender(s) && s->tx.header.malformed)
         text_spoil(s, 550, "5.6.0", "a line of the header is no field, so that it is not known who the message is from");
 }
 
@@ -75,7 +68,7 @@ void text_on_field(void *arg, struct slice name, struct slice value, bool trunca
         tx->hops++;
     else if (slice_ieq(name, SLICE("Date")))
         tx->has_date = true;
-    else if (names_author(name))
+    else if (auth_binds_sender(s) && names_author(name))
         check_author(s, value, truncated);
     else if (!tx->has_subject && slice_ieq(name, SLICE("Subject"))) {
         tx->has_subject = true;

@@ -78,5 +78,5 @@ void verb_starttls(struct session *s, const struct command *c)
     s->esmtp = false;
     session_reply(s, 220, "2.0.0", "begin TLS");
     s->phase = SESSION_TLS;
-    stream_start_tls(s->stream, tls_server_context(s->server->o.tls, s->listener, s->zone), true, NULL);
+    stream_start_tls(s->stream, tls_server_context(s->server->o.tls, s->listener, s->zone));
 }

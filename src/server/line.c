@@ -141,7 +141,9 @@ static size_t begin_skipping(struct session *s, struct slice in, size_t look)
 size_t line_take(struct session *s, struct slice in)
 {
     if (s->skipping) return skip_line(s, in);
-    size_t max = is_auth(s, in) ? AUTH_LINE_MAX : COMMAND_LINE_MAX, look = in.n < max ? in.n : max;
+    bool auth = is_auth(s, in);
+    if (auth || s->auth_said) stream_wipe_input(s->stream);
+    size_t max = auth ? AUTH_LINE_MAX : COMMAND_LINE_MAX, look = in.n < max ? in.n : max;
     const char *lf = memchr(in.p, '\n', look);
     const char *cr = memchr(in.p, '\r', lf ? (size_t)(lf - in.p) : look);
     bool bare_lf = lf && !cr && s->zone->bare_lf;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * MAIL (RFC 5321 §4.1.1.2) with its parameters (command.h names them). */
 #include <stdio.h>
+#include "base/utf8.h"
 #include "server/session.h"
-#include "smtp/utf8.h"
 
 _Static_assert((int)COMMAND_RET_HDRS == (int)ENVELOPE_RET_HDRS && (int)COMMAND_RET_FULL == (int)ENVELOPE_RET_FULL &&
                COMMAND_NOTIFY_NEVER == NOTIFY_NEVER, "the words of the protocol and of the envelope agree");
@@ -47,7 +47,7 @@ static bool sender_ok(struct session *s, const struct address *sender, const str
         return false;
     }
     /* The null reverse-path is nobody's: notices of users' programs need it. */
-    if (s->account && sender->text.n && s->server->o.config->auth.sender_must_match && !auth_may_send_as(s, sender->text)) {
+    if (sender->text.n && auth_binds_sender(s) && !auth_may_send_as(s, sender->text)) {
         session_refuse(s, "MAIL", 553, "5.7.1", "this sender address does not belong to your account", sender->text);
         return false;
     }

@@ -3,25 +3,25 @@
 #include <assert.h>
 #include <stdio.h>
 #include "base/log.h"
+#include "base/utf8.h"
 #include "policy/relay.h"
 #include "server/session.h"
-#include "smtp/utf8.h"
 
 #define ROOM_FIRST 4
-#define LOCAL_MAX 64                      /* the grammar saw to it */
-#define KEY_MAX (LOCAL_MAX + 1 + 255 + 1) /* local part, @, domain, NUL */
+#define LOCAL_MAX 64                  /* the grammar saw to it */
+#define KEY_MAX (LOCAL_MAX + 1 + 256) /* local part, @, domain, NUL */
 
 /* One for all forms of an address: the local part without the quotes (RFC 5321 §4.1.2), the domain as A-labels. */
 static struct slice key_of(const struct address *a, char room[KEY_MAX])
 {
-    char domain[256];
     assert(a->local.n <= LOCAL_MAX);
     size_t n = address_local_unquote(a->local, room);
-    if (!address_domain_ascii(a->domain, domain)) return a->text;
-    return slice_of(room, n + (size_t)snprintf(room + n, KEY_MAX - n, "@%s", domain));
+    room[n++] = '@';
+    if (!address_domain_ascii(a->domain, room + n)) return a->text;
+    return slice_of(room, n + strlen(room + n));
 }
 
-/* The slot of `key` in the index, or the free slot where it belongs. */
+/* The slot of `key` in the index, or the free slot where it belongs. There is room for one more. */
 static uint32_t *find_slot(struct transaction *tx, struct slice key)
 {
     uint32_t mask = 2 * tx->rcpt_room - 1;
@@ -53,16 +53,9 @@ static void grow(struct session *s)
     for (uint32_t i = 0; i < tx->rcpt_n; i++) *find_slot(tx, keys[i]) = i + 1;
 }
 
-static bool is_known(struct transaction *tx, struct slice key)
-{
-    return tx->rcpt_n && *find_slot(tx, key);
-}
-
-static void add(struct session *s, struct slice rcpt, struct slice key)
+static void add(struct session *s, uint32_t *slot, struct slice rcpt, struct slice key)
 {
     struct transaction *tx = &s->tx;
-    if (tx->rcpt_n == tx->rcpt_room) grow(s);
-    uint32_t *slot = find_slot(tx, key);
     struct slice kept = arena_slice(&s->arena, rcpt);
     tx->rcpts[tx->rcpt_n] = kept;
     tx->rcpt_keys[tx->rcpt_n] = slice_eq(rcpt, key) ? kept : arena_slice(&s->arena, key);
@@ -78,12 +71,12 @@ static uint8_t unite(uint8_t a, uint8_t b)
     return both == NOTIFY_NEVER ? both : both & (uint8_t)~NOTIFY_NEVER;
 }
 
-static void note_dsn(struct session *s, struct slice key, bool again, const struct command_rcpt_params *p)
+static void note_dsn(struct session *s, uint32_t i, bool again, const struct command_rcpt_params *p)
 {
     struct transaction *tx = &s->tx;
     if (!p->given && !tx->rcpt_dsn) return;
     if (!tx->rcpt_dsn) tx->rcpt_dsn = arena_alloc(&s->arena, tx->rcpt_room * sizeof *tx->rcpt_dsn);
-    struct envelope_dsn *d = &tx->rcpt_dsn[*find_slot(tx, key) - 1];
+    struct envelope_dsn *d = &tx->rcpt_dsn[i];
     d->notify = again ? unite(d->notify, p->notify) : p->notify;
     if (!d->orcpt.n) d->orcpt = arena_slice(&s->arena, p->orcpt);
     if (p->given) tx->flags |= ENVELOPE_DSN_SEEN;
@@ -95,30 +88,39 @@ static void refuse(struct session *s, int code, const char *enhanced, const char
     session_refuse(s, "RCPT", code, enhanced, text, rcpt);
 }
 
-/* Better a refusal now than a bounce later. What is not known of the next hop is left to the delivery. */
+/* What the next hop takes. It is asked for once for all recipients of one domain in a row, unless a route may be for one alone. */
+static const struct hop_abilities *hop_of(struct session *s, const struct address *rcpt, struct slice name)
+{
+    struct transaction *tx = &s->tx;
+    bool by_domain = !s->server->routes_by_address && slice_eq(name, rcpt->text); /* postmaster goes its own way */
+    if (by_domain && tx->hop_domain.n && slice_ieq(tx->hop_domain, rcpt->domain)) return &tx->hop;
+    if (!queue_abilities(s->server->o.queue, name, &tx->hop)) /* left to the delivery */
+        tx->hop = (struct hop_abilities){ .utf8 = true, .requiretls = true };
+    tx->hop_domain = by_domain ? arena_slice(&s->arena, rcpt->domain) : SLICE("");
+    return &tx->hop;
+}
+
+/* Better a refusal now than a bounce later. */
 static bool hop_takes(struct session *s, const struct address *rcpt, struct slice name)
 {
     struct transaction *tx = &s->tx;
-    struct hop_abilities a;
+    const struct hop_abilities *a = hop_of(s, rcpt, name);
+    uint64_t most = a->size_max ? a->size_max : UINT64_MAX;
     char text[160];
-    uint64_t most = UINT64_MAX;
-    if (queue_abilities(s->server->o.queue, name, &a)) {
-        if (a.size_max) most = a.size_max;
-        bool wide = tx->sender_utf8 || !utf8_ascii(rcpt->local); /* domains go on as A-labels */
-        if (wide && !a.utf8) { /* RFC 6531 §3.5 */
-            refuse(s, 550, "5.6.7", "the next server for this recipient takes no addresses that are not ASCII", name);
-            return false;
-        }
-        if (tx->flags & ENVELOPE_REQUIRETLS && !a.requiretls) { /* RFC 8689 §4.2 */
-            refuse(s, 550, "5.7.30", "the next server for this recipient does not support REQUIRETLS", name);
-            return false;
-        }
-        if (tx->declared > most) { /* RFC 1870 §6.1 */
-            snprintf(text, sizeof text, "the message is too large for the next server (limit: %llu bytes)",
-                     (unsigned long long)most);
-            refuse(s, 552, "5.3.4", text, name);
-            return false;
-        }
+    bool wide = tx->sender_utf8 || !utf8_ascii(rcpt->local); /* domains go on as A-labels */
+    if (wide && !a->utf8) { /* RFC 6531 §3.5 */
+        refuse(s, 550, "5.6.7", "the next server for this recipient takes no addresses that are not ASCII", name);
+        return false;
+    }
+    if (tx->flags & ENVELOPE_REQUIRETLS && !a->requiretls) { /* RFC 8689 §4.2 */
+        refuse(s, 550, "5.7.30", "the next server for this recipient does not support REQUIRETLS", name);
+        return false;
+    }
+    if (tx->declared > most) { /* RFC 1870 §6.1 */
+        snprintf(text, sizeof text, "the message is too large for the next server (limit: %llu bytes)",
+                 (unsigned long long)most);
+        refuse(s, 552, "5.3.4", text, name);
+        return false;
     }
     if (most > tx->hop_size) tx->hop_size = most;
     return true;
@@ -160,16 +162,18 @@ void verb_rcpt(struct session *s, const struct command *c)
     struct slice rcpt = verdict.postmaster ? SLICE("postmaster") : c->path.text;
     char room[KEY_MAX];
     struct slice key = verdict.postmaster ? rcpt : key_of(&c->path, room);
-    bool again = is_known(&s->tx, key);
+    if (s->tx.rcpt_n == s->tx.rcpt_room) grow(s);
+    uint32_t *slot = find_slot(&s->tx, key);
+    bool again = *slot;
     if (!again) {
         if (s->tx.rcpt_n >= config->limits.recipients) { /* RFC 5321 §4.5.3.1.10; no error of the client's */
             session_reply(s, 452, "4.5.3", "too many recipients, please send the others another copy");
             return;
         }
         if (!hop_takes(s, &c->path, rcpt)) return;
-        add(s, rcpt, key);
+        add(s, slot, rcpt, key);
     }
-    note_dsn(s, key, again, &params);
+    note_dsn(s, *slot - 1, again, &params);
     s->phase = SESSION_RCPT;
     session_reply(s, 250, "2.1.5", "recipient noted");
 }

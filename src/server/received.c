@@ -3,8 +3,8 @@
 #include "server/received.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "smtp/address.h"
-#include "smtp/utf8.h"
 
 /* Names end up in a header that others parse: nothing but what a domain or an address literal may hold. */
 static void add_name(struct buf *out, struct slice s)

@@ -268,6 +268,7 @@ struct server *server_new(const struct server_options *o)
     list_init(&s->incoming);
     list_init(&s->yielding);
     clients_init(&s->clients);
+    for (size_t i = 0; i < o->config->route_n; i++) s->routes_by_address |= strchr(o->config->routes[i].to, '@') != NULL;
     s->zone_sessions = mem_zalloc(o->config->zone_n * sizeof *s->zone_sessions);
     s->yield = evtimer_new(o->base, on_yield, s);
     s->accept_again = evtimer_new(o->base, accept_again, s);

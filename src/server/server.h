@@ -14,7 +14,7 @@ struct server_options {
     const struct config *config;
     struct queue *queue;
     struct tls_server *tls;      /* NULL: no TLS */
-    struct auth_link *auth;      /* NULL: AUTH is not offered */
+    struct link *auth;           /* NULL: AUTH is not offered */
     struct provider_keeper *providers; /* NULL: no zone names one */
 };
 

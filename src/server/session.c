@@ -55,6 +55,16 @@ void session_go_on(struct session *s)
     stream_resume(s->stream);
 }
 
+void session_resume(struct session *s)
+{
+    if (s->phase == SESSION_OVER) {
+        session_close(s, s->reason, false);
+        return;
+    }
+    session_go_on(s);
+    session_arm(s);
+}
+
 /* So that a client with a thousand commands in one packet does not keep the others waiting; and so that replies are
  * sent before more are made (on_drained comes only for those that the kernel could not take). */
 static void give_way(struct session *s)
@@ -227,7 +237,7 @@ void session_start(struct server *server, const struct config_listener *l, int f
     log_connect(s);
     if (l->tls == CONFIG_TLS_IMPLICIT) {
         s->phase = SESSION_TLS;
-        stream_start_tls(s->stream, tls_server_context(server->o.tls, l, zone), true, NULL);
+        stream_start_tls(s->stream, tls_server_context(server->o.tls, l, zone));
     } else
         session_greet(s);
     session_arm(s);

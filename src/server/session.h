@@ -22,6 +22,7 @@ struct server {
     struct list listeners, sessions;
     struct htable clients;       /* struct client */
     uint32_t *zone_sessions;     /* open sessions of each of config->zones */
+    bool routes_by_address;      /* some route is for one address: the domain alone does not tell the next hop */
     struct list incoming;        /* connections whose PROXY header has not come yet (proxy.c) */
     uint32_t incoming_n;
     struct server_figures figures;
@@ -81,6 +82,8 @@ struct transaction {
     enum session_phase chunk_from;
     uint64_t chunk_left, chunk_size; /* bytes of the chunk at hand */
     uint64_t hop_size;           /* the most that the next hop of some recipient takes; 0: no recipient yet */
+    struct hop_abilities hop;    /* of the next hop asked for last, */
+    struct slice hop_domain;     /* for this domain; empty: not to be used again */
     bool reading_header, refusal_told;
     struct slice certificate;    /* the client's, for the log */
     bool body_8bit, has_message_id, has_subject, has_date;
@@ -144,6 +147,8 @@ void session_drain(struct session *s);
 void session_reset(struct session *s);
 void session_arm(struct session *s);   /* sets the deadline that fits the phase */
 void session_go_on(struct session *s); /* reads again if it was held and nothing holds it now */
+/* What the session waited for has come and was told: ends it if it is over, else goes on with the deadline that fits. */
+void session_resume(struct session *s);
 void session_check_errors(struct session *s); /* says 421 and hangs up when there were too many */
 void session_yield(struct server *server); /* those that gave way to others go on */
 
@@ -180,6 +185,7 @@ void auth_forget(struct session *s);                       /* cancels what is un
 void auth_break_off(struct session *s);                    /* what is under way; the account stays */
 bool auth_offered(const struct session *s);                /* to this client at this moment */
 void auth_ehlo(const struct session *s, struct buf *out);  /* adds the line "AUTH ..." with \n before it, if it is */
+bool auth_binds_sender(const struct session *s);           /* there is an account, and senders must belong to it */
 /* May the account send as `sender` (MAIL FROM)? The session has one, or it is true. */
 bool auth_may_send_as(const struct session *s, struct slice sender);
 

@@ -61,8 +61,7 @@ static void on_committed(void *arg, bool ok, const struct err *err)
     }
     reply_committed(s, ok, err);
     session_reset(s);
-    session_go_on(s);
-    session_arm(s);
+    session_resume(s);
 }
 
 /* RFC 6409 §8: what a program that writes mail may leave to us. */

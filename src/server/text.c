@@ -4,7 +4,6 @@
  * waste, up to twice the size limit. */
 #include "server/text.h"
 #include <errno.h>
-#include <stdio.h>
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -24,10 +23,8 @@ void text_spoil(struct session *s, int code, const char *enhanced, const char *t
 static void spoil_limit(struct session *s, int code, const char *enhanced, const char *what, uint64_t limit,
                         const char *unit)
 {
-    char text[160];
     if (s->tx.refusal.code) return;
-    int n = snprintf(text, sizeof text, "%s (limit: %llu %s)", what, (unsigned long long)limit, unit);
-    text_spoil(s, code, enhanced, arena_strdup(&s->arena, slice_of(text, (size_t)n)));
+    text_spoil(s, code, enhanced, arena_printf(&s->arena, "%s (limit: %llu %s)", what, (unsigned long long)limit, unit));
 }
 
 void text_spoil_storage(struct session *s, const struct err *err)
@@ -125,8 +122,7 @@ static void on_relief(void *arg)
 {
     struct session *s = arg;
     s->congested = false;
-    session_go_on(s);
-    session_arm(s);
+    session_resume(s);
 }
 
 void text_brake(struct session *s)

@@ -22,25 +22,17 @@ void xclient_add_offer(const struct session *s, struct buf *text)
     if (s->listener->auth) buf_add(text, SLICE(" LOGIN"));
 }
 
-/* The account may send as itself, if it is an address, and as nobody else. Empty: nobody is logged in. */
-static void set_account(struct session *s, struct slice login)
-{
-    struct address a;
-    auth_forget(s);
-    if (!login.n) return;
-    s->account = mem_slicedup(login);
-    if (address_parse(login, &a)) return;
-    struct slice *block = mem_alloc(sizeof *block + login.n);
-    memcpy(block + 1, login.p, login.n);
-    *block = slice_of(block + 1, login.n);
-    s->senders = block;
-    s->sender_n = 1;
-}
-
 static void set_text(char **field, const char *text)
 {
     free(*field);
     *field = text[0] ? mem_strdup(text) : NULL;
+}
+
+/* The account may send as itself, if it is an address, and as nobody else. Empty: nobody is logged in. */
+static void set_account(struct session *s, const char *login)
+{
+    auth_forget(s);
+    set_text(&s->account, login);
 }
 
 static void log_xclient(const struct session *s)
@@ -58,7 +50,7 @@ static void become(struct session *s, const struct xclient *x)
     s->xclient = true;
     if (!s->peer.family) s->peer = s->ip;
     if (x->given & XCLIENT_PORT) s->port = x->port;
-    if (new_client || (x->given & XCLIENT_LOGIN)) set_account(s, slice_str(x->login));
+    if (new_client || (x->given & XCLIENT_LOGIN)) set_account(s, x->login);
     if (new_client || (x->given & XCLIENT_NAME)) set_text(&s->client_name, x->name);
     set_text(&s->helo, x->helo);
     if (x->given & XCLIENT_PROTO) s->esmtp = x->esmtp;

@@ -2,7 +2,7 @@
  * Envelope addresses: the grammar of RFC 5321 §4.1.2 and §4.1.3, read from left to right without copying. */
 #include "smtp/address.h"
 #include "base/ip.h"
-#include "smtp/utf8.h"
+#include "base/utf8.h"
 
 #define LOCAL_MAX 64   /* RFC 5321 §4.5.3.1.1 */
 #define DOMAIN_MAX 255 /* §4.5.3.1.2 */

@@ -2,7 +2,7 @@
  * Command lines: a table of verbs with what each takes, and the form of parameters (what they mean: params.c). */
 #include "smtp/command.h"
 #include "base/mem.h"
-#include "smtp/utf8.h"
+#include "base/utf8.h"
 
 enum argument { ARG_NONE, ARG_OPTIONAL, ARG_STRING, ARG_HELO, ARG_REVERSE_PATH, ARG_FORWARD_PATH };
 

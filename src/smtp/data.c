@@ -104,6 +104,16 @@ static const char *walk_lines(struct data_reader *r, const char *at, const char 
     return at;
 }
 
+/* What is never put out: a dot at the start of a line, and what ends the text behind it. True: c is such a byte. */
+static bool take_dot(struct data_reader *r, char c)
+{
+    if (r->state == AT_START && c == '.') r->state = AT_DOT;
+    else if (r->state == AT_DOT && c == '\r') r->state = AT_DOT_CR;
+    else if (c == '\n' && (r->state == AT_DOT_CR || (r->state == AT_DOT && r->lenient))) r->state = AT_END;
+    else return false;
+    return true;
+}
+
 /* ---- old devices */
 
 /* A byte that is put out. */
@@ -127,15 +137,8 @@ static enum data_status read_lenient(struct data_reader *r, struct slice in, siz
     enum data_status status = DATA_MORE;
     while (i < in.n && status == DATA_MORE) {
         char c = in.p[i];
-        if (r->state == AT_START && c == '.') {
-            r->state = AT_DOT;
-            i++;
-        } else if (r->state == AT_DOT && c == '\r') {
-            r->state = AT_DOT_CR;
-            i++;
-        } else if ((r->state == AT_DOT || r->state == AT_DOT_CR) && c == '\n') {
-            r->state = AT_END;
-            status = DATA_END;
+        if (take_dot(r, c)) {
+            if (r->state == AT_END) status = DATA_END;
             i++;
         } else if (o == room) {
             status = DATA_ROOM;
@@ -191,15 +194,8 @@ enum data_status data_read(struct data_reader *r, struct slice in, size_t *used,
     if (r->lenient) return read_lenient(r, in, used, out, room, put);
     while (i < in.n && status == DATA_MORE) {
         char c = in.p[i];
-        if (r->state == AT_START && c == '.') {
-            r->state = AT_DOT;
-            i++;
-        } else if (r->state == AT_DOT && c == '\r') {
-            r->state = AT_DOT_CR;
-            i++;
-        } else if (r->state == AT_DOT_CR && c == '\n') {
-            r->state = AT_END;
-            status = DATA_END;
+        if (take_dot(r, c)) {
+            if (r->state == AT_END) status = DATA_END;
             i++;
         } else if (o == room) {
             status = DATA_ROOM;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Domain names in their one form for look-ups and comparisons: A-labels, lower case. */
 #include <idn2.h>
+#include "base/utf8.h"
 #include "smtp/address.h"
-#include "smtp/utf8.h"
 
 #define DOMAIN_MAX 255 /* RFC 5321 §4.5.3.1.2 */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The parameters of MAIL, RCPT and BDAT: each keyword in a table with who may use it. */
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "smtp/command.h"
-#include "smtp/utf8.h"
 #include "smtp/xtext.h"
 
 #define ENVID_MAX 100 /* RFC 3461 §4.4 */

@@ -163,13 +163,6 @@ static const struct {
     { "REVERSE_NAME", XCLIENT_REVERSE_NAME },
 };
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    c = ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* xtext into out, NUL added. False: malformed, too long, or with something that is not printable ASCII. */
 static bool decode(struct slice in, char out[256])
 {
@@ -177,8 +170,8 @@ static bool decode(struct slice in, char out[256])
     for (size_t i = 0; i < in.n; i++) {
         int c = (unsigned char)in.p[i];
         if (c == '+') {
-            if (in.n - i < 3 || hex_digit(in.p[i + 1]) < 0 || hex_digit(in.p[i + 2]) < 0) return false;
-            c = hex_digit(in.p[i + 1]) << 4 | hex_digit(in.p[i + 2]);
+            if (in.n - i < 3 || ascii_hex(in.p[i + 1]) < 0 || ascii_hex(in.p[i + 2]) < 0) return false;
+            c = ascii_hex(in.p[i + 1]) << 4 | ascii_hex(in.p[i + 2]);
             i += 2;
         }
         if (n == 255 || c <= 0x20 || c >= 0x7F) return false;

@@ -112,12 +112,14 @@ bool reply_ehlo_has(const struct reply_reader *r, const char *keyword, struct sl
 /* Adds text to a line that begins at `start` and has to stay below LINE_OUT_MAX with its CRLF. */
 static void add_text(struct buf *out, size_t start, struct slice text)
 {
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        bool plain = c >= 0x20 && c < 0x7F;
-        if (out->n - start + (plain ? 1 : 4) > LINE_OUT_MAX - 2) return;
-        if (plain) buf_add_char(out, text.p[i]);
-        else buf_addf(out, "\\x%02x", c);
+    while (text.n) {
+        size_t room = LINE_OUT_MAX - 2 - (out->n - start), n = 0;
+        while (n < text.n && n < room && text.p[n] >= 0x20 && text.p[n] < 0x7F) n++;
+        buf_add(out, slice_sub(text, 0, n));
+        text = slice_sub(text, n, text.n);
+        if (!text.n || room - n < sizeof "\\x00" - 1) return;
+        buf_addf(out, "\\x%02x", (unsigned char)text.p[0]);
+        text = slice_sub(text, 1, text.n);
     }
 }
 
@@ -130,7 +132,8 @@ void reply_format(struct buf *out, int code, const char *enhanced, struct slice 
         size_t start = out->n;
         more = slice_cut(&text, '\n', &line);
         if (line.n && line.p[line.n - 1] == '\r') line.n--;
-        buf_addf(out, "%03d%c", code, more ? '-' : ' ');
+        buf_add_u64(out, (uint64_t)code);
+        buf_add_char(out, more ? '-' : ' ');
         if (enhanced) buf_add_str(out, enhanced);
         if (enhanced && line.n) buf_add_char(out, ' ');
         add_text(out, start, line);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The grammars of RFC 3461 §4 and RFC 6533 §3. */
 #include "smtp/xtext.h"
-#include "smtp/utf8.h"
+#include "base/utf8.h"
 
 static int hex(char c) /* upper case only, as the grammar has it */
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= 'a' ? -1 : ascii_hex(c);
 }
 
 /* One character of xtext at *at, decoded; -1: none. */

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "proc/channel.h"
+#include "base/channel.h"
 #include "store/history.h"
 #include "store/memory.h"
 #include "store/query.h"

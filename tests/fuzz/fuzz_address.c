@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Envelope addresses: what is accepted keeps the promises of smtp/address.h and is accepted again on its own. */
-#include <stdlib.h>
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "smtp/address.h"
-#include "smtp/utf8.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
+#include "fuzz.h"
 
 static void check(const struct address *a)
 {

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What authentication parses of what others say: PLAIN, SCRAM's messages, base64, lines of the users file, replies of Dovecot and of an IMAP
  * server, names in LDAP's templates. The first byte chooses. */
-#include <stdlib.h>
 #include "auth/internal.h"
 #include "base/base64.h"
 #include "base/mem.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
+#include "fuzz.h"
 
 static void plain(struct slice in)
 {

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Challenges of a server, one a line, to each mechanism; and answers of token endpoints. The first byte chooses. */
-#include <stdlib.h>
 #include "auth/client_internal.h"
 #include "auth/token.h"
 #include "base/log.h"
 #include "base/mem.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
+#include "fuzz.h"
 
 static void parse_tokens(struct slice text)
 {

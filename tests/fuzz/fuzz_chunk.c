@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Chunks of text, and text of old devices: the way they are cut into pieces changes nothing; what is accepted is clean lines.
  * The first byte of the input chooses the size of the pieces. */
-#include <stdlib.h>
 #include "base/buf.h"
 #include "base/mem.h"
 #include "smtp/data.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
+#include "fuzz.h"
 
 static void same(const struct data_reader *a, const struct data_reader *b)
 {

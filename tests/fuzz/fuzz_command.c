@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Command lines: an answer for every line, and only clean slices in what is accepted. */
-#include <stdlib.h>
 #include "smtp/command.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
+#include "fuzz.h"
 
 static void refused(const struct command_error *e)
 {

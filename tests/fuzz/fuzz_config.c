@@ -4,8 +4,7 @@
 #include "config/dump.h"
 #include "config/parse.h"
 #include "config/secret.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static json_t *parse(struct slice text)
 {

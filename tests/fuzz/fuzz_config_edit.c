@@ -2,12 +2,10 @@
  * Edits of any text at any path: first line the path, second the value, the rest the file. What is set can be set again
  * and taken away; the diff of both is well-formed. */
 #include <assert.h>
-#include <stdlib.h>
 #include "base/mem.h"
 #include "config/diff.h"
 #include "config/edit.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

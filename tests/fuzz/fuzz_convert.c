@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Conversion to 7-bit: whatever goes in, what comes out is 7-bit, in lines of at most 998 bytes that end in CRLF; in pieces it is the same
  * as whole; and what is 7-bit already is not changed a second time. The first byte of the input chooses the pieces. */
-#include <stdlib.h>
 #include "base/mem.h"
 #include "message/convert.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
+#include "fuzz.h"
 
 static bool convert(struct slice in, size_t piece_max, struct buf *out)
 {

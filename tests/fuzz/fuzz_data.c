@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Message text: the way it is cut into pieces changes nothing, and the text ends at CRLF.CRLF only. The first bytes of
  * the input choose the sizes of the pieces. */
-#include <stdlib.h>
 #include "base/buf.h"
 #include "base/mem.h"
 #include "smtp/data.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
+#include "fuzz.h"
 
 struct outcome {
     struct data_reader reader;

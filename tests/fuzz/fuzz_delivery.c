@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What delivery reads: states from the spool, reasons (made of servers' words) in bounces, headers that are returned. */
-#include <stdlib.h>
 #include "base/mem.h"
 #include "delivery/bounce.h"
-#include "delivery/internal.h"
+#include "delivery/client.h"
 #include "delivery/reason.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "fuzz.h"
 
 static void read_state(struct slice in)
 {

@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Envelopes as they may be on a damaged disk; one that is read and written again reads the same. */
-#include <stdlib.h>
 #include "spool/envelope.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {

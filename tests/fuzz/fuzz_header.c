@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Header fields: whole and in pieces they are the same fields. The first byte of the input chooses the pieces. */
-#include <stdlib.h>
 #include "base/mem.h"
 #include "message/header.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
+#include "fuzz.h"
 
 static void on_field(void *arg, struct slice name, struct slice value, bool truncated)
 {

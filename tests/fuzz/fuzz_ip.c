@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Addresses and networks: what is accepted prints to something that is accepted as the same. */
-#include <stdlib.h>
 #include "base/ip.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {

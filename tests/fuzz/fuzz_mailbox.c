@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Addresses in header fields: each one that is found is found again alone. */
-#include <stdlib.h>
 #include "base/mem.h"
 #include "message/mailbox.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
+#include "fuzz.h"
 
 static bool same(void *arg, struct slice address)
 {

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Fuzz target: MTA-STS. The first byte chooses: the rest is a policy, or TXT records split at NUL. */
 #include <stdio.h>
-#include <stdlib.h>
 #include "fetch/mta_sts.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static void read_records(struct slice rest)
 {

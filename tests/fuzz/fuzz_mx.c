@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Fuzz target: rdata of MX, A and AAAA records as a name server may send it. One input is one record. */
-#include <stdlib.h>
 #include "base/mem.h"
 #include "net/resolver_parts.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Providers' networks: from SPF records, and from the file; what is taken is always believable. */
-#include <stdlib.h>
 #include "policy/provider.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "fuzz.h"
 
 static void check(const struct provider_list *l)
 {

@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * PROXY headers: whatever the bytes, a header is taken whole or not at all, and more bytes never change that. */
-#include <stdlib.h>
 #include "smtp/proxy.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {

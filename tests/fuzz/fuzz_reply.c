@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Replies of servers, in pieces; and the text of each one as a reply of ours, which must be a reply again. */
-#include <stdlib.h>
 #include "base/mem.h"
 #include "smtp/reply.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
+#include "fuzz.h"
 
 static void check_formatted(const struct reply_reader *r)
 {

@@ -4,19 +4,12 @@
  * must leave no byte out. */
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 #include "base/crc32c.h"
 #include "spool/private.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "fuzz.h"
 
 static char dir[64];
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
 
 static void remove_dir(void)
 {

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Fuzz target: TLS reports of others, and the records that say where ours go. The first byte chooses. */
-#include <stdlib.h>
 #include "fetch/tls_report.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

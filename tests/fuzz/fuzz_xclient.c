@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * XCLIENT's attributes: what is accepted holds nothing that could not stand in a header or log. */
-#include <stdlib.h>
 #include "smtp/proxy.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "fuzz.h"
 
 static void must_be_clean(const char *s)
 {

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Gives each file of the folders named on the command line to a fuzz target once: what was found stays found. */
 #include <dirent.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "fuzz.h"
 
 #define INPUT_MAX (1u << 20)
 

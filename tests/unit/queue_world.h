@@ -19,7 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "delivery/internal.h"
+#include "delivery/client.h"
 
 /* ---- a spool in memory */
 

@@ -294,11 +294,11 @@ static void passwords_from_files(void **state)
     hop.auth.password_file = file_with("password", "se cret \r\nnot this\n", 0600);
     assert_true(auth_secret_password(&hop, &b, why));
     assert_string_equal(buf_cstr(&b), "se cret ");
-    auth_secret_wipe(&b);
+    buf_wipe(&b);
     file_with("password", "new", 0600);
     assert_true(auth_secret_password(&hop, &b, why));
     assert_string_equal(buf_cstr(&b), "new");
-    auth_secret_wipe(&b);
+    buf_wipe(&b);
     file_with("password", "\nsecond", 0600);
     assert_false(auth_secret_password(&hop, &b, why));
     assert_non_null(strstr(why, "empty"));

@@ -17,9 +17,8 @@
 #include "auth/auth.h"
 #include "auth/process.h"
 #include "auth/users_file.h"
+#include "base/channel.h"
 #include "base/mem.h"
-#include "proc/channel.h"
-#include "proc/privilege.h"
 
 static struct {
     struct config *config;
@@ -116,7 +115,8 @@ static int start(void **state)
     if (world.pid == 0) {
         struct privilege_user nobody = { 0 };
         close(pair[1]);
-        _exit(auth_process_main(&(struct auth_start){ .config = world.config, .channel = pair[0], .user = &nobody }));
+        _exit(helper_main(&(struct helper_start){
+            .kind = &auth_helper, .config = world.config, .channel = pair[0], .user = &nobody }));
     }
     close(pair[0]);
     world.master = pair[1];
@@ -137,7 +137,7 @@ static int stop(void **state)
 static void still_serves(void)
 {
     int w = worker();
-    say(w, "{\"x\":1," GOOD);
+    say(w, "{\"id\":1," GOOD);
     assert_int_equal(hear_outcome(w), AUTH_OK);
     close(w);
 }
@@ -145,23 +145,23 @@ static void still_serves(void)
 static void nonsense_ends_the_channel(void **state)
 {
     static const char *const words[][3] = {
-        { "{\"x\":1,\"op\":\"what\"}" },
-        { "{\"x\":0," GOOD },
-        { "{\"x\":-1," GOOD },
-        { "{\"x\":1.5," GOOD },
+        { "{\"id\":1,\"op\":\"what\"}" },
+        { "{\"id\":0," GOOD },
+        { "{\"id\":-1," GOOD },
+        { "{\"id\":1.5," GOOD },
         { "{" GOOD },
         { "{}" },
         { "[]" },
         { "\"x\"" },
         { "{" },
-        { "{\"x\":1," LOGIN, "{\"x\":1," LOGIN },
-        { "{\"x\":1," GOOD, "{\"x\":1,\"op\":\"step\",\"data\":\"\"}" },         /* its turn is not over */
-        { "{\"x\":1," LOGIN, NULL, "{\"x\":1,\"op\":\"done\",\"success\":true}" }, /* that is for a client's */
-        { "{\"x\":1," LOGIN, NULL, "{\"x\":1,\"op\":\"step\"}" },
-        { "{\"x\":1," LOGIN, NULL, "{\"x\":1,\"op\":\"step\",\"data\":7}" },
-        { "{\"x\":1," LOGIN, NULL, "{\"x\":1,\"op\":\"step\",\"data\":\"!\"}" },
-        { "{\"x\":1," LOGIN, NULL, "{\"x\":1,\"op\":\"else\"}" },
-        { "{\"x\":1," HOP, NULL, "{\"x\":1," HOP },
+        { "{\"id\":1," LOGIN, "{\"id\":1," LOGIN },
+        { "{\"id\":1," GOOD, "{\"id\":1,\"op\":\"step\",\"data\":\"\"}" },         /* its turn is not over */
+        { "{\"id\":1," LOGIN, NULL, "{\"id\":1,\"op\":\"done\",\"success\":true}" }, /* that is for a client's */
+        { "{\"id\":1," LOGIN, NULL, "{\"id\":1,\"op\":\"step\"}" },
+        { "{\"id\":1," LOGIN, NULL, "{\"id\":1,\"op\":\"step\",\"data\":7}" },
+        { "{\"id\":1," LOGIN, NULL, "{\"id\":1,\"op\":\"step\",\"data\":\"!\"}" },
+        { "{\"id\":1," LOGIN, NULL, "{\"id\":1,\"op\":\"else\"}" },
+        { "{\"id\":1," HOP, NULL, "{\"id\":1," HOP },
     };
     for (size_t i = 0; i < countof(words); i++) {
         int w = worker();
@@ -189,23 +189,23 @@ static void nonsense_ends_the_channel(void **state)
 static void requests_that_cannot_be_served(void **state)
 {
     static const char *const words[] = {
-        "{\"x\":1,\"op\":\"server\"}",
-        "{\"x\":1,\"op\":\"server\",\"mechanism\":\"PLAIN\",\"client\":\"not an address\"}",
-        "{\"x\":1,\"op\":\"server\",\"mechanism\":\"PLAIN\",\"client\":\"::1\",\"initial\":\"A\"}",
-        "{\"x\":1,\"op\":\"server\",\"mechanism\":\"PLAIN\",\"client\":\"::1\",\"binding\":\"!\"}",
-        "{\"x\":1,\"op\":\"client\"}",
-        "{\"x\":1,\"op\":\"client\",\"hop\":-1,\"mechanisms\":\"PLAIN\",\"host\":\"h\",\"port\":25}",
-        "{\"x\":1,\"op\":\"client\",\"hop\":1,\"mechanisms\":\"PLAIN\",\"host\":\"h\",\"port\":25}",
-        "{\"x\":1,\"op\":\"client\",\"hop\":4294967296,\"mechanisms\":\"PLAIN\",\"host\":\"h\",\"port\":25}",
-        "{\"x\":1,\"op\":\"client\",\"hop\":0.5,\"mechanisms\":\"PLAIN\",\"host\":\"h\",\"port\":25}",
-        "{\"x\":1,\"op\":\"client\",\"hop\":0,\"mechanisms\":\"PLAIN\",\"host\":\"h\",\"port\":65536}",
+        "{\"id\":1,\"op\":\"server\"}",
+        "{\"id\":1,\"op\":\"server\",\"mechanism\":\"PLAIN\",\"client\":\"not an address\"}",
+        "{\"id\":1,\"op\":\"server\",\"mechanism\":\"PLAIN\",\"client\":\"::1\",\"initial\":\"A\"}",
+        "{\"id\":1,\"op\":\"server\",\"mechanism\":\"PLAIN\",\"client\":\"::1\",\"binding\":\"!\"}",
+        "{\"id\":1,\"op\":\"client\"}",
+        "{\"id\":1,\"op\":\"client\",\"hop\":-1,\"mechanisms\":\"PLAIN\",\"host\":\"h\",\"port\":25}",
+        "{\"id\":1,\"op\":\"client\",\"hop\":1,\"mechanisms\":\"PLAIN\",\"host\":\"h\",\"port\":25}",
+        "{\"id\":1,\"op\":\"client\",\"hop\":4294967296,\"mechanisms\":\"PLAIN\",\"host\":\"h\",\"port\":25}",
+        "{\"id\":1,\"op\":\"client\",\"hop\":0.5,\"mechanisms\":\"PLAIN\",\"host\":\"h\",\"port\":25}",
+        "{\"id\":1,\"op\":\"client\",\"hop\":0,\"mechanisms\":\"PLAIN\",\"host\":\"h\",\"port\":65536}",
     };
     int w = worker();
     for (size_t i = 0; i < countof(words); i++) {
         say(w, words[i]);
         assert_int_equal(hear_outcome(w), AUTH_TEMPFAIL);
     }
-    say(w, "{\"x\":1,\"op\":\"server\",\"mechanism\":\"GSSAPI\",\"client\":\"::1\",\"tls\":true}");
+    say(w, "{\"id\":1,\"op\":\"server\",\"mechanism\":\"GSSAPI\",\"client\":\"::1\",\"tls\":true}");
     assert_int_equal(hear_outcome(w), AUTH_FAILED);
     close(w);
     still_serves();
@@ -217,14 +217,14 @@ static void ends_in_the_middle(void **state)
     for (int round = 0; round < 4; round++) {
         int w = worker();
         for (int i = 1; i <= 60; i++) {
-            snprintf(text, sizeof text, i % 3 ? "{\"x\":%d," GOOD : "{\"x\":%d," HOP, i);
+            snprintf(text, sizeof text, i % 3 ? "{\"id\":%d," GOOD : "{\"id\":%d," HOP, i);
             say(w, text);
             if (i % 2 && round % 2) { /* cancelled while a thread has it, or waits for one; the number is used again */
-                snprintf(text, sizeof text, "{\"x\":%d,\"op\":\"cancel\"}", i);
+                snprintf(text, sizeof text, "{\"id\":%d,\"op\":\"cancel\"}", i);
                 say(w, text);
-                snprintf(text, sizeof text, "{\"x\":%d,\"op\":\"step\",\"data\":\"AAAA\"}", i);
+                snprintf(text, sizeof text, "{\"id\":%d,\"op\":\"step\",\"data\":\"AAAA\"}", i);
                 say(w, text);
-                snprintf(text, sizeof text, "{\"x\":%d," GOOD, i);
+                snprintf(text, sizeof text, "{\"id\":%d," GOOD, i);
                 say(w, text);
             }
         }
@@ -239,7 +239,7 @@ static void more_than_there_is_room_for(void **state)
     char text[400];
     int w = worker(), begun = 0, refused = 0;
     for (int i = 1; i <= 4200; i++) {
-        snprintf(text, sizeof text, "{\"x\":%d," LOGIN, i);
+        snprintf(text, sizeof text, "{\"id\":%d," LOGIN, i);
         say(w, text);
         int outcome = hear_outcome(w);
         assert_true(outcome == AUTH_CONTINUE || outcome == AUTH_TEMPFAIL);

@@ -45,6 +45,7 @@ static void test_slice(void **state)
 static void test_slice_number(void **state)
 {
     uint64_t v = 7;
+    assert_true(ascii_hex('0') == 0 && ascii_hex('f') == 15 && ascii_hex('A') == 10 && ascii_hex('g') < 0 && ascii_hex(0) < 0);
     assert_true(slice_to_u64(SLICE("18446744073709551615"), UINT64_MAX, &v) && v == UINT64_MAX);
     assert_true(slice_to_u64(SLICE("007"), 7, &v) && v == 7);
     static const char *const bad[] = { "",   "18446744073709551616", "99999999999999999999", "-1", "+1", "1 ", "0x1",
@@ -118,6 +119,7 @@ static void test_printable(void **state)
         { "\xe2\x80\x8e", 99, "\\xe2\\x80\\x8e" },
         { "\xe2\x80\x8f", 99, "\\xe2\\x80\\x8f" },
         { "\xd8\x9c", 99, "\\xd8\\x9c" },
+        { "\xef\xbb\xbf", 99, "\\xef\\xbb\\xbf" },
         { "abcdef", 3, "abc..." },
         { "ab\xc3\xbc", 3, "ab\\xc3..." },
         { "abc", 3, "abc" },
@@ -154,6 +156,8 @@ static void test_arena(void **state)
     struct slice copy = arena_slice(&a, SLICE("text"));
     assert_string_equal(copy.p, "text");
     assert_string_equal(arena_strdup(&a, slice_of(NULL, 0)), "");
+    const char *printed = arena_printf(&a, "%3000d%s", 7, "!"); /* longer than a block */
+    assert_true(strlen(printed) == 3001 && !strcmp(printed + 2999, "7!"));
     arena_deinit(&a);
     assert_null(a.blocks);
     arena_reset(&a);
@@ -324,6 +328,8 @@ static void test_ip_net(void **state)
         if (why) continue;
         assert_true(ip_parse(slice_str(cases[i].in), &ip));
         if (!ip_net_has(&net, &ip)) fail_msg("%s lacks %s", cases[i].net, cases[i].in);
+        ip_mask(&ip, net.prefix);
+        assert_true(ip_eq(&ip, &net.ip));
         assert_true(ip_parse(slice_str(cases[i].out), &ip));
         if (ip_net_has(&net, &ip)) fail_msg("%s has %s", cases[i].net, cases[i].out);
     }

@@ -1,58 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The configuration: values and units, mistakes with their places, open relays, edits, revisions, look-ups. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "base/log.h"
-#include "base/mem.h"
-#include "config/diff.h"
-#include "config/dump.h"
 #include "config/edit.h"
-#include "config/parse.h"
 #include "config/revision.h"
-
-#define FIRST "hostname: mx.example.com\ndomains: [{name: example.com, deliver: 10.20.30.40}]\n"
-
-static struct config *must_parse(const char *text)
-{
-    struct config_report r;
-    struct config *c = config_parse(slice_str(text), "/nowhere/postern.yaml", &r);
-    for (size_t i = 0; i < r.n; i++)
-        if (!r.findings[i].warning) fail_msg("%s: %s", r.findings[i].option, r.findings[i].text);
-    config_report_deinit(&r);
-    assert_non_null(c);
-    return c;
-}
-
-/* Each finding as "line:column: option: text"; the hint after " | " when there is one. */
-static char *findings(const char *text)
-{
-    struct config_report r;
-    struct buf b = { 0 };
-    config_free(config_parse(slice_str(text), "/nowhere/postern.yaml", &r));
-    for (size_t i = 0; i < r.n; i++) {
-        const struct config_finding *f = &r.findings[i];
-        buf_addf(&b, "%s%s%u:%u: %s: %s", i ? "\n" : "", f->warning ? "warning " : "", f->place.line, f->place.column,
-                 f->option, f->text);
-        if (f->hint[0]) buf_addf(&b, " | %s", f->hint);
-    }
-    char *out = mem_slicedup(buf_slice(&b));
-    buf_deinit(&b);
-    config_report_deinit(&r);
-    return out;
-}
-
-static void expect_findings(const char *text, const char *want)
-{
-    char *got = findings(text);
-    if (strcmp(got, want) != 0) fail_msg("for\n%s\nwanted\n%s\ngot\n%s", text, want, got);
-    free(got);
-}
+#include "config_world.h"
 
 static void test_defaults(void **state)
 {
@@ -267,7 +218,7 @@ static void test_many_findings(void **state)
 /* The refusal stands at the line that opens the relay. */
 static void expect_open(const char *text, const char *place)
 {
-    char *got = findings(text);
+    char *got = findings(text, NOWHERE);
     if (!strstr(got, "for strangers") || strncmp(got, place, strlen(place)) != 0)
         fail_msg("for\n%s\ngot\n%s", text, got);
     free(got);
@@ -322,7 +273,7 @@ static void test_private_key(void **state)
     fclose(f);
     snprintf(text, sizeof text, FIRST "tls: {certificate: %s, key: %s}\n", path, path);
     assert_int_equal(chmod(path, 0644), 0);
-    char *got = findings(text);
+    char *got = findings(text, NOWHERE);
     assert_non_null(strstr(got, "tls.key: everybody on this machine can read"));
     free(got);
     assert_int_equal(chmod(path, 0640), 0);

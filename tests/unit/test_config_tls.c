@@ -1,55 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The configuration of TLS, logging in and exceptions for clients: values, checks with their places, secrets. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include "base/mem.h"
-#include "config/diff.h"
-#include "config/dump.h"
-#include "config/parse.h"
 #include "config/secret.h"
+#include "config_world.h"
 
-#define FIRST "hostname: mx.example.com\ndomains: [{name: example.com, deliver: 10.20.30.40}]\n"
 #define SECRET "Tr0ub4dor"
-
-static struct config *must_parse(const char *text)
-{
-    struct config_report r;
-    struct config *c = config_parse(slice_str(text), "/nowhere/postern.yaml", &r);
-    for (size_t i = 0; i < r.n; i++)
-        if (!r.findings[i].warning) fail_msg("%s: %s", r.findings[i].option, r.findings[i].text);
-    config_report_deinit(&r);
-    assert_non_null(c);
-    return c;
-}
-
-/* Each finding as "line:column: option: text"; the hint after " | " when there is one. */
-static void add_findings(const char *text, const char *path, struct buf *b)
-{
-    struct config_report r;
-    config_free(config_parse(slice_str(text), path, &r));
-    for (size_t i = 0; i < r.n; i++) {
-        const struct config_finding *f = &r.findings[i];
-        buf_addf(b, "%s%s%u:%u: %s: %s", i ? "\n" : "", f->warning ? "warning " : "", f->place.line, f->place.column,
-                 f->option, f->text);
-        if (f->hint[0]) buf_addf(b, " | %s", f->hint);
-    }
-    config_report_deinit(&r);
-}
-
-static void expect_findings(const char *text, const char *want)
-{
-    struct buf got = { 0 };
-    add_findings(text, "/nowhere/postern.yaml", &got);
-    if (strcmp(buf_cstr(&got), want) != 0) fail_msg("for\n%s\nwanted\n%s\ngot\n%s", text, want, buf_cstr(&got));
-    buf_deinit(&got);
-}
 
 static void test_listeners(void **state)
 {
@@ -353,7 +307,6 @@ static void test_mistakes(void **state)
 static void test_files(void **state)
 {
     char dir[] = "/tmp/postern-config-XXXXXX", text[600], path[80];
-    struct buf got = { 0 };
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/p.yaml", dir);
     snprintf(text, sizeof text,
@@ -362,16 +315,15 @@ static void test_files(void **state)
              dir, path);
     FILE *f = fopen(path, "w");
     assert_true(f && fputs(text, f) >= 0 && fclose(f) == 0 && chmod(path, 0644) == 0);
-    add_findings(text, path, &got);
-    assert_non_null(
-        strstr(buf_cstr(&got), "warning 4:62: smarthost.password: everybody on this machine can read this"));
-    assert_non_null(strstr(buf_cstr(&got), "inner_host.password_file: everybody on this machine can read"));
-    assert_null(strstr(buf_cstr(&got), "tls.ca"));
+    char *got = findings(text, path);
+    assert_non_null(strstr(got, "warning 4:62: smarthost.password: everybody on this machine can read this"));
+    assert_non_null(strstr(got, "inner_host.password_file: everybody on this machine can read"));
+    assert_null(strstr(got, "tls.ca"));
+    free(got);
     assert_int_equal(chmod(path, 0640), 0);
-    buf_clear(&got);
-    add_findings(text, path, &got);
-    assert_string_equal(buf_cstr(&got), "");
-    buf_deinit(&got);
+    got = findings(text, path);
+    assert_string_equal(got, "");
+    free(got);
     unlink(path);
     rmdir(dir);
 }
@@ -479,6 +431,17 @@ static void test_forget(void **state)
     assert_ptr_equal(c->smarthost.auth.password, a);
     config_forget_secrets(c);
     config_free(c);
+    struct config wrong = { .file = NOWHERE }; /* a next hop that cannot be used is in no list */
+    struct config_report r = { 0 };
+    struct arena nodes = { 0 };
+    bool empty;
+    static const char text[] = "smarthost: {host: a_-, user: u, password: " SECRET "}\n";
+    parse_tree(&wrong, yaml_parse(slice_str(text), &nodes, &r, &empty), &r);
+    assert_null(wrong.smarthost.host);
+    for (size_t i = 0; i < sizeof SECRET; i++) assert_int_equal(wrong.smarthost.auth.password[i], 0);
+    arena_deinit(&nodes);
+    arena_deinit(&wrong.arena);
+    config_report_deinit(&r);
 }
 
 /* Nested groups and lists are in the documents under their whole names. */

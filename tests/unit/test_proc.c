@@ -23,8 +23,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "base/channel.h"
 #include "base/mem.h"
-#include "proc/channel.h"
 #include "proc/directory.h"
 #include "proc/listen.h"
 #include "proc/privilege.h"
@@ -558,10 +558,14 @@ static char *shared_dir;
 static void restrict_files(void)
 {
     char inside[100];
-    const char *const write[] = { shared_dir, NULL }, *const read[] = { "/etc/hosts", "/nonexistent", NULL };
+    struct landlock l;
     struct err err;
     snprintf(inside, sizeof inside, "%s/file", shared_dir);
-    CHECK(landlock_restrict(write, read, &err));
+    landlock_init(&l);
+    landlock_write(&l, shared_dir);
+    landlock_read(&l, "/etc/hosts");
+    landlock_read(&l, "/nonexistent");
+    CHECK(landlock_restrict(&l, &err));
     int fd = open("/etc/passwd", O_RDONLY);
     if (fd >= 0 && syscall(SYS_landlock_create_ruleset, NULL, 0, 1) < 1) _exit(0); /* the kernel has none */
     CHECK(fd < 0 && errno == EACCES);

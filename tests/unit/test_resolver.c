@@ -366,7 +366,7 @@ static void test_txt_and_tlsa(void **state)
     char *txt[] = { one, cut, nothing, NULL }, *records[] = { tlsa, shorty, NULL };
     int txt_len[] = { 7, 4, 1 }, len[] = { 9, 3 };
     struct slice out[RESOLVER_RECORDS_MAX];
-    struct resolver_tlsa r[RESOLVER_RECORDS_MAX];
+    struct tls_tlsa r[RESOLVER_RECORDS_MAX];
     char *bytes;
     assert_int_equal(resolver_read_txt(txt, txt_len, out, &bytes), 2); /* a length that points behind the record is no TXT */
     assert_true(slice_eq(out[0], SLICE("abcde")));

@@ -22,6 +22,7 @@ static struct config_route routes[] = {
     { .to = "mail.inner.example", .via = HOP("special.example", 25), .place = { 16, 5 } },
     { .to = "mxroute.example", .via = { .host = "Hub.Example", .port = 2626, .mx = true, .tls = CONFIG_CLIENT_TLS_NONE } },
     { .to = "partner.example", .via = HOP("second.example", 25) },
+    { .to = "mxbehind.example", .via = { .host = "Other.Example", .port = 25, .mx = true, .tls = CONFIG_CLIENT_TLS_MAY } },
 };
 
 static struct config_domain domains[] = {
@@ -81,6 +82,7 @@ static void test_order(void **state)
         { "anna@bigtree.example", "mx", "mx:bigtree.example:25", 0 },
         { "anna@mail.inner.example", "route", "host:special.example:25,source=192.0.2.200", 16 },
         { "anna@mxroute.example", "route", "mx:hub.example:2626,tls=none", 0 },
+        { "anna@mxbehind.example", "route", "mx:other.example:25,via", 0 }, /* anna@other.example is another destination */
         { "anna@own.example", "domain", "host:192.0.2.7:2525", 3 },
         { "anna@sub.own.example", "mx", "mx:sub.own.example:25", 0 },
         { "anna@six.example", "domain", "host:[2001:db8::7]:25", 5 },

@@ -26,6 +26,8 @@ struct side {
     bool pause_after, ready, ended, drained, free_on_input, close_on_input, starttls, ended_within;
     enum stream_end why;
     int inputs, released;
+    bool secret;
+    const char *at;       /* of the last input */
     SSL_CTX *ctx;
 };
 
@@ -37,6 +39,8 @@ static size_t on_input(void *owner, struct slice in)
     struct side *me = owner;
     size_t n = me->take_max && in.n > me->take_max ? me->take_max : in.n;
     me->inputs++;
+    me->at = in.p;
+    if (me->secret) stream_wipe_input(me->s);
     buf_add(&me->got, slice_sub(in, 0, n));
     if (me->free_on_input) {
         stream_free(&me->s);
@@ -50,7 +54,7 @@ static size_t on_input(void *owner, struct slice in)
     if (me->starttls) {
         me->starttls = false;
         stream_write(me->s, SLICE("220 begin\r\n"));
-        stream_start_tls(me->s, me->ctx, true, NULL);
+        stream_start_tls(me->s, me->ctx);
         me->ended_within = me->ended;
     }
     return n;
@@ -338,6 +342,26 @@ static void test_refused(void **state)
     assert_false(a.ready);
 }
 
+/* The rest is kept as it is, and what comes later is not wiped unless that is asked for again. */
+static void test_secrets_are_wiped(void **state)
+{
+    struct side b = { .take_max = 4, .secret = true };
+    int c = make_raw(&b, 100, &(int){ 0 });
+    assert_int_equal(write(c, "passnext", 8), 8);
+    turn(2);
+    assert_int_equal(b.inputs, 1);
+    assert_memory_equal(b.at, "\0\0\0\0next", 8);
+    b.secret = false;
+    assert_int_equal(write(c, "more", 4), 4);
+    turn(2);
+    assert_int_equal(b.inputs, 2);
+    assert_memory_equal(b.at, "nextmore", 8);
+    assert_true(slice_eq(buf_slice(&b.got), SLICE("passnext")));
+    stream_free(&b.s);
+    buf_deinit(&b.got);
+    close(c);
+}
+
 static void test_tls_and_injection(void **state)
 {
     struct side a = { 0 }, b = { .take_max = 10, .starttls = true, .ctx = server_ctx() };
@@ -346,7 +370,7 @@ static void test_tls_and_injection(void **state)
     a.ready = false;
     stream_write(a.s, SLICE("STARTTLS\r\nMAIL FROM:<injected>\r\n")); /* the second line must never be seen */
     turn(6);
-    stream_start_tls(a.s, client, false, "mx.example.com");
+    stream_start_tls_client(a.s, SSL_new(client));
     for (int i = 0; i < 2000 && !(a.ready && b.ready); i++) turn(1);
     assert_true(a.ready && b.ready);
     assert_true(stream_is_tls(a.s) && stream_is_tls(b.s));
@@ -480,7 +504,7 @@ int main(void)
         CASE(test_what_is_not_taken_comes_again), CASE(test_too_much_untaken_ends), CASE(test_pause_keeps_and_resume_offers),
         CASE(test_free_within_input),
         CASE(test_end_within_what_was_kept), CASE(test_mixture_in_order), CASE(test_release_on_free), CASE(test_close_sends_the_rest),
-        CASE(test_deadline), CASE(test_refused), CASE(test_tls_and_injection), CASE(test_tls_garbage),
+        CASE(test_deadline), CASE(test_refused), CASE(test_secrets_are_wiped), CASE(test_tls_and_injection), CASE(test_tls_garbage),
         CASE(test_tls_after_a_reset), CASE(test_tls_waits_for_the_reply),
         CASE(test_tls_key_updates_without_end),
     };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * UTF-8, character by character: the table of RFC 3629 §4. */
-#include "smtp/utf8.h"
+#include "base/utf8.h"
 
 size_t utf8_char(struct slice s, uint32_t *code)
 {
@@ -20,15 +20,10 @@ size_t utf8_char(struct slice s, uint32_t *code)
     return n;
 }
 
-bool utf8_ok(struct slice s)
+bool utf8_is_control(uint32_t c)
 {
-    uint32_t code;
-    while (s.n) {
-        size_t n = utf8_char(s, &code);
-        if (!n) return false;
-        s = slice_sub(s, n, s.n);
-    }
-    return true;
+    return (c >= 0x80 && c < 0xA0) || c == 0x061C || c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) ||
+           (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
 }
 
 bool utf8_ascii(struct slice s)
@@ -38,19 +33,24 @@ bool utf8_ascii(struct slice s)
     return true;
 }
 
-static bool is_control(uint32_t c)
+/* Most text is ASCII: that is passed over without a call. */
+static bool each_ok(struct slice s, bool controls)
 {
-    return (c >= 0x80 && c < 0xA0) || c == 0x2028 || c == 0x2029 || (c >= 0x202A && c <= 0x202E) ||
-           (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
+    uint32_t code = 0;
+    while (s.n) {
+        size_t n = (unsigned char)s.p[0] < 0x80 ? 1 : utf8_char(s, &code);
+        if (!n || (n > 1 && !controls && utf8_is_control(code))) return false;
+        s = slice_of(s.p + n, s.n - n);
+    }
+    return true;
+}
+
+bool utf8_ok(struct slice s)
+{
+    return each_ok(s, true);
 }
 
 bool utf8_clean(struct slice s)
 {
-    uint32_t code = 0;
-    while (s.n) {
-        size_t n = utf8_char(s, &code);
-        if (!n || is_control(code)) return false;
-        s = slice_sub(s, n, s.n);
-    }
-    return true;
+    return each_ok(s, false);
 }

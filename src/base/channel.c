@@ -2,7 +2,7 @@
  * Framed messages over a socketpair. A frame is a head (bytes of text, and whether a descriptor comes with it) and JSON
  * text. A descriptor travels with the first byte of its frame, so descriptors arrive in the order of the frames that
  * announce them, and never after the last byte of their own. */
-#include "proc/channel.h"
+#include "base/channel.h"
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
@@ -54,8 +54,7 @@ static void frame_free(struct channel *c, struct frame_out *f)
     list_remove(&f->node);
     c->out_bytes -= f->bytes.n;
     if (f->fd >= 0) close(f->fd);
-    mem_wipe(f->bytes.p, f->bytes.n); /* it may have held a password */
-    buf_deinit(&f->bytes);
+    buf_wipe(&f->bytes); /* it may have held a password */
     free(f);
 }
 
@@ -67,8 +66,7 @@ static void destroy(struct channel *c)
     event_free(c->writable);
     event_free(c->ending);
     close(c->fd);
-    if (c->in.p) mem_wipe(c->in.p, c->in.cap);
-    buf_deinit(&c->in);
+    buf_wipe(&c->in);
     free(c);
 }
 
@@ -230,10 +228,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     c->in.n += (size_t)k;
     while (deliver_frame(c)) continue;
     if (c->freed) destroy(c);
-    else if (!c->in.n) {
-        mem_wipe(c->in.p, c->in.cap);
-        buf_deinit(&c->in);
-    }
+    else if (!c->in.n) buf_wipe(&c->in);
 }
 
 struct channel *channel_new(struct event_base *base, int fd, channel_message_cb *on_message, channel_end_cb *on_end,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Small framed messages between our own processes, over a socketpair, with at most one descriptor each. Both ends are
  * ours, yet lengths are checked: a worker may have been taken over by what it parsed. */
-#ifndef POSTERN_PROC_CHANNEL_H
-#define POSTERN_PROC_CHANNEL_H
+#ifndef POSTERN_BASE_CHANNEL_H
+#define POSTERN_BASE_CHANNEL_H
 #include <jansson.h>
 #include "base/err.h"
 
