@@ -14,7 +14,7 @@
 struct event;
 struct admin_http;
 
-/* ---- peers.c: the master and the workers */
+/* ---- peers.c: the master, the workers and the store */
 
 struct peer {
     struct list node;
@@ -27,7 +27,7 @@ struct peer {
 struct admin {
     struct event_base *base;
     struct admin_http *http;
-    struct peer *master;
+    struct peer *master, *store; /* store: NULL while there is none */
     struct list workers, asks;
     json_int_t last_id;
     bool stop;
@@ -41,6 +41,7 @@ void peers_close(struct admin *a);
 /* Takes `request`. The callback comes from the loop, always, after ms at the latest. */
 void ask_workers(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void *arg);
 void ask_master(struct admin *a, const char *op, unsigned ms, ask_cb *cb, void *arg);
+void ask_store(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void *arg); /* takes `request` */
 
 /* ---- http.c */
 
@@ -76,5 +77,8 @@ struct route {
 };
 /* NULL: *status is 404 or 405. */
 const struct route *api_route_find(const char *method, struct slice path, struct slice *rest, int *status);
+
+/* ---- trace.c */
+void trace_serve(struct http_request *r);
 
 #endif

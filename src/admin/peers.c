@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Questions to the master and to all workers at once. */
+ * Questions to the master, to the store, and to all workers at once. */
 #include <event2/event.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -82,6 +82,15 @@ void ask_master(struct admin *a, const char *op, unsigned ms, ask_cb *cb, void *
     wait_for(k, a->master, json_pack("{s:s, s:I}", "op", op, "id", k->id));
 }
 
+void ask_store(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void *arg)
+{
+    struct ask *k = ask_new(a, ms, cb, arg);
+    if (a->store) wait_for(k, a->store, json_pack("{s:I, s:O}", "id", k->id, "request", request));
+    else finish_soon(k);
+    k->missing = !a->store;
+    json_decref(request);
+}
+
 /* The peer has answered, or never will. */
 static void settle(struct ask *k, const struct peer *p, const json_t *answer)
 {
@@ -98,6 +107,7 @@ static void settle(struct ask *k, const struct peer *p, const json_t *answer)
 
 static void peer_free(struct peer *p)
 {
+    if (p->admin->store == p) p->admin->store = NULL;
     list_each_safe(it, &p->admin->asks) settle(list_entry(it, struct ask, node), p, NULL);
     list_remove(&p->node);
     channel_free(&p->channel);
@@ -113,13 +123,19 @@ static void on_peer_end(void *arg)
 
 static void on_message(void *arg, const json_t *m, int fd);
 
-static void add_worker(struct admin *a, const json_t *m, int fd)
+static struct peer *peer_new(struct admin *a, const json_t *m, int fd)
 {
     struct peer *p = mem_new(struct peer);
     p->admin = a;
     p->pid = (int)json_integer_value(json_object_get(m, "pid"));
     p->channel = channel_new(a->base, fd, on_message, on_peer_end, p);
-    list_push_back(&a->workers, &p->node);
+    return p;
+}
+
+static void add_store(struct admin *a, const json_t *m, int fd)
+{
+    if (a->store) peer_free(a->store);
+    a->store = peer_new(a, m, fd);
 }
 
 static void on_message(void *arg, const json_t *m, int fd)
@@ -127,7 +143,11 @@ static void on_message(void *arg, const json_t *m, int fd)
     struct peer *p = arg;
     const char *op = json_string_value(json_object_get(m, "op"));
     if (p->master && fd >= 0 && op && !strcmp(op, "worker")) {
-        add_worker(p->admin, m, fd);
+        list_push_back(&p->admin->workers, &peer_new(p->admin, m, fd)->node);
+        return;
+    }
+    if (p->master && fd >= 0 && op && !strcmp(op, "store")) {
+        add_store(p->admin, m, fd);
         return;
     }
     if (fd >= 0) close(fd);
@@ -154,6 +174,7 @@ void peers_open(struct admin *a, int master_fd)
 void peers_close(struct admin *a)
 {
     list_each_safe(it, &a->workers) peer_free(list_entry(it, struct peer, node));
+    if (a->store) peer_free(a->store);
     peer_free(a->master);
     while (!list_empty(&a->asks)) finish(-1, 0, list_entry(a->asks.next, struct ask, node)); /* one may ask the next */
 }

@@ -291,6 +291,8 @@ static const struct route routes[] = {
     { "POST", "/v1/queue/hold", serve_change, "keep these until released" },
     { "POST", "/v1/queue/release", serve_change, "let go what was held" },
     { "POST", "/v1/queue/delete", serve_change, "remove these without telling their senders" },
+    { "GET", "/v1/trace", trace_serve,
+      "the history: id; or sender, recipient, address, client, since, until (ms), outcome, message_id, subject, limit, before" },
 };
 
 static bool path_fits(const struct route *route, struct slice path, struct slice *rest)

@@ -17,7 +17,9 @@ cli_command cli_schema;   /* src/cli/schema.c: the manual page and JSON schema, 
 cli_command cli_reload;   /* src/cli/control.c */
 cli_command cli_status;   /* src/cli/control.c */
 cli_command cli_queue;    /* src/cli/queue.c */
+cli_command cli_trace;    /* src/cli/trace.c */
 cli_command cli_spool;    /* src/cli/spool.c */
+cli_command cli_explain;  /* src/cli/explain.c */
 cli_command cli_tls_report; /* src/cli/tls_report.c */
 cli_command cli_dns_lists; /* src/cli/dns_lists.c */
 cli_command cli_send;     /* src/cli/send.c */

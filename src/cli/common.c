@@ -273,3 +273,47 @@ const char *cli_span(struct buf *b, int64_t ms)
     else clock_add_span(b, (uint64_t)ms);
     return buf_cstr(b);
 }
+
+void cli_add_fitted(struct buf *out, const char *s, size_t width)
+{
+    struct buf clean = { 0 };
+    size_t columns = 0, at = 0, cut = 0;
+    buf_add_printable(&clean, slice_str(s), 1000);
+    for (; at < clean.n; at++) {
+        if (((unsigned char)clean.p[at] & 0xC0) == 0x80) continue;
+        if (columns == width - 1) cut = at;
+        if (columns++ == width) break;
+    }
+    buf_add(out, slice_of(clean.p, at < clean.n ? cut : clean.n));
+    if (at < clean.n) buf_add_char(out, '~');
+    buf_deinit(&clean);
+}
+
+/* ---- words from people */
+
+bool cli_parse_span(struct slice s, uint64_t *ms)
+{
+    static const struct {
+        char unit;
+        uint64_t ms;
+    } units[] = { { 's', 1000 }, { 'm', 60000 }, { 'h', 3600000 }, { 'd', 86400000 }, { 'w', 604800000 } };
+    uint64_t n;
+    if (s.n < 2 || !slice_to_u64(slice_sub(s, 0, s.n - 1), 1000000, &n)) return false;
+    for (size_t i = 0; i < countof(units); i++) {
+        if (s.p[s.n - 1] != units[i].unit) continue;
+        *ms = n * units[i].ms;
+        return true;
+    }
+    return false;
+}
+
+void cli_add_escaped(struct buf *out, const char *s)
+{
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if ((c >= '0' && c <= '9') || (ascii_lower(*s) >= 'a' && ascii_lower(*s) <= 'z') || c == '-' || c == '.' ||
+            c == '_')
+            buf_add_char(out, *s);
+        else buf_addf(out, "%%%02X", c);
+    }
+}

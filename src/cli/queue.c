@@ -39,23 +39,6 @@ struct queue_options {
     bool all, yes, json, filtered;
 };
 
-/* "90s", "30m", "1h", "2d", "1w" in ms. */
-static bool parse_span(struct slice s, uint64_t *ms)
-{
-    static const struct {
-        char unit;
-        uint64_t ms;
-    } units[] = { { 's', 1000 }, { 'm', 60000 }, { 'h', 3600000 }, { 'd', 86400000 }, { 'w', 604800000 } };
-    uint64_t n;
-    if (s.n < 2 || !slice_to_u64(slice_sub(s, 0, s.n - 1), 1000000, &n)) return false;
-    for (size_t i = 0; i < countof(units); i++) {
-        if (s.p[s.n - 1] != units[i].unit) continue;
-        *ms = n * units[i].ms;
-        return true;
-    }
-    return false;
-}
-
 static int bad(const char *what, const char *word)
 {
     fprintf(stderr, "postern queue: %s \"%s\"; `postern queue --help` tells more\n", what, word);
@@ -65,7 +48,7 @@ static int bad(const char *what, const char *word)
 static bool take_number(struct queue_options *o, const char *key, const char *value, bool span)
 {
     uint64_t n;
-    if (span ? !parse_span(slice_str(value), &n) : !slice_to_u64(slice_str(value), 1000000, &n) || !n) return false;
+    if (span ? !cli_parse_span(slice_str(value), &n) : !slice_to_u64(slice_str(value), 1000000, &n) || !n) return false;
     json_object_set_new(o->filters, key, json_integer((json_int_t)n));
     return true;
 }
@@ -147,17 +130,6 @@ static int read_options(int argc, char **argv, struct queue_options *o)
 
 /* ---- requests */
 
-static void add_escaped(struct buf *out, const char *s)
-{
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if ((c >= '0' && c <= '9') || (ascii_lower(*s) >= 'a' && ascii_lower(*s) <= 'z') || c == '-' || c == '.' ||
-            c == '_')
-            buf_add_char(out, *s);
-        else buf_addf(out, "%%%02X", c);
-    }
-}
-
 static json_t *ask_list(const struct queue_options *o, const char *socket, json_int_t limit, struct err *err)
 {
     struct buf path = { 0 };
@@ -168,7 +140,7 @@ static json_t *ask_list(const struct queue_options *o, const char *socket, json_
         if (!strcmp(key, "limit")) continue;
         buf_addf(&path, "&%s=", key);
         if (json_is_integer(v)) buf_add_u64(&path, (uint64_t)json_integer_value(v));
-        else add_escaped(&path, json_string_value(v));
+        else cli_add_escaped(&path, json_string_value(v));
     }
     json_t *answer = cli_request(socket, "GET", buf_cstr(&path), NULL, err);
     buf_deinit(&path);

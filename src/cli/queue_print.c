@@ -13,22 +13,6 @@ void queue_print_missing(const json_t *answer)
         fputs("postern: this is not all: use filters or --limit\n", stderr);
 }
 
-/* In at most `width` columns; what does not fit ends in "~". Characters beyond ASCII count by their first byte. */
-static void add_fitted(struct buf *out, const char *s, size_t width)
-{
-    struct buf clean = { 0 };
-    size_t columns = 0, at = 0, cut = 0;
-    buf_add_printable(&clean, slice_str(s), 1000);
-    for (; at < clean.n; at++) {
-        if (((unsigned char)clean.p[at] & 0xC0) == 0x80) continue;
-        if (columns == width - 1) cut = at;
-        if (columns++ == width) break;
-    }
-    buf_add(out, slice_of(clean.p, at < clean.n ? cut : clean.n));
-    if (at < clean.n) buf_add_char(out, '~');
-    buf_deinit(&clean);
-}
-
 static const char *address(const char *a)
 {
     return *a ? a : "<>";
@@ -43,7 +27,7 @@ static void add_recipients(struct buf *out, const json_t *m, size_t width)
     char more[24] = "";
     if (!n) n = (json_int_t)json_array_size(all);
     if (n > 1) snprintf(more, sizeof more, " +%lld", (long long)n - 1);
-    add_fitted(out, name ? name : "", width - strlen(more));
+    cli_add_fitted(out, name ? name : "", width - strlen(more));
     buf_add_str(out, more);
 }
 
@@ -62,14 +46,14 @@ static void print_row(const json_t *m)
     buf_addf(&line, "%-6s ", cli_span(&b, arrival && now > arrival ? now - arrival : 0));
     buf_addf(&line, "%5s ", cli_size(&b, (uint64_t)cli_number_of(m, "size")));
     buf_addf(&line, "%-6s ", cli_span(&b, until(cli_number_of(m, "next_try"))));
-    add_fitted(&line, address(cli_text_of(m, "sender")), 17);
+    cli_add_fitted(&line, address(cli_text_of(m, "sender")), 17);
     buf_add_str(&line, " > ");
     add_recipients(&line, m, 17);
     puts(buf_cstr(&line));
     buf_clear(&line);
     if (*cli_text_of(m, "reason")) {
         buf_add_str(&line, "    ");
-        add_fitted(&line, cli_text_of(m, "reason"), 75);
+        cli_add_fitted(&line, cli_text_of(m, "reason"), 75);
         puts(buf_cstr(&line));
     }
     buf_deinit(&b);

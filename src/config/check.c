@@ -146,7 +146,7 @@ static void check_useful(const struct check *k)
 void check_all(const struct check *k)
 {
     check_duplicates(k);
-    check_relay(k);
+    check_closed_relay(k);
     check_hops(k);
     check_zones(k);
     check_tls(k);

@@ -125,7 +125,7 @@ static void check_directory(const struct check *k, const struct config_recipient
     const struct yaml_node *ldap = yaml_get(node, "ldap"), *where = either(ldap, yaml_get(node, "verify")),
                            *url = yaml_get(ldap, "url"), *filter = yaml_get(ldap, "filter");
     check_file(k, yaml_get(ldap, "ca"), r->ldap.ca, CHECK_FILE);
-    check_later_file(k, yaml_get(ldap, "password_file"), r->ldap.password_file);
+    check_file(k, yaml_get(ldap, "password_file"), r->ldap.password_file, CHECK_FILE_SECRET_LATER);
     if (!r->ldap.user_dn != !r->ldap.password_file)
         yaml_error(k->report, ldap, "set both, or neither for an anonymous search", "user_dn and password_file belong together");
     if (r->ldap.filter && !strstr(r->ldap.filter, "%s") && !strstr(r->ldap.filter, "%n"))

@@ -182,7 +182,7 @@ static bool zone_is_named(const struct config *c, size_t zone)
     return false;
 }
 
-void check_relay(const struct check *k)
+void check_closed_relay(const struct check *k)
 {
     const struct config *c = k->c;
     uint64_t public = 0;

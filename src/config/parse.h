@@ -28,7 +28,7 @@ void parse_finish(struct parser *p, const struct yaml_node *root);        /* fin
 void parse_tree(struct config *c, struct yaml_node *root, struct config_report *report);
 
 void check_all(const struct check *k);        /* check.c: all of these */
-void check_relay(const struct check *k);      /* check_relay.c: nothing relays for strangers */
+void check_closed_relay(const struct check *k);      /* check_relay.c: nothing relays for strangers */
 void check_hops(const struct check *k);       /* check_hops.c: no next hop is ourselves */
 void check_tls(const struct check *k);        /* check_tls.c: certificates, and encryption that is asked for */
 void check_zones(const struct check *k);      /* check_zones.c: exceptions for old devices, providers */

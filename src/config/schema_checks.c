@@ -8,7 +8,8 @@ static const struct schema_option match_options[] = {
     { .name = "match", .type = SCHEMA_STRING, AT(config_match, match), .nullable = true,
       .help = "What is meant: an address (user@example.org), a domain (example.org), a domain with all below it "
               "(.example.org), a regular expression over the whole address (/.*@example\\.org/), an IP address, a network "
-              "(192.0.2.0/24), the beginning of an IPv4 address (192.168.88), or a host name.",
+              "(192.0.2.0/24), the beginning of an IPv4 address (192.168.88), a host name, user@ for a local part at any domain, "
+              "or <> for the empty sender.",
       .example = "user@example.org" },
     { .name = "file", .type = SCHEMA_PATH, AT(config_match, file), .nullable = true,
       .help = "A file with such entries, one on a line, each perhaps followed by blanks and the reason; lines with # are "
@@ -16,7 +17,7 @@ static const struct schema_option match_options[] = {
     { .name = "comment", .type = SCHEMA_STRING, AT(config_match, comment), .nullable = true,
       .help = "Why the entry is there; for people." },
     { .name = "reason", .type = SCHEMA_STRING, AT(config_match, reason), .nullable = true,
-      .help = "What a client that is refused is told." },
+      .help = "What a client that is refused is told: ASCII, at most 200 characters." },
 };
 const struct schema_table schema_match = { TABLE(match_options), .size = sizeof(struct config_match),
                                                  .place_offset = offsetof(struct config_match, place), .scalar = "match" };
@@ -81,7 +82,8 @@ static const struct schema_option helo_options[] = {
     { .name = "required", .type = SCHEMA_BOOL, AT(config, checks.helo.required), .fallback = "yes",
       .help = "Take no mail before EHLO or HELO." },
     { .name = "reject_invalid", .type = SCHEMA_BOOL, AT(config, checks.helo.reject_invalid), .fallback = "no",
-      .help = "Refuse clients whose EHLO names neither a host nor an address literal." },
+      .help = "Refuse clients whose EHLO is an address without brackets, or another number. What cannot be a name is always "
+              "refused." },
     { .name = "reject_non_fqdn", .type = SCHEMA_BOOL, AT(config, checks.helo.reject_non_fqdn), .fallback = "no",
       .help = "Refuse clients whose EHLO names a host without its domain." },
 };
@@ -245,7 +247,8 @@ static const struct schema_option relaying_options[] = {
       .help = "What it is held against: the client (connect), the sender's domain (from), the recipient's (to), or any of "
               "them." },
     { .name = "action", .type = SCHEMA_ENUM, AT(config_relaying, action), .required = true, .words = relaying_actions,
-      .help = "relay passes the mail on to any domain (for clients) or to this domain (for recipients); reject refuses it; "
+      .help = "relay passes the mail on to any domain (for clients) or to this domain (for recipients; not for senders, whom "
+              "anybody can claim to be); reject refuses it; "
               "ok takes it for relay domains, whatever is refused elsewhere in this list, and passes nothing on to others.",
       .example = "relay" },
     { .name = "comment", .type = SCHEMA_STRING, AT(config_relaying, comment), .nullable = true,
@@ -257,10 +260,10 @@ const struct schema_table schema_relaying = { TABLE(relaying_options), .size = s
 /* ---- guards */
 
 #define GUARD_LIMIT(field, who, messages_default, recipients_default) \
-    { .name = "messages", .type = SCHEMA_NUMBER, AT(config, guard.outbound.field.messages), .fallback = messages_default, \
+    { .name = "messages", .type = SCHEMA_NUMBER, AT(config, guard.outbound.field.messages), .fallback = messages_default, .max = 1000000000, \
       .help = "Messages of one " who " within an hour; 0: no limit." }, \
     { .name = "recipients", .type = SCHEMA_NUMBER, AT(config, guard.outbound.field.recipients), \
-      .fallback = recipients_default, .help = "Recipients of one " who " within an hour; 0: no limit." }
+      .fallback = recipients_default, .max = 1000000000, .help = "Recipients of one " who " within an hour; 0: no limit." }
 static const struct schema_option guard_account_options[] = { GUARD_LIMIT(account, "account", "1000", "5000") };
 static const struct schema_option guard_client_options[] = { GUARD_LIMIT(client, "trusted client", "20000", "100000") };
 static const struct schema_option guard_domain_options[] = { GUARD_LIMIT(sender_domain, "sender domain", "20000", "100000") };

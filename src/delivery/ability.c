@@ -84,7 +84,7 @@ void ability_free(struct queue *q)
 
 void ability_learn(const struct client *c)
 {
-    if (c->d->hop.require_tls) return; /* nobody asks by that key */
+    if (c->d->hop.require_tls || c->d->asker) return; /* nobody asks by that key */
     struct ability *a = get(c->q, c->d->hop.key);
     a->learned_at = clock_mono_ms();
     c->d->asked_until = 0;

@@ -76,6 +76,7 @@ void client_free(struct client *c)
     struct destination *d = c->d;
     bool usable = c->usable;
     assert(!c->sending && !c->ending);
+    verify_lost(c, SLICE("the connection was closed"));
     client_auth_cancel(c);
     stream_free(&c->s);
     client_tls_free(c);
@@ -130,6 +131,7 @@ static void fail(struct client *c, struct slice reason, bool tls)
     struct route_target host = c->host;
     c->ending = NULL;
     client_set_sending(c, NULL);
+    verify_lost(c, reason);
     stream_free(&c->s); /* first: it may still hold pieces of a text */
     if (usable && (ending || sending))
         log_event(LOG_INFO, "delivery-session-failed", LOG_STR("destination", d->hop.key), LOG_TEXT("reply", reason));
@@ -237,6 +239,7 @@ static void on_early_reply(struct client *c)
 static void on_reply(struct client *c)
 {
     if (!c->usable) client_hello_reply(c);
+    else if (c->d->asker && c->stage != CLIENT_IDLE) verify_reply(c);
     else if (c->ending && !text_is_sent(c)) on_early_reply(c);
     else if (c->ending) client_dot_reply(c);
     else if (c->sending || c->rset_awaited) client_mail_reply(c);
@@ -355,8 +358,20 @@ void client_set_sending(struct client *c, struct part *p)
     c->sending = p;
 }
 
+static void ask_next(struct client *c)
+{
+    leave_idle(c);
+    if (verify_next(c)) return;
+    if (c->q->draining || verify_is_spent(c)) client_quit(c);
+    else go_idle(c);
+}
+
 void client_next(struct client *c)
 {
+    if (c->d->asker) {
+        ask_next(c);
+        return;
+    }
     struct part *p;
     unsigned most = c->q->config->delivery.messages_per_connection;
     unsigned messages = c->messages + (c->ending != NULL);

@@ -29,6 +29,7 @@ struct client {
     struct auth_exchange *auth;        /* client_auth.c */
     struct client_sasl *sasl;          /* the same: what is under way; NULL: nothing */
     struct tls_state *tls;             /* client_tls.c: what was asked of TLS and what came of it */
+    struct verify_question *question;  /* verify.c: MAIL or RCPT is under way for it; NULL: none, or nobody wants to know any more */
     struct part *sending, *ending;     /* MAIL..DATA is under way for the one; the other's text is sent or being sent */
     uint32_t rcpt;                     /* recipient whose RCPT is answered next */
     uint32_t accepted;
@@ -118,6 +119,12 @@ void client_utf8_add_address(const struct client *c, struct slice address, struc
 void client_dsn_add_mail(const struct client *c, const struct work *w, struct buf *out);
 void client_dsn_add_rcpt(const struct client *c, const struct work *w, uint32_t i, struct buf *out);
 void client_dsn_relayed(struct client *c, struct part *p); /* 2xx to the text: who is owed a report of that is settled */
+
+/* verify.c: questions about recipients (verify.h); of destinations that have an asker. */
+bool verify_next(struct client *c);                /* asks the next question; false: there is none, or c is spent */
+bool verify_is_spent(const struct client *c);
+void verify_reply(struct client *c);               /* may free c */
+void verify_lost(struct client *c, struct slice why); /* the connection is lost: its question is asked again, or answered */
 
 /* ability.c */
 void ability_learn(const struct client *c);        /* EHLO said all it will say */

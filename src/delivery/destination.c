@@ -55,6 +55,7 @@ void destination_free(struct destination *d)
 {
     targets_free(d);
     sts_free(d);
+    verify_free(d);
     event_free(d->timer);
     list_remove(&d->refill);
     list_remove(&d->kicked);
@@ -64,7 +65,7 @@ void destination_free(struct destination *d)
 
 static bool is_useless(const struct destination *d, uint64_t now)
 {
-    return !d->ready_n && !d->parked_n && !d->loading_n && !d->waiting_n && !d->client_n && !d->query &&
+    return !d->ready_n && !d->parked_n && !d->loading_n && !d->waiting_n && !d->client_n && !d->query && !verify_is_used(d) &&
            d->idle_since + KEEP_MS < now && (!d->failures || d->retry_at < now);
 }
 

@@ -33,6 +33,7 @@ struct destination {
     struct part *filling;              /* while a work is routed */
     struct route_query *query;
     struct sts *sts;                   /* its MTA-STS policy; NULL: not asked for */
+    struct asker *asker;               /* verify.c: it is asked about recipients, and no mail goes there; NULL: a next hop for mail */
     struct target *targets;
     size_t target_n;
     bool secure;                       /* how the hosts' names were found is DNSSEC validated, or the configuration names them */
@@ -83,6 +84,15 @@ void targets_add_name(const struct route_target *t, struct buf *out); /* "host[i
 void targets_add_reason(const struct route_target *t, const char *code, struct buf *out); /* "4.4.1 host[ip]: ", to go on */
 void targets_forgive(struct destination *d);       /* none is bad any more */
 void targets_free(struct destination *d);
+
+/* verify.c: questions about recipients (verify.h). The first three are false where there is no asker. */
+bool verify_waits(const struct destination *d);    /* some question has no connection */
+bool verify_is_used(const struct destination *d);
+void verify_refused(struct destination *d);        /* d->reason says why nobody can be asked; nothing without an asker */
+bool verify_wants_connection(const struct destination *d); /* the rest: with an asker only */
+void verify_down(struct destination *d, struct slice why); /* all are answered, and it is left alone for a while */
+void verify_host_failed(struct destination *d);
+void verify_free(struct destination *d);
 
 /* ---- what it publishes about TLS */
 

@@ -51,6 +51,10 @@ void destination_block(struct destination *d, struct slice reason)
         stop_asking(d);
         return;
     }
+    if (d->asker) {
+        verify_down(d, reason);
+        return;
+    }
     uint64_t delay = retry_delay(c->retry_first, c->retry_max, d->failures, queue_random(d->q));
     destination_set_reason(d, reason);
     d->failures++;
@@ -142,13 +146,14 @@ void destination_connect_failed(struct destination *d, const struct route_target
         destination_set_reason(d, reason);
         if (is_only_asked(d) && d->asked_until <= now) stop_asking(d);
     }
+    if (d->asker) verify_host_failed(d);
     destination_kick(d); /* the next host's turn */
 }
 
 void destination_connected(struct destination *d)
 {
     d->connecting_n--;
-    if (d->ready_n) destination_kick(d); /* it works: there may be more */
+    if (d->ready_n || verify_waits(d)) destination_kick(d); /* it works: there may be more */
     if (!d->probing) return; /* one that was under way when sessions failed proves nothing */
     log_event(LOG_INFO, "destination-up", LOG_STR("destination", d->hop.key));
     unblock(d);
@@ -166,7 +171,7 @@ void destination_wake_starved(struct queue *q)
     struct list *node;
     while ((node = list_pop_front(&q->starved))) {
         struct destination *d = list_entry(node, struct destination, starved);
-        if (!d->ready_n && !d->probing) continue;
+        if (!d->ready_n && !d->probing && !verify_waits(d)) continue;
         list_remove(&d->kicked);
         list_push_front(&q->kicked, &d->kicked);
         queue_kick(q);
@@ -182,7 +187,7 @@ void destination_client_gone(struct destination *d, bool usable)
     d->idle_since = clock_mono_ms();
     q->connections--;
     destination_wake_starved(q);
-    if (d->ready_n || d->probing) destination_kick(d);
+    if (d->ready_n || d->probing || verify_waits(d)) destination_kick(d);
     if (q->draining) queue_kick(q);
 }
 
@@ -206,6 +211,7 @@ static bool wants_connection(struct destination *d)
 {
     unsigned most = d->q->config->delivery.connections, usable = usable_n(d);
     uint64_t now = clock_mono_ms();
+    if (d->asker) return verify_wants_connection(d);
     if (d->blocked) return d->probing && !d->client_n;
     if (!d->ready_n && d->asked_until > now) return !d->client_n;
     if (!d->ready_n || d->ready_n <= d->connecting_n || (most && d->client_n >= most)) return false;
@@ -295,14 +301,16 @@ static bool open_one(struct destination *d)
 void destination_dispatch(struct destination *d)
 {
     struct queue *q = d->q;
-    if (q->draining) return;
+    if (q->draining && !d->asker) return;
     if (d->refused && d->targets_until <= clock_mono_ms()) d->refused = false;
     if (d->refused) {
         refuse_ready(d);
+        verify_refused(d);
         destination_want(d);
         return;
     }
     while (d->ready_n && !list_empty(&d->idle) && !can_wait(d)) client_next(list_entry(d->idle.next, struct client, idle_link));
+    while (verify_waits(d) && !list_empty(&d->idle)) client_next(list_entry(d->idle.next, struct client, idle_link));
     while (wants_connection(d))
         if (!targets_ready(d) || !has_slot(d) || !open_one(d)) break;
 }

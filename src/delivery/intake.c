@@ -96,6 +96,12 @@ static void on_commit(void *arg, bool ok, struct spool_content *content, const s
     } else message_due(m);
 }
 
+static void arrive_held(struct message *m, const struct envelope *e)
+{
+    m->flags |= MESSAGE_HOLD;
+    if (e->hold.n) message_set_reason(m, e->hold, slice_of(NULL, 0));
+}
+
 void queue_submit(struct queue *q, struct spool_draft *draft, const struct envelope *e, queue_submit_cb *cb, void *arg)
 {
     struct message *m = message_new(q->main, e->id, e);
@@ -103,7 +109,7 @@ void queue_submit(struct queue *q, struct spool_draft *draft, const struct envel
     struct buf *b = &q->scratch;
     w->cb = cb;
     w->arg = arg;
-    if (e->flags & ENVELOPE_HELD) m->flags |= MESSAGE_HOLD;
+    if (e->flags & ENVELOPE_HELD) arrive_held(m, e);
     q->commits++;
     buf_clear(b);
     envelope_encode(e, b);
@@ -130,7 +136,7 @@ static struct spool_msg *on_recovered(void *arg, uint64_t id, struct slice encod
         message_hold(m);
     } else if (state.n && !(stated = state_decode(state, m, &q->reasons, &q->names)))
         log_event(LOG_WARNING, "state-unreadable", LOG_ID(id));
-    if (!stated && e.flags & ENVELOPE_HELD) m->flags |= MESSAGE_HOLD;
+    if (!stated && e.flags & ENVELOPE_HELD) arrive_held(m, &e);
     arena_deinit(&arena);
     if (!readable) return &m->spool;
     if (m->flags & MESSAGE_HOLD) message_hold(m);

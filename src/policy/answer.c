@@ -13,6 +13,7 @@ struct check_facts *check_learn(struct check_call *c) { return &c->run->facts; }
 const struct policy_engine_options *check_engine(const struct check_call *c) { return &c->run->engine->o; }
 bool check_dry(const struct check_call *c) { return c->run->dry; }
 struct policy_parts *check_parts(const struct check_call *c) { return &c->run->engine->parts; }
+const struct policy_lists *policy_lists_of(const struct policy *p) { return &p->lists; }
 const struct policy_lists *check_lists(const struct check_call *c) { return &run_policy(c->run)->lists; }
 
 const char *check_show(struct check_call *c, struct slice s)

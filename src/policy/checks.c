@@ -18,7 +18,6 @@ const struct check *const checks[] = {
     /* rcpt: the right to relay, then the recipient, then greylisting */
     &check_relay,
     &check_strangers, &check_recipient_list, &check_recipient_limit, &check_recipient,
-    &check_recipient_exists,
     &check_greylist,
     /* data */
     &check_outbound,

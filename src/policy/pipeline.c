@@ -150,8 +150,6 @@ void policy_free(struct policy *p)
     free(p);
 }
 
-const struct policy_lists *policy_lists_of(const struct policy *p) { return &p->lists; }
-
 /* ---- of a worker */
 
 struct policy_engine *policy_engine_new(const struct policy_engine_options *o)

@@ -19,7 +19,7 @@ struct queue;
 struct resolver;
 struct shared;
 struct store_link;
-struct auth_link;
+struct link;
 
 /* ---- what is made of a configuration, once, before the workers are forked */
 
@@ -37,7 +37,7 @@ struct policy_engine_options {
     struct resolver *resolver;
     struct store_link *store;    /* NULL: nothing is remembered */
     struct shared *shared;       /* counts of all workers; NULL: nothing is counted */
-    struct auth_link *auth;      /* asks directories; NULL: none */
+    struct link *auth;           /* asks directories; NULL: none */
     struct queue *queue;         /* asks inner servers; NULL: none */
     /* Something that the postmaster must be told. event: one word for the log; text: some sentences. */
     void (*alarm)(void *arg, const char *event, const char *text);

@@ -237,11 +237,17 @@ static void judge(const struct policy_run *run, enum policy_stage stage, struct 
                                     .check = s->call.check->name, .why = f->why, .place = f->place };
 }
 
+static void begin_stage(struct policy_run *run, enum policy_stage stage)
+{
+    run->begun[stage] = true;
+    advance(run, stage);
+}
+
 void policy_ask(struct policy_run *run, enum policy_stage stage, struct policy_verdict *out, policy_cb *cb, void *arg)
 {
     assert(!run->cb);
-    run->begun[stage] = true;
-    advance(run, stage);
+    if (stage > STAGE_HELO && run->facts.helo.n && !run->begun[STAGE_HELO]) begin_stage(run, STAGE_HELO); /* it came with the client */
+    begin_stage(run, stage);
     if (is_settled(run, stage)) {
         judge(run, stage, out);
         return;

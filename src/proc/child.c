@@ -136,7 +136,7 @@ _Noreturn static void be_worker(const struct slot *s, int channel)
     close_all_but(channel, -1);
     forget_secrets(m, NULL);
     leave(worker_main(&(struct worker_start){
-        .config = g->config, .server_tls = g->server_tls, .client_tls = g->client_tls, .channel = channel,
+        .config = g->config, .server_tls = g->server_tls, .client_tls = g->client_tls, .policy = g->policy, .shared = g->master->shared, .channel = channel,
         .spool_root = root, .slot = s->index, .generation = g->number, .user = &m->relay_user,
     }));
 }
@@ -203,6 +203,25 @@ struct child *child_start_helper(struct helper *h, struct err *err)
     return c;
 }
 
+/* ---- the store */
+
+_Noreturn static void be_store(const struct master *m, const struct config *c, int channel)
+{
+    set_name("store", c);
+    close_all_but(channel, -1);
+    forget_keys(m);
+    forget_secrets(m, NULL);
+    leave(store_run(m, c, channel));
+}
+
+struct child *child_start_store(struct master *m, struct err *err)
+{
+    int channel;
+    struct child *c = fork_child(m, CHILD_STORE, on_helper_message, &channel, err);
+    if (channel >= 0) be_store(m, (m->current ? m->current : m->next)->config, channel);
+    return c;
+}
+
 /* ---- all of them */
 
 void child_send(struct child *c, json_t *message, int fd)
@@ -226,6 +245,7 @@ void child_free(struct child *c)
     list_remove(&c->node);
     if (c->slot) c->slot->child = NULL;
     if (c->master->admin == c) c->master->admin = NULL;
+    if (c->master->store == c) c->master->store = NULL;
     struct helper *h = helper_of(c);
     if (h) h->child = NULL;
     channel_free(&c->channel);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include "base/log.h"
 #include "net/tls.h"
+#include "policy/policy.h"
 #include "proc/directory.h"
 #include "proc/process.h"
 #include "proc/tls.h"
@@ -50,7 +51,7 @@ struct generation *generation_new(struct master *m, struct config *c, const stru
     g->slot_n = worker_count(c);
     g->slots = mem_zalloc(g->slot_n * sizeof *g->slots);
     g->deadline = evtimer_new(m->base, on_deadline, g);
-    if (!helpers_prepare(g, c, err) || !load_tls(g, c, err) ||
+    if (!helpers_prepare(g, c, err) || !load_tls(g, c, err) || !(g->policy = policy_new(c, err)) ||
         !(g->listeners = listen_set_open(c, g->slot_n, former, patient, err))) {
         generation_free(&g);
         return NULL;
@@ -147,6 +148,7 @@ void generation_free(struct generation **gp)
         if (g->slots[i].timer) event_free(g->slots[i].timer);
     event_free(g->deadline);
     listen_set_free(&g->listeners);
+    policy_free(g->policy);
     tls_server_free(g->server_tls);
     tls_client_free(g->client_tls);
     config_free(g->config);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "net/tls.h"
 #include "proc/directory.h"
+#include "policy/shared.h"
 #include "proc/process.h"
 #include "proc/tls.h"
 
@@ -32,6 +33,7 @@ void master_check_stopped(struct master *m)
     list_each(it, &m->children)
         if (list_entry(it, struct child, node)->role == CHILD_WORKER) return;
     helpers_retire(m);
+    store_end(m);
     list_each(it, &m->children)
         if (list_entry(it, struct child, node)->role != CHILD_ADMIN) return;
     if (m->admin) { /* it was of use until the last worker was gone */
@@ -52,6 +54,7 @@ void master_stop(struct master *m, uint64_t drain_ms, int exit_code)
     m->stopping = true;
     reload_stop(m);
     event_del(m->admin_timer);
+    event_del(m->store_timer);
     list_each(it, &m->children) {
         struct child *c = list_entry(it, struct child, node);
         if (c->role == CHILD_WORKER) child_drain(c, drain_ms);
@@ -142,9 +145,9 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the admin process */
 
-static void add_helper(json_t *helpers, const struct child *c, uint64_t now)
+static void add_helper(json_t *helpers, const char *role, const struct child *c, uint64_t now)
 {
-    json_array_append_new(helpers, json_pack("{s:s, s:i, s:i, s:I}", "role", c->helper->name, "pid", (int)c->pid, "generation",
+    json_array_append_new(helpers, json_pack("{s:s, s:i, s:i, s:I}", "role", role, "pid", (int)c->pid, "generation",
                                              (int)c->generation, "age", (json_int_t)(now - c->started)));
 }
 
@@ -156,7 +159,8 @@ static json_t *describe(const struct master *m)
     list_each(it, &m->children) {
         static const char *const states[] = { "starting", "ready", "draining" };
         const struct child *c = list_entry(it, struct child, node);
-        if (c->role == CHILD_HELPER) add_helper(helpers, c, now);
+        if (c->role == CHILD_HELPER) add_helper(helpers, c->helper->name, c, now);
+        if (c->role == CHILD_STORE) add_helper(helpers, "store", c, now);
         if (c->role != CHILD_WORKER) continue;
         json_array_append_new(workers, json_pack("{s:i, s:i, s:i, s:i, s:s, s:I}", "pid", (int)c->pid, "slot",
                                                  (int)c->index, "generation", (int)c->generation, "spool", c->spool,
@@ -202,6 +206,7 @@ void master_start_admin(struct master *m)
         struct child *c = list_entry(it, struct child, node);
         if (c->role == CHILD_WORKER && c->state != CHILD_STARTING) child_connect(c, m->admin, "admin");
     }
+    store_connect(m->admin);
 }
 
 static void on_admin_timer(evutil_socket_t fd, short what, void *arg)
@@ -258,7 +263,8 @@ static bool start(struct master *m, struct config *c, struct err *err)
 {
     bool stale = false;
     if (!privilege_lookup(c->system.user, &m->relay_user, err) ||
-        !privilege_lookup(c->system.admin_user, &m->admin_user, err) || !prepare_directories(m, &stale, err))
+        !privilege_lookup(c->system.admin_user, &m->admin_user, err) || !prepare_directories(m, &stale, err) ||
+        !store_prepare(m, c, err))
         return false;
     if (!(m->tickets = tls_tickets_new(err)) || !check_certificates(m, c, err)) return false;
     tls_tickets_rotate(m->tickets, clock_mono_ms(), c->tls.ticket_life);
@@ -267,6 +273,7 @@ static bool start(struct master *m, struct config *c, struct err *err)
     log_start(m, c);
     if (!watch_signals(m, err)) return false;
     master_start_admin(m);
+    store_start(m);
     if (!generation_start(m->next, err)) return false;
     event_add(m->tick, &(struct timeval){ TICK_SECONDS, 0 });
     return true;
@@ -285,6 +292,8 @@ static void master_free(struct master *m)
     if (m->signal_fd >= 0) close(m->signal_fd);
     event_free(m->tick);
     event_free(m->admin_timer);
+    shared_free(m->shared);
+    event_free(m->store_timer);
     event_base_free(m->base);
     if (m->control >= 0) {
         close(m->control);
@@ -319,10 +328,12 @@ static struct master *master_new(const struct master_options *o)
     m->admin_main = o->admin_main;
     m->lock = m->control = m->signal_fd = -1;
     m->started = clock_wall_ms();
+    m->shared = shared_new();
     m->reload_ids = json_array();
     m->reload_later = json_array();
     m->tick = event_new(m->base, -1, EV_PERSIST, on_tick, m);
     m->admin_timer = evtimer_new(m->base, on_admin_timer, m);
+    m->store_timer = store_timer_new(m);
     list_init(&m->children);
     return m;
 }

@@ -34,7 +34,7 @@ landlock_add_path landlock_read, landlock_write;
 bool landlock_restrict(struct landlock *l, struct err *err) MUST_CHECK;
 
 /* AUTH_COMMAND: may start programs, which inherit the filter; so it only takes away what no program of an ordinary user needs. */
-enum seccomp_profile { SECCOMP_RELAY, SECCOMP_ADMIN, SECCOMP_AUTH, SECCOMP_AUTH_COMMAND };
+enum seccomp_profile { SECCOMP_RELAY, SECCOMP_ADMIN, SECCOMP_AUTH, SECCOMP_AUTH_COMMAND, SECCOMP_STORE };
 /* A list of allowed system calls for all threads of the process. Others fail with ENOSYS; those that only an attacker
  * would make end the process. In builds with a sanitizer, or where the kernel has no seccomp: a line in the log, and
  * true. */

@@ -21,10 +21,12 @@ struct slot;
 struct tls_server;
 struct tls_client;
 struct tls_tickets;
+struct policy;
+struct shared;
 
 #define HELPERS 2 /* kinds: helpers.c */
 
-enum child_role { CHILD_WORKER, CHILD_ADMIN, CHILD_HELPER };
+enum child_role { CHILD_WORKER, CHILD_ADMIN, CHILD_HELPER, CHILD_STORE };
 enum child_state { CHILD_STARTING, CHILD_READY, CHILD_DRAINING };
 
 struct child {
@@ -67,6 +69,7 @@ struct generation {
     struct config *config;
     struct tls_server *server_tls;
     struct tls_client *client_tls;
+    struct policy *policy;
     struct listen_set *listeners;
     struct slot *slots;
     unsigned slot_n;
@@ -81,7 +84,8 @@ struct master {
     char *file;                          /* the configuration's path, absolute */
     char *directory, *run_directory;     /* as at the start: these cannot change on the way */
     char *control_path;
-    struct privilege_user relay_user, admin_user;
+    struct shared *shared;
+    struct privilege_user relay_user, admin_user, store_user;
     int lock, control;
     struct spools *spools;
     struct tls_tickets *tickets;         /* outlive generations: a reload ends no TLS session */
@@ -90,9 +94,9 @@ struct master {
     struct generation *current, *next;   /* next: not serving yet */
     unsigned generations;                /* counts them */
     unsigned adopter;                    /* whose turn it is to take a spool that was left */
-    struct child *admin;
-    struct event *admin_timer, *tick, *signals;
-    struct restart admin_restart;
+    struct child *admin, *store;         /* NULL: in a pause */
+    struct event *admin_timer, *store_timer, *tick, *signals;
+    struct restart admin_restart, store_restart;
     int signal_fd;
     uint64_t started;                    /* wall ms */
     json_t *reload_ids;                  /* requests that wait for the reload under way */
@@ -107,6 +111,7 @@ struct master {
 struct child *child_start_worker(struct slot *s, struct err *err) MUST_CHECK;
 struct child *child_start_admin(struct master *m, struct err *err) MUST_CHECK;
 struct child *child_start_helper(struct helper *h, struct err *err) MUST_CHECK;
+struct child *child_start_store(struct master *m, struct err *err) MUST_CHECK;
 void child_send(struct child *c, json_t *message, int fd); /* takes the message; nothing when the channel is closed */
 void child_drain(struct child *c, uint64_t ms); /* and kills it some time after that; it belongs to no slot any more */
 void child_free(struct child *c);                          /* after its end */
@@ -125,6 +130,17 @@ void helper_on_exit(struct helper *h, uint64_t lived);   /* starts another one, 
 void helpers_connect(struct child *worker);              /* channels between it and the helpers of its generation */
 void helpers_forget_generation(struct generation *g);    /* it is about to be freed */
 void helpers_retire(struct master *m);                   /* ends those that nobody needs any more */
+
+/* ---- store.c: the store process. There is one for the life of the master: two must not write to one database, and what it remembers
+ * outlives a configuration */
+struct event *store_timer_new(struct master *m);           /* ends a pause */
+bool store_prepare(struct master *m, const struct config *c, struct err *err) MUST_CHECK; /* user and directory */
+int store_run(const struct master *m, const struct config *c, int channel);  /* in the child; returns the exit code */
+void store_start(struct master *m);
+void store_connect(struct child *c);                       /* a channel between a worker, or the admin process, and the store */
+void store_set_limits(struct master *m);                   /* as the current configuration says */
+void store_on_exit(struct master *m, uint64_t lived);      /* starts another one, perhaps after a pause */
+void store_end(struct master *m);                          /* when the last worker is gone */
 
 /* ---- generation.c: workers of one configuration */
 struct generation *generation_new(struct master *m, struct config *c, const struct listen_set *former, bool patient,

@@ -78,6 +78,7 @@ static void check_unchanged(struct master *m, const struct config *c)
         { "system.run_directory", m->run_directory, c->system.run_directory },
         { "system.user", m->current->config->system.user, c->system.user },
         { "system.admin_user", m->current->config->system.admin_user, c->system.admin_user },
+        { "system.store_user", m->current->config->system.store_user, c->system.store_user },
     };
     for (size_t i = 0; i < countof(fixed); i++) {
         if (!strcmp(fixed[i].is, fixed[i].wanted)) continue;
@@ -165,6 +166,7 @@ void reload_ready(struct master *m)
     m->current = m->next;
     m->next = NULL;
     generation_serve(m->current);
+    store_set_limits(m);
     struct buf listeners = { 0 };
     listen_set_describe(m->current->config, &listeners);
     log_event(LOG_INFO, old ? "reloaded" : "ready", LOG_NUM("generation", m->current->number),

@@ -156,6 +156,11 @@ static const char *const auth_calls[] = {
     "fadvise64", "sched_getparam", "sched_getscheduler", "fchmod",  "fsync",    "rename",   "renameat",
     "renameat2", "unlink",         "unlinkat",
 };
+/* What SQLite needs for its files. */
+static const char *const store_calls[] = {
+    "pread64",   "pwrite64", "fsync",    "fdatasync", "ftruncate", "fallocate", "fadvise64", "unlink", "unlinkat",
+    "rename",    "renameat", "renameat2", "fchmod",   "mkdir",     "getdents64", "statfs",
+};
 /* Starting other programs. */
 static const char *const start_calls[] = { "execve", "execveat", "fork", "vfork" };
 /* Nothing here is ever called by us or our libraries: whoever does is somebody else. */
@@ -278,6 +283,7 @@ static int add_rules(scmp_filter_ctx f, enum seccomp_profile profile)
     if (rc == 0) rc = add_threads(f);
     if (rc == 0) rc = add_own(f);
     if (profile == SECCOMP_ADMIN) return rc;
+    if (profile == SECCOMP_STORE) return rc == 0 ? add_calls(f, SCMP_ACT_ALLOW, store_calls, countof(store_calls)) : rc;
     if (profile == SECCOMP_RELAY && rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, relay_calls, countof(relay_calls));
     if (profile == SECCOMP_AUTH && rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, auth_calls, countof(auth_calls));
     if (profile == SECCOMP_AUTH && rc == 0) rc = add_local_sockets(f);

@@ -7,12 +7,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "fetch/fetch.h"
+#include "policy/policy.h"
+#include "policy/shared.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/resolver.h"
 #include "policy/provider.h"
 #include "proc/privilege.h"
 #include "proc/worker_int.h"
+#include "store/store.h"
 
 #define CUT_AFTER_MS 10000 /* past the time to drain: what is not over by then is broken off */
 
@@ -135,8 +138,12 @@ static bool begin(struct worker *w, int n, struct spool *sp, struct err *err)
         .worker = (unsigned)n });
     queue_add_spool(w->queue, sp, false, NULL, NULL);
     w->providers = provider_keeper_new(w->base, w->resolver, w->config, w->start->spool_root);
+    w->policy = policy_engine_new(&(struct policy_engine_options){ .base = w->base, .config = w->config,
+        .policy = w->start->policy, .resolver = w->resolver, .store = w->store, .shared = w->start->shared, .auth = w->auth,
+        .queue = w->queue, .alarm = worker_alarm, .alarm_arg = w });
     w->server = server_new(&(struct server_options){ .base = w->base, .streams = w->streams, .config = w->config,
-        .queue = w->queue, .tls = w->start->server_tls, .auth = w->auth, .providers = w->providers });
+        .queue = w->queue, .tls = w->start->server_tls, .auth = w->auth, .providers = w->providers, .policy = w->policy,
+        .store = w->config->store.history ? w->store : NULL, .shared = w->start->shared, .column = w->column });
     return !w->config->system.sandbox || seccomp_restrict(SECCOMP_RELAY, err);
 }
 
@@ -241,6 +248,7 @@ static void on_master(void *arg, const json_t *m, int fd)
         else if (!strcmp(op, "admin")) worker_control_open(w, fd);
         else if (!strcmp(op, "auth")) link_connect(w->auth, fd);
         else if (!strcmp(op, "fetch")) link_connect(w->fetch, fd);
+        else if (!strcmp(op, "store")) store_link_connect(w->store, fd);
         else close(fd);
         return;
     }
@@ -286,6 +294,7 @@ static void worker_deinit(struct worker *w)
 {
     worker_control_free(w);
     if (w->server) server_free(w->server);
+    policy_engine_free(w->policy);
     if (w->queue) queue_stop(w->queue);
     list_each_safe(it, &w->spools) {
         struct worker_spool *s = list_entry(it, struct worker_spool, node);
@@ -296,6 +305,7 @@ static void worker_deinit(struct worker *w)
     provider_keeper_free(w->providers);
     link_free(w->auth);
     link_free(w->fetch);
+    store_link_free(w->store);
     if (w->resolver) resolver_free(w->resolver);
     if (w->streams) stream_loop_free(w->streams);
     close_sockets(w);
@@ -316,13 +326,16 @@ int worker_main(const struct worker_start *start)
     event_add(w.terminate, NULL);
     w.auth = link_new(w.base, NULL, NULL, NULL);
     w.fetch = link_new(w.base, "fetch-process-gone", on_fetch_message, &w);
+    w.store = store_link_new(w.base);
+    w.column = shared_column_take(start->shared);
     w.deadline = evtimer_new(w.base, on_deadline, &w);
     w.master = channel_new(w.base, start->channel, on_master, on_master_end, &w);
     if (prepare(&w, &err)) tell(&w, "hello", -1, NULL);
     else fail(&w, -1, &err);
     while (!w.stop) {
         event_base_loop(w.base, EVLOOP_ONCE);
-        log_flush(); /* once a turn */
+        store_link_flush(w.store); /* once a turn, like the log */
+        log_flush();
     }
     int code = w.exit_code;
     worker_deinit(&w);

@@ -12,6 +12,8 @@ struct worker_start {
     const struct config *config;
     struct tls_server *server_tls;
     struct tls_client *client_tls;
+    const struct policy *policy;
+    struct shared *shared;
     int channel;             /* to the master */
     const char *spool_root;  /* directories with numbers for names */
     unsigned slot, generation;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "fetch/fetch.h"
+#include "policy/explain.h"
 #include "policy/provider.h"
 #include "proc/worker_int.h"
 
@@ -71,6 +72,7 @@ static json_t *status_answer(const struct worker *w, json_t *queue)
                   w->draining, "uptime", (json_int_t)(clock_mono_ms() - w->started), "queue", queue);
     add_figures(w, a);
     add_providers(w, a);
+    json_object_set_new(a, "policy", policy_figures(w->policy));
     return a;
 }
 
@@ -104,7 +106,9 @@ static void on_admin(void *arg, const json_t *m, int fd)
     list_push_back(&w->requests, &r->node);
     bool report = !strcmp(op, "tls-report");
     if (report) fetch_report_now(w->fetch); /* those of a day go out once, however many workers are asked */
-    if (!w->queue || report) {
+    if (w->queue && !strcmp(op, "explain")) {
+        policy_explain(w->policy, json_object_get(request, "mail"), on_answer, r);
+    } else if (!w->queue || report) {
         on_answer(r, report ? json_pack("{s:b}", "wanted", w->config->delivery.tls_reports) : json_object());
     } else if (r->status) {
         json_t *figures = json_pack("{s:s}", "op", "figures");

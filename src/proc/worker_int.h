@@ -34,6 +34,9 @@ struct worker {
     struct server *server;
     struct provider_keeper *providers; /* NULL: no zone names one */
     struct link *auth, *fetch;       /* to the helper processes */
+    struct store_link *store;
+    struct policy_engine *policy;
+    int column;                      /* of the shared counts; -1: none */
     struct channel *master, *admin;
     unsigned admin_count;            /* tells a new admin process's channel from the former one's */
     struct list requests;            /* of the admin process, not answered yet */
@@ -45,6 +48,9 @@ struct worker {
     bool draining, server_idle, queue_idle, stop;
     int exit_code;
 };
+
+/* worker_alarm.c: something the postmaster must be told, by log and by mail. arg: the worker */
+void worker_alarm(void *arg, const char *check, const char *text);
 
 /* worker_control.c: requests of the admin process */
 void worker_control_open(struct worker *w, int fd);

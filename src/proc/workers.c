@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "policy/shared.h"
 #include "proc/process.h"
 
 static const char *text_of(const json_t *m, const char *key)
@@ -46,6 +47,7 @@ static void on_ready(struct child *c)
     c->state = CHILD_READY;
     if (c->master->admin) child_connect(c, c->master->admin, "admin");
     helpers_connect(c);
+    store_connect(c);
     if (!c->slot) return;
     if (c->slot->generation == m->next) {
         reload_ready(m);
@@ -102,7 +104,7 @@ void workers_on_channel_end(void *arg)
 
 static void log_exit(const struct child *c, int status, uint64_t lived)
 {
-    static const char *const ended[] = { "worker-ended", "admin-ended", "helper-ended" };
+    static const char *const ended[] = { "worker-ended", "admin-ended", "helper-ended", "store-ended" };
     bool fine = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     log_event(fine ? LOG_INFO : LOG_ERROR, ended[c->role], LOG_NUM("pid", c->pid),
               LOG_NUM("slot", c->index), LOG_STR("by", WIFSIGNALED(status) ? "signal" : "exit"),
@@ -128,6 +130,7 @@ void workers_on_exit(struct child *c, int status)
     enum child_role role = c->role;
     struct helper *helper = helper_of(c);
     log_exit(c, status, lived);
+    if (role == CHILD_WORKER) shared_column_drop(m->shared, c->pid);
     spools_release(m->spools, c, !clean && lived < RESTART_HEALTHY_MS, now);
     child_free(c);
     if (m->stopping) {
@@ -137,6 +140,8 @@ void workers_on_exit(struct child *c, int status)
     helpers_retire(m);
     if (role == CHILD_HELPER) {
         if (helper) helper_on_exit(helper, lived);
+    } else if (role == CHILD_STORE) {
+        store_on_exit(m, lived);
     } else if (role == CHILD_ADMIN) {
         uint64_t pause = restart_pause(&m->admin_restart, lived);
         event_add(m->admin_timer, &(struct timeval){ (time_t)(pause / 1000), 1000 });

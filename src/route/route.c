@@ -156,6 +156,12 @@ void route_require_tls(struct route_hop *hop)
     snprintf(hop->key + n, sizeof hop->key - n, ",requiretls");
 }
 
+void route_to_ask(struct route_hop *hop)
+{
+    size_t n = strlen(hop->key);
+    snprintf(hop->key + n, sizeof hop->key - n, ",verify");
+}
+
 static void choose(struct route_hop *out, const struct config_hop *hop, const char *why, struct config_place place)
 {
     out->hop = hop;

@@ -21,7 +21,7 @@ struct route_hop {
                                      "mx:example.com:25", "host:192.0.2.7:2525"; also what people read. A hop with a source
                                      address or TLS setting of its own adds ",source=IP" or ",tls=none" and so on, one with
                                      credentials, ca or names ",hop=3". A hop by MX at port 25: ",via".
-                                     Mail with REQUIRETLS: ",requiretls". */
+                                     Mail with REQUIRETLS: ",requiretls"; questions about recipients: ",verify". */
 };
 
 /* Order: route for the address, route for the exact domain, route for the longest ".domain", the relay domain's deliver, inner_host for
@@ -31,6 +31,8 @@ struct route_hop {
 bool route_find(const struct route_table *t, struct slice rcpt, struct route_hop *out, struct err *err) MUST_CHECK;
 /* The same next hop as a destination of its own, of which more is asked (RFC 8689). After route_find, once. */
 void route_require_tls(struct route_hop *hop);
+/* The same next hop as a destination of its own, which is asked about recipients (delivery/verify.h). */
+void route_to_ask(struct route_hop *hop);
 
 /* The addresses to try, in order (RFC 5321 §5.1): MX by preference, equal ones shuffled, each host's addresses IPv6 and IPv4 as
  * delivery.family says, in turns. */

@@ -55,6 +55,7 @@ void auth_forget(struct session *s)
     s->senders = NULL;
     s->sender_n = 0;
     s->any_sender = false;
+    if (s->run) policy_set_account(s->run, SLICE(""));
 }
 
 static void remember(struct session *s, const struct auth_answer *a)
@@ -63,6 +64,7 @@ static void remember(struct session *s, const struct auth_answer *a)
     for (size_t i = 0; i < a->sender_n; i++) bytes += a->senders[i].n;
     s->account = mem_slicedup(a->account);
     s->any_sender = a->any_sender;
+    policy_set_account(s->run, a->account);
     s->sender_n = a->sender_n;
     if (!a->sender_n) return;
     s->senders = mem_alloc(bytes);

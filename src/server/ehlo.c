@@ -50,15 +50,27 @@ static void reply_ehlo(struct session *s)
     buf_deinit(&text);
 }
 
+static void on_verdict(struct session *s, const struct policy_verdict *v)
+{
+    if (v->outcome >= POLICY_DEFER) {
+        session_policy_refuse(s, s->esmtp ? "EHLO" : "HELO", v, slice_str(s->helo));
+        return;
+    }
+    s->phase = SESSION_READY;
+    if (s->esmtp) reply_ehlo(s);
+    else session_reply(s, 250, NULL, s->server->o.config->hostname);
+}
+
 void verb_ehlo(struct session *s, const struct command *c)
 {
+    struct policy_verdict v;
     session_reset(s); /* RFC 5321 §4.1.4 */
     free(s->helo);
     s->helo = mem_slicedup(c->arg);
     s->esmtp = c->verb == COMMAND_EHLO;
-    s->phase = SESSION_READY;
-    if (s->esmtp) reply_ehlo(s);
-    else session_reply(s, 250, NULL, s->server->o.config->hostname);
+    s->phase = SESSION_START;
+    policy_set_helo(s->run, c->arg);
+    if (session_ask(s, STAGE_HELO, &v, on_verdict)) on_verdict(s, &v);
 }
 
 void verb_starttls(struct session *s, const struct command *c)
@@ -75,6 +87,7 @@ void verb_starttls(struct session *s, const struct command *c)
     auth_forget(s);
     free(s->helo);
     s->helo = NULL;
+    policy_set_helo(s->run, SLICE(""));
     s->esmtp = false;
     session_reply(s, 220, "2.0.0", "begin TLS");
     s->phase = SESSION_TLS;

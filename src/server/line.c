@@ -68,6 +68,11 @@ static bool is_auth(const struct session *s, struct slice line)
 /* Programs go on with name and password whether AUTH was accepted or not. */
 static bool is_secret(const struct session *s, struct slice line) { return s->auth_said || is_auth(s, line); }
 
+static bool may_omit_helo(const struct session *s, enum command_verb v)
+{
+    return v == COMMAND_MAIL && s->phase == SESSION_START && !s->server->o.config->checks.helo.required;
+}
+
 /* A line without its CRLF; `behind` bytes came in with it. */
 static void on_command(struct session *s, struct slice line, size_t behind)
 {
@@ -92,7 +97,7 @@ static void on_command(struct session *s, struct slice line, size_t behind)
         snprintf(text, sizeof text, "improper pipelining: wait for the reply to %s", command_name(c.verb));
         session_refuse(s, command_name(c.verb), 554, "5.5.0", text, SLICE(""));
         session_hang_up(s, "improper pipelining");
-    } else if (!(verbs[c.verb].phases & IN(s->phase)))
+    } else if (!(verbs[c.verb].phases & IN(s->phase)) && !may_omit_helo(s, c.verb))
         refuse_order(s, c.verb);
     else
         verbs[c.verb].handler(s, &c);

@@ -67,8 +67,20 @@ static void note(struct session *s, const struct address *sender, const struct c
                 (p->ret || p->envid.n ? ENVELOPE_DSN_SEEN : 0);
 }
 
+static void on_verdict(struct session *s, const struct policy_verdict *v)
+{
+    if (v->outcome >= POLICY_DEFER) {
+        session_policy_refuse(s, "MAIL", v, s->tx.sender);
+        session_reset(s);
+        return;
+    }
+    s->phase = SESSION_MAIL;
+    session_reply(s, 250, "2.1.0", "sender noted");
+}
+
 void verb_mail(struct session *s, const struct command *c)
 {
+    struct policy_verdict v;
     struct command_mail_params params;
     struct command_error error;
     const struct address *sender = &c->path;
@@ -81,6 +93,6 @@ void verb_mail(struct session *s, const struct command *c)
     }
     if (!sender_ok(s, sender, &params)) return;
     note(s, sender, &params);
-    s->phase = SESSION_MAIL;
-    session_reply(s, 250, "2.1.0", "sender noted");
+    policy_set_sender(s->run, sender);
+    if (session_ask(s, STAGE_MAIL, &v, on_verdict)) on_verdict(s, &v);
 }

@@ -9,19 +9,21 @@
 
 #define TEXT_SHOWN 380 /* of a refusal: the reference behind it must fit into a reply */
 
-void session_policy_begin(struct session *s)
+static void begin(struct session *s)
 {
     struct policy_client client = { .zone = s->zone, .session = s->id, .submission = s->listener->role == CONFIG_ROLE_SUBMISSION };
     if (!s->unnamed) client.ip = s->ip;
     policy_run_free(&s->run);
     s->run = policy_run_new(s->server->o.policy, &client, false);
+    s->greeted = false;
+    if (s->account) policy_set_account(s->run, slice_str(s->account));
+    if (s->helo) policy_set_helo(s->run, slice_str(s->helo));
 }
 
 static void on_verdict(void *arg, const struct policy_verdict *v)
 {
     struct session *s = arg;
     session_then *then = s->then;
-    s->waiting = false;
     s->then = NULL;
     then(s, v);
     session_check_errors(s);
@@ -33,7 +35,6 @@ bool session_ask(struct session *s, enum policy_stage stage, struct policy_verdi
     policy_ask(s->run, stage, v, on_verdict, s);
     if (v->outcome != POLICY_WAIT) return true;
     s->then = then;
-    s->waiting = true;
     return false;
 }
 
@@ -108,6 +109,6 @@ static void on_connect(struct session *s, const struct policy_verdict *v)
 void session_greet(struct session *s)
 {
     struct policy_verdict v;
-    session_policy_begin(s);
+    begin(s);
     if (session_ask(s, STAGE_CONNECT, &v, on_connect)) on_connect(s, &v);
 }

@@ -147,33 +147,69 @@ static bool rcpt_ok(struct session *s, const struct command *c, struct command_r
     return true;
 }
 
-void verb_rcpt(struct session *s, const struct command *c)
-{
-    const struct config *config = s->server->o.config;
-    struct relay_client who = { .zone = s->zone, .authed = s->account != NULL, .sender = s->tx.sender_domain };
-    struct relay_verdict verdict;
+/* ---- the recipient that is asked about: what of the command is needed when the checks have answered */
+
+struct asked_rcpt {
+    struct address path;
     struct command_rcpt_params params;
-    if (!rcpt_ok(s, c, &params)) return;
-    relay_judge(config, &who, &c->path, &verdict);
-    if (!verdict.allowed) {
-        refuse(s, verdict.code, verdict.enhanced, verdict.text, c->path.text);
-        return;
-    }
-    struct slice rcpt = verdict.postmaster ? SLICE("postmaster") : c->path.text;
+};
+
+static void keep(struct session *s, const struct command *c, const struct command_rcpt_params *params)
+{
+    struct asked_rcpt *a = arena_alloc(&s->arena, sizeof *a);
+    *a = (struct asked_rcpt){ c->path, *params };
+    a->path.text = arena_slice(&s->arena, c->path.text);
+    a->path.local = slice_sub(a->path.text, 0, c->path.local.n);
+    a->path.domain = slice_sub(a->path.text, a->path.text.n - c->path.domain.n, a->path.text.n);
+    a->params.orcpt = arena_slice(&s->arena, params->orcpt);
+    s->tx.asked = a;
+}
+
+/* The checks have nothing against it. */
+static void take(struct session *s, const struct address *path, const struct command_rcpt_params *params)
+{
+    bool postmaster = policy_relay_verdict(s->run)->postmaster;
+    struct slice rcpt = postmaster ? SLICE("postmaster") : path->text;
     char room[KEY_MAX];
-    struct slice key = verdict.postmaster ? rcpt : key_of(&c->path, room);
+    struct slice key = postmaster ? rcpt : key_of(path, room);
     if (s->tx.rcpt_n == s->tx.rcpt_room) grow(s);
     uint32_t *slot = find_slot(&s->tx, key);
     bool again = *slot;
     if (!again) {
-        if (s->tx.rcpt_n >= config->limits.recipients) { /* RFC 5321 §4.5.3.1.10; no error of the client's */
+        if (s->tx.rcpt_n >= s->server->o.config->limits.recipients) { /* RFC 5321 §4.5.3.1.10; no error of the client's */
             session_reply(s, 452, "4.5.3", "too many recipients, please send the others another copy");
             return;
         }
-        if (!hop_takes(s, &c->path, rcpt)) return;
+        if (!hop_takes(s, path, rcpt)) return;
         add(s, slot, rcpt, key);
     }
-    note_dsn(s, *slot - 1, again, &params);
+    note_dsn(s, *slot - 1, again, params);
     s->phase = SESSION_RCPT;
     session_reply(s, 250, "2.1.5", "recipient noted");
+}
+
+static void decide(struct session *s, const struct policy_verdict *v, const struct address *path,
+                   const struct command_rcpt_params *params)
+{
+    if (v->outcome >= POLICY_DEFER) {
+        s->server->figures.recipients_refused++;
+        session_policy_refuse(s, "RCPT", v, path->text);
+    } else take(s, path, params);
+}
+
+static void on_verdict(struct session *s, const struct policy_verdict *v)
+{
+    const struct asked_rcpt *a = s->tx.asked;
+    s->tx.asked = NULL;
+    decide(s, v, &a->path, &a->params);
+}
+
+void verb_rcpt(struct session *s, const struct command *c)
+{
+    struct command_rcpt_params params;
+    struct policy_verdict v;
+    if (!rcpt_ok(s, c, &params)) return;
+    policy_set_recipient(s->run, &c->path, s->tx.rcpt_n);
+    if (session_ask(s, STAGE_RCPT, &v, on_verdict)) decide(s, &v, &c->path, &params);
+    else keep(s, c, &params);
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "policy/provider.h"
+#include "policy/shared.h"
 #include "server/session.h"
 #include "smtp/reply.h"
 
@@ -58,6 +59,12 @@ static const struct config_zone *zone_of(const struct server *s, const struct co
     return provider ? provider : zone;
 }
 
+/* For the check client-limits, when it is on. */
+static void count_session(struct server *s, const struct ip *ip, void (*count)(struct shared *, int, uint64_t))
+{
+    if (s->o.shared && s->o.config->checks.client_limits.enabled) count(s->o.shared, s->o.column, policy_client_key(ip));
+}
+
 /* Counts one more session of the client and its zone. NULL: *no says why there may be none. */
 static struct client *take_place(struct server *s, const struct config_zone *zone, const struct ip *ip,
                                  struct refusal *no)
@@ -70,12 +77,15 @@ static struct client *take_place(struct server *s, const struct config_zone *zon
         *no = (struct refusal){ 421, "4.7.0", "has too many connections from your network, try again later", true };
     else if (!(client = clients_enter(&s->clients, ip, s->o.config->limits.connections_per_client)))
         *no = (struct refusal){ 421, "4.7.0", "has too many connections from you, please use those first", true };
-    if (client) ++*in_zone;
+    if (!client) return NULL;
+    ++*in_zone;
+    count_session(s, ip, shared_session_begin);
     return client;
 }
 
-static void leave_place(struct server *s, const struct config_zone *zone, struct client *client)
+static void leave_place(struct server *s, const struct config_zone *zone, const struct ip *ip, struct client *client)
 {
+    count_session(s, ip, shared_session_end);
     clients_leave(&s->clients, client);
     s->zone_sessions[zone - s->o.config->zones]--;
 }
@@ -120,7 +130,7 @@ bool server_client_is(struct session *session, const struct ip *ip, uint16_t por
     struct server *s = session->server;
     const struct config_zone *zone = zone_of(s, session->listener, ip);
     struct refusal no = { 0 };
-    leave_place(s, session->zone, session->client);
+    leave_place(s, session->zone, &session->ip, session->client);
     if (!session->peer.family) session->peer = session->ip;
     session->ip = ip ? *ip : session->peer;
     session->port = port;
@@ -130,6 +140,7 @@ bool server_client_is(struct session *session, const struct ip *ip, uint16_t por
     if (session->client) return true;
     session->client = clients_enter(&s->clients, &session->ip, 0); /* until it has read why it must go */
     s->zone_sessions[zone - s->o.config->zones]++;
+    count_session(s, &session->ip, shared_session_begin);
     char text[400];
     snprintf(text, sizeof text, "%s %s", s->o.config->hostname, no.text);
     session_refuse(session, "connect", no.code, no.enhanced, text, SLICE(""));
@@ -146,7 +157,7 @@ void server_check_drained(struct server *s)
 void server_session_gone(struct server *server, struct session *s)
 {
     list_remove(&s->link);
-    leave_place(server, s->zone, s->client);
+    leave_place(server, s->zone, &s->ip, s->client);
     server->figures.sessions--;
     server_check_drained(server);
 }

@@ -16,6 +16,10 @@ struct server_options {
     struct tls_server *tls;      /* NULL: no TLS */
     struct link *auth;           /* NULL: AUTH is not offered */
     struct provider_keeper *providers; /* NULL: no zone names one */
+    struct policy_engine *policy;
+    struct store_link *store;    /* takes the history; NULL: none is kept */
+    struct shared *shared;       /* counts sessions over all workers, in this column; NULL: not */
+    int column;
 };
 
 struct server *server_new(const struct server_options *o);

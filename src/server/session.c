@@ -38,7 +38,7 @@
 
 static bool must_wait(const struct session *s)
 {
-    return s->phase == SESSION_COMMIT || s->congested || s->waiting || list_linked(&s->yield_link) ||
+    return s->phase == SESSION_COMMIT || s->congested || s->waiting || s->then || list_linked(&s->yield_link) ||
            stream_unsent(s->stream) > UNSENT_MAX;
 }
 
@@ -86,7 +86,7 @@ void session_arm(struct session *s)
     const struct config_timeouts *t = &s->server->o.config->timeouts;
     uint64_t ms = t->command, end = s->end;
     /* The client waits for us. Who is told of a timeout while the message goes to the disk will send it again. */
-    if (s->phase == SESSION_COMMIT || s->congested) {
+    if (s->phase == SESSION_COMMIT || s->congested || s->then) {
         stream_set_deadline(s->stream, 0);
         return;
     }
@@ -140,6 +140,7 @@ static size_t take_input(struct session *s, struct slice in)
         bool enough = !text && ++commands > COMMANDS_PER_TURN;
         if (enough || stream_unsent(s->stream) > UNSENT_MAX) give_way(s);
         if (must_wait(s)) {
+            if (!s->greeted) policy_talked_first(s->run);
             hold(s);
             break;
         }
@@ -194,14 +195,15 @@ static void on_ready(void *owner)
     struct session *s = owner;
     s->phase = SESSION_START;
     if (s->listener->tls == CONFIG_TLS_IMPLICIT) session_greet(s);
-    session_arm(s);
+    if (s->phase == SESSION_OVER) session_close(s, s->reason, false);
+    else session_arm(s);
 }
 
 static const struct stream_ops stream_ops = {
     .on_input = on_input, .on_drained = on_drained, .on_end = on_end, .on_ready = on_ready,
 };
 
-void session_greet(struct session *s)
+void session_say_greeting(struct session *s)
 {
     char text[300];
     snprintf(text, sizeof text, "%s ESMTP Postern", s->server->o.config->hostname);
@@ -240,7 +242,8 @@ void session_start(struct server *server, const struct config_listener *l, int f
         stream_start_tls(s->stream, tls_server_context(server->o.tls, l, zone));
     } else
         session_greet(s);
-    session_arm(s);
+    if (s->phase == SESSION_OVER) session_close(s, s->reason, false);
+    else session_arm(s);
 }
 
 void session_reset(struct session *s)
@@ -251,7 +254,7 @@ void session_reset(struct session *s)
     *tx = (struct transaction){ 0 };
     s->congested = false;
     arena_reset(&s->arena);
-    if (s->phase > SESSION_READY && s->phase != SESSION_OVER) s->phase = SESSION_READY;
+    if (s->phase > SESSION_READY && s->phase != SESSION_OVER) s->phase = s->helo ? SESSION_READY : SESSION_START;
 }
 
 void session_hang_up(struct session *s, const char *reason)
@@ -264,6 +267,8 @@ void session_close(struct session *s, const char *reason, bool cut)
 {
     bool committing = s->phase == SESSION_COMMIT;
     if (s->stream) session_log(s, "disconnect", reason);
+    policy_run_free(&s->run);
+    s->then = NULL;
     list_remove(&s->yield_link);
     if (cut) stream_free(&s->stream);
     else stream_close(&s->stream, s->quit ? 0 : LINGER_MS);

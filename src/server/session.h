@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "message/header.h"
+#include "policy/policy.h"
 #include "server/clients.h"
 #include "server/server.h"
 #include "smtp/command.h"
@@ -90,11 +91,17 @@ struct transaction {
     uint32_t hops, authors;      /* Received headers, addresses in From and its like so far */
     uint64_t id, end;            /* of the message; mono ms by which its text must be complete */
     struct slice message_id, subject;
+    struct asked_rcpt *asked;    /* the recipient that is being asked about; NULL: none */
+    struct slice hold;           /* why the message is held when it is taken; empty: it is not */
+    struct slice trace;          /* of a message on its way to the disk */
     struct spool_draft *draft;   /* NULL in SESSION_DATA: the text goes to waste */
     struct data_reader data;
     struct header_reader header;
     struct refusal refusal;
 };
+
+struct session;
+typedef void session_then(struct session *s, const struct policy_verdict *v);
 
 struct session {
     struct list link;            /* in server->sessions */
@@ -119,6 +126,9 @@ struct session {
     size_t sender_n;
     bool any_sender;
     bool waiting;                /* for the auth process: no input is taken */
+    struct policy_run *run;
+    session_then *then;          /* goes on when the checks have answered: no input is taken until then; NULL: nothing is asked */
+    bool greeted;
     bool auth_said;              /* it said AUTH, and nothing that makes sense since: a line may be a late response */
     unsigned auth_failures;
     uint32_t auth_method;        /* enum config_sasl: of the last AUTH */
@@ -135,7 +145,7 @@ struct session {
 /* ---- session.c: life */
 void session_start(struct server *server, const struct config_listener *l, int fd, const struct origin *from,
                    const struct config_zone *zone, struct client *client);
-void session_greet(struct session *s);
+void session_say_greeting(struct session *s);
 /* Nothing more is read; once the caller has returned to the loop, what was written is sent and the session ends. */
 void session_hang_up(struct session *s, const char *reason);
 /* Ends it now (not from within a verb's handler): sends what was written unless `cut`. Frees the session, or leaves it
@@ -162,6 +172,17 @@ void session_reply(struct session *s, int code, const char *enhanced, const char
 void session_refuse(struct session *s, const char *stage, int code, const char *enhanced, const char *text,
                     struct slice about);
 void session_log(struct session *s, const char *event, const char *reason);
+
+/* ---- policy.c: what the checks say */
+/* The client at hand is asked about, then greeted or sent away. Also for another client on the same connection. */
+void session_greet(struct session *s);
+/* True: *v is the verdict. False: the session waits, and `then` is called with it. */
+bool session_ask(struct session *s, enum policy_stage stage, struct policy_verdict *v, session_then *then);
+/* Tells the client, the log and the history of a refusal; only rejections count as errors. */
+void session_policy_refuse(struct session *s, const char *stage, const struct policy_verdict *v, struct slice about);
+/* For the history. */
+void session_tell_refusal(struct session *s, uint64_t ref, int code, const char *text, struct slice about);
+void session_tell_accepted(struct session *s);
 
 /* ---- the verbs: each answers the client and moves the phase. They never free the session. */
 typedef void verb_handler(struct session *s, const struct command *c);

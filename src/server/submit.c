@@ -45,6 +45,8 @@ static void on_committed(void *arg, bool ok, const struct err *err)
     struct session *s = arg;
     if (ok) {
         log_accepted(s);
+        if (s->server) session_tell_accepted(s);
+        if (s->run) policy_finished(s->run, true);
         s->messages++;
         s->rcpts += s->tx.rcpt_n;
         s->bytes += s->tx.data.size;
@@ -101,7 +103,7 @@ static uint32_t flags_of(const struct session *s)
     const struct transaction *tx = &s->tx;
     return tx->flags | (tx->body_8bit ? ENVELOPE_8BIT : 0) | (tx->data.has_dots ? ENVELOPE_HAS_DOTS : 0) |
            (tx->data.has_8bit ? ENVELOPE_HAS_8BIT : 0) | (s->zone->dsn ? 0 : ENVELOPE_NO_DSN) |
-           (s->account ? ENVELOPE_AUTHED : 0);
+           (s->account ? ENVELOPE_AUTHED : 0) | (tx->hold.n ? ENVELOPE_HELD : 0);
 }
 
 /* Now: when it is logged, the client may be gone. */
@@ -121,12 +123,14 @@ void text_submit(struct session *s)
     if (tx->flags & ENVELOPE_DSN_SEEN && !tx->rcpt_dsn)
         tx->rcpt_dsn = arena_alloc(&s->arena, tx->rcpt_n * sizeof *tx->rcpt_dsn);
     format_prepend(s, now, prepend);
+    tx->trace = arena_slice(&s->arena, policy_trace(s->run));
     struct envelope e = {
         .id = tx->id, .arrival = now, .flags = flags_of(s), .client = s->ip, .helo = slice_str(s->helo),
         .zone = slice_str(s->zone->name), .sender = tx->sender, .rcpts = tx->rcpts, .rcpt_n = tx->rcpt_n,
         .rcpt_dsn = tx->rcpt_dsn, .envid = tx->envid,
         .account = slice_sub(slice_str(s->account), 0, ENVELOPE_ACCOUNT_MAX),
         .prepend = buf_slice(prepend), .text_size = tx->data.size, .message_id = tx->message_id, .subject = tx->subject,
+        .hold = tx->hold, .trace = tx->trace,
     };
     struct spool_draft *draft = tx->draft;
     tx->draft = NULL;

@@ -3,6 +3,7 @@
  * looked at on the way. What is wrong with a message is kept and told when the client listens for it; meanwhile its text goes to
  * waste, up to twice the size limit. */
 #include "server/text.h"
+#include <assert.h>
 #include <errno.h>
 #include "base/clock.h"
 #include "base/log.h"
@@ -76,6 +77,20 @@ bool text_is_endless(struct session *s, uint64_t size)
 
 /* ---- the way of the text */
 
+/* The checks of this stage answer at once: a chunk may be on its way. */
+static bool ask(struct session *s)
+{
+    struct policy_verdict v;
+    struct transaction *tx = &s->tx;
+    policy_set_recipients(s->run, tx->rcpt_n);
+    policy_ask(s->run, STAGE_DATA, &v, NULL, NULL);
+    assert(v.outcome != POLICY_WAIT);
+    if (v.outcome == POLICY_HOLD) tx->hold = arena_slice(&s->arena, slice_str(v.why));
+    if (v.outcome < POLICY_DEFER) return true;
+    text_spoil(s, v.code, v.enhanced, arena_strdup(&s->arena, slice_str(v.text)));
+    return false;
+}
+
 bool text_begin(struct session *s)
 {
     const struct config *config = s->server->o.config;
@@ -88,6 +103,7 @@ bool text_begin(struct session *s)
         text_spoil(s, 452, "4.3.1", "not enough storage at the moment, please try again later");
         return false;
     }
+    if (!ask(s)) return false;
     tx->id = queue_new_id(s->server->o.queue);
     tx->draft = spool_draft_new(spool);
     return true;

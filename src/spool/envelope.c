@@ -23,6 +23,7 @@ enum tag {
     TAG_ENVID,
     TAG_ACCOUNT,
     TAG_TRACE,
+    TAG_HOLD,
     TAG_KNOWN /* one past the last */
 };
 #define RCPT_MAX 100000
@@ -95,6 +96,7 @@ void envelope_encode(const struct envelope *e, struct buf *out)
     add_number(out, TAG_TEXT_SIZE, e->text_size);
     add_text(out, TAG_MESSAGE_ID, listing(e->message_id));
     add_text(out, TAG_SUBJECT, listing(e->subject));
+    add_text(out, TAG_HOLD, listing(e->hold));
     assert(e->trace.n <= ENVELOPE_TRACE_MAX);
     add_text(out, TAG_TRACE, e->trace);
 }
@@ -184,6 +186,7 @@ static bool take_field(struct envelope *e, unsigned tag, struct slice value)
     case TAG_RCPT_DSN: return take_dsn(e, value);
     case TAG_ENVID: return take_text(value, ENVELOPE_ENVID_MAX, &e->envid);
     case TAG_ACCOUNT: return take_text(value, ENVELOPE_ACCOUNT_MAX, &e->account);
+    case TAG_HOLD: e->hold = listing(value); return true;
     case TAG_TRACE: return take_text(value, ENVELOPE_TRACE_MAX, &e->trace);
     default: return true; /* of a later version */
     }

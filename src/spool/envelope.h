@@ -52,6 +52,7 @@ struct envelope {
     struct slice prepend;    /* header lines put in front of the text when it is sent (Received ...), ending in CRLF */
     uint64_t text_size;      /* bytes of message text, CRLF line ends, dots not stuffed */
     struct slice message_id, subject; /* for listings; at most 255 bytes each; may be empty */
+    struct slice hold;       /* of ENVELOPE_HELD: why, for people; at most 255 bytes; may be empty */
     struct slice trace;      /* what was checked (policy/trace.h), opaque here; at most ENVELOPE_TRACE_MAX bytes; may be empty */
 };
 

@@ -300,6 +300,11 @@ struct store_server *store_server_new(struct event_base *base, const char *direc
     return s;
 }
 
+bool store_server_has_workers(const struct store_server *s)
+{
+    return !list_empty(&s->workers);
+}
+
 void store_server_free(struct store_server *s)
 {
     if (!s) return;

@@ -22,6 +22,7 @@ void store_server_add_worker(struct store_server *s, int fd); /* takes the descr
 /* Admin → store: {"id", "request": {"op": "trace", ..}}, the rest as in query.h, or {"op": "figures"}
  * Store → admin: {"id", "answer": {..}}; what cannot be done: {"error": text} */
 void store_server_add_admin(struct store_server *s, int fd);
+bool store_server_has_workers(const struct store_server *s);
 void store_server_free(struct store_server *s);               /* commits; NULL is fine */
 
 #endif

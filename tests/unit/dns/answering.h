@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <event2/event.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@ enum { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_AN
 struct dns_record {
     const char *name; /* NULL ends the table */
     int type;
-    const char *data; /* "127.0.0.2", a name, a text; "SERVFAIL", "SILENT" */
+    const char *data; /* "127.0.0.2", a name, a text; "SERVFAIL", "SILENT"; with "~" in front 300 ms late */
 };
 
 struct answering {
@@ -59,6 +60,20 @@ static size_t put_data(unsigned char *out, int type, const char *data)
     }
 }
 
+struct late_answer {
+    int fd;
+    struct sockaddr_in peer;
+    size_t n;
+    unsigned char m[4096];
+};
+
+static void answering_late(evutil_socket_t fd, short what, void *arg)
+{
+    struct late_answer *l = arg;
+    sendto(l->fd, l->m, l->n, 0, (void *)&l->peer, sizeof l->peer);
+    free(l);
+}
+
 static void answering_on_question(int fd, short what, void *arg)
 {
     struct answering *s = arg;
@@ -76,20 +91,23 @@ static void answering_on_question(int fd, short what, void *arg)
         at += m[at] + 1u;
     }
     name[n] = 0;
+    bool late = false;
     int type = m[at + 1] << 8 | m[at + 2], count = 0, rcode = 3;
     at += 5;
     s->asked++;
     snprintf(s->last, sizeof s->last, "%s", name);
     for (const struct dns_record *r = s->records; r && r->name; r++) {
         if (strcasecmp(r->name, name) != 0) continue;
-        if (!strcmp(r->data, "SILENT")) return;
-        bool broken = !strcmp(r->data, "SERVFAIL");
+        bool meant = r->type == type || r->type == DNS_ANY;
+        if (meant && !strcmp(r->data, "SILENT")) return;
+        bool broken = meant && !strcmp(r->data, "SERVFAIL");
         rcode = broken ? 2 : 0;
         if (broken) break;
         if (r->type != type) continue;
         m[at] = 0xc0, m[at + 1] = 12, m[at + 2] = 0, m[at + 3] = (unsigned char)type, m[at + 4] = 0, m[at + 5] = 1;
         memset(m + at + 6, 0, 4); /* not to be cached */
-        size_t len = put_data(m + at + 12, type, r->data);
+        late |= r->data[0] == '~';
+        size_t len = put_data(m + at + 12, type, r->data + (r->data[0] == '~'));
         m[at + 10] = (unsigned char)(len >> 8), m[at + 11] = (unsigned char)len;
         at += 12 + len;
         count++;
@@ -97,7 +115,14 @@ static void answering_on_question(int fd, short what, void *arg)
     m[2] = (unsigned char)(0x84 | (m[2] & 1)), m[3] = (unsigned char)(0x80 | rcode);
     m[6] = 0, m[7] = (unsigned char)count;
     memset(m + 8, 0, 4);
-    sendto(fd, m, at, 0, (void *)&peer, peer_n);
+    if (late) {
+        struct late_answer *l = malloc(sizeof *l);
+        struct timeval when = { 0, 300000 };
+        *l = (struct late_answer){ .fd = fd, .peer = peer, .n = at };
+        memcpy(l->m, m, at);
+        event_base_once(event_get_base(s->event), -1, EV_TIMEOUT, answering_late, l, &when);
+    } else
+        sendto(fd, m, at, 0, (void *)&peer, peer_n);
 }
 
 static void answering_open(struct answering *s, struct event_base *base, const struct dns_record *records)
