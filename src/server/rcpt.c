@@ -94,9 +94,9 @@ static const struct hop_abilities *hop_of(struct session *s, const struct addres
     struct transaction *tx = &s->tx;
     bool by_domain = !s->server->routes_by_address && slice_eq(name, rcpt->text); /* postmaster goes its own way */
     if (by_domain && tx->hop_domain.n && slice_ieq(tx->hop_domain, rcpt->domain)) return &tx->hop;
-    if (!queue_abilities(s->server->o.queue, name, &tx->hop)) /* left to the delivery */
-        tx->hop = (struct hop_abilities){ .utf8 = true, .requiretls = true };
-    tx->hop_domain = by_domain ? arena_slice(&s->arena, rcpt->domain) : SLICE("");
+    bool known = queue_abilities(s->server->o.queue, name, &tx->hop);
+    if (!known) tx->hop = (struct hop_abilities){ .utf8 = true, .requiretls = true }; /* left to the delivery */
+    tx->hop_domain = known && by_domain ? arena_slice(&s->arena, rcpt->domain) : SLICE("");
     return &tx->hop;
 }
 

@@ -127,6 +127,20 @@ def knot(tmp_path):
     _stop_all(things)
 
 
+@pytest.fixture(scope="module")
+def make_world():
+    """Makes what the tests of a module share: make_world(World, arguments ...), skipped without Knot or for the reason `lacks`."""
+    things = []
+
+    def make(kind, *args, lacks=None):
+        if lacks or not have("knotd"):
+            pytest.skip(lacks or "knotd is not installed")
+        things.append(kind(*args))
+        return things[-1]
+    yield make
+    _stop_all(things)
+
+
 @pytest.fixture
 def postfix():
     """Makes Postfix instances: postfix(relayhost)."""

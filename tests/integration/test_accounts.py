@@ -2,7 +2,6 @@
 """Sessions with an account: whose name mail may bear, what is told of the session, what must not be in the log, and what becomes of a
 session while the auth process thinks."""
 import base64
-import json
 import os
 import re
 import signal
@@ -52,11 +51,6 @@ def c(relay):
 def anna(c):
     c.cmd(PLAIN, 235)
     return c
-
-
-def auth_pid(relay):
-    helpers = json.loads(relay.command("status", "--json").stdout)["helpers"]
-    return next(h["pid"] for h in helpers if h["role"] == "auth")
 
 
 # ---- whose name it bears
@@ -150,7 +144,7 @@ def test_a_password_in_the_clear(relay):
 
 @pytest.fixture
 def stopped(relay):
-    pid = auth_pid(relay)
+    pid = relay.pid("auth")
     os.kill(pid, signal.SIGSTOP)
     yield pid
     os.kill(pid, signal.SIGCONT)
@@ -166,7 +160,7 @@ def test_the_client_leaves_while_it_thinks(relay, c, stopped, behind):
     with Smtp(relay.port) as other:
         other.ehlo()
     os.kill(stopped, signal.SIGCONT)
-    wait_until(lambda: json.loads(relay.command("status", "--json").stdout), "a worker that answers")
+    wait_until(lambda: relay.status(), "a worker that answers")
     with Smtp(relay.port) as other:
         other.ehlo()
 
@@ -199,7 +193,7 @@ def test_reload_while_it_thinks(postern, sink, users):
         c.ehlo()
         c.starttls()
         c.ehlo()
-        pid = auth_pid(r)
+        pid = r.pid("auth")
         os.kill(pid, signal.SIGSTOP)
         try:
             c.send(PLAIN + "\r\n")

@@ -93,7 +93,7 @@ def test_swaks(relay, mechanism):
     options = ["--auth", mechanism, "--auth-user", "anna@example.com", "--auth-password", "secret word", "--tls"]
     swaks(r.port, "to@other.example", *options, sender="sales@example.com", source="127.0.0.1")
     wait_until(lambda: r.sink.messages, "the message")
-    assert re.search(rf"auth-ok .*account=anna@example.com .*mechanism={mechanism}", r.log())
+    assert re.search(rf"auth-ok .*account=anna@example.com mechanism={mechanism}$", r.log(), re.M)
     swaks(r.port, "to@other.example", *options[:4], "--auth-password", "wrong", "--tls", sender="sales@example.com", source="127.0.0.1", check=28)
     assert "secret word" not in r.log() and plain("anna@example.com", "secret word") not in r.log()
 
@@ -225,6 +225,13 @@ def test_sender_must_belong(relay):
             c.mail(foreign, expect=553)
 
 
+def test_an_account_named_like_a_domain_is_no_domain(relay, users):
+    add_user(users, "@example.com", "secret word")
+    with session(relay()) as c:
+        c.cmd("AUTH PLAIN " + plain("@example.com", "secret word"), 235)
+        c.mail("anna@example.com", expect=553)
+
+
 def test_unknown_users_look_like_known_ones(common):
     """The same replies to a wrong password, and a salt that stays the same."""
     replies, salts = [], []
@@ -290,6 +297,8 @@ def test_users_file_changes_at_once(relay, users):
     assert try_login(r, "carl", "y") == 535
     listed = json.loads(command("user", "list", "--file", users, "--json", check=0).stdout)
     assert [u["name"] for u in listed] == ["anna@example.com", "bert"]
+    shown = command("user", "list", "--file", users, check=0).stdout.splitlines()
+    assert [line.split()[0] for line in shown] == ["anna@example.com", "bert"] and not any(s.endswith(" ") for s in shown)
     assert users.stat().st_mode & 0o777 == 0o640
     command("user", "add", "anna@example.com", "--file", users, stdin="x\n", check=65)
     command("user", "add", "a:b", "--file", users, stdin="x\n", check=65)
@@ -300,20 +309,15 @@ def test_users_file_changes_at_once(relay, users):
     r.wait_log("auth-backend .*users")
 
 
-def auth_pid(r):
-    helpers = json.loads(r.command("status", "--json").stdout)["helpers"]
-    return next((h["pid"] for h in helpers if h["role"] == "auth"), None)
-
-
 def test_auth_process_killed(relay):
     r = relay()
     with session(r) as c:
         c.cmd("AUTH LOGIN", 334)
-        pid = auth_pid(r)
+        pid = r.pid("auth")
         os.kill(pid, signal.SIGKILL)
         r.wait_log("helper-ended")
         c.cmd(b64("anna@example.com"), 454)
-        wait_until(lambda: auth_pid(r) not in (None, pid), "another auth process")
+        wait_until(lambda: r.pid("auth") != pid, "another auth process")
         assert try_login(r, "anna@example.com", "secret word") == 235
         c.cmd("AUTH PLAIN " + plain("anna@example.com", "secret word"), 235)
 
@@ -324,7 +328,7 @@ def test_reload_takes_auth_away_and_brings_it(relay, users):
     r.command("reload")
     with session(r) as c:
         assert c.offers["AUTH"] == "PLAIN"
-    wait_until(lambda: len(json.loads(r.command("status", "--json").stdout)["helpers"]) == 1, "the old auth process to end")
+    wait_until(lambda: len(r.status()["helpers"]) == 1, "the old auth process to end")
 
 
 def test_client_leaves_in_the_middle(relay):
@@ -362,6 +366,7 @@ def test_dovecot_socket(relay, dovecot):
         c.cmd("AUTH SCRAM-SHA-256", 334)
         c.cmd(b64("n,,n=anna@example.com,r=abcdefgh"), 334)
         c.cmd(b64("c=biws,r=x,p=" + base64.b64encode(b"\0" * 32).decode()), 535)
+    r.wait_log("auth-failed .*account=anna@example.com .*mechanism=SCRAM-SHA-256")
     assert len(re.findall(r"auth-failed .*account=anna@example.com .*mechanism=(?:CRAM-MD5|SCRAM-SHA-256)", r.log())) == 2
     dovecot.stop()
     with session(r) as c:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many clients, idle clients, slow clients, clients that vanish or do not listen: they cost little and harm nobody."""
 import contextlib
-import json
 import pathlib
 import re
 import resource
@@ -32,7 +31,7 @@ def limited(postern, sink, **changes):
 
 
 def sessions(relay):
-    told = json.loads(relay.command("status", "--json").stdout)
+    told = relay.status()
     return sum(f["server"]["sessions"] for f in told["figures"])
 
 
@@ -120,7 +119,7 @@ def test_two_thousand_idle_sessions(postern, sink, tmp_path):
     relay.binary = RELEASE if RELEASE.exists() else relay.binary
     relay.start()
     try:
-        pid = wait_until(lambda: (json.loads(relay.command("status", "--json").stdout)["workers"] or [{}])[0].get("pid"), "a worker")
+        pid = relay.pid("relay-0")
         alive(relay, sink, "before@example.com")
 
         def memory():

@@ -227,7 +227,7 @@ def test_one_dead_host_does_not_hold_up_the_others(postern, sink):
     began = time.monotonic()
     relay.send(["alive@example.com", "y@dead.example"])
     sink.wait_to("alive@example.com")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_a_slow_server_is_waited_for(relay):
@@ -269,7 +269,7 @@ def test_the_next_address_is_tried(postern, make_sink, knot):
     relay = postern(domains=[{"name": "example.com", "deliver": f"mx:a.lab.example:{port}"}],
                     dns={"servers": [names.server], "timeout": "5s"})
     relay.send("mx@example.com")
-    good.wait_to("mx@example.com", seconds=10)
+    good.wait_to("mx@example.com")
     assert tired.sessions and not last.sessions
 
 
@@ -280,7 +280,7 @@ def test_all_addresses_of_one_host(postern, make_sink, knot):
     relay = postern(domains=[{"name": "example.com", "deliver": f"many.lab.example:{port}"}],
                     dns={"servers": [names.server], "timeout": "5s"})
     relay.send("address@example.com")
-    sink.wait_to("address@example.com", seconds=10)
+    sink.wait_to("address@example.com")
 
 
 @pytest.mark.parametrize("domain,status", [("null.lab.example", "5.1.10"), ("nothere.lab.example", "5.1.2"),

@@ -5,9 +5,10 @@ import re
 import pytest
 
 from lib.dns import DnsProxy
-from lib.programs import Knot, have
+from lib.programs import Knot
 from lib.sink import Sink
 from lib.util import free_port, wait_until
+from lib.world import World
 
 ZONE = """
 order    MX 20 h2
@@ -79,25 +80,21 @@ mx.loopcname CNAME mx.postern.example.
 """
 
 
-class World:
+class Zones(World):
     """Sinks at 127.0.0.31 to .34, all on one port; 127.0.0.26 to .29 are dead. Each name of ZONE is routed by its MX."""
 
     def __init__(self, folder, make):
-        self.port = free_port()
+        super().__init__(folder)
         self.names = Knot(folder / "knot", {"test": ZONE, "bounced.test": BOUNCED, "postern.example": "mx A 127.0.0.1"})
         self.sinks = {i: Sink(port=self.port, host=f"127.0.0.{i}") for i in (31, 32, 33, 34)}
         self.sinks[34].on("connect", "421 4.3.2 not today")
         self.back = Sink()
+        self.more.append(self.back)
         domains = sorted(set(re.findall(r"^([a-z]+\d*) +(?:MX|A|CNAME)", ZONE, re.M))) + ["x.wild"]
         routes = [{"to": f"{d}.test", "via": f"mx:{d}.test:{self.port}"} for d in domains]
         self.relay = make(domains=[{"name": "client.example", "deliver": self.back.hop}],
                           routes=routes + [{"to": "plain.test", "via": f"single.test:{self.port}"}],
                           dns={"servers": [self.names.server], "timeout": "5s"}, timeouts={"connect": "3s"})
-
-    def stop(self):
-        for sink in [*self.sinks.values(), self.back]:
-            sink.stop()
-        self.names.stop()
 
     def arrives_at(self, to, which):
         """to is delivered to this sink, and only there."""
@@ -107,12 +104,8 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory, module_postern):
-    if not have("knotd"):
-        pytest.skip("knotd is not installed")
-    w = World(tmp_path_factory.mktemp("dns"), module_postern)
-    yield w
-    w.stop()
+def world(tmp_path_factory, module_postern, make_world):
+    return make_world(Zones, tmp_path_factory.mktemp("dns"), module_postern)
 
 
 @pytest.mark.parametrize("domain,which", [

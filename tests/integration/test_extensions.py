@@ -205,6 +205,26 @@ def test_refused_early_what_the_next_hop_cannot_take(postern, make_sink):
     sink.wait_to("fits@example.com")
 
 
+@pytest.mark.parametrize("routes", [True, False])
+def test_what_next_hops_take_is_not_mixed_up(postern, make_sink, routes):
+    small, large = make_sink(extensions=["PIPELINING", "SIZE 2000", "8BITMIME"]), make_sink()
+    relay = postern(domains=[{"name": "example.com", "deliver": large.hop}, {"name": "example.org", "deliver": small.hop}],
+                    routes=[{"to": "small@example.com", "via": small.hop}] if routes else [])
+    relay.send("learn@example.org")
+    small.wait_to("learn@example.org")
+    relay.wait_queue_empty()
+    with relay.client() as c:
+        c.ehlo()
+        c.mail(params="SIZE=2001")
+        for _ in range(2):
+            c.rcpt("a@example.com")
+            c.rcpt("small@example.com", 552 if routes else 250)
+            c.rcpt("b@example.com")
+            c.rcpt("postmaster")
+            c.rcpt("a@example.org", 552)
+            c.rcpt("b@EXAMPLE.org", 552)
+
+
 # ---- other programs
 
 def test_smtplib(relay):

@@ -11,9 +11,9 @@ from email.message import EmailMessage
 
 import pytest
 
+from lib.certs import Pair
 from lib.daemon import postern as command
 from lib.programs import have, swaks
-from lib.sasl import Authority
 from lib.sink import Sink
 from lib.util import free_port
 
@@ -25,7 +25,7 @@ UTF8_USER = "jörg@example.com"
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
+    return Pair(tmp_path_factory.mktemp("authority"), "authority")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def relay(module_postern, authority, tmp_path_factory):
     users = tmp_path_factory.mktemp("users") / "users"
     for name in (USER, UTF8_USER):
         command("user", "add", name, "--file", users, "--cram-md5", stdin=PASSWORD + "\n", check=0)
-    certificate, key = authority.issue("localhost", "DNS:localhost,IP:127.0.0.1")
+    certificate, key = Pair(authority.cert_file.parent, "localhost", ["localhost", "127.0.0.1"], by=authority).files
     sink = Sink(extensions=["PIPELINING", "SIZE 50000000", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES"])
     ports = [free_port(), free_port()]
     daemon = module_postern(
@@ -42,7 +42,7 @@ def relay(module_postern, authority, tmp_path_factory):
         tls={"certificate": str(certificate), "key": str(key)}, domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop,
         auth={"backend": "users", "users": str(users), "failures": 1000,
               "methods": ["plain", "login", "cram-md5", "scram-sha-256", "scram-sha-256-plus"]})
-    daemon.ports, daemon.sink, daemon.ca = dict(zip(["starttls", "implicit"], ports)), sink, str(authority.ca)
+    daemon.ports, daemon.sink, daemon.ca = dict(zip(["starttls", "implicit"], ports)), sink, str(authority.cert_file)
     yield daemon
     sink.stop()
 
@@ -258,6 +258,6 @@ def test_nodemailer_internationalized_with_dsn(relay, way):
 
 @needs_nodemailer
 def test_nodemailer_distrusts_another_authority(relay, way, to, tmp_path):
-    other = Authority(tmp_path / "other", "another authority")
-    error = nodemailer({**node_settings(relay, way), "tls": {"ca": str(other.ca)}}, [{"from": USER, "to": to}], check=1)
+    other = Pair(tmp_path, "another authority")
+    error = nodemailer({**node_settings(relay, way), "tls": {"ca": str(other.cert_file)}}, [{"from": USER, "to": to}], check=1)
     assert "certificate" in error["error"]

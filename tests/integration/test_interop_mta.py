@@ -5,10 +5,10 @@ import re
 
 import pytest
 
+from lib.certs import Pair
 from lib.daemon import postern as command
 from lib.exim import CLIENT, SERVER, Exim, why_not
 from lib.programs import have
-from lib.sasl import Authority
 from lib.sink import Sink
 from lib.smtp import Smtp
 from lib.util import free_port, listens, wait_until
@@ -22,13 +22,13 @@ needs_postfix = pytest.mark.skipif(not have("postfix"), reason="Postfix is not i
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    authority = Authority(tmp_path_factory.mktemp("authority"))
-    pair = authority.issue("localhost", "DNS:localhost,IP:127.0.0.1")
-    for path in (authority.ca, *pair):
+    authority = Pair(tmp_path_factory.mktemp("authority"), "authority")
+    pair = Pair(authority.cert_file.parent, "localhost", ["localhost", "127.0.0.1"], by=authority).files
+    for path in (authority.cert_file, *pair):
         path.chmod(0o644 if path.suffix != ".key" else 0o600)
         for folder in path.parents[:3]:  # other programs' users must come through
             folder.chmod(folder.stat().st_mode | 0o011)
-    return {"ca": authority.ca, "pair": pair}
+    return {"ca": authority.cert_file, "pair": pair}
 
 
 @pytest.fixture(scope="module")

@@ -11,23 +11,20 @@ import time
 
 import pytest
 
-from lib.certs import Pair
 from lib.daemon import Postern, group_alive
-from lib.programs import have
-from lib.signed import SignedKnot, anchor
-from lib.sink import Sink
 from lib.sts import HidingNames, Page, PolicyServer, policy, port_443
-from lib.util import BINARY, ROOT, free_port, wait_until
+from lib.util import BINARY, ROOT, wait_until
+from lib.world import World, outcome
 
 pytestmark = pytest.mark.slow
 
 RELEASE = pathlib.Path(os.environ.get("POSTERN_RELEASE", ROOT / "build/postern"))
 HOSTS = {"good": {}, "second": {}, "expired": {"age": 60}, "wrongname": {"names": ["another.example"]}, "selfsigned": {"by": None},
-         "notls": {}}
+         "notls": {"tls": False}}
 ANY = "*.mx.test"
 RECORD = '"v=STSv1; id=1;"'
 
-# Domain: its MX hosts, its policy (None: nobody answers at mta-sts.DOMAIN), what comes of mail (see test_tls_client.py) and why.
+# Domain: its MX hosts, its policy (None: nobody answers at mta-sts.DOMAIN), what comes of mail (the letters of outcome()) and why.
 CASES = {
     "good": (["good"], policy("enforce", "good.mx.test"), "v", None),
     "wild": (["good"], policy("enforce", "other.example", ANY, end="\n"), "v", None),
@@ -68,20 +65,16 @@ DANE = {"danewins": ("selfsigned", True, policy("enforce", "other.example"), "d"
         "danefails": ("good", False, policy("enforce", ANY), "-", "none of the TLSA records matches")}
 
 
-class World:
+class Policies(World):
     """Sinks as MX hosts, each at an address of its own; a name server; a server of policies."""
 
     def __init__(self, folder):
-        self.folder, self.port = folder, free_port()
-        self.ca = Pair(folder, "authority", life=3000)
+        super().__init__(folder)
         self.policies = PolicyServer(folder / "web", self.ca)
-        self.sinks, self.pairs, self.ip = {}, {}, {}
         third = self.policies.ip.split(".")[2]
         for number, (name, how) in enumerate(HOSTS.items()):
-            self.ip[name] = f"127.0.{third}.{number + 1 if number + 1 < int(self.policies.ip.split('.')[3]) else number + 2}"
-            self.pairs[name] = Pair(folder, name, how.get("names", [f"{name}.mx.test", f"{name}.signed.test"]), how.get("by", self.ca),
-                                    age=how.get("age", 1))
-            self.sinks[name] = Sink(port=self.port, host=self.ip[name], tls=None if name == "notls" else self.pairs[name].context())
+            ip = f"127.0.{third}.{number + 1 if number + 1 < int(self.policies.ip.split('.')[3]) else number + 2}"
+            self.host(name, ip, **{"names": [f"{name}.mx.test", f"{name}.signed.test"], **how})
         for name, (_, text, *_) in list(CASES.items()):
             if text:
                 self.policies.publish(f"{name}.test", text)
@@ -90,10 +83,10 @@ class World:
         self.policies.pair("mta-sts.badcert.test", age=60)
         self.policies.pair("mta-sts.othercert.test", names=["mta-sts.good.test"])
         self.policies.pair("mta-sts.owncert.test", by=None)
-        self.names = SignedKnot(folder / "knot", {"test": self.plain(), "signed.test": self.signed()}, ["signed.test"])
-        self.dns = HidingNames(self.names.port)
-        self.dns.failing.add("_mta-sts.dnsfails.test")
-        (folder / "anchors").write_text(anchor("signed.test", self.names.ds("signed.test")))
+        self.serve({"test": self.plain(), "signed.test": self.signed()}, ["signed.test"])
+        self.resolver = HidingNames(self.names.port)
+        self.resolver.failing.add("_mta-sts.dnsfails.test")
+        self.more += [self.resolver, self.policies]
 
     def plain(self):
         out = "".join(f"{name}.mx A {ip}\n" for name, ip in self.ip.items()) + "signed NS ns\n"
@@ -118,29 +111,15 @@ class World:
 
     def changes(self, domains, **more):
         """The configuration of a relay: its mail goes to the MX hosts of these domains."""
-        return {"routes": [{"to": d, "via": {"host": d, "mx": True, "port": self.port}} for d in domains],
-                "dns": {"servers": [self.dns.server], "timeout": "5s", "trust_anchor": str(self.folder / "anchors")},
-                "tls": {"ca": str(self.ca.cert_file)}, "timeouts": {"connect": "3s"},
+        return {"routes": self.routes(domains), "dns": self.dns(self.resolver), "tls": {"ca": str(self.ca.cert_file)}, "timeouts": {"connect": "3s"},
                 "queue": {"retry_first": "300s", "retry_max": "300s"}, **more}
-
-    def stop(self):
-        for sink in self.sinks.values():
-            sink.stop()
-        self.dns.stop()
-        self.policies.stop()
-        self.names.stop()
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    reason = "knotd is not installed" if not have("knotd") else port_443()
-    if reason:
-        pytest.skip(reason)
+def world(make_world):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-sts-"))  # those who gave up root must come through
     folder.chmod(0o755)
-    w = World(folder)
-    yield w
-    w.stop()
+    yield make_world(Policies, folder, lacks=port_443())
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -157,13 +136,6 @@ def relay(world, module_postern):
     for name in names:
         r.send(f"u@{full(name)}")
     return r
-
-
-def outcome(relay, rcpt):
-    m = re.search(rf"delivered id=\S+ to={re.escape(rcpt)} .*?tls=(\S+) tls_proof=(\S+)", relay.log())
-    if m:
-        return "p" if m[1] == "none" else {"none": "e", "verified": "v", "dane": "d"}[m[2]]
-    return "-" if re.search(rf"destination-down destination=\S?mx:{re.escape(rcpt.split('@')[1])}:", relay.log()) else None
 
 
 def wait_outcome(relay, rcpt, seconds=15):
@@ -236,7 +208,7 @@ def learn(world, postern, domain, text):
 def forget(world, domain):
     """The domain takes back everything it published."""
     world.policies.publish(domain, Page(b"", 404))
-    world.dns.hidden |= {f"_mta-sts.{domain}", f"mta-sts.{domain}"}
+    world.resolver.hidden |= {f"_mta-sts.{domain}", f"mta-sts.{domain}"}
 
 
 LOST = {"record": "cache0.test", "server": "cache1.test", "killed": "cache2.test", "killed at once": "cache3.test", "reload": "cache6.test"}
@@ -260,7 +232,7 @@ def test_a_policy_outlives(world, postern, lost):
         r.wait_log("helper-ended")
     elif lost == "server":
         world.policies.publish(domain, Page(b"", 500))
-        world.dns.hidden.add(f"mta-sts.{domain}")
+        world.resolver.hidden.add(f"mta-sts.{domain}")
         r.restart()
     else:
         forget(world, domain)

@@ -19,7 +19,7 @@ import time
 import pytest
 
 from lib import inject
-from lib.daemon import Postern, group_alive, sanitizer_env
+from lib.daemon import Postern, group_alive, environment
 from lib.daemon import postern as command
 from lib.smtp import Closed, queued_id, stuffed
 from lib.util import BINARY, ROOT, free_port, listens, wait_until
@@ -31,22 +31,14 @@ root = pytest.mark.root
 def workers(relay):
     """The pids of the relay processes of the newest generation, when all are ready."""
     def look():
-        told = json.loads(relay.command("status", "--json").stdout)
+        told = relay.status()
         ready = [w["pid"] for w in told["workers"] if w["state"] == "ready" and w["generation"] == told["generation"]]
         return ready if ready and len(ready) == told["slots"] else None
     return wait_until(look, relay.log_tail, 20, 0.05)
 
 
-def children(relay):
-    """pid: name"""
-    out = {}
-    for pid in pathlib.Path(f"/proc/{relay.process.pid}/task/{relay.process.pid}/children").read_text().split():
-        out[int(pid)] = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-    return out
-
-
 def admin(relay):
-    return wait_until(lambda: next((pid for pid, name in children(relay).items() if name == "admin"), 0), "the admin process")
+    return relay.pid("admin")
 
 
 def other_worker(relay, former):
@@ -99,9 +91,8 @@ def status_of(pid, task):
 @root
 def test_privileges_are_gone(dropped):
     """User, groups, capabilities, no_new_privs, seccomp: of every thread."""
-    named = children(dropped)
-    assert sorted(named.values()) == ["admin", "relay-0", "relay-1"]
-    for pid, name in named.items():
+    wait_until(lambda: sorted(dropped.processes().values()) == ["admin", "relay-0", "relay-1"], dropped.processes)
+    for pid, name in dropped.processes().items():
         user = pwd.getpwnam("daemon" if name == "admin" else "nobody")
         tasks = os.listdir(f"/proc/{pid}/task")
         assert name == "admin" or len(tasks) > 1
@@ -136,7 +127,7 @@ def test_who_may_use_the_control_socket(dropped):
     for user, allowed in (("nobody", False), ("daemon", True)):
         entry = pwd.getpwnam(user)
         done = subprocess.run([str(BINARY), "queue", "list", "--socket", path], capture_output=True, text=True, timeout=20,
-                              env=sanitizer_env(), user=entry.pw_uid, group=entry.pw_gid, extra_groups=[])
+                              env=environment(), user=entry.pw_uid, group=entry.pw_gid, extra_groups=[])
         assert done.returncode == (0 if allowed else 77), done
         assert allowed or "permission" in done.stderr and path in done.stderr
 
@@ -144,7 +135,7 @@ def test_who_may_use_the_control_socket(dropped):
 @root
 def test_descriptors_are_few(dropped):
     """A worker keeps nothing of the master's or of other workers'."""
-    for pid, name in children(dropped).items():
+    for pid, name in dropped.processes().items():
         targets = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
         files = {t for t in targets if t.startswith("/")} - {str(dropped.log_path), "/dev/null", "/dev/urandom"}
         if name == "admin":
@@ -423,17 +414,13 @@ def test_commands_while_it_stops(postern):
     relay.stop()
 
 
-def test_the_service_manager_is_told(postern, tmp_path, monkeypatch):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-        s.bind(str(tmp_path / "notify"))
-        s.settimeout(20)
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        relay = postern()
-        assert s.recv(500).startswith(b"READY=1")
-        relay.command("reload")
-        assert s.recv(500).startswith(b"RELOADING=1\nMONOTONIC_USEC=") and s.recv(500).startswith(b"READY=1")
-        relay.stop()
-        assert s.recv(500).startswith(b"STOPPING=1")
+def test_the_service_manager_is_told(postern):
+    relay = postern()  # which has waited for READY=1
+    told = relay.told
+    relay.command("reload")
+    assert told.recv(500).startswith(b"RELOADING=1\nMONOTONIC_USEC=") and told.recv(500).startswith(b"READY=1")
+    relay.stop()
+    assert told.recv(500).startswith(b"STOPPING=1")
 
 
 # ---- reload
@@ -489,7 +476,7 @@ def test_reload_adds_and_removes(postern, make_sink):
     one.wait_to("a@one.example", seconds=30)
     relay.write({"system": {"workers": 1}})
     relay.command("reload")
-    wait_until(lambda: len(children(relay)) == 2, lambda: children(relay), 30)
+    wait_until(lambda: len(relay.processes()) == 2, lambda: relay.processes(), 30)
     relay.send("c@two.example")
     two.wait_to("c@two.example")
 
@@ -544,7 +531,7 @@ def test_many_reloads_at_once(postern, sink):
     assert not failed and len(sent) > 20
     for to in sent:
         sink.wait_to(to, seconds=30)
-    wait_until(lambda: len(children(relay)) == 2, lambda: children(relay), 30)
+    wait_until(lambda: len(relay.processes()) == 2, lambda: relay.processes(), 30)
     relay.wait_queue_empty()
 
 
@@ -568,7 +555,7 @@ def test_second_instance_with_the_same_folders(postern, tmp_path):
     assert "running already" in done.stderr and str(relay.process.pid) in done.stderr
     assert relay.command("status").stdout  # its socket is still there
     other = Postern(tmp_path / "third", {"system": {"directory": str(relay.folder / "data")}}, start=False)
-    process = subprocess.Popen([str(BINARY), "run", "-c", str(other.config_path)], stderr=subprocess.PIPE, text=True, env=sanitizer_env())
+    process = subprocess.Popen([str(BINARY), "run", "-c", str(other.config_path)], stderr=subprocess.PIPE, text=True, env=environment())
     try:
         time.sleep(1)
         assert relay.send("a@foreign.example").code == 250
@@ -598,7 +585,7 @@ def test_port_below_1024_without_root(tmp_path):
         relay = Postern(folder / "relay", {"listeners": [{"address": "127.0.0.47:25"}]}, start=False)
         subprocess.run(["chown", "-R", "nobody", str(folder)], check=True)
         done = subprocess.run([str(BINARY), "run", "-c", str(relay.config_path)], capture_output=True, text=True, timeout=20,
-                              user="nobody", env=sanitizer_env())
+                              user="nobody", env=environment())
         if done.returncode == 0 or "listen" not in done.stderr:
             pytest.skip("the machine lets everybody bind low ports")
         assert done.returncode == 69 and "listeners[0].address" in done.stderr and "root" in done.stderr

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from lib.daemon import postern as command
-from lib.daemon import sanitizer_env
+from lib.daemon import environment
 from lib.sink import Sink
 from lib.smtp import queued_id
 from lib.util import BINARY, free_port, wait_until
@@ -232,7 +232,7 @@ def ask(relay, answer, *args):
     """`postern queue delete` at a terminal."""
     master, slave = pty.openpty()
     process = subprocess.Popen([str(BINARY), "queue", "delete", *args, "-c", str(relay.daemon.config_path)], stdin=slave,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=sanitizer_env())
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
     os.close(slave)
     os.write(master, answer.encode())
     out, err = process.communicate(timeout=30)
@@ -258,8 +258,8 @@ def test_two_workers_answer_as_one(postern, make_sink):
     relay = postern(domains=[{"name": "dead.example", "deliver": f"127.0.0.1:{free_port()}"}], system={"workers": 3}, **CONFIG)
     ids = [queued_id(relay.send(f"u{i}@dead.example")) for i in range(30)]
     wait_until(lambda: len(relay.queue()) == 30, relay.queue)
-    spools = {n["spool"]["messages"] for n in json.loads(relay.command("status", "--json").stdout)["figures"]}
-    assert len(json.loads(relay.command("status", "--json").stdout)["figures"]) == 3 and spools != {30}
+    wait_until(lambda: len(relay.status()["figures"]) == 3, relay.status)
+    assert {n["spool"]["messages"] for n in relay.status()["figures"]} != {30}
     order = [(m["arrival"], m["id"]) for m in relay.queue()]
     assert order == sorted(order) and {id for _, id in order} == set(ids)
     relay.command("queue", "hold", *ids[:10])

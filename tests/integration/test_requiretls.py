@@ -5,14 +5,12 @@ import email
 
 import pytest
 
-from lib.certs import Pair
-from lib.programs import have
-from lib.signed import SignedKnot, anchor
 from lib.sink import Sink
 from lib.util import free_port, wait_until
+from lib.world import World
 
 EXTENSIONS = ["PIPELINING", "8BITMIME", "REQUIRETLS"]
-HOSTS = {"good": {}, "spare": {}, "lacks": {"extensions": EXTENSIONS[:2]}, "wrongname": {"names": ["another.example"]}, "clear": {"tls": None},
+HOSTS = {"good": {}, "spare": {}, "lacks": {"extensions": EXTENSIONS[:2]}, "wrongname": {"names": ["another.example"]}, "clear": {"tls": False},
          "keyed": {"names": ["another.example"]}}
 DOMAINS = {  # their MX hosts, the best first
     "first": ["good"], "second": ["lacks", "wrongname", "clear", "spare"], "lack": ["lacks"], "unproven": ["wrongname"],
@@ -21,47 +19,32 @@ DOMAINS = {  # their MX hosts, the best first
 }
 
 
-class World:
+class Hosts(World):
     def __init__(self, folder, make):
-        self.port, self.make = free_port(), make
-        self.ca = Pair(folder, "authority", life=3000)
-        self.sinks, pairs, records = {}, {}, "nobody A 127.0.2.99\n"
+        super().__init__(folder)
+        self.make, records = make, "nobody A 127.0.2.99\n"
         for number, (name, how) in enumerate(HOSTS.items()):
-            pairs[name] = Pair(folder, name, how.get("names", [f"{name}.signed.test"]), self.ca)
-            self.sinks[name] = Sink(port=self.port, host=f"127.0.2.{number + 1}", tls=how.get("tls", pairs[name].context()),
-                                    extensions=how.get("extensions", EXTENSIONS))
-            records += f"{name} A 127.0.2.{number + 1}\n"
+            self.host(name, f"127.0.2.{number + 1}", **{"names": [f"{name}.signed.test"], "extensions": EXTENSIONS, **how})
+            records += f"{name} A {self.ip[name]}\n"
         for domain, hosts in DOMAINS.items():
             records += "".join(f"{domain}-mail MX {10 * (i + 1)} {host}\n" for i, host in enumerate(hosts))
-        records += f"_{self.port}._tcp.keyed TLSA {pairs['keyed'].tlsa(3)}\n"
-        self.names = SignedKnot(folder / "knot", {"signed.test": records, "plain.test": "mail MX 10 good.signed.test.\n"}, ["signed.test"])
-        trusted = folder / "anchors"
-        trusted.write_text(anchor("signed.test", self.names.ds("signed.test")))
-        self.dns = {"servers": [self.names.server], "timeout": "5s", "trust_anchor": str(trusted)}
+        records += f"_{self.port}._tcp.keyed TLSA {self.pairs['keyed'].tlsa(3)}\n"
+        self.serve({"signed.test": records, "plain.test": "mail MX 10 good.signed.test.\n"}, ["signed.test"])
 
     def relay(self, **changes):
         domains = [f"{d}-mail.signed.test" for d in DOMAINS] + ["mail.plain.test"]
-        routes = [{"to": d, "via": {"host": d, "mx": True, "port": self.port}} for d in domains]
-        return self.make(routes=routes + changes.pop("routes", []), dns=self.dns, tls={"ca": str(self.ca.cert_file)}, **changes)
+        return self.make(routes=self.routes(domains) + changes.pop("routes", []), dns=self.dns(self.names),
+                         tls={"ca": str(self.ca.cert_file)}, **changes)
 
     def clear(self):
         for sink in self.sinks.values():
             sink.clear()
             sink.sessions.clear()
 
-    def stop(self):
-        for sink in self.sinks.values():
-            sink.stop()
-        self.names.stop()
-
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory, module_postern):
-    if not have("knotd"):
-        pytest.skip("knotd is not installed")
-    w = World(tmp_path_factory.mktemp("requiretls"), module_postern)
-    yield w
-    w.stop()
+def world(tmp_path_factory, module_postern, make_world):
+    return make_world(Hosts, tmp_path_factory.mktemp("requiretls"), module_postern)
 
 
 @pytest.fixture(scope="module")

@@ -19,24 +19,16 @@ import time
 
 import pytest
 
-from lib.daemon import SANITIZER, sanitizer_env
+from lib.daemon import SANITIZER, environment
 from lib.disk import Disk
 from lib.util import BINARY, wait_until
 
 EX_UNAVAILABLE, EX_CONFIG = 69, 78
 
 
-def children(relay):
-    """{"relay-0": pid, "admin": pid}"""
-    pids = pathlib.Path(f"/proc/{relay.process.pid}/task/{relay.process.pid}/children").read_text().split()
-    return {pathlib.Path(f"/proc/{pid}/comm").read_text().strip(): int(pid) for pid in pids}
-
-
 @pytest.fixture
 def relay(postern, sink):
-    relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}])
-    wait_until(lambda: "relay-0" in children(relay), "a worker")
-    return relay
+    return postern(domains=[{"name": "example.com", "deliver": sink.hop}])
 
 
 # ---- clients
@@ -45,7 +37,7 @@ def relay(postern, sink):
 @pytest.mark.parametrize("last", ["STARTTLS", "QUIT", "NOOP", "GET / HTTP/1.0", "DATA", "many"])
 def test_the_client_is_gone_before_its_answer(relay, last, how):
     """The worker reads a command whose answer it cannot send any more."""
-    worker = children(relay)["relay-0"]
+    worker = relay.pid("relay-0")
     c = relay.client()
     c.ehlo()
     if last == "DATA":
@@ -60,14 +52,14 @@ def test_the_client_is_gone_before_its_answer(relay, last, how):
     os.kill(worker, signal.SIGCONT)
     relay.wait_log("disconnect")
     relay.client().cmd("NOOP", 250)
-    assert children(relay)["relay-0"] == worker
+    assert relay.pid("relay-0") == worker
 
 
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("end", ["QUIT", "GET / HTTP/1.0", "BDAT x"])
 def test_more_behind_the_end(relay, end, tls):
     """The session has given way to others with the end of it read, and there is more to read."""
-    worker = children(relay)["relay-0"]
+    worker = relay.pid("relay-0")
     c = relay.client()
     c.ehlo()
     if tls:
@@ -77,7 +69,7 @@ def test_more_behind_the_end(relay, end, tls):
         c.send_slowly(b"NOOP\r\n" * 110 + end.encode() + b"\r\n" + b"X" * 40000, 1000)
     relay.wait_log("disconnect")
     relay.client().cmd("NOOP", 250)
-    assert children(relay)["relay-0"] == worker
+    assert relay.pid("relay-0") == worker
 
 
 def test_closed_sessions_do_not_pile_up(postern):
@@ -86,7 +78,7 @@ def test_closed_sessions_do_not_pile_up(postern):
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
     relay = postern(domains=[{"name": "example.com", "deliver": "127.0.0.1:9"}],
                     limits={"connections": 50, "connections_per_client": 5})
-    worker, clients = children(relay)["relay-0"], []
+    worker, clients = relay.pid("relay-0"), []
     before, most = len(os.listdir(f"/proc/{worker}/fd")), 0
     try:
         for _ in range(900):
@@ -184,7 +176,7 @@ def test_directories_of_others_are_refused(option, mode, owner):
             "system": {"directory": str(base / "directory"), "run_directory": str(base / "run_directory"),
                        "user": "nobody", "admin_user": "nobody"}}))
         done = subprocess.run([BINARY, "run", "-c", base / "postern.yaml"], capture_output=True, text=True, timeout=30,
-                              env=sanitizer_env())
+                              env=environment())
         assert done.returncode == EX_CONFIG, done.stderr
         assert f"system.{option}: " in done.stderr and "must belong to root" in done.stderr
         assert sorted(p.name for p in (base / option).iterdir()) == []
@@ -197,11 +189,12 @@ def test_closed_standard_descriptors(relay, closed):
     """Nothing of ours may get the numbers of standard input, output and error: the log would be written into it."""
     relay.stop()
     relay.process = subprocess.Popen(f"exec '{BINARY}' run -c '{relay.config_path}' {closed}", shell=True,
-                                     env=sanitizer_env(), start_new_session=True, stdin=subprocess.DEVNULL,
+                                     env=environment(), start_new_session=True, stdin=subprocess.DEVNULL,
                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_until(lambda: "relay-0" in children(relay) and "admin" in children(relay), "its processes")
+    for name in ("relay-0", "admin"):
+        relay.pid(name)
     relay.send("x@example.com")
-    for pid in [relay.process.pid, *children(relay).values()]:
+    for pid in [relay.process.pid, *relay.processes()]:
         for fd in range(3):
             assert os.readlink(f"/proc/{pid}/fd/{fd}") == "/dev/null"
 
@@ -216,10 +209,10 @@ def test_too_few_descriptors_to_start(relay, files):
         PR_CAPBSET_DROP, CAP_SYS_RESOURCE = 24, 24  # who has it may raise the limit
         ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0)
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    before = relay.log().count(" master ready ")
     with open(relay.log_path, "ab") as log:
         relay.process = subprocess.Popen([BINARY, "run", "-c", relay.config_path], stderr=log, stdout=log,
-                                         env=sanitizer_env(), preexec_fn=limit, start_new_session=True)
-    before = relay.log().count(" master ready ")
+                                         env=environment(), preexec_fn=limit, start_new_session=True)
     wait_until(lambda: relay.process.poll() is not None or relay.log().count(" master ready ") > before,
                lambda: f"it to run or end\n{relay.log_tail()}")
     if relay.process.poll() is None:
@@ -262,11 +255,10 @@ def test_the_private_key_is_the_workers_alone(relay):
     for again in (False, True):  # the second time the key comes from its file
         if again:
             relay.restart()
-            wait_until(lambda: "relay-0" in children(relay) and "admin" in children(relay), "its processes")
-        key, processes = private_key(relay), children(relay)
+        key = private_key(relay)
         try:
-            assert copies(processes["relay-0"], key) == 1
-            assert copies(processes["admin"], key) == 0
+            assert copies(relay.pid("relay-0"), key) == 1
+            assert copies(relay.pid("admin"), key) == 0
         except PermissionError:
             pytest.skip("may not read the memory of other processes")
 
@@ -314,7 +306,7 @@ def test_commands_print_no_control_characters(tmp_path, command, status, answer)
             c.sendall(b"HTTP/1.1 %d x\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (status, len(body)) + body)
     server = threading.Thread(target=serve)
     server.start()
-    done = subprocess.run([BINARY, *command, "--socket", tmp_path / "s"], capture_output=True, env=sanitizer_env(),
+    done = subprocess.run([BINARY, *command, "--socket", tmp_path / "s"], capture_output=True, env=environment(),
                           timeout=20)
     server.join()
     listening.close()

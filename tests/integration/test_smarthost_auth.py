@@ -8,8 +8,9 @@ import ssl
 
 import pytest
 
+from lib.certs import Pair
 from lib.programs import have
-from lib.sasl import PASSWORD, USER, Authority, Dovecot, Smarthost, TokenServer, auth_rule, secrets_in
+from lib.sasl import PASSWORD, USER, Dovecot, Smarthost, TokenServer, auth_rule, secrets_in
 from lib.sink import Sink
 from lib.util import wait_until
 
@@ -23,12 +24,12 @@ FAST = {"queue": {"retry_first": "1s", "retry_max": "2s"}, "delivery": {"message
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
+    return Pair(tmp_path_factory.mktemp("authority"), "authority")
 
 
 @pytest.fixture(scope="module")
 def certificate(authority):
-    return authority.issue("smtp.example", "DNS:smtp.example,IP:127.0.0.1")
+    return Pair(authority.cert_file.parent, "smtp.example", ["smtp.example", "127.0.0.1"], by=authority).files
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +145,7 @@ def test_the_strongest_by_itself(relay, smarthost, target, secret):
 @pytest.mark.root
 @needs_servers
 def test_implicit_tls_with_a_verified_certificate(relay, smarthost, target, secret, authority):
-    r = relay({"port": smarthost.tls_port, "implicit_tls": True, "tls": "verify", "ca": str(authority.ca), "names": ["smtp.example"],
+    r = relay({"port": smarthost.tls_port, "implicit_tls": True, "tls": "verify", "ca": str(authority.cert_file), "names": ["smtp.example"],
                "password_file": secret()})
     r.send("implicit@foreign.example")
     target.wait_to("implicit@foreign.example")
@@ -194,7 +195,7 @@ def fresh(tokens):
 @pytest.mark.parametrize("method", ["oauthbearer", "xoauth2"])
 def test_tokens_from_an_endpoint(relay, smarthost, target, fresh, secret, authority, method):
     fresh.rotate = True
-    r = relay(token_hop(fresh, smarthost.port, secret, methods=[method]), tls={"ca": str(authority.ca)})
+    r = relay(token_hop(fresh, smarthost.port, secret, methods=[method]), tls={"ca": str(authority.cert_file)})
     for i in range(2):
         r.send(f"{method}{i}@foreign.example")
         assert USER.encode() in target.wait_to(f"{method}{i}@foreign.example").header
@@ -233,7 +234,7 @@ def test_tokens_from_a_command(relay, smarthost, target, fresh, tmp_path):
 def test_endpoint_trouble_defers_and_is_not_hammered(relay, make_sink, certificate, fresh, secret, authority, answer, reason):
     sink = make_sink(tls=tls_context(certificate), extensions=["AUTH XOAUTH2"])
     fresh.answer = answer
-    r = relay(token_hop(fresh, sink.port, secret), tls={"ca": str(authority.ca)})
+    r = relay(token_hop(fresh, sink.port, secret), tls={"ca": str(authority.cert_file)})
     r.send("trouble@foreign.example")
     wait_reason(r, reason)
     sink.wait_command("EHLO", 5)
@@ -257,6 +258,19 @@ def test_a_long_token_goes_after_the_challenge(relay, make_sink, certificate):
     r.send("long@foreign.example")
     sink.wait_to("long@foreign.example")
     assert seen == [("XOAUTH2", [f"user={USER}\x01auth=Bearer {token}\x01\x01".encode()])]
+
+
+@pytest.mark.parametrize("script", [["334 ", "535 5.7.8 expired"], ["535 5.7.8 expired"]], ids=["behind the challenge", "at once"])
+def test_a_long_token_that_ended_is_replaced_by_another(relay, make_sink, certificate, tmp_path, script):
+    """The second one is sent alone, whatever became of the first."""
+    seen = []
+    rules = [auth_rule(script), auth_rule(["334 ", "235 2.7.0 ok"], seen)]
+    sink = make_sink(tls=tls_context(certificate), extensions=["AUTH XOAUTH2"])
+    sink.on("auth", lambda session, argument: rules.pop(0)(session, argument))
+    r = relay({"port": sink.port, "token": {"command": f"echo x >>{tmp_path}/runs; printf %03000d $(wc -l <{tmp_path}/runs)"}})
+    r.send("ended@foreign.example")
+    sink.wait_to("ended@foreign.example")
+    assert seen == [("XOAUTH2", [f"user={USER}\x01auth=Bearer {'2'.zfill(3000)}\x01\x01".encode()])]
 
 
 # ---- servers that lie, or cannot

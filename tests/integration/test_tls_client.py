@@ -6,16 +6,15 @@ import subprocess
 
 import pytest
 
-from lib.certs import Pair
 from lib.programs import have
-from lib.signed import FailingNames, SignedKnot, anchor
+from lib.signed import FailingNames
 from lib.sink import CLOSE, Sink
-from lib.util import free_port, wait_until
+from lib.util import wait_until
+from lib.world import World, outcome
 
 LEVELS = ("none", "may", "dane", "encrypt", "verify", "dane-only")
 
-# Each fault: what comes of it at each level, in the order of LEVELS. p: delivered in the clear, e: encrypted and nothing proven,
-# v: the certificate verified, d: a TLSA record matched, -: deferred; and why it was deferred.
+# Each fault: what comes of it at each level, in the order of LEVELS, in the letters of outcome(); and why it was deferred.
 MATRIX = {
     "good": ("p v d v v d", None),
     "goodbare": ("p v v v v -", "no TLSA records"),
@@ -44,10 +43,10 @@ MATRIX = {
     "aliasname": ("p v d v v d", None),                                # and here at the alias itself
     "aliasplain": ("p v d v v d", None),                               # its end is not signed, the alias is
 }
-SINKS = {"good": {}, "goodbare": {}, "notls": {"tls": None}, "stripped": {"tls": None}, "refused": {}, "refuseddane": {}, "broken": {},
+SINKS = {"good": {}, "goodbare": {}, "notls": {"tls": False}, "stripped": {"tls": False}, "refused": {}, "refuseddane": {}, "broken": {},
          "expired": {"age": 60}, "wrongname": {"names": ["another.example"]}, "selfsigned": {"by": None}, "expiredee": {"age": 60},
          "wrongnameee": {"names": ["another.example"]}, "anchor": {}, "anchorname": {"names": ["another.example"]},
-         "anchorexpired": {"age": 60}, "nomatch": {}, "unusable": {}, "unusablenotls": {"tls": None}, "servfail": {}, "bogustlsa": {},
+         "anchorexpired": {"age": 60}, "nomatch": {}, "unusable": {}, "unusablenotls": {"tls": False}, "servfail": {}, "bogustlsa": {},
          "bogusaddress": {}, "insecuremx": {}, "alias": {"names": ["alias.signed.test", "end.signed.test"]},
          "aliasname": {"names": ["aliasname.signed.test"]}, "aliasplain": {"names": ["aliasplain.signed.test"]}}
 
@@ -59,28 +58,20 @@ def no_tls(session, _):
     return CLOSE
 
 
-class World:
+class Faults(World):
     """A sink at an address of its own for each fault, all on one port, in zones that are signed, bogus and plain."""
 
     def __init__(self, folder, make):
-        self.port, self.folder = free_port(), folder
-        self.ca = Pair(folder, "authority", life=3000)
-        self.sinks, self.pairs, self.ip = {}, {}, {}
+        super().__init__(folder)
         for number, (name, how) in enumerate(SINKS.items()):
-            self.ip[name] = f"127.0.1.{number + 1}"
-            by = how.get("by", self.ca)
-            pair = self.pairs[name] = Pair(folder, name, how.get("names", [f"{name}.signed.test"]), by, age=how.get("age", 1))
-            self.sinks[name] = Sink(port=self.port, host=self.ip[name], tls=how.get("tls", pair.context()))
+            self.host(name, f"127.0.1.{number + 1}", **{"names": [f"{name}.signed.test"], **how})
         for name in ("refused", "refuseddane"):
             self.sinks[name].on("starttls", "454 4.7.0 TLS is broken today")
         self.sinks["broken"].on("starttls", no_tls)
-        self.names = SignedKnot(folder / "knot", {"signed.test": self.signed(), "bogus.test": self.bogus(), "plain.test": self.plain()},
-                                ["signed.test", "bogus.test"])
-        self.dns = FailingNames(self.names.port, "_tcp.servfail")
-        trusted = folder / "anchors"
-        trusted.write_text(anchor("signed.test", self.names.ds("signed.test")) + anchor("bogus.test", self.names.ds("bogus.test"), True))
-        self.dnssec = {"servers": [self.dns.server], "timeout": "5s", "trust_anchor": str(trusted)}
-        self.make = make
+        self.serve({"signed.test": self.signed(), "bogus.test": self.bogus(), "plain.test": self.plain()}, ["signed.test", "bogus.test"],
+                   ["bogus.test"])
+        self.more.append(FailingNames(self.names.port, "_tcp.servfail"))
+        self.dnssec, self.make = self.dns(self.more[0]), make
 
     def tlsa(self, name, record, at=None):
         return f"_{self.port}._tcp.{at or name} TLSA {record}\n"
@@ -124,20 +115,10 @@ class World:
         return self.make(routes=routes, dns=self.dnssec, tls={"ca": str(self.ca.cert_file)}, timeouts={"connect": "3s"},
                          queue={"retry_first": "30s", "retry_max": "60s"}, **changes)
 
-    def stop(self):
-        for sink in self.sinks.values():
-            sink.stop()
-        self.dns.stop()
-        self.names.stop()
-
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory, module_postern):
-    if not have("knotd"):
-        pytest.skip("knotd is not installed")
-    w = World(tmp_path_factory.mktemp("tls"), module_postern)
-    yield w
-    w.stop()
+def world(tmp_path_factory, module_postern, make_world):
+    return make_world(Faults, tmp_path_factory.mktemp("tls"), module_postern)
 
 
 @pytest.fixture(scope="module")
@@ -149,14 +130,6 @@ def matrix(world):
         for level in LEVELS:
             relay.send(f"u@{world.domain(fault, level)}")
     return relay
-
-
-def outcome(relay, rcpt):
-    """One letter of MATRIX, or None."""
-    m = re.search(rf"delivered id=\S+ to={re.escape(rcpt)} .*?tls=(\S+) tls_proof=(\S+)", relay.log())
-    if m:
-        return "p" if m[1] == "none" else {"none": "e", "verified": "v", "dane": "d"}[m[2]]
-    return "-" if re.search(rf"destination-down destination=\S?mx:{re.escape(rcpt[2:])}:", relay.log()) else None
 
 
 @pytest.mark.slow
@@ -218,6 +191,16 @@ def test_hosts(world, relay):
     r.wait_log(rf"certificate is for good.signed.test, not for {re.escape(world.ip['good'])}")
     r.wait_log("not issued by a trusted authority")
     assert len(r.wait_queued(2)) == 2
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_authorities_of_the_system(world, postern, monkeypatch, chosen):
+    """$SSL_CERT_FILE in place of the system's; the system's, where that cannot be read."""
+    monkeypatch.setattr("lib.daemon.AUTHORITIES", world.ca.cert_file if chosen else "/nonexistent")
+    r = postern(routes=[world.route("a.test", "good.signed.test", tls="encrypt")], dns=world.dnssec)
+    r.send("s@a.test")
+    assert tls_of(r, "s@a.test")[1] == ("verified" if chosen else "none")
+    assert "no-authorities" not in r.log()
 
 
 def test_policies(world, relay):

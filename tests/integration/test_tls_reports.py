@@ -10,37 +10,34 @@ import time
 
 import pytest
 
-from lib.certs import Pair
 from lib.daemon import postern as command
-from lib.programs import Knot, have
+from lib.programs import Knot
 from lib.sink import Sink
 from lib.sts import PolicyServer, policy, port_443
-from lib.util import free_port, wait_until
+from lib.util import wait_until
+from lib.world import World
 
 pytestmark = pytest.mark.slow
 
 RECORD = '"v=STSv1; id=1;"'
 
 
-class World:
+class Domains(World):
     """Domains whose mail goes to servers of every kind, sinks for reports, and a server that takes them by HTTPS."""
 
     domains = {"plain": "good", "notls": "notls", "enforced": "good", "testing": "expired", "broken": "good", "web": "good",
                "both": "good", "nobody": "good", "stubborn": "good", "silent": "good"}
 
     def __init__(self, folder):
-        self.port = free_port()
-        self.ca = Pair(folder, "authority", life=3000)
+        super().__init__(folder)
         self.web = PolicyServer(folder / "web", self.ca)
         net = self.web.ip.rsplit(".", 1)[0]
-        pairs = {"good": Pair(folder, "good", ["good.mx.test"], self.ca), "expired": Pair(folder, "expired", ["expired.mx.test"], self.ca, age=60)}
-        self.ip = {"good": f"{net}.251", "expired": f"{net}.252", "notls": f"{net}.253"}
-        self.sinks = {name: Sink(port=self.port, host=ip, tls=pairs[name].context() if name in pairs else None)
-                      for name, ip in self.ip.items()}
+        for number, (name, how) in enumerate({"good": {}, "expired": {"age": 60}, "notls": {"tls": False}}.items()):
+            self.host(name, f"{net}.{251 + number}", [f"{name}.mx.test"], **how)
         self.reports = Sink()
+        self.more += [self.reports, self.web]
         self.web.publish("enforced.test", policy("enforce", "*.mx.test", end="\n"))
         self.web.publish("testing.test", policy("testing", "expired.mx.test"))
-        self.folder = folder
         self.names = Knot(folder / "knot", {"test": self.zone()})
 
     def zone(self):
@@ -58,27 +55,15 @@ class World:
         return out
 
     def changes(self, **more):
-        routes = [{"to": f"{d}.test", "via": {"host": f"{d}.test", "mx": True, "port": self.port}} for d in self.domains]
-        return {"routes": [*routes, {"to": "reports.test", "via": self.reports.hop}],
+        return {"routes": [*self.routes(f"{d}.test" for d in self.domains), {"to": "reports.test", "via": self.reports.hop}],
                 "dns": {"servers": [self.names.server], "timeout": "5s"}, "tls": {"ca": str(self.ca.cert_file)},
                 "delivery": {"mta_sts": True, "tls_reports": True, "tls_report_contact": "tls@postern.example", "messages_per_connection": 1},
                 "postmaster": "postmaster@postern.example", "queue": {"retry_first": "300s", "retry_max": "300s"}, **more}
 
-    def stop(self):
-        for sink in [*self.sinks.values(), self.reports]:
-            sink.stop()
-        self.web.stop()
-        self.names.stop()
-
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    reason = "knotd is not installed" if not have("knotd") else port_443()
-    if reason:
-        pytest.skip(reason)
-    w = World(tmp_path_factory.mktemp("reports"))
-    yield w
-    w.stop()
+def world(tmp_path_factory, make_world):
+    return make_world(Domains, tmp_path_factory.mktemp("reports"), lacks=port_443())
 
 
 @pytest.fixture

@@ -449,8 +449,8 @@ def test_pipelined_plaintext_is_no_command(relay, split):
             c.cmd("RCPT TO:<injected@example.com>", 503)
             c.expect_silence(0.3)
             assert first.code == 220
-    relay.send("after-injection@example.com")
-    relay.sink.wait_to("after-injection@example.com")
+    relay.send(f"after-injection-{split}@example.com")
+    relay.sink.wait_to(f"after-injection-{split}@example.com")
     assert not relay.sink.to("injected@example.com")
 
 

@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers that know passwords: Dovecot (IMAP, and its auth socket) and OpenLDAP's slapd, each in a temporary folder on loopback."""
-import os
-import pathlib
-import shutil
 import subprocess
-import tempfile
 
-from lib.programs import have
-from lib.util import free_port, listens, wait_until
+from lib.programs import Program, have
+from lib.util import free_port, listens
 
 
 def self_signed(folder, names="DNS:localhost,IP:127.0.0.1"):
@@ -18,22 +14,19 @@ def self_signed(folder, names="DNS:localhost,IP:127.0.0.1"):
     return cert, key
 
 
-class Dovecot:
+class Dovecot(Program):
     """users: {name: password}. As root it serves as the system's dovecot users."""
 
     def __init__(self, users):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-dovecot-"))
-        self.folder.chmod(0o755)
-        self.imap_port, self.imaps_port = free_port(), free_port()
+        super().__init__()
+        self.imap_port, self.imaps_port = self.port, free_port()
         self.certificate, key = self_signed(self.folder)
-        self.socket, self.log_path = self.folder / "auth-client-postern", self.folder / "log"
-        passwd = self.folder / "passwd"
-        passwd.write_text("".join(f"{name}:{{PLAIN}}{password}\n" for name, password in users.items()))
-        config = self.folder / "dovecot.conf"
-        config.write_text(f"""
+        self.socket = self.folder / "auth-client-postern"
+        passwd = self.write("passwd", "".join(f"{name}:{{PLAIN}}{password}\n" for name, password in users.items()))
+        config = self.write("dovecot.conf", f"""
 base_dir = {self.folder}/run
 state_dir = {self.folder}/state
-log_path = {self.log_path}
+log_path = {self.folder}/log
 auth_verbose = yes
 listen = 127.0.0.1
 protocols = imap
@@ -74,38 +67,19 @@ service stats {{
 """)
         (self.folder / "mail").mkdir()
         (self.folder / "mail").chmod(0o777)
-        self.process = subprocess.Popen([have("dovecot"), "-F", "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        wait_until(lambda: (listens(self.imap_port) and self.socket.exists()) or self.process.poll() is not None,
-                   lambda: f"Dovecot\n{self.log()}", 30)
-        assert self.process.poll() is None, self.process.stderr.read().decode() + self.log()
-
-    def log(self):
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
-
-    def stop(self):
-        if not self.process:
-            return
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process = None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.start("dovecot", "-F", "-c", config, ready=lambda: listens(self.imap_port) and self.socket.exists())
 
 
-class Slapd:
+class Slapd(Program):
     """users: {uid: (password, [addresses])} below ou=people,dc=example,dc=com. searcher: (DN, password) of the only one who may read."""
 
     def __init__(self, users, searcher=None):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-slapd-"))
-        self.port, self.tls_port = free_port(), free_port()
+        super().__init__()
+        self.tls_port = free_port()
         self.url, self.tls_url = f"ldap://127.0.0.1:{self.port}", f"ldaps://127.0.0.1:{self.tls_port}"
         self.certificate, key = self_signed(self.folder)
         (self.folder / "data").mkdir()
-        config = self.folder / "slapd.conf"
-        config.write_text(f"""
+        config = self.write("slapd.conf", f"""
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
@@ -130,17 +104,7 @@ access to * by {f"dn.exact={searcher[0]}" if searcher else "*"} read by anonymou
         if searcher:
             entries.append(f"dn: {searcher[0]}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\n"
                            f"cn: {searcher[0][3:].split(',')[0]}\nuserPassword: {searcher[1]}\n")
-        ldif = self.folder / "data.ldif"
-        ldif.write_text("\n".join(entries))
+        ldif = self.write("data.ldif", "\n".join(entries))
         subprocess.run([have("slapadd"), "-f", str(config), "-l", str(ldif)], check=True, capture_output=True)
-        self.process = subprocess.Popen([have("slapd"), "-f", str(config), "-h", f"{self.url} {self.tls_url} ldaps://127.0.0.2:{self.tls_port}", "-d", "0"], stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL, env={**os.environ})
-        wait_until(lambda: listens(self.port) and listens(self.tls_port), "slapd", 30)
-
-    def stop(self):
-        if not self.process:
-            return
-        self.process.terminate()
-        self.process.wait(20)
-        self.process = None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.start("slapd", "-f", config, "-h", f"{self.url} {self.tls_url} ldaps://127.0.0.2:{self.tls_port}", "-d", "0",
+                   ready=lambda: listens(self.port, self.tls_port))

@@ -2,6 +2,7 @@
 """Certificates of every kind for servers that relays talk to, and what DANE says of them."""
 import datetime
 import hashlib
+import ipaddress
 import ssl
 
 from cryptography import x509
@@ -12,8 +13,16 @@ from cryptography.x509.oid import NameOID
 DAY = datetime.timedelta(days=1)
 
 
+def alternative_name(name):
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
 class Pair:
-    """A certificate and its key in folder/name.pem and .key, the one that signed it behind it."""
+    """A certificate for these names and addresses and its key in folder/name.pem and .key, the one that signed it behind it; without names an
+    authority. `files` are the two paths."""
 
     def __init__(self, folder, name, names=(), by=None, age=1, life=30):
         self.key = ec.generate_private_key(ec.SECP256R1())
@@ -24,7 +33,7 @@ class Pair:
                    .not_valid_before(begin).not_valid_after(begin + life * DAY)
                    .add_extension(x509.BasicConstraints(ca=not names, path_length=None), critical=True))
         if names:
-            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
+            builder = builder.add_extension(x509.SubjectAlternativeName([alternative_name(n) for n in names]), critical=False)
         self.cert = builder.sign(by.key if by else self.key, hashes.SHA256())
         folder.mkdir(parents=True, exist_ok=True)
         self.cert_file, self.key_file = folder / f"{name}.pem", folder / f"{name}.key"
@@ -33,6 +42,10 @@ class Pair:
         self.key_file.write_bytes(self.key.private_bytes(pem, serialization.PrivateFormat.PKCS8,
                                                          serialization.NoEncryption()))
         self.key_file.chmod(0o600)
+
+    @property
+    def files(self):
+        return self.cert_file, self.key_file
 
     def tlsa(self, usage, selector=1):
         """A TLSA record's data, by SHA-256."""

@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exim, as client and as server. Its Debian package and Postfix's exclude each other, so that it is unpacked beside the system
 (tests/bench/peers.sh setup exim) and runs in a mount namespace of its own that has its user and its configuration. Needs root."""
-import contextlib
 import os
 import pathlib
 import shutil
-import signal
-import subprocess
-import tempfile
-import time
 
+from lib.programs import Program
 from lib.smtp import Smtp
-from lib.util import ROOT, free_port, listens, wait_until
+from lib.util import ROOT
 
 UNPACKED = pathlib.Path(os.environ.get("PEERS", ROOT / "tests/bench/.peers")) / "exim"
 PROGRAM = UNPACKED / "usr/sbin/exim4"
@@ -87,12 +83,11 @@ def why_not():
     return "" if PROGRAM.exists() else f"no {PROGRAM}: tests/bench/peers.sh setup exim"
 
 
-class Exim:
+class Exim(Program):
     """Passes all it takes on to 127.0.0.1:next_port, with `transport` as further options of its smtp transport."""
 
     def __init__(self, next_port, certificate=None, main="", acl="  accept hosts = 127.0.0.0/8\n", transport="", authenticators=""):
-        self.port = free_port()
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-exim-"))
+        super().__init__()
         self.folder.chmod(0o777)
         etc = self.folder / "etc"
         (etc / "exim4").mkdir(parents=True)
@@ -105,12 +100,7 @@ class Exim:
             program=PROGRAM, folder=self.folder, port=self.port, next_port=next_port, certificate=cert, key=key,
             advertise_tls="*" if certificate else "", main=main.replace("PORT", str(self.port)), acl=acl, transport=transport, authenticators=authenticators))
         script = f"mount -t overlay overlay -o lowerdir={etc}:/etc /etc && exec {PROGRAM} -bdf -q2s"
-        self.output = self.folder / "output"
-        with open(self.output, "wb") as out:
-            self.process = subprocess.Popen(["unshare", "-m", "sh", "-c", script], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                            start_new_session=True)
-        wait_until(lambda: listens(self.port) or self.process.poll() is not None, lambda: f"Exim\n{self.log()}", 20)
-        assert self.process.poll() is None, self.log()
+        self.start("unshare", "-m", "sh", "-c", script)
 
     def certificate_copies(self, certificate):
         """As its own user can read them."""
@@ -121,20 +111,5 @@ class Exim:
             out[-1].chmod(0o644)
         return out or ["", ""]
 
-    @property
-    def hop(self):
-        return f"127.0.0.1:{self.port}"
-
     def client(self, **kw):
         return Smtp(self.port, **kw)
-
-    def log(self):
-        return "".join(p.read_text(errors="replace") for p in [*sorted(self.folder.glob("*log")), self.output] if p.exists())
-
-    def stop(self):
-        for sig in (signal.SIGTERM, signal.SIGKILL):  # the second for deliveries that go on
-            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                os.killpg(self.process.pid, sig)
-                self.process.wait(10)
-                time.sleep(0.1)
-        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Load, and the account of it: `postern send` and `postern sink` with their ledgers; the daemon's processes by name."""
 import collections
+import contextlib
+import http.client
 import json
-import os
 import pathlib
-import re
 import signal
 import subprocess
 
-from lib.daemon import SANITIZER, postern, sanitizer_env
+from lib.daemon import SANITIZER, postern, environment
 from lib.smtp import TRUSTED
 from lib.util import BINARY, free_port, listens, wait_until
 
@@ -31,7 +31,7 @@ class SinkProgram:
         """Starts it (again); what it took before stays in the account."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([self.binary, "sink", "--listen", self.hop, "--ledger", self.ledger,
-                                             "--quiet", *options], stdout=log, stderr=log, env=sanitizer_env())
+                                             "--quiet", *options], stdout=log, stderr=log, env=environment())
         wait_until(lambda: listens(self.port), "the sink to listen", 30)
 
     def stop(self):
@@ -62,7 +62,7 @@ class Load:
                    "--messages", messages, "--recipients", recipients, *(["--retry", retry] if retry else []),
                    *options, f"127.0.0.1:{port}"]
         self.process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        text=True, env=sanitizer_env())
+                                        text=True, env=environment())
 
     def running(self):
         return self.process.poll() is None
@@ -121,10 +121,8 @@ def wait_drained(daemon, seconds=90):
 
 def queued_n(daemon):
     """Messages in the queues of all workers; None while they cannot be asked."""
-    done = daemon.command("status", "--json", check=None)
-    if done.returncode:
-        return None
-    return sum(worker["queue"]["messages"] for worker in json.loads(done.stdout)["figures"])
+    with contextlib.suppress(OSError, AssertionError, http.client.HTTPException):
+        return sum(worker["queue"]["messages"] for worker in daemon.status()["figures"])
 
 
 def spool_messages(folder):
@@ -139,15 +137,4 @@ def spool_folders(daemon):
 
 def children(daemon, name):
     """The pids of the daemon's processes whose name begins so: "relay-", "admin"."""
-    found = []
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
-            continue
-        try:
-            with open(f"/proc/{entry.name}/stat") as f:
-                comm, rest = re.match(r"\d+ \((.*)\) (.*)", f.read()).groups()
-        except (OSError, AttributeError):
-            continue
-        if comm.startswith(name) and int(rest.split()[1]) == daemon.process.pid and rest[0] != "Z":
-            found.append(int(entry.name))
-    return found
+    return [pid for pid, its in daemon.processes().items() if its.startswith(name)]

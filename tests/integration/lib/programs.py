@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real programs beside the relay, each in a temporary folder on loopback: Postfix, Knot DNS, swaks."""
+import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -14,6 +16,56 @@ from lib.util import free_port, listens, wait_until
 
 def have(program):
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+class Program:
+    """A program that stays in the foreground. Without a folder it gets one that any user can reach and that goes with it; `log` and `output` in
+    there are read when it fails."""
+
+    def __init__(self, folder=None):
+        self.temporary = folder is None
+        self.folder = folder or pathlib.Path(tempfile.mkdtemp(prefix=f"postern-{type(self).__name__.lower()}-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.temporary:
+            self.folder.chmod(0o755)
+        self.port, self.process = free_port(), None
+
+    @property
+    def hop(self):
+        return f"127.0.0.1:{self.port}"
+
+    def write(self, name, text):
+        """A file in its folder; the path."""
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    def start(self, *command, ready=None):
+        """Returns when it listens on its port or is `ready`."""
+        with open(self.folder / "output", "ab") as out:
+            self.process = subprocess.Popen([have(command[0]), *map(str, command[1:])], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                            start_new_session=True)
+        ready = ready or (lambda: listens(self.port))
+        try:
+            wait_until(lambda: self.process.poll() is not None or ready(), lambda: f"{command[0]}\n{self.log()}", 30)
+            assert self.process.poll() is None, f"{command[0]} ended with {self.process.returncode}\n{self.log()}"
+        except AssertionError:
+            self.stop()
+            raise
+
+    def log(self):
+        return "".join(p.read_text(errors="replace") for p in [*sorted(self.folder.glob("*log")), self.folder / "output"] if p.exists())
+
+    def stop(self):
+        if self.process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.terminate()
+                self.process.wait(20)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)  # what is left of it
+            self.process.wait()
+        if self.temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 MASTER_CF = """
@@ -38,13 +90,11 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 
-class Postfix:
+class Postfix(Program):
     """An instance of its own that passes on everything it takes to `relayhost` ("127.0.0.1:2525"). Needs root."""
 
     def __init__(self, relayhost, **settings):
-        self.port = free_port()
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-postfix-"))
-        self.folder.chmod(0o755)  # its own user must come through
+        super().__init__()
         self.config, self.maillog = self.folder / "etc", self.folder / "maillog"
         queue, data = self.folder / "queue", self.folder / "data"
         for folder in (self.config, queue, data):
@@ -69,10 +119,6 @@ class Postfix:
         self.run("start")
         wait_until(lambda: listens(self.port), lambda: f"Postfix\n{self.log()}", 30)
 
-    @property
-    def hop(self):
-        return f"127.0.0.1:{self.port}"
-
     def run(self, command):
         done = subprocess.run([have("postfix"), "-c", str(self.config), command], capture_output=True, text=True,
                               timeout=60)
@@ -88,9 +134,6 @@ class Postfix:
     def smtpd_line(port, **settings):
         return f"127.0.0.1:{port} inet n - n - - smtpd" + "".join(f" -o {k}={v}" for k, v in settings.items())
 
-    def log(self):
-        return self.maillog.read_text(errors="replace") if self.maillog.exists() else ""
-
     def client(self, **kw):
         return Smtp(self.port, **kw)
 
@@ -98,24 +141,18 @@ class Postfix:
         try:
             self.run("stop")
         finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            super().stop()
 
 
-class Knot:
+class Knot(Program):
     """An authoritative server; zones: {"test": "@ SOA ... lines of a zone file"}. SOA and NS are put in front."""
 
     def __init__(self, folder, zones):
-        self.port = free_port()
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self.log_path = folder / "log"
+        super().__init__(folder)
         for name, records in zones.items():
             self.write_zone(name, records)
-        (folder / "knot.conf").write_text(self.configuration(zones))
-        with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen([have("knotd"), "-c", str(folder / "knot.conf")], stderr=log, stdout=log)
         first = next(iter(zones))
-        wait_until(lambda: self.answers(first), lambda: f"knotd\n{self.log_path.read_text()}", 20)
+        self.start("knotd", "-c", self.write("knot.conf", self.configuration(zones)), ready=lambda: self.answers(first))
 
     def configuration(self, zones):
         listed = "".join(f"  - domain: {name}\n    file: {self.folder}/{name}.zone\n" for name in zones)
@@ -130,7 +167,7 @@ class Knot:
         return f"127.0.0.1:{self.port}"
 
     def write_zone(self, name, records):
-        (self.folder / f"{name}.zone").write_text(
+        self.write(f"{name}.zone",
             f"$ORIGIN {name}.\n$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 5\n@ NS ns\nns A 127.0.0.1\n{records}\n")
 
     def answers(self, name):
@@ -143,14 +180,6 @@ class Knot:
             except OSError:
                 return False
         return answer[3] & 15 == 0 and answer[7] > 0
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 def swaks(port, to, *options, sender="swaks@client.example", source="127.0.0.2", check=0):

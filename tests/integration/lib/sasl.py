@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counterparts of authentication: Dovecot's auth service behind Postfix, Cyrus SASL behind Postfix, an authority with certificates, an OAuth 2
-token endpoint over HTTPS, and a small server for what no real one can be brought to do."""
+"""Counterparts of authentication: Dovecot's auth service behind Postfix, Cyrus SASL behind Postfix, an OAuth 2 token
+endpoint over HTTPS, and a small server for what no real one can be brought to do."""
 import base64
 import http.server
 import json
@@ -13,34 +13,10 @@ import tempfile
 import threading
 import urllib.parse
 
-from lib.programs import Postfix, have
+from lib.programs import Postfix, Program, have
 from lib.util import free_port, listens, wait_until
 
 USER, PASSWORD = "relay@client.example", "s3cret,Pass=\"word\"!"
-
-
-class Authority:
-    """A certificate authority and the certificates it signs."""
-
-    def __init__(self, folder, name="test authority"):
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self.ca, self.key = folder / "ca.pem", folder / "ca.key"
-        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3", "-subj", f"/CN={name}",
-                     "-keyout", self.key, "-out", self.ca)
-
-    def openssl(self, *args):
-        subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True)
-
-    def issue(self, name, names=""):
-        """Paths of the chain and of the key."""
-        cert, key, request, extensions = (self.folder / f"{name}.{end}" for end in ("pem", "key", "csr", "ext"))
-        extensions.write_text(f"subjectAltName={names or 'DNS:' + name}\n")
-        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", request)
-        self.openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self.key, "-CAcreateserial", "-days", "2", "-extfile", extensions,
-                     "-out", cert)
-        cert.write_text(cert.read_text() + self.ca.read_text())
-        return cert, key
 
 
 DOVECOT = """
@@ -85,35 +61,18 @@ service stats {{
 """
 
 
-class Dovecot:
+class Dovecot(Program):
     """Its auth service alone. Needs root. tokens: the port of a TokenServer that is asked whether a token is good."""
 
     def __init__(self, mechanisms="plain login", tokens=None):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-dovecot-"))
-        self.folder.chmod(0o755)
+        super().__init__()
         (self.folder / "run").mkdir()
-        (self.folder / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n")
-        (self.folder / "oauth2.conf").write_text(
+        self.write("users", f"{USER}:{{PLAIN}}{PASSWORD}\n")
+        self.write("oauth2.conf",
             f"introspection_url = http://127.0.0.1:{tokens or 9}/introspect?token=\nintrospection_mode = get\nforce_introspection = yes\n"
             "username_attribute = username\nactive_attribute = active\nactive_value = true\n")
-        (self.folder / "dovecot.conf").write_text(DOVECOT.format(folder=self.folder, mechanisms=mechanisms))
-        self.process = subprocess.Popen([have("dovecot"), "-F", "-c", str(self.folder / "dovecot.conf")], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(lambda: (self.folder / "auth").exists() or self.process.poll() is not None, "Dovecot", 20)
-        assert self.process.poll() is None, self.log()
-
-    def log(self):
-        path = self.folder / "log"
-        return path.read_text(errors="replace") if path.exists() else ""
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.start("dovecot", "-F", "-c", self.write("dovecot.conf", DOVECOT.format(folder=self.folder, mechanisms=mechanisms)),
+                   ready=(self.folder / "auth").exists)
 
 
 class Smarthost(Postfix):
