@@ -40,6 +40,7 @@ void peers_open(struct admin *a, int master_fd);
 void peers_close(struct admin *a);
 /* Takes `request`. The callback comes from the loop, always, after ms at the latest. */
 void ask_workers(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void *arg);
+void ask_worker(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void *arg); /* any one of them */
 void ask_master(struct admin *a, const char *op, unsigned ms, ask_cb *cb, void *arg);
 void ask_store(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void *arg); /* takes `request` */
 

@@ -76,6 +76,17 @@ void ask_workers(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void
     if (list_empty(&k->waits)) finish_soon(k);
 }
 
+void ask_worker(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void *arg)
+{
+    struct ask *k = ask_new(a, ms, cb, arg);
+    bool any = !list_empty(&a->workers);
+    if (any)
+        wait_for(k, list_entry(a->workers.prev, struct peer, node), json_pack("{s:I, s:O}", "id", k->id, "request", request));
+    else finish_soon(k);
+    k->missing = !any;
+    json_decref(request);
+}
+
 void ask_master(struct admin *a, const char *op, unsigned ms, ask_cb *cb, void *arg)
 {
     struct ask *k = ask_new(a, ms, cb, arg);

@@ -7,6 +7,7 @@
 #define STATUS_MS 5000
 #define QUEUE_MS 30000
 #define RELOAD_MS 90000
+#define EXPLAIN_MS 60000
 
 /* ---- GET /v1/status */
 
@@ -63,6 +64,27 @@ static void on_tls_report(void *arg, json_t *answers, unsigned missing)
 static void serve_tls_report(struct http_request *r)
 {
     ask_workers(r->admin, json_pack("{s:s}", "op", "tls-report"), STATUS_MS, on_tls_report, r);
+}
+
+/* ---- POST /v1/explain */
+
+static void on_explained(void *arg, json_t *answers, unsigned missing)
+{
+    json_t *answer = json_incref(json_array_get(answers, 0));
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    json_decref(answers);
+    if (!answer) http_error(arg, MHD_HTTP_SERVICE_UNAVAILABLE, "no relay worker has answered; the log tells more");
+    else if (error) http_error(arg, MHD_HTTP_BAD_REQUEST, error);
+    else http_answer(arg, MHD_HTTP_OK, json_incref(answer));
+    json_decref(answer);
+}
+
+static void serve_explain(struct http_request *r)
+{
+    json_t *body = json_loadb(r->body.p ? r->body.p : "", r->body.n, JSON_REJECT_DUPLICATES, NULL);
+    if (json_is_object(body)) ask_worker(r->admin, json_pack("{s:s, s:O}", "op", "explain", "mail", body), EXPLAIN_MS, on_explained, r);
+    else http_error(r, MHD_HTTP_BAD_REQUEST, "expected a JSON object with client, from, to, and perhaps helo and account");
+    json_decref(body);
 }
 
 /* ---- the queue: filters */
@@ -284,6 +306,7 @@ static const struct route routes[] = {
     { "GET", "/v1/status", serve_status, "the master, its workers and their figures" },
     { "POST", "/v1/reload", serve_reload, "bring the configuration file in force" },
     { "POST", "/v1/tls-report", serve_tls_report, "send the TLS reports of what was counted so far" },
+    { "POST", "/v1/explain", serve_explain, "what would become of a mail: client, helo, from, to (a list), account" },
     { "GET", "/v1/queue", serve_list,
       "messages; sender, recipient, destination, older_than (ms), reason, state, limit, after, sort" },
     { "GET", "/v1/queue/*", serve_show, "one message by its id" },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Authentication (RFC 4954, 4422), as a relay worker sees it: exchanges with the auth process, which alone knows passwords,
- * asks the back ends, and speaks SASL on both sides. A worker passes challenges and responses on. */
+ * asks the back ends, and speaks SASL on both sides. A worker passes challenges and responses on. It asks directories for recipients,
+ * too, as it may know a password for that. */
 #ifndef POSTERN_AUTH_AUTH_H
 #define POSTERN_AUTH_AUTH_H
 #include "base/ip.h"
@@ -59,7 +60,12 @@ struct auth_exchange *auth_client_start(struct link *l, const struct auth_client
  * callback still comes, with AUTH_OK or, when the server could not prove itself, AUTH_FAILED. */
 void auth_client_done(struct auth_exchange *e, bool success);
 
-/* ---- both */
+/* ---- does a recipient exist? */
+/* Asks the directory of config->domains[domain] (recipients.ldap); address: local@domain, the domain as A-labels. AUTH_OK: it has an
+ * entry; AUTH_FAILED: it has none; AUTH_TEMPFAIL: it could not be asked. */
+struct auth_exchange *auth_recipient_start(struct link *l, size_t domain, struct slice address, auth_cb *cb, void *arg);
+
+/* ---- all of them */
 void auth_step(struct auth_exchange *e, struct slice data); /* what the other side sent, decoded */
 void auth_cancel(struct auth_exchange **e);                 /* clears the pointer; no callback after; NULL is fine */
 

@@ -11,12 +11,16 @@
 #include "base/json.h"
 #include "base/log.h"
 
+#define ADDRESS_MAX 400 /* of a recipient, bytes */
+
 /* What came with the first frame. */
 struct exchange_request {
     struct buf mechanism, binding; /* mechanism: the client's word, or those that the server lists */
     struct ip client;
     bool tls;
     const struct config_hop *hop;
+    const struct config_domain *domain; /* of a recipient, */
+    struct buf address;                 /* and itself */
     char *host;
     uint16_t port;
 };
@@ -64,15 +68,26 @@ static const struct config_hop *hop_of(const struct config *c, const json_t *m)
     return c->hops[n];
 }
 
+static bool read_recipient(const struct config *c, struct exchange_request *r, const json_t *m)
+{
+    const json_t *index = json_object_get(m, "domain");
+    json_int_t n = json_is_integer(index) ? json_integer_value(index) : -1;
+    if (n < 0 || (size_t)n >= c->domain_n || c->domains[n].recipients.verify != CONFIG_VERIFY_LDAP) return false;
+    r->domain = &c->domains[n];
+    buf_add(&r->address, json_text(m, "address"));
+    return r->address.n && r->address.n <= ADDRESS_MAX;
+}
+
 static bool read_request(struct exchange *e, const json_t *m)
 {
     struct exchange_request *r = e->request;
+    if (e->kind == EXCHANGE_RECIPIENT) return read_recipient(e->world->services.config, r, m);
     bool there;
     json_int_t port = json_integer_value(json_object_get(m, "port"));
-    buf_add(&r->mechanism, json_text(m, e->client ? "mechanisms" : "mechanism"));
+    buf_add(&r->mechanism, json_text(m, e->kind == EXCHANGE_CLIENT ? "mechanisms" : "mechanism"));
     r->tls = json_is_true(json_object_get(m, "tls"));
     if (r->mechanism.n > 1000 || !bytes_of(m, "binding", 64, &r->binding, &there)) return false;
-    if (!e->client)
+    if (e->kind == EXCHANGE_SERVER)
         return ip_parse(json_text(m, "client"), &r->client) &&
                bytes_of(m, "initial", AUTH_DATA_MAX, &e->data, &e->has_data);
     r->hop = hop_of(e->world->services.config, m);
@@ -81,11 +96,11 @@ static bool read_request(struct exchange *e, const json_t *m)
     return r->hop && strlen(r->host) <= 255 && port > 0 && port < 65536;
 }
 
-struct exchange *exchange_new(struct exchange_world *w, const json_t *m, bool client)
+struct exchange *exchange_new(struct exchange_world *w, const json_t *m, enum exchange_kind kind)
 {
     struct exchange *e = mem_new(struct exchange);
     e->world = w;
-    e->client = client;
+    e->kind = kind;
     e->request = mem_new(struct exchange_request);
     if (!read_request(e, m)) exchange_refuse(e, "the request makes no sense");
     return e;
@@ -93,7 +108,7 @@ struct exchange *exchange_new(struct exchange_world *w, const json_t *m, bool cl
 
 bool exchange_continue(struct exchange *e, const json_t *m, bool done)
 {
-    if (!e->started || e->ending || (done && !e->client)) return false;
+    if (!e->started || e->ending || (done && e->kind != EXCHANGE_CLIENT)) return false;
     buf_wipe(&e->data);
     if (!done) return bytes_of(m, "data", AUTH_DATA_MAX, &e->data, &e->has_data) && e->has_data;
     e->ending = true;
@@ -141,13 +156,28 @@ static void run_client(struct exchange *e)
     if (e->reply.outcome != AUTH_CONTINUE) auth_client_cancel(&e->auth);
 }
 
+static void run_recipient(struct exchange *e)
+{
+    const struct exchange_request *r = e->request;
+    struct auth_verdict *v = &e->sasl.verdict;
+    ldap_recipient(e->world->services.config, &r->domain->recipients, buf_slice(&r->address), v);
+    e->answer = (struct exchange_answer){ .outcome = v->outcome, .data = &e->sasl.data, .reason = v->reason };
+}
+
+static struct pool *pool_of(const struct exchange *e)
+{
+    const struct exchange_world *w = e->world;
+    return e->kind == EXCHANGE_CLIENT ? w->client_pool : e->kind == EXCHANGE_SERVER ? w->server_pool : w->recipient_pool;
+}
+
 static void run(void *arg)
 {
     struct exchange *e = arg;
     struct exchange_world *w = e->world;
     uint64_t one = 1;
-    if (e->client) run_client(e);
-    else run_server(e);
+    if (e->kind == EXCHANGE_CLIENT) run_client(e);
+    else if (e->kind == EXCHANGE_SERVER) run_server(e);
+    else run_recipient(e);
     e->started = true;
     buf_wipe(&e->data);
     pthread_mutex_lock(&w->lock);
@@ -158,10 +188,9 @@ static void run(void *arg)
 
 bool exchange_run(struct exchange *e)
 {
-    const struct exchange_world *w = e->world;
     if (e->started && e->ending && !e->auth) return false; /* refused */
     e->busy = true;
-    if (pool_add(e->client ? w->client_pool : w->server_pool, run, e)) return true;
+    if (pool_add(pool_of(e), run, e)) return true;
     e->busy = false;
     log_event(LOG_WARNING, "auth-overload", LOG_STR("reason", "too many authentications wait for a thread"));
     exchange_refuse(e, "too many authentications at once");
@@ -178,6 +207,7 @@ void exchange_free(struct exchange *e)
     buf_wipe(&e->data);
     buf_deinit(&r->mechanism);
     buf_wipe(&r->binding);
+    buf_deinit(&r->address);
     free(r->host);
     free(r);
     if (e->delaying) event_free(e->delaying);

@@ -16,7 +16,7 @@ struct peer;
 /* What all exchanges of the process share. */
 struct exchange_world {
     struct sasl_services services;
-    struct pool *server_pool, *client_pool; /* a slow token server does not keep users out */
+    struct pool *server_pool, *client_pool, *recipient_pool; /* a slow token server or directory does not keep users out */
     pthread_mutex_t lock;
     struct list done;        /* exchanges whose thread is ready; under lock */
     int wake_fd;             /* readable when there are such */
@@ -31,6 +31,8 @@ struct exchange_answer {
     uint64_t delay;          /* ms */
 };
 
+enum exchange_kind { EXCHANGE_SERVER, EXCHANGE_CLIENT, EXCHANGE_RECIPIENT };
+
 struct exchange {
     struct list node;        /* of the peer */
     struct list done;        /* in world->done */
@@ -39,7 +41,8 @@ struct exchange {
     json_int_t id;
     bool busy;               /* a thread has it */
     bool silent;             /* nobody waits for an answer to what is being done */
-    bool client, started, ending, success, has_data;
+    enum exchange_kind kind;
+    bool started, ending, success, has_data;
     struct event *delaying;
     struct buf data;         /* what the other side sent */
     struct exchange_request *request; /* until the first job */
@@ -53,8 +56,8 @@ struct exchange {
 void exchange_world_init(struct exchange_world *w); /* but its services and pools */
 void exchange_take_done(struct exchange_world *w, struct list *out); /* makes *out a list of them */
 
-/* From a "server" or "client" frame; one that makes no sense is answered AUTH_TEMPFAIL. */
-struct exchange *exchange_new(struct exchange_world *w, const json_t *m, bool client);
+/* From a frame that begins one; one that makes no sense is answered AUTH_TEMPFAIL. */
+struct exchange *exchange_new(struct exchange_world *w, const json_t *m, enum exchange_kind kind);
 void exchange_refuse(struct exchange *e, const char *reason); /* exchange_run will do nothing */
 /* A "step" or "done" frame; false: not fit for this exchange. */
 bool exchange_continue(struct exchange *e, const json_t *m, bool done);
@@ -65,6 +68,7 @@ void exchange_free(struct exchange *e);
 /* ---- services.c: the back ends and the sandbox of this process */
 bool auth_services_open(struct sasl_services *s, const struct config *c, size_t brake_entries, struct err *err) MUST_CHECK;
 void auth_paths(const struct helper_process *p, struct landlock *l);
+bool auth_asks_directories(const struct config *c); /* for recipients */
 const char *auth_runs_programs(const struct config *c); /* helper_kind.runs_programs */
 
 #endif

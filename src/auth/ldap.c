@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * An LDAP directory as back end (RFC 4511): the user's own bind decides. Either the name makes the DN by a template, or
- * it is searched for first. Each question has a connection of its own. */
+ * LDAP directories (RFC 4511). As back end: the user's own bind decides; either the name makes the DN by a template, or
+ * it is searched for first. For recipients: one search. Each question has a connection of its own. */
 #include <ldap.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +16,8 @@
 
 struct ask {
     const struct config *config;
+    const char *url, *ca, *user_dn, *password_file, *group; /* group: of these options */
+    bool starttls;
     LDAP *ld;
     uint64_t deadline;
     struct auth_verdict *v;
@@ -48,6 +50,7 @@ void ldap_fill(struct buf *out, const char *pattern, struct slice name)
         }
         switch (*++p) {
         case 'u':
+        case 's':
             escape(out, name);
             break;
         case 'n':
@@ -68,7 +71,7 @@ static bool broken(struct ask *a, int rc)
 {
     char *detail = NULL;
     if (a->ld) ldap_get_option(a->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &detail);
-    auth_verdict_set(a->v, AUTH_TEMPFAIL, "LDAP %.60s, %s: %s%s%.80s", a->config->auth.ldap.url, a->what,
+    auth_verdict_set(a->v, AUTH_TEMPFAIL, "LDAP %.60s, %s: %s%s%.80s", a->url, a->what,
                      ldap_err2string(rc), detail && *detail ? ": " : "", detail ? detail : "");
     if (detail) ldap_memfree(detail);
     return false;
@@ -82,15 +85,14 @@ static struct timeval left(const struct ask *a)
 
 static bool open_connection(struct ask *a)
 {
-    const struct config *c = a->config;
-    const char *ca = c->auth.ldap.ca ? c->auth.ldap.ca : c->tls.ca;
+    const char *ca = a->ca ? a->ca : a->config->tls.ca;
     struct stat st;
     struct timeval tv = left(a);
     if (!ca || !*ca) ca = SYSTEM_CA; /* the library has none of itself */
     bool folder = stat(ca, &st) == 0 && S_ISDIR(st.st_mode);
     int version = LDAP_VERSION3, demand = LDAP_OPT_X_TLS_DEMAND, client = 0;
     a->what = "connecting";
-    int rc = ldap_initialize(&a->ld, c->auth.ldap.url);
+    int rc = ldap_initialize(&a->ld, a->url);
     if (rc != LDAP_SUCCESS) return broken(a, rc);
     ldap_set_option(a->ld, LDAP_OPT_PROTOCOL_VERSION, &version);
     ldap_set_option(a->ld, LDAP_OPT_REFERRALS,
@@ -101,7 +103,7 @@ static bool open_connection(struct ask *a)
     ldap_set_option(a->ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand);
     ldap_set_option(a->ld, folder ? LDAP_OPT_X_TLS_CACERTDIR : LDAP_OPT_X_TLS_CACERTFILE, ca);
     ldap_set_option(a->ld, LDAP_OPT_X_TLS_NEWCTX, &client);
-    if (!c->auth.ldap.starttls) return true;
+    if (!a->starttls) return true;
     a->what = "STARTTLS";
     rc = ldap_start_tls_s(a->ld, NULL, NULL);
     return rc == LDAP_SUCCESS ? true : broken(a, rc);
@@ -128,29 +130,27 @@ static int simple_bind(struct ask *a, const char *dn, struct slice password)
 
 static bool bind_searcher(struct ask *a)
 {
-    const struct config_auth *c = &a->config->auth;
     struct buf secret = { 0 };
     char why[200] = "it is not set";
-    if (!c->ldap.user_dn) return true;
+    if (!a->user_dn) return true;
     a->what = "binding to search";
-    if (!c->ldap.password_file || !auth_secret_file(c->ldap.password_file, AUTH_PASSWORD_MAX, &secret, why)) {
-        auth_verdict_set(a->v, AUTH_TEMPFAIL, "LDAP: auth.ldap.password_file: %.150s", why);
+    if (!a->password_file || !auth_secret_file(a->password_file, AUTH_PASSWORD_MAX, &secret, why)) {
+        auth_verdict_set(a->v, AUTH_TEMPFAIL, "LDAP: %s.password_file: %.150s", a->group, why);
         return false;
     }
-    int code = simple_bind(a, c->ldap.user_dn, buf_slice(&secret));
+    int code = simple_bind(a, a->user_dn, buf_slice(&secret));
     buf_wipe(&secret);
     if (code == LDAP_SUCCESS) return true;
     return code < 0 ? false : broken(a, code);
 }
 
-/* The entries, at most two; NULL when the search failed. scope base: the entry itself. */
-static LDAPMessage *search(struct ask *a, const char *base, int scope, const char *filter, int *rc)
+/* The entries, at most `most`; NULL when the search failed. scope base: the entry itself. */
+static LDAPMessage *search(struct ask *a, const char *base, int scope, const char *filter, const char *mail, int most, int *rc)
 {
-    const char *mail = a->config->auth.ldap.mail;
     char *attributes[] = { (char *)(uintptr_t)(mail && *mail ? mail : LDAP_NO_ATTRS), NULL };
     struct timeval tv = left(a);
     LDAPMessage *found = NULL;
-    *rc = ldap_search_ext_s(a->ld, base, scope, filter, attributes, 0, NULL, NULL, &tv, 2, &found);
+    *rc = ldap_search_ext_s(a->ld, base, scope, filter, attributes, 0, NULL, NULL, &tv, most, &found);
     if (*rc == LDAP_SUCCESS || *rc == LDAP_SIZELIMIT_EXCEEDED) return found;
     if (found) ldap_msgfree(found);
     return NULL;
@@ -184,7 +184,7 @@ static bool find_dn(struct ask *a, struct slice name, struct buf *dn)
     if (!bind_searcher(a)) return false;
     a->what = "searching";
     ldap_fill(&filter, c->ldap.filter, name);
-    LDAPMessage *found = search(a, c->ldap.base, LDAP_SCOPE_SUBTREE, buf_cstr(&filter), &rc);
+    LDAPMessage *found = search(a, c->ldap.base, LDAP_SCOPE_SUBTREE, buf_cstr(&filter), c->ldap.mail, 2, &rc);
     buf_deinit(&filter);
     if (!found) return broken(a, rc);
     int n = ldap_count_entries(a->ld, found);
@@ -227,7 +227,9 @@ static void judge_bind(struct ask *a, int code)
 
 void ldap_check(const struct config *c, struct slice name, struct slice password, struct auth_verdict *v)
 {
-    struct ask a = { .config = c, .deadline = clock_mono_ms() + c->auth.timeout, .v = v };
+    struct ask a = { .config = c, .url = c->auth.ldap.url, .ca = c->auth.ldap.ca, .starttls = c->auth.ldap.starttls,
+                     .user_dn = c->auth.ldap.user_dn, .password_file = c->auth.ldap.password_file, .group = "auth.ldap",
+                     .deadline = clock_mono_ms() + c->auth.timeout, .v = v };
     struct buf dn = { 0 };
     int rc;
     v->outcome = AUTH_TEMPFAIL;
@@ -244,7 +246,7 @@ void ldap_check(const struct config *c, struct slice name, struct slice password
             auth_verdict_set(v, AUTH_FAILED, "no such user");
     }
     if (v->outcome == AUTH_OK && c->auth.ldap.bind_dn && c->auth.ldap.mail && *c->auth.ldap.mail) {
-        LDAPMessage *self = search(&a, buf_cstr(&dn), LDAP_SCOPE_BASE, "(objectClass=*)", &rc);
+        LDAPMessage *self = search(&a, buf_cstr(&dn), LDAP_SCOPE_BASE, "(objectClass=*)", c->auth.ldap.mail, 1, &rc);
         if (self) {
             add_mail(&a, ldap_first_entry(a.ld, self));
             ldap_msgfree(self);
@@ -252,4 +254,26 @@ void ldap_check(const struct config *c, struct slice name, struct slice password
     }
     if (a.ld) ldap_unbind_ext(a.ld, NULL, NULL);
     buf_deinit(&dn);
+}
+
+/* ---- recipients */
+
+void ldap_recipient(const struct config *c, const struct config_recipients *r, struct slice address, struct auth_verdict *v)
+{
+    struct ask a = { .config = c, .url = r->ldap.url, .ca = r->ldap.ca, .starttls = r->ldap.starttls, .user_dn = r->ldap.user_dn,
+                     .password_file = r->ldap.password_file, .group = "recipients.ldap",
+                     .deadline = clock_mono_ms() + r->timeout, .v = v };
+    struct buf filter = { 0 };
+    int rc;
+    auth_verdict_set(v, AUTH_FAILED, "no entry of the directory matches");
+    if (open_connection(&a) && bind_searcher(&a)) {
+        a.what = "searching";
+        ldap_fill(&filter, r->ldap.filter, address);
+        LDAPMessage *found = search(&a, r->ldap.base, LDAP_SCOPE_SUBTREE, buf_cstr(&filter), NULL, 1, &rc);
+        if (!found) broken(&a, rc);
+        else if (ldap_count_entries(a.ld, found) > 0) auth_verdict_set(v, AUTH_OK, "the directory has an entry");
+        if (found) ldap_msgfree(found);
+    }
+    if (a.ld) ldap_unbind_ext(a.ld, NULL, NULL);
+    buf_deinit(&filter);
 }

@@ -121,6 +121,14 @@ struct auth_exchange *auth_client_start(struct link *l, const struct auth_client
     return e;
 }
 
+struct auth_exchange *auth_recipient_start(struct link *l, size_t domain, struct slice address, auth_cb *cb, void *arg)
+{
+    struct auth_exchange *e = exchange_new(cb, arg);
+    json_t *m = json_pack("{s:s, s:I, s:s%}", "op", "recipient", "domain", (json_int_t)domain, "address", address.p, address.n);
+    link_ask(l, &e->request, m, 0, on_answer); /* no m: an address that is not UTF-8, which fails */
+    return e;
+}
+
 void auth_step(struct auth_exchange *e, struct slice data)
 {
     json_t *m = json_pack("{s:s}", "op", "step");

@@ -13,6 +13,7 @@
 
 #define SERVER_THREADS 16
 #define CLIENT_THREADS 8
+#define RECIPIENT_THREADS 4 /* an answer is remembered for long */
 #define WAITING_MAX 256    /* jobs */
 #define EXCHANGES_MAX 4096 /* of one worker */
 #define BRAKE_ENTRIES 100000
@@ -116,9 +117,9 @@ static struct exchange *find(const struct peer *peer, json_int_t id)
     return NULL;
 }
 
-static void begin(struct peer *peer, json_int_t id, const json_t *m, bool client)
+static void begin(struct peer *peer, json_int_t id, const json_t *m, enum exchange_kind kind)
 {
-    struct exchange *e = exchange_new(&process_of(peer->helper.process)->world, m, client);
+    struct exchange *e = exchange_new(&process_of(peer->helper.process)->world, m, kind);
     e->peer = peer;
     e->id = id;
     list_push_back(&peer->exchanges, &e->node);
@@ -138,15 +139,18 @@ static void cancel(struct exchange *e)
 
 static bool on_message(struct helper_peer *p, const json_t *m)
 {
+    static const char *const beginnings[] = { [EXCHANGE_SERVER] = "server", [EXCHANGE_CLIENT] = "client",
+                                              [EXCHANGE_RECIPIENT] = "recipient" };
     struct peer *peer = peer_of(p);
     const char *op = json_string_value(json_object_get(m, "op"));
     json_int_t id = json_integer_value(json_object_get(m, "id"));
     struct exchange *e = find(peer, id);
     if (!op || id <= 0) return false;
-    if (!strcmp(op, "server") || !strcmp(op, "client")) {
-        if (!e) begin(peer, id, m, *op == 'c');
-        return e == NULL;
-    }
+    for (size_t kind = 0; kind < countof(beginnings); kind++)
+        if (!strcmp(op, beginnings[kind])) {
+            if (!e) begin(peer, id, m, (enum exchange_kind)kind);
+            return e == NULL;
+        }
     bool is_cancel = !strcmp(op, "cancel");
     if (!is_cancel && strcmp(op, "step") != 0 && strcmp(op, "done") != 0) return false;
     if (!e) return true; /* our last answer and its word have met on the way */
@@ -194,7 +198,9 @@ static bool open_process(struct helper_process *hp, struct err *err)
     if (!auth_services_open(&w->services, hp->config, BRAKE_ENTRIES, err)) return false;
     w->server_pool = pool_new(SERVER_THREADS, WAITING_MAX, err);
     w->client_pool = w->server_pool ? pool_new(CLIENT_THREADS, WAITING_MAX, err) : NULL;
-    return w->client_pool != NULL;
+    if (!w->client_pool || !auth_asks_directories(hp->config)) return w->client_pool != NULL;
+    w->recipient_pool = pool_new(RECIPIENT_THREADS, WAITING_MAX, err);
+    return w->recipient_pool != NULL;
 }
 
 static bool needed(const struct config *c)
@@ -202,7 +208,7 @@ static bool needed(const struct config *c)
     if (c->auth.backend != CONFIG_AUTH_OFF) return true;
     for (size_t i = 0; i < c->hop_n; i++)
         if (c->hops[i]->auth.user) return true;
-    return false;
+    return auth_asks_directories(c);
 }
 
 static const char *user(const struct config *c)

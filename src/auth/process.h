@@ -5,10 +5,11 @@
 #define POSTERN_AUTH_PROCESS_H
 #include "proc/helper.h"
 
-/* Needed when there are users of ours, or credentials for a next hop.
+/* Needed when there are users of ours, credentials for a next hop, or recipients in a directory.
  *
  * Worker → auth: {"id", "op": "server", "mechanism", "initial"?, "client", "tls", "binding"?}
  *                {"id", "op": "client", "hop", "mechanisms", "host", "port", "tls", "binding"?}
+ *                {"id", "op": "recipient", "domain", "address"}: answered OK, FAILED or TEMPFAIL
  *                {"id", "op": "step", "data"}, {"id", "op": "done", "success"}, {"id", "op": "cancel"}
  * Auth → worker: {"id", "outcome", "reason", "data"?, "has_data", "mechanism"?, "account"?, "senders"?, "any_sender"}
  * Data of the mechanisms is in base64. An answer with another outcome than AUTH_CONTINUE ends the exchange; "done"

@@ -17,6 +17,13 @@ bool auth_services_open(struct sasl_services *s, const struct config *c, size_t 
     return true;
 }
 
+bool auth_asks_directories(const struct config *c)
+{
+    for (size_t i = 0; i < c->domain_n; i++)
+        if (c->domains[i].recipients.verify == CONFIG_VERIFY_LDAP) return true;
+    return false;
+}
+
 const char *auth_runs_programs(const struct config *c)
 {
     for (size_t i = 0; i < c->hop_n; i++)
@@ -44,6 +51,12 @@ void auth_paths(const struct helper_process *p, struct landlock *l)
     landlock_read(l, c->auth.ldap.ca);
     add_folder_of(l, landlock_read, c->auth.users);
     add_folder_of(l, landlock_read, c->auth.ldap.password_file);
+    for (size_t i = 0; i < c->domain_n; i++) {
+        const struct config_recipients *r = &c->domains[i].recipients;
+        if (r->verify != CONFIG_VERIFY_LDAP) continue;
+        landlock_read(l, r->ldap.ca);
+        add_folder_of(l, landlock_read, r->ldap.password_file);
+    }
     for (size_t i = 0; i < c->hop_n; i++) {
         const struct config_credentials *a = &c->hops[i]->auth;
         if (!a->user) continue;

@@ -8,6 +8,7 @@
 #include "cli/common.h"
 #include "config/parse.h"
 #include "net/tls.h"
+#include "policy/policy.h"
 
 static void usage(FILE *to)
 {
@@ -67,6 +68,16 @@ static void print_summary(const struct config *c)
     buf_deinit(&b);
 }
 
+/* The files that lists name. */
+static bool lists_ok(const struct config *c, struct config_report *r)
+{
+    struct err err;
+    struct policy *p = policy_new(c, &err);
+    if (!p) report_error(r, (struct config_place){ 0 }, "", NULL, "%s", err.text);
+    policy_free(p);
+    return p;
+}
+
 int cli_check(int argc, char **argv)
 {
     const char *file = CLI_DEFAULT_CONFIG;
@@ -86,7 +97,7 @@ int cli_check(int argc, char **argv)
     struct config *c = NULL;
     if (config_read_file(file, &text, &err)) c = config_parse(buf_slice(&text), file, &report);
     else report_error(&report, (struct config_place){ 0 }, "", "name the file with -c FILE", "%s", err.text);
-    if (c && !tls_check(c, buf_slice(&text), &report)) {
+    if (c && (!tls_check(c, buf_slice(&text), &report) || !lists_ok(c, &report))) {
         config_free(c);
         c = NULL;
     }

@@ -37,8 +37,9 @@ static json_t *catalogue_json(void)
     json_t *all = json_array();
     const struct dns_catalogue_entry *e;
     for (size_t i = 0; (e = dns_catalogue_at(i)); i++) {
-        json_t *one = json_pack("{s:s, s:s, s:o, s:b, s:b, s:b}", "zone", e->zone, "title", e->title, "of", of_json(e->of), "allow",
-                                (int)e->allow, "ipv6", (int)e->ipv6, "test_points", (int)e->tested);
+        json_t *one =
+            json_pack("{s:s, s:s, s:o, s:b, s:b, s:b}", "zone", e->zone, "title", e->title, "of", of_json(e->of),
+                      "allow", (int)e->allow, "ipv6", (int)e->ipv6, "test_points", (int)e->tested);
         if (e->home) json_object_set_new(one, "home", json_string(e->home));
         if (e->answers) json_object_set_new(one, "answers", json_string(e->answers));
         if (e->closed) json_object_set_new(one, "closed", json_string(e->closed));
@@ -69,7 +70,8 @@ static void print_catalogue(const json_t *all)
         printf("\n%s\n  %s\n  of:", text_of(e, "zone"), text_of(e, "title"));
         json_array_foreach(json_object_get(e, "of"), k, word) printf(" %s", json_string_value(word));
         printf("%s%s\n  answers: %s\n", json_is_true(json_object_get(e, "ipv6")) ? ", IPv6 as well" : "",
-               json_is_true(json_object_get(e, "allow")) ? "; lists the good: action: allow" : "", answers[0] ? answers : "any");
+               json_is_true(json_object_get(e, "allow")) ? "; lists the good: action: allow" : "",
+               answers[0] ? answers : "any");
         if (home[0]) printf("  %s\n", home);
     }
 }
@@ -104,8 +106,8 @@ static void print_lists(const json_t *lists)
     const json_t *l;
     puts("ZONE                             STATE        ASKED     LISTED     FAILED");
     json_array_foreach(lists, i, l) {
-        printf("%-32s %-7s %10lld %10lld %10lld\n", text_of(l, "zone"), text_of(l, "state"), (long long)number_of(l, "asked"),
-               (long long)number_of(l, "listed"), (long long)number_of(l, "failed"));
+        printf("%-32s %-7s %10lld %10lld %10lld\n", text_of(l, "zone"), text_of(l, "state"),
+               (long long)number_of(l, "asked"), (long long)number_of(l, "listed"), (long long)number_of(l, "failed"));
         if (strcmp(text_of(l, "state"), "off") != 0) continue;
         struct buf b = { 0 };
         int64_t left = number_of(l, "until") - (int64_t)clock_wall_ms();

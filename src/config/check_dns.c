@@ -24,14 +24,14 @@ static void check_list(const struct check *k, const struct config_dns_list *l, c
     check_answers(k, l, node);
     if (!known || !l->enabled) return;
     if (known->closed)
-        yaml_warning(k->report, zone ? zone : node, "remove it; `postern dns-lists` shows others", "%s is no more: %s", l->zone,
-                     known->closed);
+        yaml_warning(k->report, zone ? zone : node, "remove it; `postern dns-lists` shows others", "%s is no more: %s",
+                     l->zone, known->closed);
     else if (known->allow && l->action != CONFIG_DNS_LIST_ALLOW)
-        yaml_error(k->report, action ? action : node, "write action: allow", "%s lists good clients: their mail would be refused",
-                   l->zone);
+        yaml_error(k->report, action ? action : node, "write action: allow",
+                   "%s lists good clients: their mail would be refused", l->zone);
     else if (!known->allow && l->action == CONFIG_DNS_LIST_ALLOW)
-        yaml_error(k->report, action ? action : node, "write action: reject, or score", "%s lists bad clients: they would be spared",
-                   l->zone);
+        yaml_error(k->report, action ? action : node, "write action: reject, or score",
+                   "%s lists bad clients: they would be spared", l->zone);
 }
 
 void check_dns_lists(const struct check *k)

@@ -108,6 +108,7 @@ void parse_finish(struct parser *p, const struct yaml_node *root)
     struct config *c = p->c;
     add_internet(p);
     resolve_zones(p, root);
+    if (!c->system.store_user[0]) c->system.store_user = c->system.user;
     if (!c->postmaster[0] && c->hostname[0]) c->postmaster = arena_printf(&c->arena, "postmaster@%s", c->hostname);
     if (!c->limits.message_size_filtered) c->limits.message_size_filtered = 2 * c->limits.message_size;
     if (!c->listener_n) {

@@ -11,7 +11,7 @@
 #include "delivery/reason.h"
 
 #define ASKED_MAX 100          /* questions of one connection: servers limit commands */
-#define QUIET_MS 10000         /* so long a hop that cannot be reached is left alone */
+#define QUIET_MS 5000          /* so long a hop that cannot be reached is left alone */
 
 /* What a destination has when it is asked questions. */
 struct asker {
@@ -86,7 +86,6 @@ static void on_timeout(struct verify_question *v)
 {
     struct destination *d = v->d;
     struct client *c = v->client;
-    char why[80];
     bool silent = !c && d->client_n == d->connecting_n; /* nobody is there to ask */
     finish(v, VERIFY_UNSURE, SLICE("there was no answer in time"));
     if (c) client_fail(c, "timed out"); /* its reply would be taken for another question's */

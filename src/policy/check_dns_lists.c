@@ -141,7 +141,8 @@ static void pass(struct asking *a)
     struct buf b = { 0 };
     for (size_t i = 0; i < a->n; i++) {
         clean += a->questions[i].state == ASKED_NO;
-        if (a->questions[i].state == ASKED_FAILED) buf_addf(&b, ", no answer of %s", dns_list_config(a->questions[i].list)->zone);
+        if (a->questions[i].state == ASKED_FAILED)
+            buf_addf(&b, ", no answer of %s", dns_list_config(a->questions[i].list)->zone);
     }
     if (a->off) buf_addf(&b, ", %u switched off", a->off);
     const char *rest = arena_strdup(check_arena(call), buf_slice(&b));
@@ -338,21 +339,40 @@ static void ask_name(struct check_call *call, uint32_t of, struct slice domain)
 {
     char name[256];
     struct ip ip;
-    bool ok = address_domain_ascii(domain, name) && address_domain_ok(slice_str(name), true) && !ip_parse(slice_str(name), &ip);
+    bool ok = address_domain_ascii(domain, name) && address_domain_ok(slice_str(name), true) &&
+              !ip_parse(slice_str(name), &ip);
     struct slice kept = ok ? arena_slice(check_arena(call), slice_str(name)) : SLICE("");
     struct subject s = { of, kept, kept };
     ask(call, &s, ok);
 }
 
 static void helo_run(struct check_call *call) { ask_name(call, CONFIG_DNS_LIST_HELO, check_facts(call)->helo); }
-static void sender_run(struct check_call *call) { ask_name(call, CONFIG_DNS_LIST_SENDER, check_facts(call)->sender_domain); }
+static void sender_run(struct check_call *call)
+{
+    ask_name(call, CONFIG_DNS_LIST_SENDER, check_facts(call)->sender_domain);
+}
 
-const struct check check_dns_lists_client = { .name = "dns-lists-client", .stage = STAGE_CONNECT, .step = 2, .whom = FOR_STRANGERS,
-                                              .spared_by = ALLOW_CLIENT, .wanted = client_wanted, .run = client_run,
+const struct check check_dns_lists_client = { .name = "dns-lists-client",
+                                              .stage = STAGE_CONNECT,
+                                              .step = 2,
+                                              .whom = FOR_STRANGERS,
+                                              .spared_by = ALLOW_CLIENT,
+                                              .wanted = client_wanted,
+                                              .run = client_run,
                                               .cancel = cancel };
-const struct check check_dns_lists_helo = { .name = "dns-lists-helo", .stage = STAGE_HELO, .step = 1, .whom = FOR_STRANGERS,
-                                            .spared_by = ALLOW_CLIENT | ALLOW_LISTED, .wanted = helo_wanted, .run = helo_run,
+const struct check check_dns_lists_helo = { .name = "dns-lists-helo",
+                                            .stage = STAGE_HELO,
+                                            .step = 1,
+                                            .whom = FOR_STRANGERS,
+                                            .spared_by = ALLOW_CLIENT | ALLOW_LISTED,
+                                            .wanted = helo_wanted,
+                                            .run = helo_run,
                                             .cancel = cancel };
-const struct check check_dns_lists_sender = { .name = "dns-lists-sender", .stage = STAGE_MAIL, .step = 1, .whom = FOR_STRANGERS,
-                                              .spared_by = ALLOW_CLIENT | ALLOW_LISTED, .wanted = sender_wanted,
-                                              .run = sender_run, .cancel = cancel };
+const struct check check_dns_lists_sender = { .name = "dns-lists-sender",
+                                              .stage = STAGE_MAIL,
+                                              .step = 1,
+                                              .whom = FOR_STRANGERS,
+                                              .spared_by = ALLOW_CLIENT | ALLOW_LISTED,
+                                              .wanted = sender_wanted,
+                                              .run = sender_run,
+                                              .cancel = cancel };

@@ -149,7 +149,8 @@ static void recipient_run(struct check_call *call)
     const struct config *c = check_engine(call)->config;
     struct slice domain = f->rcpt_domain;
     if (!domain.n || domain.p[0] == '[') check_pass(call, "no domain to look up");
-    else if (is_ours(c, domain) || config_has_route(c, f->rcpt_address->local, domain)) check_pass(call, "a domain of the configuration");
+    else if (is_ours(c, domain) || config_has_route(c, f->rcpt_address->local, domain))
+        check_pass(call, "a domain of the configuration");
     else if (c->checks.recipient.fqdn && !address_domain_ok(domain, true))
         refuse(call, &of_recipient, domain, "is not a full name");
     else if (c->checks.recipient.resolvable)
@@ -167,7 +168,13 @@ static bool recipient_wanted(const struct config *c, const struct policy *p)
     return c->checks.recipient.fqdn || c->checks.recipient.resolvable;
 }
 
-const struct check check_sender = { .name = "sender", .stage = STAGE_MAIL, .step = 0, .whom = FOR_STRANGERS,
-                                    .spared_by = ALLOW_CLIENT, .wanted = sender_wanted, .run = sender_run, .cancel = cancel };
+const struct check check_sender = { .name = "sender",
+                                    .stage = STAGE_MAIL,
+                                    .step = 0,
+                                    .whom = FOR_STRANGERS,
+                                    .spared_by = ALLOW_CLIENT,
+                                    .wanted = sender_wanted,
+                                    .run = sender_run,
+                                    .cancel = cancel };
 const struct check check_recipient = { .name = "recipient", .stage = STAGE_RCPT, .step = 1, .whom = FOR_ALL,
                                        .wanted = recipient_wanted, .run = recipient_run, .cancel = cancel };

@@ -28,11 +28,23 @@ static void run_open_relay(struct check_call *c)
     } else if (e->shared && shared_is_marked(e->shared, distrust_key(&f->client.ip), clock_mono_ms())) {
         check_distrust(c);
         check_pass(c, "strangers came from this address: it is not trusted at the moment");
-    } else check_pass(c, "trusted, by the zone %s", f->client.zone->name);
+    } else if (f->listed) check_pass(c, "trusted, by the list relaying");
+    else check_pass(c, "trusted, by the zone %s", f->client.zone->name);
 }
 
 const struct check check_open_relay = { .name = "open-relay-guard", .stage = STAGE_CONNECT, .whom = FOR_TRUSTED,
                                         .wanted = open_relay_wanted, .run = run_open_relay };
+
+/* Those whose name in `relaying` makes them trusted are so only now. */
+static bool open_relay_names_wanted(const struct config *c, const struct policy *p)
+{
+    for (size_t i = 0; i < c->relaying_n && c->guard.open_relay.enabled; i++)
+        if (c->relaying[i].action == CONFIG_RELAYING_RELAY && relaying_is_name(&c->relaying[i])) return true;
+    return false;
+}
+
+const struct check check_open_relay_names = { .name = "open-relay-names", .stage = STAGE_CONNECT, .step = 1, .whom = FOR_TRUSTED,
+                                              .wanted = open_relay_names_wanted, .run = run_open_relay };
 
 static void raise_distrust(struct check_call *c, unsigned names)
 {
@@ -51,15 +63,15 @@ static void raise_distrust(struct check_call *c, unsigned names)
                     buf_cstr(&ip), names, f->client.zone->name);
     buf_deinit(&ip);
     check_distrust(c);
-    check_refuse(c, 450, "4.7.1", nowhere, "this address is no longer trusted here, please try again",
-                 "about %u strangers within an hour behind this address", names);
+    check_pass(c, "about %u names with foreign senders within the hour: strangers, who are not trusted from now on", names);
 }
 
 static void run_strangers(struct check_call *c)
 {
     const struct policy_engine_options *e = check_engine(c);
     const struct check_facts *f = check_facts(c);
-    if (f->account.n || !e->shared || check_dry(c)) check_skip(c, "%s", f->account.n ? "a user of ours" : "nothing is counted");
+    if (f->account.n) check_pass(c, "a user of ours");
+    else if (!e->shared || check_dry(c)) check_skip(c, "nothing is counted");
     else if (!f->sender.n || config_domain_of(e->config, f->sender_domain)) check_pass(c, "the sender is one of ours");
     else if (!config_domain_of(e->config, f->rcpt_domain)) check_pass(c, "the recipient is none of ours");
     else {

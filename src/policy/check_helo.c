@@ -26,13 +26,15 @@ static void run(struct check_call *call)
     if (!helo.n)
         check_skip(call, "no EHLO was said");
     else if (k->helo.reject_invalid && is_number(helo))
-        check_refuse(call, 550, "5.5.4", nowhere, "the address in your EHLO must stand in brackets, or say your host name instead",
+        check_refuse(call, 550, "5.5.4", nowhere,
+                     "the address in your EHLO must stand in brackets, or say your host name instead",
                      "%s is an address without brackets", shown);
     else if (k->helo.reject_invalid && !address_helo_ok(helo))
-        check_refuse(call, 550, "5.5.4", nowhere, "your EHLO must name your host", "%s is neither a host name nor an address literal",
-                     shown);
+        check_refuse(call, 550, "5.5.4", nowhere, "your EHLO must name your host",
+                     "%s is neither a host name nor an address literal", shown);
     else if (k->helo.reject_non_fqdn && !is_literal(helo) && !address_domain_ok(helo, true))
-        check_refuse(call, 550, "5.5.4", nowhere, "your EHLO must name your host with its domain", "%s has no domain", shown);
+        check_refuse(call, 550, "5.5.4", nowhere, "your EHLO must name your host with its domain", "%s has no domain",
+                     shown);
     else
         check_pass(call, "%s", shown);
 }
@@ -42,5 +44,10 @@ static bool wanted(const struct config *c, const struct policy *p)
     return c->checks.helo.reject_invalid || c->checks.helo.reject_non_fqdn;
 }
 
-const struct check check_helo = { .name = "helo", .stage = STAGE_HELO, .step = 0, .whom = FOR_STRANGERS, .spared_by = ALLOW_CLIENT,
-                                  .wanted = wanted, .run = run };
+const struct check check_helo = { .name = "helo",
+                                  .stage = STAGE_HELO,
+                                  .step = 0,
+                                  .whom = FOR_STRANGERS,
+                                  .spared_by = ALLOW_CLIENT,
+                                  .wanted = wanted,
+                                  .run = run };

@@ -170,5 +170,10 @@ static void dns_run(struct check_call *call)
 
 static bool dns_wanted(const struct config *c, const struct policy *p) { return c->checks.reverse_dns.enabled; }
 
-const struct check check_reverse_dns = { .name = "reverse-dns", .stage = STAGE_CONNECT, .step = 1, .whom = FOR_STRANGERS,
-                                         .spared_by = ALLOW_CLIENT, .wanted = dns_wanted, .run = dns_run };
+const struct check check_reverse_dns = { .name = "reverse-dns",
+                                         .stage = STAGE_CONNECT,
+                                         .step = 1,
+                                         .whom = FOR_STRANGERS,
+                                         .spared_by = ALLOW_CLIENT,
+                                         .wanted = dns_wanted,
+                                         .run = dns_run };

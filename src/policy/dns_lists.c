@@ -135,9 +135,9 @@ json_t *dns_lists_figures(const struct dns_lists *d)
         const struct dns_list *l = &d->lists[i];
         const char *home = dns_list_home(l);
         bool off = l->state == DNS_LIST_OFF;
-        json_t *one = json_pack("{s:s, s:s, s:I, s:I, s:I, s:b}", "zone", l->config->zone, "state", states[l->state], "asked",
-                                (json_int_t)l->asked, "listed", (json_int_t)l->listed, "failed", (json_int_t)l->failed, "ipv6",
-                                (int)l->ipv6);
+        json_t *one = json_pack("{s:s, s:s, s:I, s:I, s:I, s:b}", "zone", l->config->zone, "state", states[l->state],
+                                "asked", (json_int_t)l->asked, "listed", (json_int_t)l->listed, "failed",
+                                (json_int_t)l->failed, "ipv6", (int)l->ipv6);
         if (home) json_object_set_new(one, "home", json_string(home));
         if (off) json_object_set_new(one, "reason", json_string(l->reason));
         if (off) json_object_set_new(one, "until", json_integer((json_int_t)l->until));

@@ -23,9 +23,12 @@ static const struct {
     const char *label, *shown;
     uint32_t of;
 } points[POINTS] = {
-    [IPV4_LISTED] = { "2.0.0.127", "127.0.0.2", ADDRESSES },    [IPV4_CLEAN] = { "1.0.0.127", "127.0.0.1", ADDRESSES },
-    [IPV6_LISTED] = { IPV6("2"), "::FFFF:7F00:2", ADDRESSES },  [IPV6_CLEAN] = { IPV6("1"), "::FFFF:7F00:1", ADDRESSES },
-    [NAME_LISTED] = { "test", "TEST", NAMES },                  [NAME_CLEAN] = { "invalid", "INVALID", NAMES },
+    [IPV4_LISTED] = { "2.0.0.127", "127.0.0.2", ADDRESSES },
+    [IPV4_CLEAN] = { "1.0.0.127", "127.0.0.1", ADDRESSES },
+    [IPV6_LISTED] = { IPV6("2"), "::FFFF:7F00:2", ADDRESSES },
+    [IPV6_CLEAN] = { IPV6("1"), "::FFFF:7F00:1", ADDRESSES },
+    [NAME_LISTED] = { "test", "TEST", NAMES },
+    [NAME_CLEAN] = { "invalid", "INVALID", NAMES },
 };
 
 static void test_again_in(struct dns_list *l, uint64_t ms)
@@ -104,7 +107,8 @@ static bool fails(struct dns_list *l)
 static void judge_tests(struct dns_list *l)
 {
     if (lists_what_it_may_not(l) || fails(l)) return;
-    l->ipv6 = is_addresses(l) && (result_of(l, IPV6_LISTED) == POINT_LISTED || (l->known ? l->known->ipv6 : !l->tested));
+    l->ipv6 =
+        is_addresses(l) && (result_of(l, IPV6_LISTED) == POINT_LISTED || (l->known ? l->known->ipv6 : !l->tested));
     switch_on(l);
 }
 

@@ -9,6 +9,7 @@
 #include "policy/dns_lists.h"
 #include "policy/learn.h"
 #include "policy/list.h"
+#include "policy/recipients.h"
 #include "policy/relay.h"
 
 /* ---- made once of a configuration */
@@ -158,6 +159,7 @@ struct policy_engine *policy_engine_new(const struct policy_engine_options *o)
     e->o = *o;
     e->counts = mem_zalloc((o->policy->n + 1) * sizeof *e->counts);
     e->parts.dns_lists = dns_lists_new(o);
+    e->parts.recipients = recipients_new(&e->o);
     return e;
 }
 
@@ -165,6 +167,7 @@ void policy_engine_free(struct policy_engine *e)
 {
     if (!e) return;
     dns_lists_free(e->parts.dns_lists);
+    recipients_free(e->parts.recipients);
     free(e->counts);
     free(e);
 }

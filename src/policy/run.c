@@ -120,7 +120,15 @@ void policy_set_recipient(struct policy_run *run, const struct address *rcpt, ui
     f->taken = taken;
 }
 
-void policy_set_recipients(struct policy_run *run, uint32_t n) { run->facts.taken = n; }
+/* What was said of the last recipient says nothing of the message. */
+void policy_set_recipients(struct policy_run *run, uint32_t n)
+{
+    trace_keep_recipient(run);
+    for (unsigned i = STAGE_RCPT; i < STAGES; i++) forget_stage(run, i);
+    sum_up(run);
+    run->facts.taken = n;
+}
+
 void policy_talked_first(struct policy_run *run) { run->facts.talked_first = true; }
 
 /* ---- running the checks */
@@ -169,11 +177,25 @@ static void begin(struct policy_run *run, struct slot *s)
     assert(s->state == SLOT_DONE || k->cancel);
 }
 
+static bool is_complete(const struct policy_run *run, enum policy_stage stage)
+{
+    return !run->begun[stage] || (!run->running[stage] && run->next[stage] == run_policy(run)->from[stage + 1]);
+}
+
+/* Of a recipient nothing is asked before all is known of the client and the sender: what they are spared depends on it. */
+static bool may_begin(const struct policy_run *run, enum policy_stage stage)
+{
+    for (unsigned i = 0; i < STAGE_RCPT && stage >= STAGE_RCPT; i++)
+        if (!is_complete(run, i)) return false;
+    return true;
+}
+
 /* Begins what can be begun of a stage: step after step, each when the one before has answered. */
 static void advance(struct policy_run *run, enum policy_stage stage)
 {
     const struct policy *p = run_policy(run);
     size_t end = p->from[stage + 1];
+    if (!run->begun[stage] || !may_begin(run, stage)) return;
     while (run->next[stage] < end && !run->running[stage]) {
         uint8_t step = p->checks[run->next[stage]]->step;
         for (; run->next[stage] < end && p->checks[run->next[stage]]->step == step; run->next[stage]++) {
@@ -181,11 +203,6 @@ static void advance(struct policy_run *run, enum policy_stage stage)
             if (concerns(run, s->call.check)) begin(run, s);
         }
     }
-}
-
-static bool is_complete(const struct policy_run *run, enum policy_stage stage)
-{
-    return !run->begun[stage] || (!run->running[stage] && run->next[stage] == run_policy(run)->from[stage + 1]);
 }
 
 /* Does something that the stage waits for still run? */
@@ -274,7 +291,7 @@ void run_answered(struct check_call *call)
     run->score[stage] += s->score;
     if (!run->dry) run->engine->counts[at][s->outcome]++;
     if (run->in_check) return;
-    advance(run, stage);
+    for (unsigned i = stage; i < STAGES; i++) advance(run, i);
     if (!run->cb || !is_settled(run, run->asked)) return;
     policy_cb *cb = run->cb;
     struct policy_verdict v;

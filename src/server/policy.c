@@ -84,9 +84,11 @@ void session_policy_refuse(struct session *s, const char *stage, const struct po
     format_text(v, ref, text, sizeof text);
     if (v->outcome == POLICY_REJECT) s->errors++; /* who is to come again has made no error */
     s->refused++;
+    struct log_field line = { .key = NULL };
+    if (v->place.line) line = LOG_NUM("line", v->place.line);
     log_event(LOG_INFO, "refused", LOG_SESSION(s->id), LOG_STR("stage", stage), LOG_IP("client", &s->ip),
               LOG_NUM("code", v->code), LOG_STR("status", v->enhanced), LOG_STR("text", text), LOG_TEXT("about", about),
-              LOG_TEXT("from", s->tx.sender), LOG_STR("check", v->check), LOG_STR("why", v->why), LOG_NUM("line", v->place.line));
+              LOG_TEXT("from", s->tx.sender), LOG_STR("check", v->check), LOG_STR("why", v->why), line);
     session_tell_refusal(s, ref, v->code, text, about);
     session_reply(s, v->code, v->enhanced, text);
 }

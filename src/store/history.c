@@ -24,7 +24,7 @@ static const char *const statements[HISTORY_STATEMENTS] = {
                         " rcpts=CASE kind WHEN ?2 THEN ?8 ELSE ?8||char(10)||rcpts END, rcpt_n=?9, message_id=?10, subject=?11,"
                         " size=?12, code=?13, text=?14, trace=?15",
     [HISTORY_ADD_RCPT] = "UPDATE message SET rcpts=rcpts||char(10)||?2 WHERE id=?1 AND length(rcpts)<?3",
-    [HISTORY_OLDEST] = "SELECT time FROM message ORDER BY id LIMIT 1",
+    [HISTORY_OLDEST] = "SELECT (SELECT time FROM message ORDER BY id LIMIT 1), (SELECT time FROM event ORDER BY n LIMIT 1)",
     [HISTORY_DROP] = "DELETE FROM message WHERE id IN (SELECT id FROM message ORDER BY id LIMIT ?2) AND time<?1",
     [HISTORY_DROP_EVENTS] = "DELETE FROM event WHERE n IN (SELECT n FROM event ORDER BY n LIMIT ?2) AND time<?1",
     [HISTORY_SCAN] = "SELECT " HEAD_COLUMNS " FROM message WHERE id<?1 AND id>=?2 ORDER BY id DESC",
@@ -160,22 +160,25 @@ static int drop(struct history *h, enum history_statement s, uint64_t before)
     return db_write(&h->db) && db_run(&h->db, s) == DB_DONE ? sqlite3_changes(h->db.sql) : 0;
 }
 
-/* Of the oldest message; UINT64_MAX: there is none. */
-static uint64_t oldest(struct history *h)
+/* Of the oldest message and event; UINT64_MAX: there is none. */
+static void find_oldest(struct history *h, uint64_t *message, uint64_t *event)
 {
-    uint64_t time = UINT64_MAX;
-    if (db_step(&h->db, HISTORY_OLDEST) != DB_ROW) return time;
-    time = db_number(&h->db, HISTORY_OLDEST, 0);
+    *message = *event = UINT64_MAX;
+    if (db_step(&h->db, HISTORY_OLDEST) != DB_ROW) return;
+    if (db_number(&h->db, HISTORY_OLDEST, 0)) *message = db_number(&h->db, HISTORY_OLDEST, 0);
+    if (db_number(&h->db, HISTORY_OLDEST, 1)) *event = db_number(&h->db, HISTORY_OLDEST, 1);
     db_reset(&h->db, HISTORY_OLDEST);
-    return time;
 }
 
 /* Events of what is forgotten go with it; without any message left, the oldest of them. False: there was nothing to drop. */
 static bool drop_batch(struct history *h, uint64_t before)
 {
+    uint64_t message, event;
+    find_oldest(h, &message, &event);
+    if (message >= before && event >= before && event >= message) return false;
     int n = drop(h, HISTORY_DROP, before);
-    uint64_t first = oldest(h);
-    return n + drop(h, HISTORY_DROP_EVENTS, first < before ? first : before) > 0;
+    find_oldest(h, &message, &event);
+    return n + drop(h, HISTORY_DROP_EVENTS, message < before ? message : before) > 0;
 }
 
 /* The file is made smaller when a third of it is of no use and it is not about to grow again. */

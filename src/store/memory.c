@@ -11,7 +11,7 @@
 #define HALF_LIVES_KEPT 8  /* after which 1/256 is left */
 #define HALF_LIFE_MAX (UINT64_C(400) * 86400000)
 
-enum { GET, PUT, REMOVE, COUNT_GET, COUNT_PUT, SWEEP, EVICT, SIZES };
+enum { GET, PUT, REMOVE, COUNT_GET, COUNT_PUT, FIRST_END, SWEEP, EVICT, SIZES };
 
 static const char *const statements[] = {
     [GET] = "SELECT value, expires, good, bad, changed, half_life FROM memory WHERE space=?1 AND key=?2",
@@ -21,6 +21,7 @@ static const char *const statements[] = {
     [COUNT_GET] = "SELECT good, bad, changed, expires FROM memory WHERE space=?1 AND key=?2",
     [COUNT_PUT] = "INSERT INTO memory(space, key, good, bad, changed, half_life, expires) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"
                   " ON CONFLICT(space, key) DO UPDATE SET good=?3, bad=?4, changed=?5, half_life=?6, expires=?7",
+    [FIRST_END] = "SELECT expires FROM memory WHERE space=?1 ORDER BY expires LIMIT 1",
     [SWEEP] = "DELETE FROM memory WHERE space=?1 AND key IN"
               " (SELECT key FROM memory WHERE space=?1 AND expires<=?2 ORDER BY expires LIMIT ?3)",
     [EVICT] = "DELETE FROM memory WHERE space=?1 AND key IN"
@@ -81,9 +82,18 @@ static void added(struct memory *m, enum store_space space)
     if (m->counts[space] > m->entries) evict(m, space, EVICT_BATCH < m->entries / 8 ? EVICT_BATCH : m->entries / 8 + 1);
 }
 
+static bool is_due(struct memory *m, enum store_space space, uint64_t now)
+{
+    db_bind_number(&m->db, FIRST_END, 1, space);
+    bool due = db_step(&m->db, FIRST_END) == DB_ROW && (db_number(&m->db, FIRST_END, 0) <= now || m->counts[space] > m->entries);
+    db_reset(&m->db, FIRST_END);
+    return due;
+}
+
 /* True when there is a next batch. */
 static bool sweep(struct memory *m, enum store_space space, uint64_t now)
 {
+    if (!is_due(m, space, now)) return false; /* without a transaction */
     db_bind_number(&m->db, SWEEP, 1, space);
     db_bind_number(&m->db, SWEEP, 2, now);
     db_bind_number(&m->db, SWEEP, 3, SWEEP_BATCH);

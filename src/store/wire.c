@@ -71,11 +71,9 @@ static void pass_key(struct pass *p, struct slice *key)
 static void pass_rcpts(struct pass *p, struct wire_frame *f)
 {
     struct history_event *e = &f->event;
-    uint8_t n = (uint8_t)(e->rcpt_n < WIRE_RCPTS_MAX ? e->rcpt_n : WIRE_RCPTS_MAX);
     pass_bytes(p, &e->rcpt_n, sizeof e->rcpt_n);
-    pass_bytes(p, &n, sizeof n);
-    if (n > WIRE_RCPTS_MAX || n > e->rcpt_n) p->bad = true;
     if (p->bad) return;
+    uint8_t n = (uint8_t)(e->rcpt_n < WIRE_RCPTS_MAX ? e->rcpt_n : WIRE_RCPTS_MAX);
     for (uint8_t i = 0; i < n; i++) {
         struct slice s = p->out ? e->rcpts[i] : (struct slice){ 0 };
         pass_text(p, &s, NAME_MAX_N);

@@ -65,7 +65,7 @@ class Relay:
                   'zones': {'here': {'networks': ['127.0.0.0/8'], 'trust': 'relay'}},
                   'tls': {'certificate': f'{folder}/{kind}.pem', 'key': f'{folder}/{kind}.key'}, 'log': {'level': 'warning'},
                   'system': {'directory': f'{folder}/{kind}-data', 'run_directory': f'{folder}/{kind}-run', 'user': '', 'admin_user': '',
-                             'auth_user': '', 'workers': 1}}
+                             'auth_user': '', 'store_user': '', 'workers': 1}}
         shutil.rmtree(f'{folder}/{kind}-data', ignore_errors=True)
         os.mkdir(f'{folder}/{kind}-data')
         with open(f'{folder}/{kind}.yaml', 'w') as f:

@@ -105,6 +105,17 @@ def test_one_relay_for_exceptions(make):
     relay.wait_log(r"refused .*check=relay why=\"rejected by the list relaying: .spam.example\"")
 
 
+def test_check_reads_the_files(tmp_path):
+    path, blocked = tmp_path / "postern.yaml", tmp_path / "blocked"
+    path.write_text(json.dumps({"hostname": "mx.postern.example", "domains": [{"name": "example.com", "deliver": "192.0.2.1"}],
+                                "checks": {"block": {"clients": [{"file": "blocked"}]}}}))
+    blocked.write_text("192.0.2.0/24\n")
+    assert command("check", "-c", str(path), check=0)
+    blocked.write_text("# fine\n192.0.2.1/24\n")
+    done = command("check", "-c", str(path), check=78)
+    assert "blocked:2: \"192.0.2.1/24\": the address has bits set" in done.stdout, done.stdout
+
+
 @pytest.mark.parametrize("changes, says", [
     ({"relaying": [{"match": "a.example", "on": "from", "action": "relay"}]}, "anybody can claim to be a sender"),
     ({"relaying": [{"match": "0.0.0.0/0", "action": "relay"}]}, "it would relay for strangers"),
@@ -116,5 +127,5 @@ def test_one_relay_for_exceptions(make):
 def test_check(tmp_path, changes, says):
     path = tmp_path / "postern.yaml"
     path.write_text(json.dumps({"hostname": "mx.postern.example", "domains": [{"name": "example.com", "deliver": "192.0.2.1"}], **changes}))
-    done = command("-c", str(path), "check")
+    done = command("check", "-c", str(path))
     assert done.returncode != 0 and says in done.stdout + done.stderr, done.stdout + done.stderr

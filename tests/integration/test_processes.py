@@ -41,6 +41,10 @@ def admin(relay):
     return relay.pid("admin")
 
 
+def store(relay):
+    return relay.pid("store")
+
+
 def other_worker(relay, former):
     """The pid of the worker that has taken the place of `former`."""
     def look():
@@ -91,7 +95,7 @@ def status_of(pid, task):
 @root
 def test_privileges_are_gone(dropped):
     """User, groups, capabilities, no_new_privs, seccomp: of every thread."""
-    wait_until(lambda: sorted(dropped.processes().values()) == ["admin", "relay-0", "relay-1"], dropped.processes)
+    wait_until(lambda: sorted(dropped.processes().values()) == ["admin", "relay-0", "relay-1", "store"], dropped.processes)
     for pid, name in dropped.processes().items():
         user = pwd.getpwnam("daemon" if name == "admin" else "nobody")
         tasks = os.listdir(f"/proc/{pid}/task")
@@ -140,6 +144,8 @@ def test_descriptors_are_few(dropped):
         files = {t for t in targets if t.startswith("/")} - {str(dropped.log_path), "/dev/null", "/dev/urandom"}
         if name == "admin":
             assert not files, files
+        elif name == "store":
+            assert all(f.startswith(str(dropped.folder / "data/store") + "/") for f in files), files
         else:
             spools = {str(pathlib.Path(f).relative_to(dropped.folder / "data/spool")).split("/")[0] for f in files}
             assert len(spools) == 1, files
@@ -156,7 +162,7 @@ def attempt(pid, *call):
 def test_somebody_who_took_a_worker_over_reaches_no_files(postern, tmp_path):
     """The relay keeps root here, so it is Landlock alone that says no."""
     relay = postern()
-    for pid in (workers(relay)[0], admin(relay)):
+    for pid in (workers(relay)[0], admin(relay), store(relay)):
         for path in ("/etc/shadow", str(relay.config_path), str(relay.folder / "data/tls/key.pem"), "/root", "/proc/1/environ",
                      f"/proc/{relay.process.pid}/mem", "/", str(relay.folder / "run/postern.pid")):
             assert attempt(pid, "openat", -100, path.encode(), os.O_RDONLY, 0) == errno.EACCES, path
@@ -166,6 +172,8 @@ def test_somebody_who_took_a_worker_over_reaches_no_files(postern, tmp_path):
         assert attempt(pid, "unlink", str(relay.config_path).encode()) in (errno.EACCES, errno.ENOSYS)
         if "no-seccomp" in relay.log():
             assert attempt(pid, "execve", b"/bin/true", 0, 0) == errno.EACCES
+    for pid in (workers(relay)[0], admin(relay)): # who wrote to whom
+        assert attempt(pid, "openat", -100, str(relay.folder / "data/store/history.db").encode(), os.O_RDONLY, 0) == errno.EACCES
     worker = workers(relay)[0]
     assert attempt(worker, "openat", -100, str(relay.folder / "data/spool/probe").encode(), os.O_WRONLY | os.O_CREAT, 0o600) <= 0
     assert relay.send("a@foreign.example").code == 250  # and is none the worse for it
@@ -180,10 +188,12 @@ def test_system_calls_a_worker_does_not_need(dropped):
     for call in (("socket", socket.AF_UNIX, socket.SOCK_STREAM, 0), ("socket", socket.AF_PACKET, socket.SOCK_RAW, 0),
                  ("socket", socket.AF_INET, socket.SOCK_RAW, 255), ("kill", os.getpid(), 0), ("kill", dropped.process.pid, 0)):
         assert attempt(worker, *call) in (errno.ENOSYS, errno.EPERM), call
-    for name in ("admin", "worker"):
+    for call in (("socket", socket.AF_INET, socket.SOCK_STREAM, 0), ("socket", socket.AF_UNIX, socket.SOCK_STREAM, 0)):
+        assert attempt(store(dropped), *call) in (errno.ENOSYS, errno.EPERM), call
+    for name in ("admin", "worker", "store"):
         for call in (("execve", b"/bin/sh", 0, 0), ("ptrace", 16, dropped.process.pid, 0, 0), ("setuid", 0), ("unshare", 0x10000000),
                      ("bpf", 0, 0, 0)):
-            pid = admin(dropped) if name == "admin" else workers(dropped)[1]
+            pid = {"admin": admin, "store": store}.get(name, lambda relay: workers(relay)[1])(dropped)
             with pytest.raises(inject.Ended) as ended:
                 attempt(pid, *call)
             assert ended.value.signal == signal.SIGSYS, (name, call)

@@ -5,21 +5,17 @@ import os
 import re
 import signal
 import sqlite3
+import time
 
 import pytest
 
-from lib.daemon import Postern
-from lib.sink import Sink
+from lib.smtp import queued_id
 from lib.util import wait_until
 
 
 @pytest.fixture
-def relay(tmp_path):
-    with Sink(tmp_path / "sink") as sink:
-        daemon = Postern(tmp_path / "relay", {"domains": [{"name": "here.example", "to": f"127.0.0.1:{sink.port}"}]})
-        daemon.sink = sink
-        yield daemon
-        daemon.stop()
+def relay(postern, sink):
+    return postern(domains=[{"name": "here.example", "deliver": sink.hop}])
 
 
 def store_pid(daemon):
@@ -41,7 +37,7 @@ def found(daemon, *args, n=1):
 
 def test_a_message_and_its_story(relay):
     reply = relay.send("bob@here.example", "Subject: On Monday\nMessage-ID: <one@client.example>\n\ntext\n")
-    key = re.search(r"queued as (\w+)", str(reply))[1]
+    key = queued_id(reply)
     relay.wait_queue_empty()
     story = wait_until(lambda: (lambda m: m if m["state"] == "delivered" else None)(found(relay, key)[0]), "a delivery", 10)
     assert story["sender"] == "sender@client.example" and story["recipients"] == ["bob@here.example"]
@@ -64,9 +60,8 @@ def test_a_message_and_its_story(relay):
 def test_a_refusal_is_found_by_its_reference(relay):
     with relay.client() as c:
         c.ehlo()
-        c.command("MAIL FROM:<eve@stranger.example>")
-        reply = str(c.command("RCPT TO:<bob@elsewhere.example>"))
-    assert "550" in reply
+        c.mail("eve@stranger.example")
+        reply = " ".join(c.rcpt("bob@elsewhere.example", 550).lines)
     m = found(relay, "--sender", "eve@stranger.example")[0]
     assert m["state"] == "refused" and m["recipients"] == ["bob@elsewhere.example"]
     reference = re.search(r"\(ref (\w{13})\)", reply)
@@ -77,11 +72,11 @@ def test_a_refusal_is_found_by_its_reference(relay):
 def test_mail_flows_without_it(relay):
     relay.send("one@here.example")
     found(relay, "one@here.example")
-    wait_until(lambda: store_pid(relay), "the store", 5)
+    time.sleep(0.6)  # it commits five times a second
     for _ in range(2):
         pid = store_pid(relay)
         os.kill(pid, signal.SIGKILL)
-        assert str(relay.send("two@here.example")).startswith("250") or "250" in str(relay.send("two@here.example"))
+        assert relay.send("two@here.example").code == 250
         wait_until(lambda: store_pid(relay) not in (None, pid), "another store", 15)
     assert found(relay, "one@here.example")
     relay.send("three@here.example")
@@ -105,11 +100,11 @@ def test_it_survives_restart_and_reload(relay):
     wait_until(lambda: not json.loads(relay.command("trace", "--json", check=None).stdout)["messages"], "all to be forgotten", 10)
 
 
-def test_damaged_files_are_put_aside(relay, tmp_path):
+def test_damaged_files_are_put_aside(relay):
     relay.send("one@here.example")
     found(relay, "one@here.example")
     relay.stop()
-    folder = tmp_path / "relay/data/store"
+    folder = relay.folder / "data/store"
     assert (folder.stat().st_mode & 0o777) == 0o700
     for name in ("history.db", "memory.db"):
         assert sqlite3.connect(folder / name).execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -203,10 +203,27 @@ static void test_steps(void **state)
     assert_int_equal(ask(r, STAGE_MAIL), POLICY_PASS);
     set_rcpt(r, "a@here.example");
     assert_int_equal(ask(r, STAGE_RCPT), POLICY_WAIT);
+    assert_int_equal(told[5].ran, 0); /* not before the client is known */
     told[2].kind = REFUSES;
     goes_on(2);
     assert_int_equal(calls, 1);
     assert_int_equal(got.outcome, POLICY_REJECT);
+    policy_run_free(&r);
+}
+
+static void test_what_spares_may_come_late(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[0].waits = true;
+    told[0].kind = ALLOWS;
+    told[6].kind = REFUSES;
+    ask(r, STAGE_CONNECT);
+    set_sender(r);
+    ask(r, STAGE_MAIL);
+    set_rcpt(r, "a@here.example");
+    assert_int_equal(ask(r, STAGE_RCPT), POLICY_WAIT);
+    goes_on(0);
+    assert_int_equal(got.outcome, POLICY_PASS);
     policy_run_free(&r);
 }
 
@@ -301,7 +318,11 @@ static void test_forgetting(void **state)
     set_rcpt(r, "b@here.example");
     assert_int_equal(ask(r, STAGE_RCPT), POLICY_PASS);
     assert_int_equal(policy_score(r), -3);
-    told[7].kind = HOLDS;
+    told[6].kind = REFUSES;
+    set_rcpt(r, "c@here.example");
+    assert_int_equal(ask(r, STAGE_RCPT), POLICY_REJECT);
+    told[7].kind = HOLDS; /* a recipient that is refused is not the end of the message */
+    policy_set_recipients(r, 1);
     assert_int_equal(ask(r, STAGE_DATA), POLICY_HOLD);
     policy_set_helo(r, SLICE("y"));
     assert_int_equal(policy_score(r), 0);
@@ -375,6 +396,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_refusal_waits_for_rcpt, setup, teardown),
         cmocka_unit_test_setup_teardown(test_or_is_told_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_steps, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_spares_may_come_late, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_stage_is_held_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rejecting_beats_deferring, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sparing, setup, teardown),

@@ -36,8 +36,10 @@ void list_find_host(const struct list_match *l, struct slice name, struct list_f
     if (slice_eq(name, SLICE("exempt.example"))) out->kind = LIST_DOMAIN;
 }
 
-static const struct check *const rows[] = { &check_reverse_name, &check_reverse_dns, &check_dns_lists_client, &check_helo,
-                                            &check_dns_lists_helo, &check_sender, &check_dns_lists_sender, &check_recipient };
+static const struct check *const rows[] = { &check_reverse_name,     &check_reverse_dns,
+                                            &check_dns_lists_client, &check_helo,
+                                            &check_dns_lists_helo,   &check_sender,
+                                            &check_dns_lists_sender, &check_recipient };
 
 struct fixture {
     struct event_base *base;
@@ -80,11 +82,12 @@ static void open_dns(struct fixture *f, const struct dns_record *records)
     f->routes[2].to = "one@single.internal";
 }
 
-static void add_list(struct fixture *f, const char *zone, uint32_t of, enum config_dns_list_action action, uint32_t weight)
+static void add_list(struct fixture *f, const char *zone, uint32_t of, enum config_dns_list_action action,
+                     uint32_t weight)
 {
-    f->lists[f->config.checks.dns_lists.n++] =
-        (struct config_dns_list){ .zone = zone, .of = of, .action = action, .weight = weight, .enabled = true, .test = true,
-                                  .place = { 7, 1 } };
+    f->lists[f->config.checks.dns_lists.n++] = (struct config_dns_list){
+        .zone = zone, .of = of, .action = action, .weight = weight, .enabled = true, .test = true, .place = { 7, 1 }
+    };
 }
 
 /* The rows that the configuration wants, and the worker. */
@@ -156,7 +159,8 @@ static void connect_from(struct fixture *f, const char *ip)
     assert_int_equal(f->v.outcome, POLICY_PASS);
 }
 
-static enum policy_outcome mail(struct fixture *f, const char *ip, const char *helo, const char *sender, const char *rcpt)
+static enum policy_outcome mail(struct fixture *f, const char *ip, const char *helo, const char *sender,
+                                const char *rcpt)
 {
     struct address from = { .text = slice_str("") }, to;
     connect_from(f, ip);
@@ -171,7 +175,10 @@ static enum policy_outcome mail(struct fixture *f, const char *ip, const char *h
     return f->v.outcome;
 }
 
-static enum policy_outcome client(struct fixture *f, const char *ip) { return mail(f, ip, "h.good.example", "a@good.example", "u@ours.example"); }
+static enum policy_outcome client(struct fixture *f, const char *ip)
+{
+    return mail(f, ip, "h.good.example", "a@good.example", "u@ours.example");
+}
 
 /* What the row says of the last run. */
 static const struct slot *slot(struct fixture *f, const struct check *k)
@@ -225,8 +232,18 @@ static void test_answers(void **state)
     assert_true(has(&all, "127.255.254.255"));
     assert_null(dns_answers_add(&a, SLICE("127.0.0.0/8")));
     assert_false(has(&a, "127.255.255.255"));
-    static const char *const bad[] = { "", "x", "127.0.0.2-", "-127.0.0.2", "127.0.0.3-127.0.0.2", "192.0.2.1", "127.0.0.2-128.0.0.1",
-                                       "126.0.0.0/7", "::1", "127.255.255.254", "127.0.0.2-127.0.0.3-127.0.0.4", "0.0.0.0/0" };
+    static const char *const bad[] = { "",
+                                       "x",
+                                       "127.0.0.2-",
+                                       "-127.0.0.2",
+                                       "127.0.0.3-127.0.0.2",
+                                       "192.0.2.1",
+                                       "127.0.0.2-128.0.0.1",
+                                       "126.0.0.0/7",
+                                       "::1",
+                                       "127.255.255.254",
+                                       "127.0.0.2-127.0.0.3-127.0.0.4",
+                                       "0.0.0.0/0" };
     for (size_t i = 0; i < countof(bad); i++) assert_non_null(dns_answers_add(&a, slice_str(bad[i])));
     while (a.n < DNS_ANSWERS_MAX) assert_null(dns_answers_add(&a, SLICE("127.0.0.2")));
     assert_non_null(dns_answers_add(&a, SLICE("127.0.0.2")));
@@ -341,7 +358,8 @@ static void test_names(void **state)
 {
     struct fixture f;
     open_dns(&f, list_records);
-    add_list(&f, "dbl.example", CONFIG_DNS_LIST_HELO | CONFIG_DNS_LIST_SENDER | CONFIG_DNS_LIST_REVERSE, CONFIG_DNS_LIST_REJECT, 1);
+    add_list(&f, "dbl.example", CONFIG_DNS_LIST_HELO | CONFIG_DNS_LIST_SENDER | CONFIG_DNS_LIST_REVERSE,
+             CONFIG_DNS_LIST_REJECT, 1);
     begin(&f);
     turn(&f, 200);
     assert_int_equal(mail(&f, "192.0.2.6", "Spammer.Example", "a@good.example", "u@ours.example"), POLICY_REJECT);
@@ -423,7 +441,8 @@ static void test_test_points(void **state)
         { none, CONFIG_DNS_LIST_CLIENT, true, "it does not list its test point 127.0.0.2" },
         { none, CONFIG_DNS_LIST_CLIENT, false, NULL },
         { none, CONFIG_DNS_LIST_SENDER, true, "it does not list its test point TEST" },
-        { refuses, CONFIG_DNS_LIST_CLIENT, true, "asked for 127.0.0.2: it answers 127.255.255.254, which is a refusal" },
+        { refuses, CONFIG_DNS_LIST_CLIENT, true,
+          "asked for 127.0.0.2: it answers 127.255.255.254, which is a refusal" },
         { six, CONFIG_DNS_LIST_CLIENT, true, "it lists ::FFFF:7F00:1, which no list may" },
         { name, CONFIG_DNS_LIST_CLIENT, true, NULL },
         { name, CONFIG_DNS_LIST_HELO, true, "it lists INVALID, which no list may" },
@@ -649,11 +668,21 @@ static void test_recipient(void **state)
         int code;
         const char *enhanced;
     } cases[] = {
-        { "u@mx.example", 0, "" },          { "u@a.example", 0, "" },           { "u@null.example", 556, "5.1.10" },
-        { "u@nowhere.example", 550, "5.1.2" }, { "u@text.example", 550, "5.1.2" }, { "u@broken.example", 0, "" },
-        { "u@localhost", 550, "5.1.2" },    { "u@ours.example", 0, "" },        { "u@mx.relay.example", 0, "" },
-        { "u@routed.internal", 0, "" },     { "u@below.internal", 0, "" },      { "u@deep.below.internal", 0, "" },
-        { "One@single.internal", 0, "" },   { "two@single.internal", 550, "5.1.2" }, { "u@sub.routed.internal", 550, "5.1.2" },
+        { "u@mx.example", 0, "" },
+        { "u@a.example", 0, "" },
+        { "u@null.example", 556, "5.1.10" },
+        { "u@nowhere.example", 550, "5.1.2" },
+        { "u@text.example", 550, "5.1.2" },
+        { "u@broken.example", 0, "" },
+        { "u@localhost", 550, "5.1.2" },
+        { "u@ours.example", 0, "" },
+        { "u@mx.relay.example", 0, "" },
+        { "u@routed.internal", 0, "" },
+        { "u@below.internal", 0, "" },
+        { "u@deep.below.internal", 0, "" },
+        { "One@single.internal", 0, "" },
+        { "two@single.internal", 550, "5.1.2" },
+        { "u@sub.routed.internal", 550, "5.1.2" },
     };
     struct fixture f;
     open_dns(&f, domain_records);

@@ -8,7 +8,8 @@
 #include <cmocka.h>
 #include "base/mem.h"
 #include "config/config.h"
-#include "policy/relay.h"
+#include "policy/checks.h"
+#include "policy/pipeline.h"
 
 static struct config_domain domains[] = {
     { .name = "example.com", .place = { 3, 5 } },
@@ -252,6 +253,77 @@ static void no_list_opens_the_relay(void **state)
     assert_true(opened > 1000 && refused > 1000);
 }
 
+/* ---- in the pipeline: clients of the list are trusted, until they are not */
+
+static bool withdrawn;
+static unsigned asked_strangers;
+static void run_guard(struct check_call *c)
+{
+    if (withdrawn) check_distrust(c);
+    check_pass(c, "watched");
+}
+static void run_stranger(struct check_call *c)
+{
+    asked_strangers++;
+    check_pass(c, "a stranger");
+}
+static void never(void *arg, const struct policy_verdict *v) { fail(); }
+
+/* The reply to one recipient; 250: taken. */
+static int ask(const struct config *c, const struct relaying *l, const char *ip, const char *name)
+{
+    static const struct check guard = { .name = "guard", .stage = STAGE_CONNECT, .step = 1, .whom = FOR_TRUSTED, .run = run_guard },
+                              stranger = { .name = "stranger", .stage = STAGE_HELO, .whom = FOR_STRANGERS, .run = run_stranger };
+    const struct check *rows[] = { &check_relaying_client, &check_relaying_name, &guard, &stranger, &check_relay };
+    struct policy p = { .config = c, .checks = rows, .n = countof(rows), .lists.relaying = l, .from = { 0, 3, 4, 4, 5, 5 } };
+    uint64_t counts[countof(rows)][POLICY_WAIT] = { { 0 } };
+    struct policy_engine e = { .o = { .config = c, .policy = &p }, .counts = counts };
+    struct policy_client client = { .zone = &internet };
+    struct policy_verdict v;
+    struct address a;
+    assert_true(check_relaying_client.wanted(c, &p) && check_relaying_name.wanted(c, &p));
+    assert_true(ip_parse(slice_str(ip), &client.ip));
+    struct policy_run *run = policy_run_new(&e, &client, false);
+    run->facts.reverse = name[0] ? REVERSE_CONFIRMED : REVERSE_UNCONFIRMED;
+    run->facts.reverse_name = name[0] ? slice_str(name) : SLICE("pc.office.example");
+    asked_strangers = 0;
+    policy_ask(run, STAGE_CONNECT, &v, never, NULL);
+    policy_set_helo(run, SLICE("client.example"));
+    policy_ask(run, STAGE_HELO, &v, never, NULL);
+    assert_null(address_parse(SLICE("joe@a.test"), &a));
+    policy_set_sender(run, &a);
+    policy_ask(run, STAGE_MAIL, &v, never, NULL);
+    assert_null(address_parse(SLICE("ann@far.test"), &a));
+    policy_set_recipient(run, &a, 0);
+    policy_ask(run, STAGE_RCPT, &v, never, NULL);
+    assert_int_equal(policy_relay_verdict(run)->allowed, v.outcome == POLICY_PASS);
+    if (v.outcome == POLICY_REJECT) assert_int_equal(v.place.line, policy_relay_verdict(run)->place.line);
+    int code = v.outcome == POLICY_PASS ? 250 : v.code;
+    policy_run_free(&run);
+    return code;
+}
+
+static void listed_clients_are_trusted(void **state)
+{
+    struct config c;
+    struct relaying *l = compile(&c, entries, countof(entries));
+    c.checks.delay_reject = true;
+    withdrawn = false;
+    assert_int_equal(ask(&c, l, "192.0.2.5", ""), 250);
+    assert_int_equal(asked_strangers, 0);
+    assert_int_equal(ask(&c, l, "198.51.100.5", ""), 550); /* a name that is not confirmed */
+    assert_int_equal(asked_strangers, 1);
+    assert_int_equal(ask(&c, l, "198.51.100.5", "pc.office.example"), 250);
+    assert_int_equal(asked_strangers, 0);
+    assert_int_equal(ask(&c, l, "198.51.100.5", "guest.office.example"), 550);
+    assert_int_equal(asked_strangers, 1);
+    withdrawn = true;
+    assert_int_equal(ask(&c, l, "192.0.2.5", ""), 550);
+    assert_int_equal(asked_strangers, 1);
+    assert_int_equal(ask(&c, l, "198.51.100.5", "pc.office.example"), 550);
+    relaying_free(l);
+}
+
 /* ---- what the check of a configuration says */
 
 /* Behind `head`: a finding that has `part` in it; NULL: none at all. */
@@ -349,6 +421,7 @@ int main(void)
         cmocka_unit_test(listed_domains_are_no_detour),
         cmocka_unit_test(postmaster_is_reached_all_the_same),
         cmocka_unit_test(no_list_opens_the_relay),
+        cmocka_unit_test(listed_clients_are_trusted),
         cmocka_unit_test(dangerous_entries_are_refused),
         cmocka_unit_test(lists_are_checked),
         cmocka_unit_test(other_checks_are_checked),

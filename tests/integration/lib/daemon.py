@@ -55,6 +55,8 @@ class Postern:
             "zones": {"lan": {"networks": [TRUSTED], "trust": "relay"}},
             "dns": {"servers": [f"127.0.0.1:{free_port()}"], "timeout": "1s",
                     "trust_anchor": str(folder / "no-anchors")},  # whatever the machine has
+            # Nothing resolves here.
+            "checks": {"sender": {"resolvable": False}, "recipient": {"resolvable": False}},
             # Small segments and no guard: a thousand daemons must not need, nor care for, the disk of the machine.
             "queue": {"retry_first": "1s", "retry_max": "2s", "segment_size": "2M", "free_space": "0%"},
             "system": {"directory": str(folder / "data"), "run_directory": str(folder / "run"), "user": "",
