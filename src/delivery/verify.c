@@ -11,6 +11,7 @@
 #include "delivery/reason.h"
 
 #define ASKED_MAX 100          /* questions of one connection: servers limit commands */
+#define RSET_MS 5000
 #define QUIET_MS 5000          /* so long a hop that cannot be reached is left alone */
 
 /* What a destination has when it is asked questions. */
@@ -175,11 +176,18 @@ uint32_t verify_hop(const struct queue *q, struct slice rcpt)
 bool verify_waits(const struct destination *d) { return d->asker && d->asker->waiting_n; }
 bool verify_is_used(const struct destination *d) { return d->asker && (d->asker->waiting_n || d->asker->asking_n); }
 
+/* Connections that are free in a moment. */
+static unsigned ending_n(const struct destination *d)
+{
+    unsigned n = 0;
+    list_each(node, &d->clients) n += list_entry(node, struct client, link)->rset_awaited;
+    return n;
+}
+
 bool verify_wants_connection(const struct destination *d)
 {
-    unsigned waiting = d->asker->waiting_n;
     if (d->client_n && d->connect_after > clock_mono_ms()) return false;
-    return waiting > d->connecting_n && d->client_n < VERIFY_CONNECTIONS;
+    return d->client_n < VERIFY_CONNECTIONS && d->asker->waiting_n > d->connecting_n + ending_n(d);
 }
 
 void verify_down(struct destination *d, struct slice why)
@@ -239,7 +247,7 @@ static void write_commands(struct client *c, bool mail, bool rcpt)
 static void write_rset(struct client *c)
 {
     stream_write(c->s, SLICE("RSET\r\n"));
-    stream_set_deadline(c->s, c->q->config->timeouts.reply);
+    stream_set_deadline(c->s, RSET_MS); /* somebody may wait for this connection */
     c->rset_awaited = true;
 }
 

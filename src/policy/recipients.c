@@ -24,6 +24,7 @@
 #define KIND_MS 3600000u       /* so long it is known what kind of server it is */
 #define BACKGROUND_MAX 100     /* questions that nobody waits for */
 #define WHY_MAX 300
+#define SAID_MAX 150           /* of that the server's words */
 #define KEY_MAX 336            /* a local part, @, a domain */
 
 /* What is remembered of recipients, and of domains. */
@@ -132,7 +133,7 @@ static void put_cache(const struct recipients_lookup *l, const char *key, char w
 static bool read_value(const struct recipients_lookup *l, const struct store_answer *a, struct value *out)
 {
     *out = (struct value){ .what = 0 };
-    if (a->status != STORE_FOUND || a->value.n < VALUE_HEAD || a->value.n >= sizeof *out) return false;
+    if (a->status != STORE_FOUND || a->value.n < VALUE_HEAD || a->value.n >= VALUE_HEAD + WHY_MAX) return false;
     memcpy(out, a->value.p, a->value.n);
     return le32toh(out->from) == l->from;
 }
@@ -188,14 +189,23 @@ static void conclude(struct recipients_lookup *l, char kind)
     finish(l);
 }
 
+/* A directory says what it knows; an address with a route of its own is asked of another server than its domain's others. */
+static bool has_kind(const struct recipients_lookup *l)
+{
+    char other[KEY_MAX + 16];
+    if (l->config->verify != CONFIG_VERIFY_SMTP) return false;
+    snprintf(other, sizeof other, "no-such-user%s", l->name);
+    return verify_hop(l->r->o->queue, slice_str(other)) == l->from;
+}
+
 /* What kind of server it is must be known: by one answer it takes, and one that it refuses. */
 static void on_answer(struct recipients_lookup *l, enum recipients_status status, struct slice why)
 {
     struct cached_recipient kind;
     l->status = status;
-    snprintf(l->why, sizeof l->why, "%.*s", SLICE_ARG(slice_sub(why, 0, WHY_MAX - 80)));
+    snprintf(l->why, sizeof l->why, "%.*s", SLICE_ARG(slice_sub(why, 0, SAID_MAX)));
     if (status == RECIPIENT_UNSURE) finish(l);
-    else if (l->config->verify != CONFIG_VERIFY_SMTP) conclude(l, USUAL);
+    else if (!has_kind(l)) conclude(l, USUAL);
     else if (recipients_cache_get(l->r->cache, slice_str(l->name), clock_mono_ms(), &kind)) conclude(l, kind.what);
     else ask(l, ASK_STORE_KIND);
 }
@@ -263,7 +273,7 @@ static void on_store(void *arg, const struct store_answer *a)
 
 static void ask_kind(struct recipients_lookup *l)
 {
-    char rcpt[KEY_MAX];
+    char rcpt[KEY_MAX + 32];
     uint64_t random = 0;
     if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) random = clock_mono_us();
     if (l->status == RECIPIENT_KNOWN) snprintf(rcpt, sizeof rcpt, "no-such-user-%016llx%s", (unsigned long long)random, l->name);

@@ -97,6 +97,7 @@ def test_privileges_are_gone(dropped):
     """User, groups, capabilities, no_new_privs, seccomp: of every thread."""
     wait_until(lambda: sorted(dropped.processes().values()) == ["admin", "relay-0", "relay-1", "store"], dropped.processes)
     for pid, name in dropped.processes().items():
+        wait_until(lambda: status_of(pid, pid)["Seccomp"].strip() == ("2" if dropped.filtered else "0"), name)
         user = pwd.getpwnam("daemon" if name == "admin" else "nobody")
         tasks = os.listdir(f"/proc/{pid}/task")
         assert name == "admin" or len(tasks) > 1
@@ -172,7 +173,7 @@ def test_somebody_who_took_a_worker_over_reaches_no_files(postern, tmp_path):
         assert attempt(pid, "unlink", str(relay.config_path).encode()) in (errno.EACCES, errno.ENOSYS)
         if "no-seccomp" in relay.log():
             assert attempt(pid, "execve", b"/bin/true", 0, 0) == errno.EACCES
-    for pid in (workers(relay)[0], admin(relay)): # who wrote to whom
+    for pid in (workers(relay)[0], admin(relay)):  # who wrote to whom
         assert attempt(pid, "openat", -100, str(relay.folder / "data/store/history.db").encode(), os.O_RDONLY, 0) == errno.EACCES
     worker = workers(relay)[0]
     assert attempt(worker, "openat", -100, str(relay.folder / "data/spool/probe").encode(), os.O_WRONLY | os.O_CREAT, 0o600) <= 0
@@ -486,7 +487,7 @@ def test_reload_adds_and_removes(postern, make_sink):
     one.wait_to("a@one.example", seconds=30)
     relay.write({"system": {"workers": 1}})
     relay.command("reload")
-    wait_until(lambda: len(relay.processes()) == 2, lambda: relay.processes(), 30)
+    wait_until(lambda: len(relay.processes()) == 3, lambda: relay.processes(), 30)
     relay.send("c@two.example")
     two.wait_to("c@two.example")
 
@@ -541,7 +542,7 @@ def test_many_reloads_at_once(postern, sink):
     assert not failed and len(sent) > 20
     for to in sent:
         sink.wait_to(to, seconds=30)
-    wait_until(lambda: len(relay.processes()) == 2, lambda: relay.processes(), 30)
+    wait_until(lambda: len(relay.processes()) == 3, lambda: relay.processes(), 30)
     relay.wait_queue_empty()
 
 

@@ -1,0 +1,162 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What the policy checks cost: messages a second and CPU per message through a relay without any and through one with all that need no
+DNS (allow and block lists of 100,000 entries each, greylisting, limits, pause exemption, reputation, guards, history), in alternation;
+and the CPU of a client that is refused at once by a block list.
+    policy.py PATH_TO_POSTERN [--messages N] [--sessions N] [--rounds N] [--refusals N]
+"""
+import argparse, json, os, shutil, socket, statistics, subprocess, tempfile, time
+
+HOST, SINK = '127.0.0.1', 2536
+PORTS = {'core': 2537, 'checks': 2538, 'refusing': 2539}
+ENTRIES = 100_000
+
+
+def run(*args, **kw):
+    return subprocess.run([str(a) for a in args], check=True, capture_output=True, text=True, **kw).stdout
+
+
+def wait_for(port):
+    end = time.monotonic() + 60
+    while True:
+        try:
+            return socket.create_connection((HOST, port), 2).close()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
+def cpu_of(pid):
+    return sum(int(open(f'/proc/{pid}/task/{t}/schedstat').read().split()[0]) for t in os.listdir(f'/proc/{pid}/task')) / 1e9
+
+
+def write_lists(folder):
+    """Entries that nobody in this run matches."""
+    files = {}
+    for name, line in (('clients', lambda i: f'10.{i >> 16 & 255}.{i >> 8 & 255}.{i & 255}'),
+                       ('senders', lambda i: f'user{i}@domain{i % 5000}.example'), ('recipients', lambda i: f'former{i}@here.example')):
+        for which in ('allow', 'block'):
+            files[which, name] = f'{folder}/{which}-{name}'
+            with open(files[which, name], 'w') as f:
+                f.writelines(f'{line(i if which == "allow" else i + ENTRIES)}\n' for i in range(ENTRIES))
+    return {w: {n: [{'file': files[w, n]}] for n in ('clients', 'senders', 'recipients')} for w in ('allow', 'block')}
+
+
+def config_of(kind, folder):
+    c = {'hostname': 'bench.test', 'domains': [{'name': 'here.example', 'deliver': {'host': HOST, 'port': SINK, 'tls': 'none'}}],
+         'listeners': [{'address': f'{HOST}:{PORTS[kind]}'}], 'log': {'level': 'info'}, 'queue': {'free_space': '0%'},
+         'dns': {'servers': ['127.0.0.1:9']},
+         'system': {'directory': f'{folder}/{kind}', 'run_directory': f'{folder}/{kind}-run', 'user': '', 'admin_user': '', 'auth_user': '',
+                    'store_user': ''}}
+    none = {'sender': {'resolvable': False}, 'recipient': {'resolvable': False}, 'reputation': {'enabled': False}}
+    if kind == 'core':
+        c |= {'checks': none, 'store': {'history': 0}, 'guard': {'outbound': {'enabled': False}, 'open_relay': {'enabled': False}}}
+    if kind == 'checks':
+        c['checks'] = none | write_lists(folder) | {
+            'reputation': {'enabled': True}, 'greeting_pause': {'enabled': True, 'pause': '10ms'},
+            'greylist': {'enabled': True, 'delay': '1s', 'private_exempt': False},
+            'client_limits': {'enabled': True, 'connections': 10000, 'rate': 1000000},
+            'recipient_limit': {'enabled': True, 'most': 1000}, 'helo': {'reject_invalid': True, 'reject_non_fqdn': True}}
+    if kind == 'refusing':
+        c['checks'] = none | write_lists(folder) | {'delay_reject': False}
+        c['checks']['block']['clients'].append('127.0.0.0/24')
+    return c
+
+
+class Relay:
+    def __init__(self, binary, folder, kind):
+        self.port, self.kind = PORTS[kind], kind
+        os.makedirs(f'{folder}/{kind}')
+        with open(f'{folder}/{kind}.yaml', 'w') as f:
+            json.dump(config_of(kind, folder), f)
+        self.out = open(f'{folder}/{kind}.log', 'wb')
+        self.process = subprocess.Popen([binary, 'run', '-c', f'{folder}/{kind}.yaml'], stdout=self.out, stderr=self.out)
+        wait_for(self.port)
+
+    def cpu(self, *names):
+        """Of its processes so called; of all without a name."""
+        total = 0
+        for pid in run('pgrep', '-P', self.process.pid).split():
+            name = open(f'/proc/{pid}/comm').read().strip()
+            if not names or name.startswith(names):
+                total += cpu_of(pid)
+        return total
+
+    def idle(self):
+        before = -1.0
+        while (now := self.cpu()) - before > 0.003:
+            before = now
+            time.sleep(0.4)
+        return now
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def load(binary, relay, o, messages, *more):
+    """Messages a second until the last is accepted; CPU of all the relay's processes per message until all are delivered, in us."""
+    before, begin = relay.idle(), time.monotonic()
+    run(binary, 'send', '--sessions', o.sessions, '--messages', messages, '--size', '2K', '--to', 'user@here.example', '--helo',
+        'client.example', '--quiet', *more, f'{HOST}:{relay.port}')
+    took = time.monotonic() - begin
+    return messages / took, (relay.idle() - before) / messages * 1e6
+
+
+def compare(binary, folder, o, what, *more):
+    relays = [Relay(binary, folder, kind) for kind in ('core', 'checks')]
+    for relay in relays:
+        load(binary, relay, o, 1000, '--retry', 10, *more)  # knows the client now
+    rates, cpus = {r.kind: [] for r in relays}, {r.kind: [] for r in relays}
+    for _ in range(o.rounds):
+        for relay in relays:
+            rate, cpu = load(binary, relay, o, o.messages, *more)
+            rates[relay.kind].append(rate)
+            cpus[relay.kind].append(cpu)
+    for relay in relays:
+        relay.stop()
+        shutil.rmtree(f'{folder}/{relay.kind}')
+        shutil.rmtree(f'{folder}/{relay.kind}-run', ignore_errors=True)
+    rate, cpu = ({k: statistics.median(v) for k, v in d.items()} for d in (rates, cpus))
+    print(f"{what}: {rate['core']:.0f} messages/s without checks, {rate['checks']:.0f} with all: {100 - 100 * rate['checks'] / rate['core']:.1f} % "
+          f"less; CPU per message {cpu['core']:.0f} us and {cpu['checks']:.0f} us (medians of {o.rounds})", flush=True)
+
+
+def refusals(binary, folder, o):
+    relay = Relay(binary, folder, 'refusing')
+    before = relay.cpu('relay-'), relay.cpu('store')
+    for _ in range(o.refusals):
+        s = socket.create_connection((HOST, relay.port))
+        while s.recv(1000):
+            pass
+        s.close()
+    relay.idle()
+    print(f"refused at connect: {(relay.cpu('relay-') - before[0]) / o.refusals * 1e6:.0f} us of the worker's CPU each, "
+          f"{(relay.cpu('store') - before[1]) / o.refusals * 1e6:.0f} us of the store's for the history ({o.refusals} connections)")
+    relay.stop()
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('binary')
+    p.add_argument('--messages', type=int, default=20000)
+    p.add_argument('--sessions', type=int, default=20)
+    p.add_argument('--rounds', type=int, default=5)
+    p.add_argument('--refusals', type=int, default=10000)
+    o = p.parse_args()
+    binary, folder = os.path.abspath(o.binary), tempfile.mkdtemp(prefix='postern-policy-')
+    sink = subprocess.Popen([binary, 'sink', '--listen', f'{HOST}:{SINK}', '--quiet'])
+    wait_for(SINK)
+    try:
+        compare(binary, folder, o, 'kept connections', '--pipeline')
+        compare(binary, folder, o, 'a connection each', '--reconnect')
+        refusals(binary, folder, o)
+    finally:
+        sink.terminate()
+        sink.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == '__main__':
+    main()
