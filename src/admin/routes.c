@@ -5,20 +5,29 @@
 #include "admin/internal.h"
 
 #define STATUS_MS 5000
+#define STORE_MS 1000 /* its figures may be missing */
 #define QUEUE_MS 30000
 #define RELOAD_MS 90000
 #define EXPLAIN_MS 60000
 
 /* ---- GET /v1/status */
 
+static void on_status_store(void *arg, json_t *answers, unsigned missing)
+{
+    struct http_request *r = arg;
+    json_t *all = r->parts;
+    if (json_array_size(answers)) json_object_set(all, "store", json_array_get(answers, 0));
+    json_decref(answers);
+    r->parts = NULL;
+    http_answer(r, MHD_HTTP_OK, all);
+}
+
 static void on_status_workers(void *arg, json_t *answers, unsigned missing)
 {
     struct http_request *r = arg;
     json_object_set_new(r->parts, "figures", answers);
     json_object_set_new(r->parts, "missing", json_integer(missing));
-    json_t *all = r->parts;
-    r->parts = NULL;
-    http_answer(r, MHD_HTTP_OK, all);
+    ask_store(r->admin, json_pack("{s:s}", "op", "figures"), STORE_MS, on_status_store, r);
 }
 
 static void on_status_master(void *arg, json_t *answers, unsigned missing)

@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "base/base64.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 
@@ -21,6 +22,7 @@ struct exchange_request {
     const struct config_hop *hop;
     const struct config_domain *domain; /* of a recipient, */
     struct buf address;                 /* and itself */
+    uint64_t deadline;                  /* mono ms */
     char *host;
     uint16_t port;
 };
@@ -74,6 +76,7 @@ static bool read_recipient(const struct config *c, struct exchange_request *r, c
     json_int_t n = json_is_integer(index) ? json_integer_value(index) : -1;
     if (n < 0 || (size_t)n >= c->domain_n || c->domains[n].recipients.verify != CONFIG_VERIFY_LDAP) return false;
     r->domain = &c->domains[n];
+    r->deadline = clock_mono_ms() + r->domain->recipients.timeout;
     buf_add(&r->address, json_text(m, "address"));
     return r->address.n && r->address.n <= ADDRESS_MAX;
 }
@@ -160,7 +163,7 @@ static void run_recipient(struct exchange *e)
 {
     const struct exchange_request *r = e->request;
     struct auth_verdict *v = &e->sasl.verdict;
-    ldap_recipient(e->world->services.config, &r->domain->recipients, buf_slice(&r->address), v);
+    ldap_recipient(e->world->services.config, &r->domain->recipients, buf_slice(&r->address), r->deadline, v);
     e->answer = (struct exchange_answer){ .outcome = v->outcome, .data = &e->sasl.data, .reason = v->reason };
 }
 
@@ -192,6 +195,10 @@ bool exchange_run(struct exchange *e)
     e->busy = true;
     if (pool_add(pool_of(e), run, e)) return true;
     e->busy = false;
+    if (e->kind == EXCHANGE_RECIPIENT) { /* which anybody can cause */
+        exchange_refuse(e, "too many questions for the directory at once");
+        return false;
+    }
     log_event(LOG_WARNING, "auth-overload", LOG_STR("reason", "too many authentications wait for a thread"));
     exchange_refuse(e, "too many authentications at once");
     return false;

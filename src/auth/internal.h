@@ -110,8 +110,9 @@ void imap_check(struct imap_backend *b, struct slice name, struct slice password
 /* What a server's reply line means; tag: ours. False: not the tagged one. */
 bool imap_judge(struct slice line, struct slice tag, struct auth_verdict *v);
 void ldap_check(const struct config *c, struct slice name, struct slice password, struct auth_verdict *v);
-/* Has the directory an entry for the address? AUTH_OK, AUTH_FAILED, AUTH_TEMPFAIL. */
-void ldap_recipient(const struct config *c, const struct config_recipients *r, struct slice address, struct auth_verdict *v);
+/* Has the directory an entry for the address? AUTH_OK, AUTH_FAILED, AUTH_TEMPFAIL. deadline: mono ms. */
+void ldap_recipient(const struct config *c, const struct config_recipients *r, struct slice address, uint64_t deadline,
+                    struct auth_verdict *v);
 /* Fills in a template (%u, %s: the whole; %n, %d: before and behind the @), escaped so that it is right in a distinguished name (RFC 4514) and in a filter (RFC 4515). */
 void ldap_fill(struct buf *out, const char *pattern, struct slice name);
 

@@ -258,13 +258,18 @@ void ldap_check(const struct config *c, struct slice name, struct slice password
 
 /* ---- recipients */
 
-void ldap_recipient(const struct config *c, const struct config_recipients *r, struct slice address, struct auth_verdict *v)
+void ldap_recipient(const struct config *c, const struct config_recipients *r, struct slice address, uint64_t deadline,
+                    struct auth_verdict *v)
 {
     struct ask a = { .config = c, .url = r->ldap.url, .ca = r->ldap.ca, .starttls = r->ldap.starttls, .user_dn = r->ldap.user_dn,
                      .password_file = r->ldap.password_file, .group = "recipients.ldap",
-                     .deadline = clock_mono_ms() + r->timeout, .v = v };
+                     .deadline = deadline, .v = v };
     struct buf filter = { 0 };
     int rc;
+    if (clock_mono_ms() >= deadline) {
+        auth_verdict_set(v, AUTH_TEMPFAIL, "too many questions waited for the directory");
+        return;
+    }
     auth_verdict_set(v, AUTH_FAILED, "no entry of the directory matches");
     if (open_connection(&a) && bind_searcher(&a)) {
         a.what = "searching";

@@ -22,10 +22,9 @@ static void sip_round(uint64_t v[4])
     v[2] += v[1]; v[1] = ROTL(v[1], 17); v[1] ^= v[2]; v[2] = ROTL(v[2], 32);
 }
 
-static uint64_t siphash(struct slice s, bool fold)
+static uint64_t siphash(const uint64_t k[2], struct slice s, bool fold)
 {
-    uint64_t v[4] = { key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d, key[0] ^ 0x6c7967656e657261,
-                      key[1] ^ 0x7465646279746573 };
+    uint64_t v[4] = { k[0] ^ 0x736f6d6570736575, k[1] ^ 0x646f72616e646f6d, k[0] ^ 0x6c7967656e657261, k[1] ^ 0x7465646279746573 };
     uint64_t word = 0;
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)(fold ? ascii_lower(s.p[i]) : s.p[i]);
@@ -46,9 +45,10 @@ static uint64_t siphash(struct slice s, bool fold)
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-uint64_t hash_bytes(struct slice s) { return siphash(s, false); }
-uint64_t hash_ibytes(struct slice s) { return siphash(s, true); }
-uint64_t hash_u64(uint64_t v) { return siphash(slice_of(&v, sizeof v), false); }
+uint64_t hash_bytes(struct slice s) { return siphash(key, s, false); }
+uint64_t hash_ibytes(struct slice s) { return siphash(key, s, true); }
+uint64_t hash_u64(uint64_t v) { return siphash(key, slice_of(&v, sizeof v), false); }
+uint64_t hash_keyed(const uint64_t own[2], struct slice s) { return siphash(own, s, false); }
 
 void htable_init(struct htable *t, uint64_t (*hash_of)(const void *item))
 {

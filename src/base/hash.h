@@ -8,6 +8,7 @@
 uint64_t hash_bytes(struct slice s);
 uint64_t hash_ibytes(struct slice s); /* ASCII case folded */
 uint64_t hash_u64(uint64_t v);
+uint64_t hash_keyed(const uint64_t own[2], struct slice s); /* with a secret of one's own: for what outlives the process */
 
 struct htable {
     void **slots;

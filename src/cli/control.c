@@ -146,6 +146,19 @@ static void print_providers(const json_t *a)
     }
 }
 
+static void print_store(const json_t *store)
+{
+    struct buf b = { 0 };
+    json_int_t entries = 0;
+    const char *name;
+    json_t *n;
+    if (!store) return;
+    json_object_foreach(json_object_get(store, "entries"), name, n) entries += json_integer_value(n);
+    printf("store: %s of history, %lld remembered%s\n", cli_size(&b, (uint64_t)cli_number_of(store, "history_bytes")),
+           (long long)entries, json_is_false(json_object_get(store, "writing")) ? "; nothing can be written" : "");
+    buf_deinit(&b);
+}
+
 static void print_status(const json_t *a)
 {
     struct buf b = { 0 };
@@ -160,6 +173,7 @@ static void print_status(const json_t *a)
     json_array_foreach(json_object_get(a, "helpers"), i, w)
         printf("%-6s %-8lld %-9s %s\n", cli_text_of(w, "role"), (long long)cli_number_of(w, "pid"), "ready", cli_span(&b, cli_number_of(w, "age")));
     print_queue(a);
+    print_store(json_object_get(a, "store"));
     print_providers(a);
     if (cli_number_of(a, "missing")) printf("%lld workers have not answered\n", (long long)cli_number_of(a, "missing"));
     buf_deinit(&b);

@@ -28,12 +28,23 @@ static void set_name(struct client *c)
     buf_deinit(&b);
 }
 
+/* n: 1, or all of the part that are not settled. */
+static void remember(const struct client *c, const struct part *p, const char *event, uint32_t rcpt, uint32_t n, struct slice reply)
+{
+    const struct work *w = p->work;
+    enum history_kind kind = !strcmp(event, "delivered") ? HISTORY_DELIVERED : !strcmp(event, "bounced") ? HISTORY_BOUNCED : HISTORY_DEFERRED;
+    if (!w->q->o.store) return;
+    PART_EACH(i, p)
+        if (n == 1 ? i == rcpt : !w->rcpts[i].settled) history_tell(w->q, w->m->spool.id, kind, w->env.rcpts[i], reply, c->name);
+}
+
 void client_log(const struct client *c, const struct part *p, const char *event, uint32_t rcpt, uint32_t n, struct slice reply)
 {
     const struct work *w = p->work;
     uint64_t now = clock_wall_ms();
     const char *version = "none", *cipher;
     int bits;
+    remember(c, p, event, rcpt, n, reply);
     if (!log_enabled(LOG_INFO)) return;
     if (c->s && stream_is_tls(c->s)) stream_tls_info(c->s, &version, &cipher, &bits);
     log_event(LOG_INFO, event, LOG_ID(w->m->spool.id), LOG_TEXT("to", w->env.rcpts[rcpt]), LOG_NUM("recipients", n),

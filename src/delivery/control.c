@@ -58,6 +58,7 @@ static void delete_message(struct message *m)
     }
     if (m->work) work_free(m->work);
     log_event(LOG_INFO, "deleted", LOG_ID(m->spool.id));
+    history_tell(m->home->q, m->spool.id, HISTORY_DELETED, SLICE(""), SLICE(""), NULL);
     message_done(m);
 }
 

@@ -176,6 +176,7 @@ void destination_park(struct destination *d, struct message *m)
     uint64_t now = clock_wall_ms(), when = message_end(m), warning = q->config->queue.delay_warning;
     if (d->blocked)
         log_event(LOG_INFO, "deferred", LOG_ID(m->spool.id), LOG_STR("destination", d->hop.key), LOG_STR("reply", d->reason));
+    if (d->blocked) history_tell(q, m->spool.id, HISTORY_DEFERRED, SLICE(""), slice_str(d->reason), d->hop.key);
     message_become(m, MESSAGE_PARKED);
     if (warning && !(m->flags & (MESSAGE_WARNED | MESSAGE_QUIET)) && m->arrival + warning < when) when = m->arrival + warning;
     if (when <= now) when = now + PARKED_AGAIN_MS;

@@ -201,6 +201,7 @@ static void refuse_ready(struct destination *d)
         destination_unready(p);
         log_event(LOG_INFO, "bounced", LOG_ID(w->m->spool.id), LOG_TEXT("to", w->env.rcpts[p->first]),
                   LOG_NUM("recipients", p->n), LOG_STR("destination", d->hop.key), LOG_STR("reply", d->reason));
+        PART_EACH(i, p) history_tell_failed(w, i, slice_str(d->reason));
         part_result_all(p, RCPT_FAILED, slice_str(d->reason));
         part_done(p);
     }

@@ -26,6 +26,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "delivery/destination.h"
+#include "store/store.h"
 
 #define FILES_MAX 200            /* descriptors of large messages held */
 
@@ -77,6 +78,10 @@ void queue_raise_id(struct queue *q, uint64_t id); /* later ids are larger, if t
 /* control.c */
 void control_forget(struct queue *q, struct message *m); /* it is about to be freed */
 void control_free_all(struct queue *q);
+
+/* ---- history.c: told to the store, if there is a history. text: the reason, or a host's reply with its code; rcpt may be empty, host NULL */
+void history_tell(const struct queue *q, uint64_t id, enum history_kind kind, struct slice rcpt, struct slice text, const char *host);
+void history_tell_failed(const struct work *w, uint32_t rcpt, struct slice text);
 
 /* ---- time */
 

@@ -10,6 +10,7 @@
 #include "spool/spool.h"
 
 struct queue;
+struct store_link;
 
 struct queue_options {
     struct event_base *base;
@@ -19,6 +20,7 @@ struct queue_options {
     struct tls_client *tls;       /* NULL: never TLS */
     struct link *auth;            /* NULL: no hop with credentials can be used */
     struct link *fetch;           /* NULL: no MTA-STS, no TLS reports */
+    struct store_link *store;     /* NULL: there is no history */
     unsigned worker;              /* 0..1023, part of ids */
 };
 

@@ -43,6 +43,7 @@ static void expire(struct work *w)
         buf_add(&text, last);
         label_set(&w->q->reasons, &r->reason, buf_slice(&text));
         r->status = RCPT_FAILED;
+        history_tell_failed(w, i, buf_slice(&text));
         if (first == UINT32_MAX) first = i;
     }
     if (first != UINT32_MAX)
@@ -142,6 +143,7 @@ static bool warning_wanted(const struct work *w)
 static void settle(struct work *w)
 {
     if (w->m->flags & MESSAGE_DELETE) {
+        history_tell(w->q, w->m->spool.id, HISTORY_DELETED, SLICE(""), SLICE(""), NULL);
         finish(w, "deleted");
         return;
     }

@@ -240,6 +240,7 @@ static void route_recipient(struct work *w, uint32_t i)
         int n = snprintf(reason, sizeof reason, "5.1.2 %s", clean ? err.text : "control characters in an address");
         set_result(w, i, RCPT_FAILED, slice_of(reason, (size_t)n));
         log_event(LOG_INFO, "bounced", LOG_ID(w->m->spool.id), LOG_TEXT("to", w->env.rcpts[i]), LOG_STR("reply", reason));
+        history_tell_failed(w, i, slice_of(reason, (size_t)n));
         return;
     }
     if (w->env.flags & ENVELOPE_REQUIRETLS) route_require_tls(&hop);

@@ -135,7 +135,7 @@ static bool begin(struct worker *w, int n, struct spool *sp, struct err *err)
 {
     w->queue = queue_new(&(struct queue_options){ .base = w->base, .streams = w->streams, .config = w->config,
         .resolver = w->resolver, .tls = w->start->client_tls, .auth = w->auth, .fetch = w->fetch,
-        .worker = (unsigned)n });
+        .store = w->config->store.history ? w->store : NULL, .worker = (unsigned)n });
     queue_add_spool(w->queue, sp, false, NULL, NULL);
     w->providers = provider_keeper_new(w->base, w->resolver, w->config, w->start->spool_root);
     w->policy = policy_engine_new(&(struct policy_engine_options){ .base = w->base, .config = w->config,

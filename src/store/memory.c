@@ -3,6 +3,7 @@
 #include "store/memory.h"
 #include <math.h>
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/mem.h"
 
 #define SWEEP_MS 1000      /* between two looks for what has ended */
@@ -11,28 +12,31 @@
 #define HALF_LIVES_KEPT 8  /* after which 1/256 is left */
 #define HALF_LIFE_MAX (UINT64_C(400) * 86400000)
 
-enum { GET, PUT, REMOVE, COUNT_GET, COUNT_PUT, FIRST_END, SWEEP, EVICT, SIZES };
+enum { GET, ADD, SET, REMOVE, FIRST_END, SWEEP, EVICT, SIZES, SECRET, SECRET_DRAW };
 
 static const char *const statements[] = {
-    [GET] = "SELECT value, expires, good, bad, changed, half_life FROM memory WHERE space=?1 AND key=?2",
-    [PUT] = "INSERT INTO memory(space, key, value, expires) VALUES(?1, ?2, ?3, ?4)"
-            " ON CONFLICT(space, key) DO UPDATE SET value=?3, expires=?4",
-    [REMOVE] = "DELETE FROM memory WHERE space=?1 AND key=?2",
-    [COUNT_GET] = "SELECT good, bad, changed, expires FROM memory WHERE space=?1 AND key=?2",
-    [COUNT_PUT] = "INSERT INTO memory(space, key, good, bad, changed, half_life, expires) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"
-                  " ON CONFLICT(space, key) DO UPDATE SET good=?3, bad=?4, changed=?5, half_life=?6, expires=?7",
+    [GET] = "SELECT n, value, expires, good, bad, changed, half_life FROM memory WHERE hash=?1 AND +space=?2 AND key=?3",
+    [ADD] = "INSERT INTO memory(hash, space, key, value, expires, good, bad, changed, half_life)"
+            " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [SET] = "UPDATE memory SET value=?4, expires=?5, good=?6, bad=?7, changed=?8, half_life=?9 WHERE n=?1",
+    [REMOVE] = "DELETE FROM memory WHERE n=?1",
     [FIRST_END] = "SELECT expires FROM memory WHERE space=?1 ORDER BY expires LIMIT 1",
-    [SWEEP] = "DELETE FROM memory WHERE space=?1 AND key IN"
-              " (SELECT key FROM memory WHERE space=?1 AND expires<=?2 ORDER BY expires LIMIT ?3)",
-    [EVICT] = "DELETE FROM memory WHERE space=?1 AND key IN"
-              " (SELECT key FROM memory WHERE space=?1 ORDER BY expires LIMIT ?2)",
+    [SWEEP] = "DELETE FROM memory WHERE n IN (SELECT n FROM memory WHERE space=?1 AND expires<=?2 ORDER BY expires LIMIT ?3)",
+    [EVICT] = "DELETE FROM memory WHERE n IN (SELECT n FROM memory WHERE space=?1 ORDER BY expires LIMIT ?2)",
     [SIZES] = "SELECT space, count(*) FROM memory GROUP BY space",
+    [SECRET] = "SELECT a, b FROM secret",
+    [SECRET_DRAW] = "INSERT INTO secret VALUES(random(), random())",
 };
 
+/* Rows stand in the order in which they came, and mostly go in it, too. The only thing that is written all over the file is the index
+ * over short hashes of the keys. (With the keys themselves as the order of
+ * the table a flood of new ones took three times as long.) */
 static const char schema[] =
-    "CREATE TABLE memory(space INTEGER NOT NULL, key BLOB NOT NULL, value BLOB, expires INTEGER NOT NULL,"
-    " good REAL, bad REAL, changed INTEGER, half_life INTEGER, PRIMARY KEY(space, key)) WITHOUT ROWID;"
-    "CREATE INDEX memory_expires ON memory(space, expires);";
+    "CREATE TABLE memory(n INTEGER PRIMARY KEY, hash INTEGER NOT NULL, space INTEGER NOT NULL, key BLOB NOT NULL, value BLOB,"
+    " expires INTEGER NOT NULL, good REAL, bad REAL, changed INTEGER, half_life INTEGER);"
+    "CREATE INDEX memory_hash ON memory(hash);"
+    "CREATE INDEX memory_expires ON memory(space, expires);"
+    "CREATE TABLE secret(a INTEGER, b INTEGER);";
 
 static void count_all(struct db *db)
 {
@@ -45,9 +49,24 @@ static void count_all(struct db *db)
     m->rollbacks = db->rollbacks;
 }
 
+static bool read_secret(struct memory *m)
+{
+    if (db_step(&m->db, SECRET) != DB_ROW) return false;
+    for (int i = 0; i < 2; i++) m->secret[i] = (uint64_t)sqlite3_column_int64(db_statement(&m->db, SECRET), i);
+    db_reset(&m->db, SECRET);
+    return true;
+}
+
+static void on_open(struct db *db)
+{
+    struct memory *m = db->owner;
+    if (!read_secret(m) && db_run(db, SECRET_DRAW) == DB_DONE) (void)read_secret(m);
+    count_all(db);
+}
+
 static const struct db_kind kind = {
-    .name = "memory", .application_id = 0x506d656d, .version = 1, .cache_kib = 32768, .schema = schema, .statements = statements,
-    .statement_n = countof(statements), .on_open = count_all,
+    .name = "memory", .application_id = 0x506d656d, .version = 2, .cache_kib = 32768, .schema = schema, .statements = statements,
+    .statement_n = countof(statements), .on_open = on_open,
 };
 
 bool memory_open(struct memory *m, const char *directory, uint64_t entries, struct err *err)
@@ -121,11 +140,13 @@ unsigned memory_tend(struct memory *m)
 
 /* ---- entries */
 
-static void bind_key(struct memory *m, size_t statement, enum store_space space, struct slice key)
-{
-    db_bind_number(&m->db, statement, 1, space);
-    db_bind_blob(&m->db, statement, 2, key);
-}
+struct entry {
+    uint64_t n;              /* 0: there is none */
+    struct slice value;
+    uint64_t expires;
+    double good, bad;
+    uint64_t changed, half_life;
+};
 
 /* What is left of a count after a time. */
 static double left(uint64_t changed, uint64_t now, uint64_t half_life)
@@ -133,90 +154,96 @@ static double left(uint64_t changed, uint64_t now, uint64_t half_life)
     return half_life && now > changed ? exp2(-(double)(now - changed) / (double)half_life) : 1;
 }
 
-void memory_get(struct memory *m, enum store_space space, struct slice key, uint64_t now, struct store_answer *out)
+static void bind_key(struct memory *m, size_t statement, enum store_space space, struct slice key)
 {
-    struct db *db = &m->db;
-    *out = (struct store_answer){ .status = STORE_GONE };
-    bind_key(m, GET, space, key);
-    switch (db_step(db, GET)) {
-    case DB_ROW: break;
-    case DB_DONE: out->status = STORE_NONE; return;
-    default: return;
-    }
-    double rest = left(db_number(db, GET, 4), now, db_number(db, GET, 5));
-    out->status = STORE_NONE;
-    out->expires = db_number(db, GET, 1);
-    if (out->expires > now) {
-        struct slice value = slice_sub(db_bytes(db, GET, 0), 0, STORE_VALUE_MAX);
-        if (value.n) memcpy(m->value, value.p, value.n);
-        out->status = STORE_FOUND;
-        out->value = slice_of(m->value, value.n);
-        out->good = sqlite3_column_double(db_statement(db, GET), 2) * rest;
-        out->bad = sqlite3_column_double(db_statement(db, GET), 3) * rest;
-    }
-    db_reset(db, GET); /* or the log of the database could not be ended */
+    db_bind_number(&m->db, statement, 1, hash_keyed(m->secret, key) >> 17); /* six bytes in the index; the key itself is compared, too */
+    db_bind_number(&m->db, statement, 2, space);
+    db_bind_blob(&m->db, statement, 3, key);
 }
 
-static bool put(struct memory *m, enum store_space space, struct slice key, struct slice value, uint64_t expires)
+/* value: until the next call. False: it is not known. */
+static bool find(struct memory *m, enum store_space space, struct slice key, struct entry *e)
 {
-    if (!db_write(&m->db)) return false;
-    bind_key(m, PUT, space, key);
-    db_bind_blob(&m->db, PUT, 3, value);
-    db_bind_number(&m->db, PUT, 4, expires);
-    return db_run(&m->db, PUT) == DB_DONE;
+    struct db *db = &m->db;
+    *e = (struct entry){ 0 };
+    bind_key(m, GET, space, key);
+    enum db_step step = db_step(db, GET);
+    if (step != DB_ROW) return step == DB_DONE;
+    struct slice value = slice_sub(db_bytes(db, GET, 1), 0, STORE_VALUE_MAX);
+    if (value.n) memcpy(m->value, value.p, value.n);
+    *e = (struct entry){ .n = db_number(db, GET, 0), .value = slice_of(m->value, value.n), .expires = db_number(db, GET, 2),
+                         .good = sqlite3_column_double(db_statement(db, GET), 3), .bad = sqlite3_column_double(db_statement(db, GET), 4),
+                         .changed = db_number(db, GET, 5), .half_life = db_number(db, GET, 6) };
+    db_reset(db, GET); /* or the log of the database could not be ended */
+    return true;
+}
+
+/* In the place of the one with e->n, or as a new one. */
+static bool keep(struct memory *m, enum store_space space, struct slice key, const struct entry *e)
+{
+    struct db *db = &m->db;
+    size_t s = e->n ? SET : ADD;
+    if (!db_write(db)) return false;
+    if (e->n) db_bind_number(db, s, 1, e->n);
+    else bind_key(m, s, space, key);
+    db_bind_blob(db, s, 4, e->value);
+    db_bind_number(db, s, 5, e->expires);
+    db_bind_real(db, s, 6, e->good);
+    db_bind_real(db, s, 7, e->bad);
+    db_bind_number(db, s, 8, e->changed);
+    db_bind_number(db, s, 9, e->half_life);
+    if (db_run(db, s) != DB_DONE) return false;
+    if (!e->n) added(m, space);
+    return true;
+}
+
+void memory_get(struct memory *m, enum store_space space, struct slice key, uint64_t now, struct store_answer *out)
+{
+    struct entry e;
+    *out = (struct store_answer){ .status = STORE_GONE };
+    if (!find(m, space, key, &e)) return;
+    out->status = STORE_NONE;
+    if (!e.n || e.expires <= now) return;
+    double rest = left(e.changed, now, e.half_life);
+    *out = (struct store_answer){ .status = STORE_FOUND, .value = e.value, .expires = e.expires, .good = e.good * rest,
+                                  .bad = e.bad * rest };
 }
 
 void memory_put_new(struct memory *m, enum store_space space, struct slice key, struct slice value, uint64_t expires, uint64_t now,
                     struct store_answer *out)
 {
-    memory_get(m, space, key, now, out);
-    if (out->status != STORE_NONE) return;
-    bool known = out->expires != 0; /* one that has ended is there still */
-    if (!put(m, space, key, value, expires)) out->status = STORE_GONE; /* or the client would be new for ever */
-    else if (!known) added(m, space);
-}
-
-static bool has(struct memory *m, enum store_space space, struct slice key)
-{
-    bind_key(m, COUNT_GET, space, key);
-    return db_run(&m->db, COUNT_GET) == DB_ROW;
+    struct entry e;
+    *out = (struct store_answer){ .status = STORE_GONE };
+    if (!find(m, space, key, &e)) return;
+    if (e.n && e.expires > now) {
+        *out = (struct store_answer){ .status = STORE_FOUND, .value = e.value, .expires = e.expires };
+    } else if (keep(m, space, key, &(struct entry){ .n = e.n, .value = value, .expires = expires })) {
+        out->status = STORE_NONE; /* what cannot be remembered is not NONE, or the client would be new for ever */
+    }
 }
 
 void memory_put(struct memory *m, enum store_space space, struct slice key, struct slice value, uint64_t expires)
 {
-    bool known = has(m, space, key);
-    if (put(m, space, key, value, expires) && !known) added(m, space);
+    struct entry e;
+    if (find(m, space, key, &e)) (void)keep(m, space, key, &(struct entry){ .n = e.n, .value = value, .expires = expires });
 }
 
 void memory_remove(struct memory *m, enum store_space space, struct slice key)
 {
-    if (!db_write(&m->db)) return;
-    bind_key(m, REMOVE, space, key);
+    struct entry e;
+    if (!find(m, space, key, &e) || !e.n || !db_write(&m->db)) return;
+    db_bind_number(&m->db, REMOVE, 1, e.n);
     if (db_run(&m->db, REMOVE) == DB_DONE) subtract(m, space);
 }
 
 void memory_add_counts(struct memory *m, struct slice key, double good, double bad, uint64_t half_life, uint64_t now)
 {
-    struct db *db = &m->db;
+    struct entry e;
+    if (!find(m, STORE_REPUTATION, key, &e)) return;
     if (!half_life || half_life > HALF_LIFE_MAX) half_life = HALF_LIFE_MAX;
     uint64_t kept = half_life * HALF_LIVES_KEPT, grain = kept / 64 + 1;
-    uint64_t expires = (now + kept) / grain * grain + grain; /* in steps, so that the index over the ends seldom changes */
-    bind_key(m, COUNT_GET, STORE_REPUTATION, key);
-    bool known = db_step(db, COUNT_GET) == DB_ROW;
-    if (known) {
-        double rest = left(db_number(db, COUNT_GET, 2), now, half_life);
-        if (db_number(db, COUNT_GET, 3) > now) {
-            good += sqlite3_column_double(db_statement(db, COUNT_GET), 0) * rest;
-            bad += sqlite3_column_double(db_statement(db, COUNT_GET), 1) * rest;
-        }
-        db_reset(db, COUNT_GET);
-    }
-    if (!db_write(db)) return;
-    bind_key(m, COUNT_PUT, STORE_REPUTATION, key);
-    db_bind_real(db, COUNT_PUT, 3, good);
-    db_bind_real(db, COUNT_PUT, 4, bad);
-    db_bind_number(db, COUNT_PUT, 5, now);
-    db_bind_number(db, COUNT_PUT, 6, half_life);
-    db_bind_number(db, COUNT_PUT, 7, expires);
-    if (db_run(db, COUNT_PUT) == DB_DONE && !known) added(m, STORE_REPUTATION);
+    double rest = e.n && e.expires > now ? left(e.changed, now, half_life) : 0;
+    struct entry sum = { .n = e.n, .good = e.good * rest + good, .bad = e.bad * rest + bad, .changed = now, .half_life = half_life,
+                         .expires = (now + kept) / grain * grain + grain }; /* in steps: the index over the ends seldom changes */
+    (void)keep(m, STORE_REPUTATION, key, &sum);
 }

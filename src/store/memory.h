@@ -10,6 +10,7 @@ struct memory {
     struct db db;
     uint64_t entries;               /* at most, of each kind */
     uint64_t counts[STORE_SPACES];
+    uint64_t secret[2];             /* of the file, for the hashes in it */
     unsigned rollbacks;             /* of the database, when they were counted */
     uint64_t swept;                 /* mono ms */
     char value[STORE_VALUE_MAX];    /* of the last answer */

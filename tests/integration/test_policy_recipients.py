@@ -305,6 +305,29 @@ def test_explain_remembers_nothing(relay, usual):
     assert told["outcome"] == "pass" and told["why"].startswith("known: 127.0.0.1[127.0.0.1]: 250"), told
 
 
+def test_internationalized(postern, usual, make_sink):
+    """The domain is asked for as the inner server can read it; a local part that it cannot have is nobody's knowledge."""
+    able = make_sink(extensions=("SMTPUTF8", "8BITMIME", "PIPELINING"))
+    able.on("rcpt", NOBODY, match="no-such-user-")
+    verify = {"verify": "smtp", "unsure": "defer"}
+    r = postern(domains=[{"name": "bücher.example", "subdomains": True, "deliver": usual.hop, "recipients": verify},
+                         {"name": "able.example", "deliver": able.hop, "recipients": verify}], delivery={"probe": "0s"})
+
+    def ask(to):
+        with r.client() as c:
+            c.ehlo()
+            c.mail("a@client.example", "SMTPUTF8")
+            return c.rcpt(to.encode().decode("latin-1"), None)
+    assert ask("anna@bücher.example").code == 250
+    assert ask("anna@BÜCHER.example").code == 250
+    assert ask("nobody@bücher.example").enhanced == "4.1.1"
+    assert ask("anna@x.bücher.example").code == 250
+    assert asked(usual, "anna@xn--bcher-kva.example") == 1 and asked(usual, "anna@x.xn--bcher-kva.example") == 1
+    assert ask("jürgen@bücher.example").enhanced == "4.4.1"
+    assert ask("jürgen@able.example").code == 250
+    assert asked(able, "jürgen@able.example".encode().decode("latin-1")) == 1
+
+
 def test_store_gone(relay, usual):
     r = relay(verify="smtp")
     os.kill(r.pid("store"), 19)  # SIGSTOP

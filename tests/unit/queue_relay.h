@@ -117,7 +117,7 @@ static bool is_done(uint64_t id)
     return record_of(id)->done;
 }
 
-static unsigned done_n(void)
+__attribute__((unused)) static unsigned done_n(void)
 {
     unsigned n = 0;
     for (size_t i = 0; i < disk.n; i++) n += disk.records[i].done;

@@ -93,6 +93,7 @@ static int worker(void)
 #define GOOD "\"op\":\"server\",\"mechanism\":\"PLAIN\",\"initial\":\"AGFubmEAc2VjcmV0\",\"client\":\"127.0.0.1\",\"tls\":true}"
 #define LOGIN "\"op\":\"server\",\"mechanism\":\"LOGIN\",\"client\":\"127.0.0.1\",\"tls\":true}"
 #define HOP "\"op\":\"client\",\"hop\":0,\"mechanisms\":\"SCRAM-SHA-256\",\"host\":\"h.example\",\"port\":587,\"tls\":true}"
+#define RECIPIENT "\"op\":\"recipient\",\"domain\":0,\"address\":\"a@example.com\"}"
 
 static int start(void **state)
 {
@@ -106,6 +107,9 @@ static int start(void **state)
     if (!users_file_change(world.users, &add, &err) || !channel_pair(pair, &err)) return -1;
     buf_addf(&text, "hostname: mx.example\nsystem: {sandbox: no, auth_user: \"\"}\n"
                     "smarthost: {host: 127.0.0.1, port: 587, tls: encrypt, user: relay, password: x}\n"
+                    "domains:\n  - {name: example.com, deliver: 192.0.2.1, recipients: {verify: ldap, timeout: 1s,\n"
+                    "     ldap: {url: \"ldap://127.0.0.1:1\", base: dc=example, filter: (mail=%%s)}}}\n"
+                    "  - {name: example.net, deliver: 192.0.2.1}\n"
                     "auth: {backend: users, users: %s, failures: 0}\n", world.users);
     world.config = config_parse(buf_slice(&text), "test.yaml", &report);
     buf_deinit(&text);
@@ -162,6 +166,8 @@ static void nonsense_ends_the_channel(void **state)
         { "{\"id\":1," LOGIN, NULL, "{\"id\":1,\"op\":\"step\",\"data\":\"!\"}" },
         { "{\"id\":1," LOGIN, NULL, "{\"id\":1,\"op\":\"else\"}" },
         { "{\"id\":1," HOP, NULL, "{\"id\":1," HOP },
+        { "{\"id\":1," RECIPIENT, "{\"id\":1," RECIPIENT },
+        { "{\"id\":1," RECIPIENT, "{\"id\":1,\"op\":\"step\",\"data\":\"\"}" },
     };
     for (size_t i = 0; i < countof(words); i++) {
         int w = worker();
@@ -199,6 +205,14 @@ static void requests_that_cannot_be_served(void **state)
         "{\"id\":1,\"op\":\"client\",\"hop\":4294967296,\"mechanisms\":\"PLAIN\",\"host\":\"h\",\"port\":25}",
         "{\"id\":1,\"op\":\"client\",\"hop\":0.5,\"mechanisms\":\"PLAIN\",\"host\":\"h\",\"port\":25}",
         "{\"id\":1,\"op\":\"client\",\"hop\":0,\"mechanisms\":\"PLAIN\",\"host\":\"h\",\"port\":65536}",
+        "{\"id\":1,\"op\":\"recipient\"}",
+        "{\"id\":1,\"op\":\"recipient\",\"domain\":0}",
+        "{\"id\":1,\"op\":\"recipient\",\"domain\":0,\"address\":7}",
+        "{\"id\":1,\"op\":\"recipient\",\"domain\":\"0\",\"address\":\"a@example.com\"}",
+        "{\"id\":1,\"op\":\"recipient\",\"domain\":1,\"address\":\"a@example.net\"}", /* it has no directory */
+        "{\"id\":1,\"op\":\"recipient\",\"domain\":2,\"address\":\"a@example.org\"}",
+        "{\"id\":1,\"op\":\"recipient\",\"domain\":-1,\"address\":\"a@example.org\"}",
+        "{\"id\":1,\"op\":\"recipient\",\"domain\":0,\"address\":\"a@example.com\"}", /* nobody is there */
     };
     int w = worker();
     for (size_t i = 0; i < countof(words); i++) {
@@ -217,7 +231,7 @@ static void ends_in_the_middle(void **state)
     for (int round = 0; round < 4; round++) {
         int w = worker();
         for (int i = 1; i <= 60; i++) {
-            snprintf(text, sizeof text, i % 3 ? "{\"id\":%d," GOOD : "{\"id\":%d," HOP, i);
+            snprintf(text, sizeof text, i % 3 ? i % 4 ? "{\"id\":%d," GOOD : "{\"id\":%d," RECIPIENT : "{\"id\":%d," HOP, i);
             say(w, text);
             if (i % 2 && round % 2) { /* cancelled while a thread has it, or waits for one; the number is used again */
                 snprintf(text, sizeof text, "{\"id\":%d,\"op\":\"cancel\"}", i);
