@@ -144,20 +144,21 @@ def step_loads(folder, daemon, step):
     """Enough to get there: segments have 1 MiB."""
     if not step.startswith(("segment", "compact")):
         return start_loads(folder, daemon, 60, 6, rate=1000)
-    return [Load(folder, daemon.port, "full", "--sessions", 8, "--size", "12K", messages=400, to="a@example.com"),
-            Load(folder, daemon.port, "moody", "--sessions", 1, "--rate", "50/s", messages=40, to="d@moody.example")]
+    full, moody = (1600, 80) if step.startswith("compact") else (400, 40)  # segments that hold little, again and again
+    return [Load(folder, daemon.port, "full", "--sessions", 8, "--size", "12K", messages=full, to="a@example.com"),
+            Load(folder, daemon.port, "moody", "--sessions", 1, "--rate", "50/s", messages=moody, to="d@moody.example")]
 
 
 def crash_at(relay, make_sinks, folder, monkeypatch, step, count):
     """The worker dies at that step, and so do those started after it, until all is started without the variable."""
     put_off = step.startswith(("state", "compact")) or count > 1
-    moods = ("--fail", "rcpt=451%60#200" if count > 2 else "rcpt=451#9", "--fail", "dot=452#3")
+    moods = ("--fail", "rcpt=451%60#200" if count > 2 else "rcpt=451#40" if step.startswith("compact") else "rcpt=451#9", "--fail", "dot=452#3")
     sinks = make_sinks(*(moods if put_off else ()))
     monkeypatch.setenv("POSTERN_CRASH_AT", f"{step}:{count}")
     daemon = relay(sinks, retry="3s" if step.startswith("compact") else "1s")
     monkeypatch.delenv("POSTERN_CRASH_AT")
     loads = step_loads(folder, daemon, step)
-    daemon.wait_log(r"worker-ended .*by=signal code=9", 60)
+    daemon.wait_log(r"worker-ended .*by=signal code=9", 120)
     if count % 2:
         kill_all(daemon)
     else:
