@@ -22,11 +22,15 @@ static void print_wrapped(struct buf *line, size_t at, const char *text)
     struct slice rest = buf_slice(&clean);
     do {
         size_t n = rest.n < WIDTH - at ? rest.n : WIDTH - at;
-        for (size_t k = n; n < rest.n && k > n / 2; k--)
-            if (rest.p[k] == ' ') n = k;
+        if (n < rest.n) {
+            size_t k = n;
+            while (k > 0 && rest.p[k] != ' ') k--;
+            if (k) n = k;
+        }
         while (n < rest.n && ((unsigned char)rest.p[n] & 0xC0) == 0x80) n--; /* not within a character */
         buf_add(line, slice_sub(rest, 0, n));
         rest = slice_sub(rest, n + (n < rest.n && rest.p[n] == ' '), rest.n);
+        while (line->n && line->p[line->n - 1] == ' ') line->n--;
         puts(buf_cstr(line));
         buf_clear(line);
         buf_addf(line, "%*s", (int)at, "");
@@ -84,7 +88,7 @@ static void print_field(const char *name, const char *text)
 static void add_reply(struct buf *out, const json_t *o)
 {
     json_int_t code = cli_number_of(o, "code");
-    if (code) buf_addf(out, "%lld ", (long long)code);
+    if (code) buf_addf(out, "%lld%s", (long long)code, *cli_text_of(o, "text") ? " " : "");
     buf_add_str(out, cli_text_of(o, "text"));
 }
 

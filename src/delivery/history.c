@@ -3,10 +3,12 @@
 #include "delivery/internal.h"
 #include "store/store.h"
 
-/* The code in front of a host's reply. */
-static int take_code(struct slice *text)
+/* The code in front of a host's reply; reasons have the host's name before it. */
+static int take_code(struct slice *text, struct slice host)
 {
     uint64_t code;
+    if (host.n && slice_starts(*text, host) && slice_starts(slice_sub(*text, host.n, text->n), SLICE(": ")))
+        *text = slice_sub(*text, host.n + 2, text->n);
     if (text->n < 4 || text->p[3] != ' ' || !slice_to_u64(slice_sub(*text, 0, 3), 599, &code) || code < 200) return 0;
     *text = slice_sub(*text, 4, text->n);
     return (int)code;
@@ -17,7 +19,7 @@ void history_tell(const struct queue *q, uint64_t id, enum history_kind kind, st
     if (!q->o.store) return;
     struct history_event e = { .kind = kind, .id = id, .when = clock_wall_ms(), .rcpts = &rcpt, .rcpt_n = rcpt.n ? 1 : 0,
                                .host = slice_str(host) };
-    e.code = take_code(&text);
+    e.code = take_code(&text, e.host);
     e.text = text;
     store_history(q->o.store, &e);
 }

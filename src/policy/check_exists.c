@@ -31,7 +31,7 @@ static void answer(struct check_call *c, const struct recipients_answer *a)
 {
     const struct config_domain *d = domain_of(c);
     switch (a->status) {
-    case RECIPIENT_KNOWN: check_pass(c, "known: %.*s", SLICE_ARG(a->why)); break;
+    case RECIPIENT_KNOWN: check_pass_by(c, d->place, "known: %.*s", SLICE_ARG(a->why)); break;
     case RECIPIENT_UNKNOWN: refuse(c, d, a->why); break;
     case RECIPIENT_UNSURE:
         if (d->recipients.unsure == CONFIG_GONE_DEFER)

@@ -164,7 +164,7 @@ static const char *state_of(struct db *db, uint64_t kind, uint64_t rcpt_n)
     if (kind == HISTORY_REFUSED) return "refused";
     if (last == HISTORY_DELETED) return "deleted";
     if (delivered + bounced && delivered + bounced >= rcpt_n) return bounced ? "bounced" : "delivered";
-    return last == HISTORY_DEFERRED ? "deferred" : "queued";
+    return db_number(db, HISTORY_SUMS, SUM_DEFERRED) ? "deferred" : "queued";
 }
 
 static bool has_outcome(struct db *db, int outcome, uint64_t kind)

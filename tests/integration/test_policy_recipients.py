@@ -310,7 +310,7 @@ def test_internationalized(postern, usual, make_sink):
     able = make_sink(extensions=("SMTPUTF8", "8BITMIME", "PIPELINING"))
     able.on("rcpt", NOBODY, match="no-such-user-")
     verify = {"verify": "smtp", "unsure": "defer"}
-    r = postern(domains=[{"name": "bücher.example", "subdomains": True, "deliver": usual.hop, "recipients": verify},
+    r = postern(domains=[{"name": "xn--bcher-kva.example", "subdomains": True, "deliver": usual.hop, "recipients": verify},
                          {"name": "able.example", "deliver": able.hop, "recipients": verify}], delivery={"probe": "0s"})
 
     def ask(to):

@@ -57,6 +57,22 @@ def test_a_message_and_its_story(relay):
     assert len(lines) == 4 and "carol@here.example" in lines[1] and max(map(len, lines)) <= 80
 
 
+def test_each_outcome(relay, sink):
+    sink.on("rcpt", "550 5.1.1 no such user", match="nobody@")
+    sink.on("rcpt", "451 4.2.2 full", match="full@")
+    key = queued_id(relay.send(["bob@here.example", "nobody@here.example", "full@here.example"]))
+    for outcome in ("accepted", "delivered", "bounced", "deferred"):
+        assert found(relay, "--outcome", outcome, "--recipient", "bob@here.example")[0]["id"] == key
+    story = found(relay, key)[0]
+    assert story["state"] == "deferred"
+    said = {e["recipient"]: (e["kind"], e["code"], e["text"]) for e in story["events"]}
+    assert said["nobody@here.example"] == ("bounced", 550, "5.1.1 no such user")
+    assert said["full@here.example"] == ("deferred", 451, "4.2.2 full")
+    assert said["bob@here.example"][:2] == ("delivered", 250)
+    relay.command("queue", "delete", key)
+    assert found(relay, "--outcome", "deleted")[0]["state"] == "deleted"
+
+
 def test_a_refusal_is_found_by_its_reference(relay):
     with relay.client() as c:
         c.ehlo()
