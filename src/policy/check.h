@@ -104,9 +104,11 @@ const char *check_show(struct check_call *c, struct slice s);
 /* The parts of an engine that single checks keep: made at start by the row's file. */
 struct dns_lists;
 struct recipients;
+struct memo;
 struct policy_parts {
     struct dns_lists *dns_lists;   /* their health; NULL: none is on */
     struct recipients *recipients; /* which there are; NULL: nobody is asked */
+    struct memo *memo;             /* of answers of the store */
 };
 struct policy_parts *check_parts(const struct check_call *c);
 

@@ -7,7 +7,10 @@
 #include "base/mem.h"
 #include "policy/checks.h"
 #include "policy/list.h"
+#include "policy/memo.h"
 #include "store/store.h"
+
+#define MEMO_MS 600000
 
 struct pause {
     struct check_call *call;
@@ -67,6 +70,9 @@ static void on_answer(void *arg, const struct store_answer *a)
         begin(c);
         return;
     }
+    uint64_t now = clock_wall_ms(), left = a->expires > now ? a->expires - now : 0;
+    memo_put(check_parts(c)->memo, MEMO_PAUSE, key_of(&check_facts(c)->client.ip), 0,
+             clock_mono_ms() + (left < MEMO_MS ? left : MEMO_MS));
     done(c);
     check_pass(c, "it waited lately");
 }
@@ -79,6 +85,11 @@ static void run(struct check_call *c)
     list_find_ip(check_lists(c)->pause_exempt, ip, &found);
     if (found.kind) {
         check_skip(c, "exempt: %s", found.entry->match);
+        return;
+    }
+    uint64_t nothing;
+    if (memo_get(check_parts(c)->memo, MEMO_PAUSE, key_of(ip), clock_mono_ms(), &nothing)) {
+        check_pass(c, "it waited lately");
         return;
     }
     struct pause *p = c->own = mem_new(struct pause);

@@ -6,6 +6,8 @@
 #include "policy/pipeline.h"
 #include "store/store.h"
 
+#define TELL_AFTER 50 /* messages of one connection */
+
 static void count(const struct policy_run *run, unsigned good, unsigned bad)
 {
     const struct policy_engine_options *e = &run->engine->o;
@@ -23,12 +25,19 @@ void learn_grey_passed(struct policy_run *run, struct slice key)
     if (!run->grey_key.n) run->grey_key = arena_slice(&run->arenas[SCOPE_TRANSACTION], key);
 }
 
+static void tell(struct policy_run *run)
+{
+    count(run, run->untold, 0);
+    run->untold = 0;
+}
+
 void policy_finished(struct policy_run *run, bool good)
 {
     const struct policy_engine_options *e = &run->engine->o;
     if (run->dry) return;
     if (good) run->taken++;
-    count(run, good, !good);
+    if (!good) count(run, 0, 1);
+    else if (++run->untold >= TELL_AFTER) tell(run);
     if (good && run->grey_key.n && e->store)
         store_put(e->store, STORE_AUTO_ALLOW, run->grey_key, SLICE(""), clock_wall_ms() + e->config->checks.greylist.allow_for);
     run->grey_key = SLICE("");
@@ -36,5 +45,6 @@ void policy_finished(struct policy_run *run, bool good)
 
 void learn_end(struct policy_run *run)
 {
+    if (run->untold) tell(run);
     if (run->rejected && !run->taken) count(run, 0, 1);
 }

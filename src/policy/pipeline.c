@@ -9,6 +9,7 @@
 #include "policy/dns_lists.h"
 #include "policy/learn.h"
 #include "policy/list.h"
+#include "policy/memo.h"
 #include "policy/recipients.h"
 #include "policy/relay.h"
 
@@ -158,6 +159,7 @@ struct policy_engine *policy_engine_new(const struct policy_engine_options *o)
     struct policy_engine *e = mem_new(struct policy_engine);
     e->o = *o;
     e->counts = mem_zalloc((o->policy->n + 1) * sizeof *e->counts);
+    e->parts.memo = memo_new();
     e->parts.dns_lists = dns_lists_new(o);
     e->parts.recipients = recipients_new(&e->o);
     return e;
@@ -166,6 +168,7 @@ struct policy_engine *policy_engine_new(const struct policy_engine_options *o)
 void policy_engine_free(struct policy_engine *e)
 {
     if (!e) return;
+    memo_free(e->parts.memo);
     dns_lists_free(e->parts.dns_lists);
     recipients_free(e->parts.recipients);
     free(e->counts);

@@ -50,7 +50,7 @@ struct policy_run {
     unsigned allowed[STAGES];
     int score[STAGES];
     struct arena arenas[SCOPES];
-    uint32_t taken;                /* messages */
+    uint32_t taken, untold;        /* messages; those the store has not heard of */
     bool rejected;                 /* some check but the reputation itself rejected something */
     struct slice grey_key;         /* of the transaction: learn.h */
     struct relay_verdict *relay;   /* in the recipient's arena; NULL: not found yet */

@@ -16,6 +16,8 @@
 #define QUESTIONS_MAX 10000
 #define OUT_MAX (4u << 20)
 #define READ_SIZE 65536
+#define GATHER_BYTES 32768
+#define GATHER_MS 20
 #define LOST_EVERY_MS 60000 /* between two lines of the log */
 
 struct store_request {
@@ -30,10 +32,11 @@ struct store_request {
 struct store_link {
     struct event_base *base;
     int fd;                  /* -1: there is no store */
-    struct event *readable, *writable, *timer, *failing;
+    struct event *readable, *writable, *timer, *later, *failing;
     struct buf in, out;
     size_t sent;             /* of out */
     bool full;               /* the socket takes nothing now */
+    bool due;                /* what was gathered goes out now */
     struct htable ids;       /* of the questions in asked */
     struct list asked;       /* the oldest first */
     struct list failed;
@@ -130,8 +133,20 @@ static void gone(struct store_link *l)
     set_timer(l);
 }
 
+static bool may_wait(const struct store_link *l)
+{
+    return l->out.n > l->sent && list_empty(&l->asked) && l->out.n - l->sent < GATHER_BYTES && !l->due;
+}
+
+/* Writes that nobody waits for are gathered for some milliseconds: each time the store is woken costs both sides more than what it
+ * is told. */
 void store_link_flush(struct store_link *l)
 {
+    if (l->fd >= 0 && may_wait(l)) {
+        if (!event_pending(l->later, EV_TIMEOUT, NULL)) event_add(l->later, &(struct timeval){ 0, GATHER_MS * 1000 });
+        return;
+    }
+    l->due = false;
     while (l->fd >= 0 && !l->full && l->sent < l->out.n) {
         ssize_t k = send(l->fd, l->out.p + l->sent, l->out.n - l->sent, MSG_NOSIGNAL);
         if (k >= 0) l->sent += (size_t)k;
@@ -144,6 +159,13 @@ void store_link_flush(struct store_link *l)
     l->sent = 0;
     if (l->out.cap > READ_SIZE) buf_deinit(&l->out);
     else buf_clear(&l->out);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *arg)
+{
+    struct store_link *l = arg;
+    l->due = true;
+    store_link_flush(l);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -188,6 +210,7 @@ struct store_link *store_link_new(struct event_base *base)
     l->base = base;
     l->fd = -1;
     l->timer = evtimer_new(base, on_timer, l);
+    l->later = evtimer_new(base, on_later, l);
     l->failing = evtimer_new(base, on_failing, l);
     list_init(&l->asked);
     list_init(&l->failed);
@@ -207,11 +230,13 @@ void store_link_connect(struct store_link *l, int fd)
 void store_link_free(struct store_link *l)
 {
     if (!l) return;
+    l->due = true;
     store_link_flush(l); /* what was told last, if there is room for it */
     gone(l);
     while (!list_empty(&l->failed)) request_free(list_entry(l->failed.next, struct store_request, node));
     htable_deinit(&l->ids);
     event_free(l->timer);
+    event_free(l->later);
     event_free(l->failing);
     free(l);
 }

@@ -10,7 +10,7 @@ import pytest
 from lib.smtp import queued_id, stuffed
 from lib.util import free_port, wait_until
 
-LINE = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (?P<level>debug|info|warning|error) (?P<process>master|admin|relay-\d+) "
+LINE = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (?P<level>debug|info|warning|error) (?P<process>master|admin|store|relay-\d+) "
                   r"(?P<event>[a-z_-]+(?: [a-z,_-]+)*?)(?P<fields>(?: [a-z_]+=(?:\"(?:[^\"\\]|\\.)*\"|[^ \"]*))*)$")
 FIELD = re.compile(r" ([a-z_]+)=(?:\"((?:[^\"\\]|\\.)*)\"|([^ \"]*))")
 
