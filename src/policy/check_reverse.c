@@ -111,7 +111,6 @@ static void name_run(struct check_call *call)
 static bool name_wanted(const struct config *c, const struct policy *p) { return check_wants_reverse(p); }
 
 const struct check check_reverse_name = { .name = "reverse-name", .stage = STAGE_CONNECT, .step = 0, .whom = FOR_ALL,
-                                          .holds_up = true, /* who may relay can depend on it */
                                           .wanted = name_wanted, .run = name_run, .cancel = cancel_naming };
 
 /* ---- requiring it */

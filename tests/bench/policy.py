@@ -5,9 +5,9 @@ DNS (allow and block lists of 100,000 entries each, greylisting, limits, pause e
 and the CPU of a client that is refused at once by a block list.
     policy.py PATH_TO_POSTERN [--messages N] [--sessions N] [--rounds N] [--refusals N]
 """
-import argparse, json, os, shutil, socket, statistics, subprocess, tempfile, time
+import argparse, json, os, shutil, socket, statistics, subprocess, tempfile, threading, time
 
-HOST, SINK = '127.0.0.1', 2536
+HOST, SINK, DNS = '127.0.0.1', 2536, 2535
 PORTS = {'core': 2537, 'checks': 2538, 'refusing': 2539}
 ENTRIES = 100_000
 
@@ -46,7 +46,7 @@ def write_lists(folder):
 def config_of(kind, folder):
     c = {'hostname': 'bench.test', 'domains': [{'name': 'here.example', 'deliver': {'host': HOST, 'port': SINK, 'tls': 'none'}}],
          'listeners': [{'address': f'{HOST}:{PORTS[kind]}'}], 'log': {'level': 'info'}, 'queue': {'free_space': '0%'},
-         'dns': {'servers': ['127.0.0.1:9']},
+         'dns': {'servers': [f'{HOST}:{DNS}']},
          'system': {'directory': f'{folder}/{kind}', 'run_directory': f'{folder}/{kind}-run', 'user': '', 'admin_user': '', 'auth_user': '',
                     'store_user': ''}}
     none = {'sender': {'resolvable': False}, 'recipient': {'resolvable': False}, 'reputation': {'enabled': False}}
@@ -62,6 +62,16 @@ def config_of(kind, folder):
         c['checks'] = none | write_lists(folder) | {'delay_reject': False}
         c['checks']['block']['clients'].append('127.0.0.0/24')
     return c
+
+
+def answer_names(port):
+    """A name server that knows no name: the relay asks once for each address, and then knows it."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((HOST, port))
+    while True:
+        query, peer = s.recvfrom(4096)
+        end = query.index(b'\0', 12) + 5
+        s.sendto(query[:2] + b'\x81\x83\0\1\0\0\0\0\0\0' + query[12:end], peer)
 
 
 class Relay:
@@ -148,6 +158,7 @@ def main():
     binary, folder = os.path.abspath(o.binary), tempfile.mkdtemp(prefix='postern-policy-')
     sink = subprocess.Popen([binary, 'sink', '--listen', f'{HOST}:{SINK}', '--quiet'])
     wait_for(SINK)
+    threading.Thread(target=answer_names, args=(DNS,), daemon=True).start()
     try:
         compare(binary, folder, o, 'kept connections', '--pipeline')
         compare(binary, folder, o, 'a connection each', '--reconnect')
