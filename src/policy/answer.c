@@ -59,9 +59,11 @@ void run_keep_relay(struct check_call *c, const struct relay_verdict *v)
 
 /* ---- answers */
 
+/* What needs no formatting is a constant, and stays where it is. */
 static const char *format(struct check_call *c, const char *why, va_list args)
 {
     char text[WHY_MAX];
+    if (!strchr(why, '%')) return why;
     int n = vsnprintf(text, sizeof text, why, args);
     return n > 0 ? arena_strdup(check_arena(c), slice_str(text)) : "";
 }

@@ -194,7 +194,7 @@ static void on_allowed(void *arg, const struct store_answer *a)
             remember(c, g->allow_key);
         }
         done(c);
-        check_pass(c, "%s", KNOWN);
+        check_pass(c, KNOWN);
     }
 }
 
@@ -205,7 +205,7 @@ static void run(struct check_call *c)
     if (is_exempt(c)) return;
     struct slice client = client_of(c), key = join(c, client, check_facts(c)->sender_domain, SLICE(""));
     if (memo_get(check_parts(c)->memo, MEMO_GREYLIST, key, clock_mono_ms(), &nothing)) {
-        check_pass(c, "%s", KNOWN);
+        check_pass(c, KNOWN);
         return;
     }
     struct grey *g = c->own = mem_new(struct grey);

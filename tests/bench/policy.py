@@ -135,6 +135,7 @@ def compare(binary, folder, o, what, *more):
 
 def refusals(binary, folder, o):
     relay = Relay(binary, folder, 'refusing')
+    relay.idle()  # the first segment of the spool is written
     before = relay.cpu('relay-'), relay.cpu('store')
     for _ in range(o.refusals):
         s = socket.create_connection((HOST, relay.port))
