@@ -260,13 +260,13 @@ const struct schema_table schema_relaying = { TABLE(relaying_options), .size = s
 /* ---- guards */
 
 #define GUARD_LIMIT(field, who, messages_default, recipients_default) \
-    { .name = "messages", .type = SCHEMA_NUMBER, AT(config, guard.outbound.field.messages), .fallback = messages_default, .max = 1000000000, \
+    { .name = "messages", .type = SCHEMA_NUMBER, AT(config, guard.outbound.field.messages), .fallback = messages_default, .max = 1000000, \
       .help = "Messages of one " who " within an hour; 0: no limit." }, \
     { .name = "recipients", .type = SCHEMA_NUMBER, AT(config, guard.outbound.field.recipients), \
-      .fallback = recipients_default, .max = 1000000000, .help = "Recipients of one " who " within an hour; 0: no limit." }
+      .fallback = recipients_default, .max = 1000000, .help = "Recipients of one " who " within an hour; 0: no limit." }
 static const struct schema_option guard_account_options[] = { GUARD_LIMIT(account, "account", "1000", "5000") };
-static const struct schema_option guard_client_options[] = { GUARD_LIMIT(client, "trusted client", "20000", "100000") };
-static const struct schema_option guard_domain_options[] = { GUARD_LIMIT(sender_domain, "sender domain", "20000", "100000") };
+static const struct schema_option guard_client_options[] = { GUARD_LIMIT(client, "trusted client", "100000", "500000") };
+static const struct schema_option guard_domain_options[] = { GUARD_LIMIT(sender_domain, "sender domain", "100000", "500000") };
 static const struct schema_table guard_account_table = { TABLE(guard_account_options) };
 static const struct schema_table guard_client_table = { TABLE(guard_client_options) };
 static const struct schema_table guard_domain_table = { TABLE(guard_domain_options) };

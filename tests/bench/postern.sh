@@ -8,7 +8,9 @@ listeners: [{address: "127.0.0.1:$BENCH_PORT", tls: none}]
 zones:
   lan: {networks: [127.0.0.0/8], trust: relay}
 smarthost: {host: 127.0.0.1, port: $BENCH_SINK_PORT, tls: none}
+checks: {recipient: {resolvable: no}} # there is no DNS here
+guard: {outbound: {enabled: no}} # it would hold what one client sends past 100,000 messages an hour
 limits: {connections_per_client: 20000, connections: 20000}
-system: {directory: $BENCH_DIR/data, run_directory: $BENCH_DIR/run, user: nobody, admin_user: nobody}
+system: {directory: $BENCH_DIR/data, run_directory: $BENCH_DIR/run, user: nobody, admin_user: nobody, store_user: nobody}
 EOF
 exec "$1" run -c "$BENCH_DIR/postern.yaml"
