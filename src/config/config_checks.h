@@ -50,6 +50,7 @@ struct config_dns_list {
 
 enum config_greylist_gone { CONFIG_GONE_PASS, CONFIG_GONE_DEFER }; /* what happens while the store does not answer */
 
+/* `place` of a group: where it is written; line 0: it is not. */
 struct config_checks {
     bool delay_reject;           /* what is refused before RCPT is told at RCPT */
     struct config_match_list allow_clients, allow_senders, allow_recipients, block_clients, block_senders, block_recipients;
@@ -57,6 +58,7 @@ struct config_checks {
         bool enabled;
         uint64_t pause, exempt_for; /* ms */
         struct config_match_list exempt; /* clients */
+        struct config_place place;
     } greeting_pause;
     struct {
         bool enabled;
@@ -64,21 +66,26 @@ struct config_checks {
         uint32_t rate;           /* new ones within `per`; 0: no limit */
         uint64_t per;
         struct config_match_list exempt; /* clients */
+        struct config_place place;
     } client_limits;
     struct {
         bool enabled;
         uint32_t most;
+        struct config_place place;
     } recipient_limit;
     struct {
         bool required, reject_invalid, reject_non_fqdn;
+        struct config_place place;
     } helo;
     struct {
         bool enabled;
         enum config_action action;
         struct config_match_list exempt; /* clients */
+        struct config_place place;
     } reverse_dns;
     struct {
         bool fqdn, resolvable;
+        struct config_place place;
     } sender, recipient;
     struct {
         uint32_t threshold;      /* of the weights of lists with action score; 0: never */
@@ -94,12 +101,14 @@ struct config_checks {
         bool private_exempt;     /* private and loopback networks are never delayed */
         struct config_match_list exempt_clients, exempt_senders, exempt_recipients;
         enum config_greylist_gone without_store;
+        struct config_place place;
     } greylist;
     struct {
         bool enabled;
         uint32_t ipv4_prefix, ipv6_prefix;
         uint64_t keep;           /* ms after which half of what was counted is forgotten */
         uint32_t reject_below;   /* percent of good verdicts below which a client is refused; 0: score only */
+        struct config_place place;
     } reputation;
 };
 
@@ -122,11 +131,13 @@ struct config_guard {
     struct {
         bool enabled;
         struct config_guard_limit account, client, sender_domain;
+        struct config_place place;
     } outbound;
     struct {
         bool enabled;
         uint32_t strangers;      /* distinct foreign clients seen behind one inner address within the hour */
         uint64_t distrust_for;
+        struct config_place place;
     } open_relay;
 };
 

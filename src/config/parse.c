@@ -142,7 +142,10 @@ static void fill_option(struct parser *p, const struct schema_option *o, const s
 {
     struct value_source v = source(p, node);
     switch (o->type) {
-    case SCHEMA_GROUP: parse_fill(p, o->table, node, record); return;
+    case SCHEMA_GROUP:
+        if (o->place_offset) memcpy(record + o->place_offset, &node->key_place, sizeof node->key_place);
+        parse_fill(p, o->table, node, record);
+        return;
     case SCHEMA_RECORDS:
     case SCHEMA_MAP: fill_records(p, o, node, record); return;
     case SCHEMA_LIST: fill_list(p, o, node, record); return;

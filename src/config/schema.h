@@ -61,6 +61,7 @@ struct schema_option {
     uint64_t min, max;           /* of numbers, sizes (bytes) and times (ms); max 0: no limit */
     const struct schema_word *words;
     const struct schema_table *table;
+    size_t place_offset;         /* SCHEMA_GROUP: struct config_place that takes where it is written; 0: none */
     const char *help;            /* a sentence or two */
     const char *example;         /* in the words of the file, or NULL */
 };

@@ -215,16 +215,16 @@ static const struct schema_option checks_options[] = {
       .help = "Tell refusals that are decided earlier at RCPT, so that the log names sender and recipient." },
     { .name = "allow", .type = SCHEMA_GROUP, .table = &allow_table, .help = "Who is spared filtering." },
     { .name = "block", .type = SCHEMA_GROUP, .table = &block_table, .help = "Who is refused." },
-    { .name = "greeting_pause", .type = SCHEMA_GROUP, .table = &pause_table, .help = "Clients that cannot wait." },
-    { .name = "client_limits", .type = SCHEMA_GROUP, .table = &client_limits_table, .help = "Connections of one client." },
-    { .name = "recipient_limit", .type = SCHEMA_GROUP, .table = &recipient_limit_table, .help = "Recipients of a message." },
-    { .name = "helo", .type = SCHEMA_GROUP, .table = &helo_table, .help = "What clients call themselves." },
-    { .name = "reverse_dns", .type = SCHEMA_GROUP, .table = &reverse_table, .help = "Names of clients in the DNS." },
-    { .name = "sender", .type = SCHEMA_GROUP, .table = &sender_table, .help = "Addresses of senders." },
-    { .name = "recipient", .type = SCHEMA_GROUP, .table = &recipient_table, .help = "Addresses of recipients." },
+    { .name = "greeting_pause", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.greeting_pause.place), .table = &pause_table, .help = "Clients that cannot wait." },
+    { .name = "client_limits", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.client_limits.place), .table = &client_limits_table, .help = "Connections of one client." },
+    { .name = "recipient_limit", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.recipient_limit.place), .table = &recipient_limit_table, .help = "Recipients of a message." },
+    { .name = "helo", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.helo.place), .table = &helo_table, .help = "What clients call themselves." },
+    { .name = "reverse_dns", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.reverse_dns.place), .table = &reverse_table, .help = "Names of clients in the DNS." },
+    { .name = "sender", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.sender.place), .table = &sender_table, .help = "Addresses of senders." },
+    { .name = "recipient", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.recipient.place), .table = &recipient_table, .help = "Addresses of recipients." },
     { .name = "dns_lists", .type = SCHEMA_GROUP, .table = &dns_lists_table, .help = "Lists in the DNS." },
-    { .name = "greylist", .type = SCHEMA_GROUP, .table = &greylist_table, .help = "Greylisting." },
-    { .name = "reputation", .type = SCHEMA_GROUP, .table = &reputation_table, .help = "What was seen of a network so far." },
+    { .name = "greylist", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.greylist.place), .table = &greylist_table, .help = "Greylisting." },
+    { .name = "reputation", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.reputation.place), .table = &reputation_table, .help = "What was seen of a network so far." },
 };
 const struct schema_table schema_checks = { TABLE(checks_options) };
 
@@ -288,8 +288,8 @@ static const struct schema_option open_relay_options[] = {
 };
 static const struct schema_table open_relay_table = { TABLE(open_relay_options) };
 static const struct schema_option guard_options[] = {
-    { .name = "outbound", .type = SCHEMA_GROUP, .table = &outbound_table, .help = "Against accounts and clients that were taken over." },
-    { .name = "open_relay", .type = SCHEMA_GROUP, .table = &open_relay_table, .help = "Against trust that reaches too far." },
+    { .name = "outbound", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, guard.outbound.place), .table = &outbound_table, .help = "Against accounts and clients that were taken over." },
+    { .name = "open_relay", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, guard.open_relay.place), .table = &open_relay_table, .help = "Against trust that reaches too far." },
 };
 const struct schema_table schema_guard = { TABLE(guard_options) };
 
@@ -300,18 +300,18 @@ static const struct schema_word verifies[] = { { "off", CONFIG_VERIFY_OFF },
                                                { "ldap", CONFIG_VERIFY_LDAP },
                                                { "list", CONFIG_VERIFY_LIST },
                                                { NULL } };
-#define LDAP(option, field, text, ...) \
-    { .name = option, .type = SCHEMA_STRING, AT(config_domain, recipients.ldap.field), .nullable = true, .help = text, ##__VA_ARGS__ }
+#define LDAP(option, field, text, sample) \
+    { .name = option, .type = SCHEMA_STRING, AT(config_domain, recipients.ldap.field), .nullable = true, .help = text, .example = sample }
 static const struct schema_option recipients_ldap_options[] = {
-    LDAP("url", url, "The directory: ldap://, ldaps:// or ldapi://.", .example = "ldaps://dc.example.com"),
+    LDAP("url", url, "The directory: ldap://, ldaps:// or ldapi://.", "ldaps://dc.example.com"),
     { .name = "starttls", .type = SCHEMA_BOOL, AT(config_domain, recipients.ldap.starttls), .fallback = "no",
       .help = "Say StartTLS on ldap://." },
     { .name = "ca", .type = SCHEMA_PATH, AT(config_domain, recipients.ldap.ca), .nullable = true, .shown = "tls.ca",
       .help = "PEM file that the directory's certificate must lead to." },
-    LDAP("base", base, "Where the search begins.", .example = "dc=example,dc=com"),
+    LDAP("base", base, "Where the search begins.", "dc=example,dc=com"),
     LDAP("filter", filter, "What a known recipient matches: %s is the address, %n the part before the @, %d the domain.",
-         .example = "(|(mail=%s)(proxyAddresses=smtp:%s))"),
-    LDAP("user_dn", user_dn, "Who searches; not set: anonymously."),
+         "(|(mail=%s)(proxyAddresses=smtp:%s))"),
+    LDAP("user_dn", user_dn, "Who searches; not set: anonymously.", NULL),
     { .name = "password_file", .type = SCHEMA_PATH, AT(config_domain, recipients.ldap.password_file), .nullable = true,
       .help = "File whose first line is the password of user_dn." },
 };

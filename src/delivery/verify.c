@@ -47,6 +47,7 @@ static void set_timer(struct verify_question *v, uint64_t ms)
 static void detach(struct verify_question *v)
 {
     struct asker *a = v->d ? v->d->asker : NULL;
+    assert(a || (!list_linked(&v->link) && !v->client)); /* only a destination has it waiting, or asked */
     if (list_linked(&v->link)) {
         list_remove(&v->link);
         a->waiting_n--;

@@ -60,7 +60,7 @@ void run_keep_relay(struct check_call *c, const struct relay_verdict *v)
 /* ---- answers */
 
 /* What needs no formatting is a constant, and stays where it is. */
-static const char *format(struct check_call *c, const char *why, va_list args)
+__attribute__((format(printf, 2, 0))) static const char *format(struct check_call *c, const char *why, va_list args)
 {
     char text[WHY_MAX];
     if (!strchr(why, '%')) return why;
@@ -71,7 +71,13 @@ static const char *format(struct check_call *c, const char *why, va_list args)
 static void answer(struct check_call *c, enum policy_outcome outcome, const struct finding *f)
 {
     struct slot *s = call_slot(c);
+    size_t at = c->check->place_offset;
+    struct finding placed = *f;
     assert(s->state == SLOT_RUNNING);
+    if (at && outcome >= POLICY_SCORE && !f->place.line) {
+        memcpy(&placed.place, (const char *)c->run->engine->o.config + at, sizeof placed.place);
+        f = &placed;
+    }
     if (f->why[0] || f->code) {
         struct finding *kept = arena_alloc(check_arena(c), sizeof *kept);
         *kept = *f;

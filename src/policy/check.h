@@ -35,6 +35,7 @@ struct check {
     unsigned spared_by;            /* enum check_allow */
     bool holds_up;                 /* its stage waits for it, even when refusals are delayed */
     bool told_at_once;             /* its refusal is told there */
+    size_t place_offset;           /* of its group's struct config_place in struct config, told when nothing nearer decided; 0: none */
     bool judges_history;           /* it repeats what is known already: nothing is learnt from its refusal */
     bool (*wanted)(const struct config *c, const struct policy *p); /* is it on? Asked once, at load time; NULL: always */
     void (*run)(struct check_call *call);

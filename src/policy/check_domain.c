@@ -168,7 +168,7 @@ static bool recipient_wanted(const struct config *c, const struct policy *p)
     return c->checks.recipient.fqdn || c->checks.recipient.resolvable;
 }
 
-const struct check check_sender = { .name = "sender",
+const struct check check_sender = { .place_offset = offsetof(struct config, checks.sender.place), .name = "sender",
                                     .stage = STAGE_MAIL,
                                     .step = 0,
                                     .whom = FOR_STRANGERS,
@@ -176,5 +176,5 @@ const struct check check_sender = { .name = "sender",
                                     .wanted = sender_wanted,
                                     .run = sender_run,
                                     .cancel = cancel };
-const struct check check_recipient = { .name = "recipient", .stage = STAGE_RCPT, .step = 1, .whom = FOR_ALL,
+const struct check check_recipient = { .place_offset = offsetof(struct config, checks.recipient.place), .name = "recipient", .stage = STAGE_RCPT, .step = 1, .whom = FOR_ALL,
                                        .wanted = recipient_wanted, .run = recipient_run, .cancel = cancel };

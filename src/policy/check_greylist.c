@@ -217,6 +217,6 @@ static void run(struct check_call *c)
     g->request = store_get(e->store, STORE_AUTO_ALLOW, g->allow_key, on_allowed, g);
 }
 
-const struct check check_greylist = { .name = "greylist", .stage = STAGE_RCPT, .step = 3, .whom = FOR_STRANGERS,
+const struct check check_greylist = { .place_offset = offsetof(struct config, checks.greylist.place), .name = "greylist", .stage = STAGE_RCPT, .step = 3, .whom = FOR_STRANGERS,
                                       .spared_by = ALLOW_CLIENT | ALLOW_MAIL | ALLOW_LISTED, .wanted = wanted, .run = run,
                                       .cancel = done };

@@ -81,7 +81,7 @@ static void run_strangers(struct check_call *c)
     }
 }
 
-const struct check check_strangers = { .name = "stranger-watch", .stage = STAGE_RCPT, .step = 1, .whom = FOR_TRUSTED,
+const struct check check_strangers = { .place_offset = offsetof(struct config, guard.open_relay.place), .name = "stranger-watch", .stage = STAGE_RCPT, .step = 1, .whom = FOR_TRUSTED,
                                        .wanted = open_relay_wanted, .run = run_strangers };
 
 /* ---- the outbound guard */
@@ -95,6 +95,14 @@ struct counted {
     const struct config_guard_limit *limit;
 };
 
+/* For a command that somebody may paste into a shell. */
+static bool is_plain(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!memchr("@._+-:", s.p[i], 6) && !(s.p[i] >= '0' && s.p[i] <= '9') && !((s.p[i] | 32) >= 'a' && (s.p[i] | 32) <= 'z')) return false;
+    return true;
+}
+
 /* Counts the message; true when it is too much. Two counts lie side by side: of messages and of recipients. */
 static bool is_over(struct check_call *c, const struct counted *k, char why[160])
 {
@@ -107,12 +115,13 @@ static bool is_over(struct check_call *c, const struct counted *k, char why[160]
     if (!many && (!k->limit->recipients || recipients <= k->limit->recipients)) return false;
     snprintf(why, 160, "outbound guard: %s %s", k->what, check_show(c, k->who));
     if (!add || shared_is_marked(e->shared, k->key, now)) return true;
+    const char *lot = is_plain(k->who) ? why : "outbound guard:";
     shared_mark(e->shared, k->key, now + HOUR_MS);
     check_alarm(c, "outbound-guard",
                 "The %s %s has sent to %u recipients in %u messages within an hour; %u recipients and %u messages are allowed. Its "
                 "mail is held from now on. To see it: postern queue list --reason '%s'. To let it go, or to delete it: "
                 "postern queue release (or delete) --reason '%s'.",
-                k->what, check_show(c, k->who), recipients, messages, k->limit->recipients, k->limit->messages, why, why);
+                k->what, check_show(c, k->who), recipients, messages, k->limit->recipients, k->limit->messages, lot, lot);
     return true;
 }
 
@@ -145,5 +154,5 @@ static void run_outbound(struct check_call *c)
     else check_pass(c, "within the limits of an hour");
 }
 
-const struct check check_outbound = { .name = "outbound-guard", .stage = STAGE_DATA, .whom = FOR_TRUSTED, .wanted = outbound_wanted,
+const struct check check_outbound = { .place_offset = offsetof(struct config, guard.outbound.place), .name = "outbound-guard", .stage = STAGE_DATA, .whom = FOR_TRUSTED, .wanted = outbound_wanted,
                                       .run = run_outbound };

@@ -44,7 +44,7 @@ static bool wanted(const struct config *c, const struct policy *p)
     return c->checks.helo.reject_invalid || c->checks.helo.reject_non_fqdn;
 }
 
-const struct check check_helo = { .name = "helo",
+const struct check check_helo = { .place_offset = offsetof(struct config, checks.helo.place), .name = "helo",
                                   .stage = STAGE_HELO,
                                   .step = 0,
                                   .whom = FOR_STRANGERS,

@@ -43,7 +43,7 @@ static void run_limits(struct check_call *c)
     else check_pass(c, "%u at once, %u within %llu s", open, rate, (unsigned long long)per / 1000);
 }
 
-const struct check check_client_limits = { .name = "client-limits", .stage = STAGE_CONNECT, .whom = FOR_STRANGERS,
+const struct check check_client_limits = { .place_offset = offsetof(struct config, checks.client_limits.place), .name = "client-limits", .stage = STAGE_CONNECT, .whom = FOR_STRANGERS,
                                            .told_at_once = true, .wanted = limits_wanted, .run = run_limits };
 
 static bool recipients_wanted(const struct config *c, const struct policy *p) { return c->checks.recipient_limit.enabled; }
@@ -57,5 +57,5 @@ static void run_recipients(struct check_call *c)
     else check_pass(c, "number %u of %u", taken + 1, most);
 }
 
-const struct check check_recipient_limit = { .name = "recipient-limit", .stage = STAGE_RCPT, .step = 1, .whom = FOR_STRANGERS,
+const struct check check_recipient_limit = { .place_offset = offsetof(struct config, checks.recipient_limit.place), .name = "recipient-limit", .stage = STAGE_RCPT, .step = 1, .whom = FOR_STRANGERS,
                                              .wanted = recipients_wanted, .run = run_recipients };

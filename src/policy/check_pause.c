@@ -71,8 +71,9 @@ static void on_answer(void *arg, const struct store_answer *a)
         return;
     }
     uint64_t now = clock_wall_ms(), left = a->expires > now ? a->expires - now : 0;
-    memo_put(check_parts(c)->memo, MEMO_PAUSE, key_of(&check_facts(c)->client.ip), 0,
-             clock_mono_ms() + (left < MEMO_MS ? left : MEMO_MS));
+    if (!check_dry(c))
+        memo_put(check_parts(c)->memo, MEMO_PAUSE, key_of(&check_facts(c)->client.ip), 0,
+                 clock_mono_ms() + (left < MEMO_MS ? left : MEMO_MS));
     done(c);
     check_pass(c, "it waited lately");
 }
@@ -98,5 +99,5 @@ static void run(struct check_call *c)
     else begin(c);
 }
 
-const struct check check_greeting_pause = { .name = "greeting-pause", .stage = STAGE_CONNECT, .whom = FOR_STRANGERS,
+const struct check check_greeting_pause = { .place_offset = offsetof(struct config, checks.greeting_pause.place), .name = "greeting-pause", .stage = STAGE_CONNECT, .whom = FOR_STRANGERS,
                                             .holds_up = true, .wanted = wanted, .run = run, .cancel = done };

@@ -34,8 +34,8 @@ static void conclude(struct check_call *c, double good, double bad)
     const struct config_checks *k = &check_engine(c)->config->checks;
     double all = good + bad;
     unsigned percent = all > 0 ? (unsigned)(100 * good / all) : 0;
-    if (all < KNOWN_MIN) check_pass(c, "little is known of its network");
-    else if (k->reputation.reject_below && all >= REJECT_MIN && percent < k->reputation.reject_below)
+    if (all + 0.5 < KNOWN_MIN) check_pass(c, "little is known of its network");
+    else if (k->reputation.reject_below && all + 0.5 >= REJECT_MIN && percent < k->reputation.reject_below)
         check_refuse(c, 554, "5.7.1", (struct config_place){ 0 }, "too much unwanted mail came from your network",
                      "%u %% of %.0f verdicts on its network were good, %u %% are wanted", percent, all, k->reputation.reject_below);
     else
@@ -62,7 +62,7 @@ static void on_answer(void *arg, const struct store_answer *a)
     uint64_t value;
     char net[17];
     memcpy(&value, verdicts, sizeof value);
-    memo_put(check_parts(c)->memo, MEMO_REPUTATION, net_of(c, net), value, clock_mono_ms() + MEMO_MS);
+    if (!check_dry(c)) memo_put(check_parts(c)->memo, MEMO_REPUTATION, net_of(c, net), value, clock_mono_ms() + MEMO_MS);
     conclude(c, verdicts[0], verdicts[1]);
 }
 
@@ -86,5 +86,5 @@ static void run(struct check_call *c)
     a->request = store_get(e->store, STORE_REPUTATION, net_of(c, net), on_answer, a);
 }
 
-const struct check check_reputation = { .name = "reputation", .stage = STAGE_CONNECT, .step = 2, .whom = FOR_STRANGERS,
+const struct check check_reputation = { .place_offset = offsetof(struct config, checks.reputation.place), .name = "reputation", .stage = STAGE_CONNECT, .step = 2, .whom = FOR_STRANGERS,
                                         .judges_history = true, .spared_by = ALLOW_CLIENT, .wanted = wanted, .run = run, .cancel = done };

@@ -169,7 +169,7 @@ static void dns_run(struct check_call *call)
 
 static bool dns_wanted(const struct config *c, const struct policy *p) { return c->checks.reverse_dns.enabled; }
 
-const struct check check_reverse_dns = { .name = "reverse-dns",
+const struct check check_reverse_dns = { .place_offset = offsetof(struct config, checks.reverse_dns.place), .name = "reverse-dns",
                                          .stage = STAGE_CONNECT,
                                          .step = 1,
                                          .whom = FOR_STRANGERS,

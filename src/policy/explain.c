@@ -8,6 +8,7 @@
 #define RECIPIENTS_MAX 100
 
 struct explain {
+    struct list node;          /* in engine->explains */
     struct policy_run *run;
     struct policy_engine *engine;
     json_t *request, *recipients;
@@ -77,16 +78,28 @@ static json_t *verdict_json(const struct explain *x, const struct policy_verdict
     return o;
 }
 
-static void finish(struct explain *x)
+static void end(struct explain *x, json_t *answer)
 {
     explain_cb *cb = x->cb;
     void *arg = x->arg;
-    json_t *answer = json_pack("{s:s, s:b, s:o, s:i, s:o}", "zone", x->client.zone->name, "trusted", x->run->facts.trusted,
-                               "recipients", x->recipients, "score", policy_score(x->run), "trace", trace_json(policy_trace(x->run)));
     policy_run_free(&x->run);
+    list_remove(&x->node);
+    json_decref(x->recipients);
     json_decref(x->request);
     free(x);
     cb(arg, answer);
+}
+
+static void break_off(struct policy_engine *e)
+{
+    while (!list_empty(&e->explains))
+        end(list_entry(e->explains.next, struct explain, node), json_pack("{s:s}", "error", "the worker ends"));
+}
+
+static void finish(struct explain *x)
+{
+    end(x, json_pack("{s:s, s:b, s:O, s:i, s:o}", "zone", x->client.zone->name, "trusted", x->run->facts.trusted, "recipients",
+                     x->recipients, "score", policy_score(x->run), "trace", trace_json(policy_trace(x->run))));
 }
 
 /* A verdict that ends all of it: every recipient not asked yet gets it. */
@@ -179,6 +192,8 @@ void policy_explain(struct policy_engine *e, const json_t *request, explain_cb *
     struct explain *x = mem_new(struct explain);
     *x = (struct explain){ .engine = e, .client = client, .run = policy_run_new(e, &client, true), .request = json_deep_copy(request),
                            .recipients = json_array(), .cb = cb, .arg = arg };
+    list_push_back(&e->explains, &x->node);
+    e->break_off = break_off;
     policy_set_account(x->run, text_of(request, "account"));
     go_on(x);
 }

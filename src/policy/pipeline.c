@@ -158,6 +158,7 @@ struct policy_engine *policy_engine_new(const struct policy_engine_options *o)
 {
     struct policy_engine *e = mem_new(struct policy_engine);
     e->o = *o;
+    list_init(&e->explains);
     e->counts = mem_zalloc((o->policy->n + 1) * sizeof *e->counts);
     e->parts.memo = memo_new();
     e->parts.dns_lists = dns_lists_new(o);
@@ -168,6 +169,7 @@ struct policy_engine *policy_engine_new(const struct policy_engine_options *o)
 void policy_engine_free(struct policy_engine *e)
 {
     if (!e) return;
+    if (e->break_off) e->break_off(e);
     memo_free(e->parts.memo);
     dns_lists_free(e->parts.dns_lists);
     recipients_free(e->parts.recipients);

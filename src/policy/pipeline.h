@@ -2,6 +2,7 @@
  * What pipeline.c, run.c and answer.c share. */
 #ifndef POSTERN_POLICY_PIPELINE_H
 #define POSTERN_POLICY_PIPELINE_H
+#include "base/list.h"
 #include "policy/check.h"
 
 struct policy {
@@ -19,6 +20,8 @@ struct policy_engine {
     struct policy_engine_options o;
     struct policy_parts parts;
     uint64_t (*counts)[POLICY_WAIT]; /* of each check: how often each outcome */
+    struct list explains;            /* under way (explain.c) */
+    void (*break_off)(struct policy_engine *e); /* what explains there are; NULL: there never was one */
 };
 
 /* What is known of one check in one run. */
@@ -67,6 +70,8 @@ void trace_keep_recipient(struct policy_run *run);
 static inline const struct policy *run_policy(const struct policy_run *run) { return run->engine->o.policy; }
 /* The check at `call` has answered; what waited for it goes on. `run` may be gone afterwards. */
 void run_answered(struct check_call *call);
+/* What was allowed (enum check_allow) up to a stage: a later one's allow, which is forgotten earlier, spares none before it. */
+unsigned run_allowed(const struct policy_run *run, enum policy_stage stage);
 /* For policy_relay_verdict, until the next recipient. */
 void run_keep_relay(struct check_call *call, const struct relay_verdict *v);
 static inline struct slot *call_slot(struct check_call *c) { return (struct slot *)c; }

@@ -44,7 +44,7 @@ struct policy_engine_options {
     void *alarm_arg;
 };
 struct policy_engine *policy_engine_new(const struct policy_engine_options *o);
-void policy_engine_free(struct policy_engine *e); /* runs must be freed before; NULL is fine */
+void policy_engine_free(struct policy_engine *e); /* runs must be freed before; explanations under way are answered; NULL is fine */
 
 /* ---- of one session */
 
@@ -104,6 +104,7 @@ void policy_ask(struct policy_run *run, enum policy_stage stage, struct policy_v
 struct relay_verdict;
 const struct relay_verdict *policy_relay_verdict(const struct policy_run *run);
 int policy_score(const struct policy_run *run);
+bool policy_is_distrusted(const struct policy_run *run); /* whatever its zone says: strangers come from the client's address */
 /* The trace of the transaction so far, encoded; valid until the next call on the run. */
 struct slice policy_trace(struct policy_run *run);
 /* The message was taken, or refused behind RCPT: what is learnt from it (reputation). */

@@ -311,6 +311,7 @@ static bool make_key(const struct recipients_question *q, char key[KEY_MAX])
 {
     if (q->local.n + q->name.n + 2 > KEY_MAX) return false;
     size_t n = address_local_unquote(q->local, key);
+    if (!n) n = (size_t)snprintf(key, 3, "\"\""); /* nothing but the domain is the key of its server */
     key[n++] = '@';
     memcpy(key + n, q->name.p, q->name.n);
     key[n + q->name.n] = 0;

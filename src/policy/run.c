@@ -142,16 +142,38 @@ static bool concerns(const struct policy_run *run, const struct check *k)
     return k->whom == FOR_STRANGERS ? !f->client.submission : k->whom & FOR_STRANGERS;
 }
 
-/* A refusal that still holds: somebody who has logged in since is no stranger. */
-static bool holds(const struct policy_run *run, const struct slot *s)
+unsigned run_allowed(const struct policy_run *run, enum policy_stage stage)
 {
-    return s->state == SLOT_DONE && concerns(run, s->call.check);
+    unsigned all = 0;
+    for (unsigned i = 0; i <= stage; i++) all |= run->allowed[i];
+    return all;
 }
 
-static bool is_refused(const struct policy_run *run)
+static bool is_complete(const struct policy_run *run, enum policy_stage stage)
+{
+    return !run->begun[stage] || (!run->running[stage] && run->next[stage] == run_policy(run)->from[stage + 1]);
+}
+
+/* May an allow that spares the check still come, from a stage before its own? */
+static bool may_be_spared(const struct policy_run *run, const struct check *k)
+{
+    for (unsigned i = 0; i < k->stage && k->spared_by; i++)
+        if (!is_complete(run, i)) return true;
+    return false;
+}
+
+/* An answer that counts: somebody who has logged in since is no stranger, and an allow may have come after it. */
+static bool holds(const struct policy_run *run, const struct slot *s)
+{
+    const struct check *k = s->call.check;
+    return s->state == SLOT_DONE && concerns(run, k) && !(k->spared_by & run_allowed(run, k->stage)) && !may_be_spared(run, k);
+}
+
+/* By a stage up to this one. What a later one says is forgotten earlier, and settles nothing here. */
+static bool is_refused(const struct policy_run *run, enum policy_stage last)
 {
     const struct policy *p = run_policy(run);
-    for (unsigned stage = 0; stage < STAGES; stage++) {
+    for (unsigned stage = 0; stage <= last; stage++) {
         if (!run->refusals[stage]) continue;
         for (size_t i = p->from[stage]; i < p->from[stage + 1]; i++)
             if (is_refusal(run->slots[i].outcome) && holds(run, &run->slots[i])) return true;
@@ -162,7 +184,7 @@ static bool is_refused(const struct policy_run *run)
 static void begin(struct policy_run *run, struct slot *s)
 {
     const struct check *k = s->call.check;
-    if (k->spared_by & run->facts.allowed || is_refused(run)) {
+    if (k->spared_by & run_allowed(run, k->stage) || is_refused(run, k->stage)) {
         s->state = SLOT_DONE;
         s->outcome = POLICY_SKIP;
         s->passed_over = true;
@@ -175,11 +197,6 @@ static void begin(struct policy_run *run, struct slot *s)
     k->run(&s->call);
     run->in_check = false;
     assert(s->state == SLOT_DONE || k->cancel);
-}
-
-static bool is_complete(const struct policy_run *run, enum policy_stage stage)
-{
-    return !run->begun[stage] || (!run->running[stage] && run->next[stage] == run_policy(run)->from[stage + 1]);
 }
 
 /* Of a recipient nothing is asked before all is known of the client and the sender: what they are spared depends on it. */
@@ -222,7 +239,7 @@ static bool tells_all(const struct policy_run *run, enum policy_stage stage)
 static bool is_settled(const struct policy_run *run, enum policy_stage stage)
 {
     if (!tells_all(run, stage)) return !is_held_up(run, stage);
-    if (is_refused(run)) return true;
+    if (is_refused(run, stage)) return true;
     for (unsigned i = 0; i <= stage; i++)
         if (!is_complete(run, i)) return false;
     return true;
@@ -338,3 +355,4 @@ void policy_run_free(struct policy_run **runp)
 
 const struct relay_verdict *policy_relay_verdict(const struct policy_run *run) { return run->relay; }
 int policy_score(const struct policy_run *run) { return run->facts.score; }
+bool policy_is_distrusted(const struct policy_run *run) { return run->facts.distrusted; }

@@ -77,7 +77,7 @@ static struct place *claim(struct place *set, uint64_t key, uint32_t now)
             oldest = &set[i];
             break;
         }
-        if (now - atomic_load(&set[i].seen) > now - atomic_load(&oldest->seen)) oldest = &set[i];
+        if ((int32_t)(atomic_load(&set[i].seen) - atomic_load(&oldest->seen)) < 0) oldest = &set[i]; /* some are seen after `now` */
     }
     uint64_t held = atomic_load(&oldest->key);
     if (!atomic_compare_exchange_strong(&oldest->key, &held, key)) return NULL;

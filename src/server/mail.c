@@ -16,7 +16,8 @@ static bool have_right(struct session *s, struct slice sender)
         session_refuse(s, "MAIL", 530, "5.7.0", "please say STARTTLS first", sender); /* RFC 3207 §4 */
         return false;
     }
-    if (s->listener->role == CONFIG_ROLE_SUBMISSION && !s->account && s->zone->trust != CONFIG_TRUST_RELAY) {
+    bool trusted = s->account || (s->zone->trust == CONFIG_TRUST_RELAY && !policy_is_distrusted(s->run));
+    if (s->listener->role == CONFIG_ROLE_SUBMISSION && !trusted) {
         session_refuse(s, "MAIL", 530, "5.7.0", "authentication is required here", sender); /* RFC 6409 §4.3 */
         return false;
     }

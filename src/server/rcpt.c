@@ -152,17 +152,24 @@ static bool rcpt_ok(struct session *s, const struct command *c, struct command_r
 struct asked_rcpt {
     struct address path;
     struct command_rcpt_params params;
+    char text[COMMAND_LINE_MAX]; /* what they point to */
 };
 
 static void keep(struct session *s, const struct command *c, const struct command_rcpt_params *params)
 {
-    struct asked_rcpt *a = arena_alloc(&s->arena, sizeof *a);
-    *a = (struct asked_rcpt){ c->path, *params };
-    a->path.text = arena_slice(&s->arena, c->path.text);
+    struct transaction *tx = &s->tx;
+    struct slice path = c->path.text, orcpt = params->orcpt;
+    assert(path.n + orcpt.n <= COMMAND_LINE_MAX);
+    if (!tx->asked) tx->asked = arena_alloc(&s->arena, sizeof *tx->asked); /* once: recipients that are refused must not add up */
+    struct asked_rcpt *a = tx->asked;
+    a->path = c->path;
+    a->params = *params;
+    if (path.n) memcpy(a->text, path.p, path.n);
+    if (orcpt.n) memcpy(a->text + path.n, orcpt.p, orcpt.n);
+    a->path.text = slice_of(a->text, path.n);
     a->path.local = slice_sub(a->path.text, 0, c->path.local.n);
-    a->path.domain = slice_sub(a->path.text, a->path.text.n - c->path.domain.n, a->path.text.n);
-    a->params.orcpt = arena_slice(&s->arena, params->orcpt);
-    s->tx.asked = a;
+    a->path.domain = slice_sub(a->path.text, path.n - c->path.domain.n, path.n);
+    a->params.orcpt = slice_of(a->text + path.n, orcpt.n);
 }
 
 /* The checks have nothing against it. */
@@ -200,7 +207,6 @@ static void decide(struct session *s, const struct policy_verdict *v, const stru
 static void on_verdict(struct session *s, const struct policy_verdict *v)
 {
     const struct asked_rcpt *a = s->tx.asked;
-    s->tx.asked = NULL;
     decide(s, v, &a->path, &a->params);
 }
 

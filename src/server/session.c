@@ -32,6 +32,7 @@
 #define UNSENT_MAX 65536      /* replies the client does not read */
 #define CHATTER_MAX 10000     /* commands without a message taken */
 #define LINGER_MS 5000        /* after a QUIT none: the client waits for nothing but our reply */
+#define ASKED_MS 600000       /* checks answer sooner, unless a process hangs that one of them asks */
 #define DRAIN_GRACE_MS 3000   /* for a client that is between commands when the server is to be emptied */
 
 /* ---- holding back */
@@ -86,7 +87,7 @@ void session_arm(struct session *s)
     const struct config_timeouts *t = &s->server->o.config->timeouts;
     uint64_t ms = t->command, end = s->end;
     /* The client waits for us. Who is told of a timeout while the message goes to the disk will send it again. */
-    if (s->phase == SESSION_COMMIT || s->congested || s->then) {
+    if (s->phase == SESSION_COMMIT || s->congested) {
         stream_set_deadline(s->stream, 0);
         return;
     }
@@ -94,6 +95,7 @@ void session_arm(struct session *s)
     if (text) ms = t->data;
     if ((text || s->tx.chunked) && (!end || s->tx.end < end)) end = s->tx.end; /* chunked: also between two chunks */
     if (s->server->draining && s->phase <= SESSION_READY && ms > DRAIN_GRACE_MS) ms = DRAIN_GRACE_MS;
+    if (s->then) ms = ASKED_MS;
     if (end) {
         uint64_t now = clock_mono_ms(), left = end > now ? end - now : 1;
         if (left < ms) ms = left;

@@ -91,7 +91,7 @@ struct transaction {
     uint32_t hops, authors;      /* Received headers, addresses in From and its like so far */
     uint64_t id, end;            /* of the message; mono ms by which its text must be complete */
     struct slice message_id, subject;
-    struct asked_rcpt *asked;    /* the recipient that is being asked about; NULL: none */
+    struct asked_rcpt *asked;    /* the recipient that was asked about last; NULL: none had to wait */
     struct slice hold;           /* why the message is held when it is taken; empty: it is not */
     struct slice trace;          /* of a message on its way to the disk */
     struct spool_draft *draft;   /* NULL in SESSION_DATA: the text goes to waste */

@@ -16,8 +16,7 @@ enum { GET, ADD, SET, REMOVE, FIRST_END, SWEEP, EVICT, SIZES, SECRET, SECRET_DRA
 
 static const char *const statements[] = {
     [GET] = "SELECT n, value, expires, good, bad, changed, half_life FROM memory WHERE hash=?1 AND +space=?2 AND key=?3",
-    [ADD] = "INSERT INTO memory(hash, space, key, value, expires, good, bad, changed, half_life)"
-            " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [ADD] = "INSERT INTO memory(hash, space, key, value, expires, good, bad, changed, half_life) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [SET] = "UPDATE memory SET value=?4, expires=?5, good=?6, bad=?7, changed=?8, half_life=?9 WHERE n=?1",
     [REMOVE] = "DELETE FROM memory WHERE n=?1",
     [FIRST_END] = "SELECT expires FROM memory WHERE space=?1 ORDER BY expires LIMIT 1",

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The checks that ask the DNS: lists, names of clients, domains of senders and recipients, EHLO."""
 import json
+import re
+import threading
 import time
 
 import pytest
@@ -156,6 +158,41 @@ def test_slow_and_failing_lists(make, names):
         proxy.mode = "pass"
         relay.wait_log(r"dns-list-on zone=bl\.test", 60)
         talk(relay, "127.0.0.12", expect=554)
+    finally:
+        proxy.stop()
+
+
+def test_a_bad_ehlo_does_not_hide_a_bad_client(make, names):
+    """Who says something that is refused, while the lists are still being asked, and then says it better, has hidden nothing."""
+    proxy = DnsProxy(names.port)
+    try:
+        relay = make(server=proxy.server, **lists({"zone": "bl.test", "answers": ["127.0.0.2-127.0.0.11"]}),
+                     helo={"reject_invalid": True}, reverse_dns={"enabled": True, "action": "score"}, greeting_pause={"enabled": False})
+        wait_state(relay, "bl.test", "up")
+        proxy.delay = 0.3  # the client's name comes first, the lists are asked after it
+        with Smtp(relay.port, source="127.0.0.11") as c:
+            c.ehlo("127.0.0.11")
+            time.sleep(2)
+            c.ehlo("client.test")
+            c.mail("a@client.test")
+            reply = c.rcpt("u@example.com", 554)
+        assert "is listed in bl.test" in reply.text, reply
+    finally:
+        proxy.stop()
+
+
+def test_an_end_while_something_is_explained(make, names):
+    proxy = DnsProxy(names.port)
+    try:
+        relay = make(server=proxy.server, sender={"fqdn": True, "resolvable": True})
+        proxy.mode = "silent"
+        asking = threading.Thread(target=lambda: relay.command("explain", "--client", "127.0.0.11", "--from", "a@client.test", "--to",
+                                                               "u@example.com", check=None))
+        asking.start()
+        time.sleep(1)
+        relay.stop()
+        asking.join()
+        assert not re.search(r"worker-ended .*by=signal", relay.log()), relay.log_tail()
     finally:
         proxy.stop()
 

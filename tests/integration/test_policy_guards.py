@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from lib.daemon import postern as command
 from lib.smtp import Smtp, TRUSTED
-from lib.util import wait_until
+from lib.util import free_port, wait_until
 
 
 @pytest.fixture
@@ -71,6 +72,29 @@ def test_strangers_behind_a_trusted_address(relay):
     assert stranger(relay, 99, 250).code == 250  # as for any stranger
     answer = json.loads(relay.command("explain", "--json", "--client", TRUSTED, "--from", "a@b.example", "--to", "x@y.example").stdout)
     assert not answer["trusted"] and answer["recipients"][0]["check"] == "relay", answer
+
+
+def test_strangers_at_the_submission_port(postern, sink, tmp_path):
+    """An address whose trust is withdrawn submits as anybody does: with a password."""
+    port = free_port()
+    users = tmp_path / "users"
+    command("user", "add", "joe@example.com", "--file", str(users), stdin="secret enough\n", check=0)
+    relay = postern(auth={"backend": "users", "users": str(users)}, domains=[{"name": "example.com", "deliver": sink.hop}],
+                    guard={"open_relay": {"strangers": 5, "distrust_for": "1m"}},
+                    listeners=[{"address": f"127.0.0.1:{port}", "role": "submission"}])
+
+    def talk(n, expect):
+        with Smtp(port, source=TRUSTED) as c:
+            c.ehlo(f"host{n}.stranger{n}.example")
+            c.mail(f"s@stranger{n}.example", expect=expect)
+            if expect == 250:
+                c.rcpt("a@example.com")
+
+    for n in range(12):
+        if "alarm check=open-relay-guard" not in relay.log():
+            talk(n, 250)
+    relay.wait_log(r"alarm check=open-relay-guard")
+    talk(99, 530)
 
 
 def test_a_gateway_of_ours_stays_trusted(relay):

@@ -150,6 +150,14 @@ def test_known_are_refreshed(relay, usual):
     wait_until(lambda: rcpt(r, "anna@example.com").code == 450, "the new answer")
 
 
+def test_an_address_without_local_part_is_not_its_domain(relay, sink):
+    """What kind of server it is stands under "@domain"; nobody's address may."""
+    r = relay(verify="smtp")
+    rcpt(r, "anna@example.com", expect=250)  # the server takes anybody, as is known now
+    rcpt(r, '""@example.com', expect=250)
+    assert "the server accepts any recipient" in explain(r, "bob@example.com")["why"]
+
+
 def test_server_that_takes_anybody(relay, sink):
     r = relay(verify="smtp")
     rcpt(r, "anna@example.com", expect=250)

@@ -62,6 +62,7 @@ static const struct check table[] = {
     CHECK(1, STAGE_CONNECT, 0, FOR_STRANGERS, .holds_up = true, .told_at_once = true),
     CHECK(2, STAGE_CONNECT, 1, FOR_STRANGERS, .spared_by = ALLOW_CLIENT),
     CHECK(3, STAGE_HELO, 0, FOR_STRANGERS),
+    CHECK(8, STAGE_HELO, 0, FOR_STRANGERS, .spared_by = ALLOW_CLIENT),
     CHECK(4, STAGE_MAIL, 0, FOR_STRANGERS),
     CHECK(5, STAGE_RCPT, 0, FOR_ALL),
     CHECK(6, STAGE_RCPT, 1, FOR_STRANGERS, .spared_by = ALLOW_CLIENT),
@@ -149,8 +150,9 @@ static void test_all_pass(void **state)
     set_rcpt(r, "a@here.example");
     assert_int_equal(ask(r, STAGE_RCPT), POLICY_PASS);
     assert_int_equal(ask(r, STAGE_DATA), POLICY_PASS);
-    for (unsigned i = 0; i < 8; i++) assert_int_equal(order[i], i);
-    assert_int_equal(order_n, 8);
+    static const unsigned as_in_the_table[] = { 0, 1, 2, 3, 8, 4, 5, 6, 7 };
+    for (unsigned i = 0; i < 9; i++) assert_int_equal(order[i], as_in_the_table[i]);
+    assert_int_equal(order_n, 9);
     policy_run_free(&r);
 }
 
@@ -329,6 +331,62 @@ static void test_forgetting(void **state)
     policy_run_free(&r);
 }
 
+/* What a later stage says, and what is forgotten with the next EHLO, keeps no earlier check from running. */
+static void test_an_early_check_is_not_skipped_by_a_later_refusal(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[0].waits = true;
+    told[2].kind = told[3].kind = REFUSES;
+    ask(r, STAGE_CONNECT);
+    policy_set_helo(r, SLICE("192.0.2.1"));
+    ask(r, STAGE_HELO);
+    goes_on(0);
+    assert_int_equal(told[2].ran, 1);
+    told[3].kind = PASSES;
+    policy_set_helo(r, SLICE("mx.example.org"));
+    ask(r, STAGE_HELO);
+    set_sender(r);
+    ask(r, STAGE_MAIL);
+    set_rcpt(r, "a@here.example");
+    assert_int_equal(ask(r, STAGE_RCPT), POLICY_REJECT);
+    assert_string_equal(got.check, "2");
+    policy_run_free(&r);
+}
+
+/* Who is allowed by a name that takes long to look up is allowed as if it had been there at once. */
+static void test_a_late_allow_spares_what_was_refused(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[0].waits = true;
+    told[0].kind = ALLOWS;
+    told[8].kind = REFUSES;
+    ask(r, STAGE_CONNECT);
+    policy_set_helo(r, SLICE("x"));
+    ask(r, STAGE_HELO);
+    assert_int_equal(told[8].ran, 1);
+    set_sender(r);
+    assert_int_equal(ask(r, STAGE_MAIL), POLICY_PASS);
+    assert_int_equal(told[4].ran, 1);
+    set_rcpt(r, "a@here.example");
+    assert_int_equal(ask(r, STAGE_RCPT), POLICY_WAIT);
+    goes_on(0);
+    assert_int_equal(got.outcome, POLICY_PASS);
+    policy_run_free(&r);
+    told[0].kind = PASSES;
+    r = begin(&stranger);
+    ask(r, STAGE_CONNECT);
+    policy_set_helo(r, SLICE("x"));
+    ask(r, STAGE_HELO);
+    set_sender(r);
+    ask(r, STAGE_MAIL);
+    set_rcpt(r, "a@here.example");
+    assert_int_equal(ask(r, STAGE_RCPT), POLICY_WAIT);
+    goes_on(0);
+    assert_int_equal(got.outcome, POLICY_REJECT);
+    assert_string_equal(got.check, "8");
+    policy_run_free(&r);
+}
+
 static void test_end_while_waiting(void **state)
 {
     struct policy_run *r = begin(&stranger);
@@ -357,8 +415,8 @@ static void test_trace(void **state)
     for (unsigned again = 0; again < 2; again++) {
         json_t *all = trace_json(policy_trace(r));
         char *text = json_dumps(all, JSON_COMPACT);
-        assert_int_equal(json_array_size(all), 9);
-        const json_t *first = json_array_get(all, 6), *score = json_array_get(all, 4);
+        assert_int_equal(json_array_size(all), 10);
+        const json_t *first = json_array_get(all, 7), *score = json_array_get(all, 5);
         assert_string_equal(json_string_value(json_object_get(first, "outcome")), "reject");
         assert_string_equal(json_string_value(json_object_get(first, "recipient")), "a@here.example");
         assert_string_equal(json_string_value(json_object_get(first, "why")), "bad 1");
@@ -402,6 +460,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sparing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_whom_it_concerns, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forgetting, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_early_check_is_not_skipped_by_a_later_refusal, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_late_allow_spares_what_was_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_while_waiting, setup, teardown),
         cmocka_unit_test_setup_teardown(test_trace, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_traces, setup, teardown),
