@@ -245,7 +245,8 @@ def cut_power(relay, disk, sink, folder, rounds, small, large):
         if n % 2 == 0:
             sink.stop()  # so that much is in the queue
         time.sleep(rng.uniform(0.2, 1.5))
-        drive.power_cut()
+        with daemon.frozen():  # see Disk.power_cut
+            drive.power_cut()
         time.sleep(rng.choice((0, 0, 0.3, 1.5)))
         daemon.kill()
         drive.power_on()

@@ -142,6 +142,23 @@ class Postern:
                     found[int(child)] = name
         return found
 
+    @contextlib.contextmanager
+    def frozen(self):
+        """All of its processes stand still, and none is in a system call."""
+        pids = [self.process.pid, *self.processes()]
+
+        def stopped():
+            return all(re.search(r"\) T ", pathlib.Path(f"/proc/{pid}/task/{task}/stat").read_text())
+                       for pid in pids for task in os.listdir(f"/proc/{pid}/task"))
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            wait_until(stopped, "the processes to stand still")
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
     def pid(self, name):
         """Of the process with this name, once there is one: "relay-0", "admin", "auth", "fetch"."""
         return wait_until(lambda: next((pid for pid, its in self.processes().items() if its == name), None),
