@@ -12,6 +12,8 @@ import sqlite3
 import statistics
 import time
 
+import pytest
+
 from lib.smtp import Smtp, queued_id
 from lib.util import wait_until
 
@@ -101,6 +103,7 @@ class Good:
         self.send()
 
 
+@pytest.mark.slow
 def test_flood(postern, sink, knot, monkeypatch):
     # Freed memory that a sanitizer keeps back for a while is none that the relay holds.
     monkeypatch.setenv("ASAN_OPTIONS", "abort_on_error=0:exitcode=99:detect_leaks=1:quarantine_size_mb=1:thread_local_quarantine_size_kb=64")
