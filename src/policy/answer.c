@@ -27,16 +27,24 @@ const char *check_show(struct check_call *c, struct slice s)
 
 void check_distrust(struct check_call *c)
 {
-    struct check_facts *f = &c->run->facts;
-    f->distrusted = true;
-    f->trusted = f->account.n > 0;
+    c->run->facts.distrusted = true;
+    run_find_trust(c->run);
 }
 
 void check_trust(struct check_call *c)
 {
-    struct check_facts *f = &c->run->facts;
-    f->listed = true;
-    f->trusted |= !f->distrusted;
+    c->run->facts.listed = true;
+    run_find_trust(c->run);
+}
+
+unsigned check_allowed(const struct check_call *c) { return run_allowed(c->run, c->check->stage); }
+
+int check_score_of(const struct check_call *c, const struct check *other)
+{
+    const struct policy *p = run_policy(c->run);
+    for (size_t i = p->from[other->stage]; i < p->from[other->stage + 1]; i++)
+        if (p->checks[i] == other) return c->run->slots[i].score;
+    return 0;
 }
 
 void check_alarm(struct check_call *c, const char *event, const char *text, ...)
@@ -122,7 +130,6 @@ void check_allow(struct check_call *c, enum check_allow what, struct config_plac
     struct finding f = { .enhanced = "", .text = "", .place = place };
     FORMAT_WHY(c, why, f.why);
     c->run->allowed[c->check->stage] |= what;
-    c->run->facts.allowed |= what;
     answer(c, POLICY_ALLOW, &f);
 }
 

@@ -62,8 +62,6 @@ struct check_facts {
     struct slice rcpt, rcpt_domain;
     const struct address *rcpt_address;
     uint32_t taken;                /* recipients taken so far */
-    unsigned allowed;              /* enum check_allow given so far */
-    int score;
 };
 
 struct check_call {
@@ -78,6 +76,12 @@ const struct policy_engine_options *check_engine(const struct check_call *c);
 bool check_dry(const struct check_call *c);
 /* Lives as long as the scope of the check's stage: the connection, the EHLO, the transaction, the recipient. */
 struct arena *check_arena(struct check_call *c);
+unsigned check_allowed(const struct check_call *c); /* enum check_allow given up to its stage */
+/* What the answer of another check added to the score; 0 when it has not answered, or is off. */
+int check_score_of(const struct check_call *c, const struct check *other);
+/* For an answer that depends on earlier stages, while its own look-ups need not wait for them: go_on is called once they are
+ * complete, at once if they are. Not after an answer or cancel. */
+void check_when_earlier_done(struct check_call *c, void (*go_on)(struct check_call *c));
 
 /* The answers. `why` is one clause for people who look it up: printf, printable (texts from outside by %s of check_show). A call is
  * over with its answer. */

@@ -90,7 +90,7 @@ static void end(struct explain *x, json_t *answer)
     cb(arg, answer);
 }
 
-static void break_off(struct policy_engine *e)
+void explain_break_off(struct policy_engine *e)
 {
     while (!list_empty(&e->explains))
         end(list_entry(e->explains.next, struct explain, node), json_pack("{s:s}", "error", "the worker ends"));
@@ -193,7 +193,6 @@ void policy_explain(struct policy_engine *e, const json_t *request, explain_cb *
     *x = (struct explain){ .engine = e, .client = client, .run = policy_run_new(e, &client, true), .request = json_deep_copy(request),
                            .recipients = json_array(), .cb = cb, .arg = arg };
     list_push_back(&e->explains, &x->node);
-    e->break_off = break_off;
     policy_set_account(x->run, text_of(request, "account"));
     go_on(x);
 }

@@ -11,5 +11,7 @@
  * owns it. Each look-up has its own time-out, so that it always comes; an engine must outlive it. */
 typedef void explain_cb(void *arg, json_t *answer);
 void policy_explain(struct policy_engine *e, const json_t *request, explain_cb *cb, void *arg);
+/* Those under way are answered with an error. Before the engine goes. */
+void explain_break_off(struct policy_engine *e);
 
 #endif

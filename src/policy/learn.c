@@ -31,14 +31,12 @@ static void tell(struct policy_run *run)
     run->untold = 0;
 }
 
-void policy_finished(struct policy_run *run, bool good)
+void policy_message_taken(struct policy_run *run)
 {
     const struct policy_engine_options *e = &run->engine->o;
-    if (run->dry) return;
-    if (good) run->taken++;
-    if (!good) count(run, 0, 1);
-    else if (++run->untold >= TELL_AFTER) tell(run);
-    if (good && run->grey_key.n && e->store)
+    run->taken++;
+    if (++run->untold >= TELL_AFTER) tell(run);
+    if (run->grey_key.n && e->store)
         store_put(e->store, STORE_AUTO_ALLOW, run->grey_key, SLICE(""), clock_wall_ms() + e->config->checks.greylist.allow_for);
     run->grey_key = SLICE("");
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include "base/mem.h"
 #include "policy/dns_lists.h"
-#include "policy/learn.h"
+#include "policy/explain.h"
 #include "policy/list.h"
 #include "policy/memo.h"
 #include "policy/recipients.h"
@@ -132,7 +132,6 @@ struct policy *policy_new(const struct config *c, struct err *err)
 {
     struct policy *p = mem_new(struct policy);
     p->config = c;
-    p->ends = learn_end;
     if (!load_lists(p, err)) {
         policy_free(p);
         return NULL;
@@ -169,7 +168,7 @@ struct policy_engine *policy_engine_new(const struct policy_engine_options *o)
 void policy_engine_free(struct policy_engine *e)
 {
     if (!e) return;
-    if (e->break_off) e->break_off(e);
+    explain_break_off(e);
     memo_free(e->parts.memo);
     dns_lists_free(e->parts.dns_lists);
     recipients_free(e->parts.recipients);

@@ -13,7 +13,6 @@ struct policy {
     bool reverse;
     struct ip *own;               /* our own addresses that nothing which may relay names alone */
     size_t own_n;
-    void (*ends)(struct policy_run *run); /* a connection is over: learn_end */
 };
 
 struct policy_engine {
@@ -21,7 +20,6 @@ struct policy_engine {
     struct policy_parts parts;
     uint64_t (*counts)[POLICY_WAIT]; /* of each check: how often each outcome */
     struct list explains;            /* under way (explain.c) */
-    void (*break_off)(struct policy_engine *e); /* what explains there are; NULL: there never was one */
 };
 
 /* What is known of one check in one run. */
@@ -38,6 +36,7 @@ struct slot {
     int32_t score;
     uint32_t us;                   /* RUNNING: when it began, low bits; DONE: how long it took */
     const struct finding *finding; /* NULL: nothing to say */
+    void (*go_on)(struct check_call *call); /* RUNNING: when the earlier stages are complete; NULL: it does not wait for them */
 };
 
 /* How long things are known: the arenas of a run. */
@@ -51,7 +50,6 @@ struct policy_run {
     uint8_t refusals[STAGES];      /* DEFER and REJECT among the answers */
     uint16_t running[STAGES], next[STAGES]; /* next: the first check not yet begun */
     unsigned allowed[STAGES];
-    int score[STAGES];
     struct arena arenas[SCOPES];
     uint32_t taken, untold;        /* messages; those the store has not heard of */
     bool rejected;                 /* some check but the reputation itself rejected something */
@@ -70,6 +68,7 @@ void trace_keep_recipient(struct policy_run *run);
 static inline const struct policy *run_policy(const struct policy_run *run) { return run->engine->o.policy; }
 /* The check at `call` has answered; what waited for it goes on. `run` may be gone afterwards. */
 void run_answered(struct check_call *call);
+void run_find_trust(struct policy_run *run); /* anew, of what the facts say */
 /* What was allowed (enum check_allow) up to a stage: a later one's allow, which is forgotten earlier, spares none before it. */
 unsigned run_allowed(const struct policy_run *run, enum policy_stage stage);
 /* For policy_relay_verdict, until the next recipient. */

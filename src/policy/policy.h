@@ -107,8 +107,8 @@ int policy_score(const struct policy_run *run);
 bool policy_is_distrusted(const struct policy_run *run); /* whatever its zone says: strangers come from the client's address */
 /* The trace of the transaction so far, encoded; valid until the next call on the run. */
 struct slice policy_trace(struct policy_run *run);
-/* The message was taken, or refused behind RCPT: what is learnt from it (reputation). */
-void policy_finished(struct policy_run *run, bool good);
+/* The message is on disk: what is learnt from that (reputation, greylist). */
+void policy_message_taken(struct policy_run *run);
 
 /* Figures for `postern status`, to be added to its answer: DNS lists that are off, entries, distrusted clients. */
 struct json_t *policy_figures(const struct policy_engine *e);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "policy/learn.h"
 #include "policy/pipeline.h"
 
 static const enum scope scope_of[STAGES] = {
@@ -33,31 +34,30 @@ static void forget_stage(struct policy_run *run, enum policy_stage stage)
     run->running[stage] = 0;
     run->next[stage] = (uint16_t)p->from[stage];
     run->allowed[stage] = 0;
-    run->score[stage] = 0;
 }
 
-static void sum_up(struct policy_run *run)
+static void forget_stages(struct policy_run *run, enum policy_stage from)
 {
-    run->facts.allowed = 0;
-    run->facts.score = 0;
-    for (unsigned i = 0; i < STAGES; i++) {
-        run->facts.allowed |= run->allowed[i];
-        run->facts.score += run->score[i];
-    }
+    for (unsigned i = from; i < STAGES; i++) forget_stage(run, i);
 }
 
 /* Stages have the order of their scopes but for DATA, which is of the transaction. */
 static void forget(struct policy_run *run, enum policy_stage from)
 {
     assert(!run->cb);
-    for (unsigned i = from; i < STAGES; i++) forget_stage(run, i);
+    forget_stages(run, from);
     for (unsigned i = scope_of[from]; i < SCOPES; i++) arena_reset(&run->arenas[i]);
     run->grey_key = SLICE("");
     run->relay = NULL;
-    sum_up(run);
 }
 
 /* ---- facts */
+
+void run_find_trust(struct policy_run *run)
+{
+    struct check_facts *f = &run->facts;
+    f->trusted = f->account.n || ((f->client.zone->trust == CONFIG_TRUST_RELAY || f->listed) && !f->distrusted);
+}
 
 static struct slice keep_domain(struct arena *a, struct slice domain)
 {
@@ -86,9 +86,8 @@ void policy_set_helo(struct policy_run *run, struct slice helo)
 
 void policy_set_account(struct policy_run *run, struct slice account)
 {
-    struct check_facts *f = &run->facts;
-    f->account = arena_slice(&run->arenas[SCOPE_CONNECTION], account);
-    f->trusted = account.n || ((f->client.zone->trust == CONFIG_TRUST_RELAY || f->listed) && !f->distrusted);
+    run->facts.account = arena_slice(&run->arenas[SCOPE_CONNECTION], account);
+    run_find_trust(run);
 }
 
 void policy_set_sender(struct policy_run *run, const struct address *sender)
@@ -110,10 +109,9 @@ void policy_set_recipient(struct policy_run *run, const struct address *rcpt, ui
     struct check_facts *f = &run->facts;
     struct arena *a = &run->arenas[SCOPE_RECIPIENT];
     trace_keep_recipient(run);
-    for (unsigned i = STAGE_RCPT; i < STAGES; i++) forget_stage(run, i);
+    forget_stages(run, STAGE_RCPT);
     arena_reset(a);
     run->relay = NULL;
-    sum_up(run);
     f->rcpt = arena_slice(a, rcpt->text);
     f->rcpt_domain = keep_domain(a, rcpt->domain);
     f->rcpt_address = keep_address(a, rcpt);
@@ -124,8 +122,7 @@ void policy_set_recipient(struct policy_run *run, const struct address *rcpt, ui
 void policy_set_recipients(struct policy_run *run, uint32_t n)
 {
     trace_keep_recipient(run);
-    for (unsigned i = STAGE_RCPT; i < STAGES; i++) forget_stage(run, i);
-    sum_up(run);
+    forget_stages(run, STAGE_RCPT);
     run->facts.taken = n;
 }
 
@@ -154,19 +151,21 @@ static bool is_complete(const struct policy_run *run, enum policy_stage stage)
     return !run->begun[stage] || (!run->running[stage] && run->next[stage] == run_policy(run)->from[stage + 1]);
 }
 
-/* May an allow that spares the check still come, from a stage before its own? */
-static bool may_be_spared(const struct policy_run *run, const struct check *k)
+/* All stages before this one. */
+static bool are_complete(const struct policy_run *run, unsigned before)
 {
-    for (unsigned i = 0; i < k->stage && k->spared_by; i++)
-        if (!is_complete(run, i)) return true;
-    return false;
+    for (unsigned i = 0; i < before; i++)
+        if (!is_complete(run, i)) return false;
+    return true;
 }
 
-/* An answer that counts: somebody who has logged in since is no stranger, and an allow may have come after it. */
+/* An answer that counts: somebody who has logged in since is no stranger, and an allow that spares the check may have come after it,
+ * or may still come from an earlier stage. */
 static bool holds(const struct policy_run *run, const struct slot *s)
 {
     const struct check *k = s->call.check;
-    return s->state == SLOT_DONE && concerns(run, k) && !(k->spared_by & run_allowed(run, k->stage)) && !may_be_spared(run, k);
+    if (s->state != SLOT_DONE || !concerns(run, k)) return false;
+    return !k->spared_by || (!(k->spared_by & run_allowed(run, k->stage)) && are_complete(run, k->stage));
 }
 
 /* By a stage up to this one. What a later one says is forgotten earlier, and settles nothing here. */
@@ -199,20 +198,13 @@ static void begin(struct policy_run *run, struct slot *s)
     assert(s->state == SLOT_DONE || k->cancel);
 }
 
-/* Of a recipient nothing is asked before all is known of the client and the sender: what they are spared depends on it. */
-static bool may_begin(const struct policy_run *run, enum policy_stage stage)
-{
-    for (unsigned i = 0; i < STAGE_RCPT && stage >= STAGE_RCPT; i++)
-        if (!is_complete(run, i)) return false;
-    return true;
-}
-
-/* Begins what can be begun of a stage: step after step, each when the one before has answered. */
+/* Begins what can be begun of a stage: step after step, each when the one before has answered. Of a recipient nothing is asked before
+ * all is known of the client and the sender: what it is spared depends on it. */
 static void advance(struct policy_run *run, enum policy_stage stage)
 {
     const struct policy *p = run_policy(run);
     size_t end = p->from[stage + 1];
-    if (!run->begun[stage] || !may_begin(run, stage)) return;
+    if (!run->begun[stage] || (stage >= STAGE_RCPT && !are_complete(run, STAGE_RCPT))) return;
     while (run->next[stage] < end && !run->running[stage]) {
         uint8_t step = p->checks[run->next[stage]]->step;
         for (; run->next[stage] < end && p->checks[run->next[stage]]->step == step; run->next[stage]++) {
@@ -239,10 +231,7 @@ static bool tells_all(const struct policy_run *run, enum policy_stage stage)
 static bool is_settled(const struct policy_run *run, enum policy_stage stage)
 {
     if (!tells_all(run, stage)) return !is_held_up(run, stage);
-    if (is_refused(run, stage)) return true;
-    for (unsigned i = 0; i <= stage; i++)
-        if (!is_complete(run, i)) return false;
-    return true;
+    return is_refused(run, stage) || are_complete(run, stage + 1);
 }
 
 /* ---- verdicts */
@@ -292,6 +281,30 @@ void policy_ask(struct policy_run *run, enum policy_stage stage, struct policy_v
     run->arg = arg;
 }
 
+/* ---- answers */
+
+/* One that waits for earlier stages goes on, if there is such a one and they are complete. */
+static bool wake(struct policy_run *run)
+{
+    for (size_t i = 0; i < run_policy(run)->n; i++) {
+        struct check_call *c = &run->slots[i].call;
+        void (*go_on)(struct check_call *) = run->slots[i].go_on;
+        if (!go_on || !are_complete(run, c->check->stage)) continue;
+        run->slots[i].go_on = NULL;
+        run->in_check = true;
+        go_on(c);
+        run->in_check = false;
+        return true;
+    }
+    return false;
+}
+
+void check_when_earlier_done(struct check_call *c, void (*go_on)(struct check_call *c))
+{
+    if (are_complete(c->run, c->check->stage)) go_on(c);
+    else call_slot(c)->go_on = go_on;
+}
+
 /* Called with the answer recorded. One that comes within run() is picked up by advance(). */
 void run_answered(struct check_call *call)
 {
@@ -304,11 +317,11 @@ void run_answered(struct check_call *call)
     run->running[stage]--;
     if (is_refusal(s->outcome)) run->refusals[stage] = 1;
     if (s->outcome == POLICY_REJECT && !k->judges_history) run->rejected = true;
-    run->facts.score += s->score;
-    run->score[stage] += s->score;
     if (!run->dry) run->engine->counts[at][s->outcome]++;
     if (run->in_check) return;
-    for (unsigned i = stage; i < STAGES; i++) advance(run, i);
+    do
+        for (unsigned i = stage; i < STAGES; i++) advance(run, i);
+    while (wake(run));
     if (!run->cb || !is_settled(run, run->asked)) return;
     policy_cb *cb = run->cb;
     struct policy_verdict v;
@@ -333,7 +346,7 @@ struct policy_run *policy_run_new(struct policy_engine *e, const struct policy_c
     run->engine = e;
     run->dry = dry;
     run->facts.client = *client;
-    run->facts.trusted = client->zone->trust == CONFIG_TRUST_RELAY;
+    run_find_trust(run);
     run->facts.own_address = is_own(p, &client->ip);
     for (size_t i = 0; i < p->n; i++) run->slots[i].call = (struct check_call){ run, p->checks[i], NULL };
     for (unsigned i = 0; i < STAGES; i++) run->next[i] = (uint16_t)p->from[i];
@@ -346,13 +359,20 @@ void policy_run_free(struct policy_run **runp)
     *runp = NULL;
     if (!run) return;
     run->cb = NULL;
-    if (run->engine->o.policy->ends) run->engine->o.policy->ends(run);
-    for (unsigned i = 0; i < STAGES; i++) forget_stage(run, i);
+    learn_end(run);
+    forget_stages(run, STAGE_CONNECT);
     for (unsigned i = 0; i < SCOPES; i++) arena_deinit(&run->arenas[i]);
     buf_deinit(&run->trace);
     free(run);
 }
 
 const struct relay_verdict *policy_relay_verdict(const struct policy_run *run) { return run->relay; }
-int policy_score(const struct policy_run *run) { return run->facts.score; }
+
+int policy_score(const struct policy_run *run)
+{
+    int sum = 0;
+    for (size_t i = 0; i < run_policy(run)->n; i++) sum += run->slots[i].score;
+    return sum;
+}
+
 bool policy_is_distrusted(const struct policy_run *run) { return run->facts.distrusted; }

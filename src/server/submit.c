@@ -46,7 +46,7 @@ static void on_committed(void *arg, bool ok, const struct err *err)
     if (ok) {
         log_accepted(s);
         if (s->server) session_tell_accepted(s);
-        if (s->run) policy_finished(s->run, true);
+        if (s->run) policy_message_taken(s->run);
         s->messages++;
         s->rcpts += s->tx.rcpt_n;
         s->bytes += s->tx.data.size;

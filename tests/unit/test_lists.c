@@ -347,7 +347,7 @@ static void ask(struct world *w, struct policy_verdict *v, unsigned *allowed, ch
     assert_null(address_parse(SLICE("ann@example.com"), &rcpt));
     policy_set_recipient(run, &rcpt, 0);
     policy_ask(run, STAGE_RCPT, v, never, NULL);
-    *allowed = run->facts.allowed;
+    *allowed = run_allowed(run, STAGE_DATA);
     snprintf(who, 64, "%s", v->check);
     if (v->outcome == POLICY_PASS) assert_true(policy_relay_verdict(run)->allowed);
     v->text = v->why = "";

@@ -13,7 +13,7 @@
 enum kind { PASSES, REFUSES, DEFERS, ALLOWS, SCORES, HOLDS };
 static struct told {
     enum kind kind;
-    bool waits;
+    bool waits, waits_for_earlier;
     struct check_call *call; /* while it waits */
     unsigned ran, cancelled;
 } told[10];
@@ -32,12 +32,15 @@ static void answer(struct check_call *c, enum kind kind)
     }
 }
 
+static void as_told(struct check_call *c) { answer(c, told[atoi(c->check->name)].kind); }
+
 static void run(struct check_call *c)
 {
     unsigned n = (unsigned)atoi(c->check->name);
     order[order_n++] = n;
     told[n].ran++;
-    if (told[n].waits) told[n].call = c;
+    if (told[n].waits_for_earlier) check_when_earlier_done(c, as_told);
+    else if (told[n].waits) told[n].call = c;
     else answer(c, told[n].kind);
 }
 
@@ -387,6 +390,47 @@ static void test_a_late_allow_spares_what_was_refused(void **state)
     policy_run_free(&r);
 }
 
+/* Its own work is done, but what it says depends on those before it. */
+static void test_waiting_for_earlier_stages(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[0].waits = told[3].waits_for_earlier = told[4].waits_for_earlier = true;
+    told[0].kind = SCORES;
+    told[3].kind = REFUSES;
+    ask(r, STAGE_CONNECT);
+    policy_set_helo(r, SLICE("x"));
+    ask(r, STAGE_HELO);
+    set_sender(r);
+    ask(r, STAGE_MAIL);
+    set_rcpt(r, "a@here.example");
+    assert_int_equal(ask(r, STAGE_RCPT), POLICY_WAIT);
+    assert_int_equal(told[3].ran + told[4].ran, 2);
+    goes_on(0); /* and with it 2, then 3, then 4 */
+    assert_int_equal(calls, 1);
+    assert_int_equal(got.outcome, POLICY_REJECT);
+    assert_string_equal(got.check, "3");
+    assert_int_equal(check_score_of(&r->slots[3].call, &table[0]), -3);
+    assert_int_equal(r->slots[4].state, SLOT_DONE);
+    policy_run_free(&r);
+    r = begin(&stranger); /* nothing to wait for */
+    told[0].waits = false;
+    ask(r, STAGE_CONNECT);
+    policy_set_helo(r, SLICE("x"));
+    ask(r, STAGE_HELO);
+    assert_int_equal(r->slots[3].state, SLOT_DONE);
+    policy_run_free(&r);
+    r = begin(&stranger); /* broken off while it waits */
+    told[0].waits = true;
+    ask(r, STAGE_CONNECT);
+    policy_set_helo(r, SLICE("x"));
+    ask(r, STAGE_HELO);
+    policy_set_helo(r, SLICE("y"));
+    assert_int_equal(told[3].cancelled, 1);
+    goes_on(0);
+    assert_int_equal(told[3].ran, 3);
+    policy_run_free(&r);
+}
+
 static void test_end_while_waiting(void **state)
 {
     struct policy_run *r = begin(&stranger);
@@ -462,6 +506,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_forgetting, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_early_check_is_not_skipped_by_a_later_refusal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_late_allow_spares_what_was_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_waiting_for_earlier_stages, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_while_waiting, setup, teardown),
         cmocka_unit_test_setup_teardown(test_trace, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_traces, setup, teardown),

@@ -346,7 +346,7 @@ static void test_allow_list(void **state)
     turn(&f, 200);
     assert_int_equal(client(&f, "192.0.2.14"), POLICY_PASS);
     assert_int_equal(slot(&f, &check_dns_lists_client)->outcome, POLICY_ALLOW);
-    assert_true(f.run->facts.allowed & ALLOW_LISTED);
+    assert_true(run_allowed(f.run, STAGE_DATA) & ALLOW_LISTED);
     assert_int_equal(client(&f, "192.0.2.7"), POLICY_REJECT);
     assert_int_equal(mail(&f, "192.0.2.6", "h.example", "a@spammer.example", "u@ours.example"), POLICY_REJECT);
     assert_string_equal(f.text, "spammer.example is listed in dbl.example");
