@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * SRS, the Sender Rewriting Scheme: a forwarder's own address around the sender's, so that SPF holds and a bounce finds its way back.
+ * SRS0=HHHH=TT=domain=local@forwarder and, of one that is rewritten already, SRS1=HHHH=first==HHHH=TT=domain=local@forwarder. */
+#ifndef POSTERN_MAILAUTH_SRS_H
+#define POSTERN_MAILAUTH_SRS_H
+#include "base/buf.h"
+
+struct srs_key {
+    struct slice secret;
+};
+struct srs {
+    const struct srs_key *keys;  /* the first signs, each is good for unwrapping: rotation */
+    size_t keys_n;
+    struct slice domain;         /* the forwarder's */
+    unsigned days;               /* a bounce is taken back for so long; 1..500; 0: 21 */
+    unsigned hash_n;             /* characters of the hash, 4..20; 0: 8. Unwrapping takes 4 or more as they come only if equal to it */
+};
+
+/* Appends the address. sender: local@domain, not null (a null sender stays one: false). False too when the result would not be an
+ * address (local part over 64 bytes is allowed by common use; over 256 in all is not) or the sender has no domain. A sender at
+ * the forwarder's own domain needs no rewriting: it is appended as it is. */
+bool srs_forward(const struct srs *s, struct slice sender, uint64_t now_ms, struct buf *out);
+
+enum srs_outcome { SRS_NOT, SRS_OK, SRS_FORGED, SRS_EXPIRED };
+/* Of a recipient: NOT ours to unwrap (no SRS form, or another domain). OK appends the address it leads back to: with SRS0 the sender's, with
+ * SRS1 the first forwarder's SRS0 address. Compares in constant time. */
+enum srs_outcome srs_reverse(const struct srs *s, struct slice rcpt, uint64_t now_ms, struct buf *out);
+
+#endif
