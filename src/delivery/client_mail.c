@@ -31,7 +31,7 @@ static void add_mail(const struct client *c, const struct part *p, struct buf *b
     buf_add_char(b, '>');
     if (c->has_size && !client_converts(c, p->work)) { /* RFC 1870 §5: without stuffed dots */
         buf_add_str(b, " SIZE=");
-        buf_add_u64(b, e->prepend.n + e->text_size);
+        buf_add_u64(b, e->prepend.n + envelope_sent_size(e));
     }
     if (e->flags & (ENVELOPE_8BIT | ENVELOPE_HAS_8BIT) && c->eight_bit) buf_add_str(b, " BODY=8BITMIME");
     if (e->flags & ENVELOPE_SMTPUTF8 && c->utf8) buf_add_str(b, " SMTPUTF8"); /* RFC 6531 §3.4 */
@@ -80,7 +80,7 @@ static void write_group(struct client *c, bool reset)
 static void find_unfit(const struct client *c, struct work *w, struct buf *reason)
 {
     const struct envelope *e = &w->env;
-    uint64_t size = e->prepend.n + e->text_size;
+    uint64_t size = e->prepend.n + envelope_sent_size(e);
     const char *why = e->flags & ENVELOPE_SMTPUTF8 ? client_utf8_refuses(c, w) : NULL;
     if (e->flags & ENVELOPE_REQUIRETLS && !(c->requiretls && client_tls_verified(c))) /* RFC 8689 §4.2.1 */
         why = "5.7.30 the message may only travel over TLS that is proven, and the server does not offer that (REQUIRETLS)";

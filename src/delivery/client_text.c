@@ -52,10 +52,10 @@ static void write_memory(struct client *c, const struct spool_text *t)
 
 static void write_file(struct client *c, const struct spool_text *t)
 {
-    uint64_t n = t->n - c->text_at < FILE_CHUNK ? t->n - c->text_at : FILE_CHUNK, at = c->text_at;
+    uint64_t from, run = envelope_run(&c->ending->work->env, c->text_at, &from), n = run < FILE_CHUNK ? run : FILE_CHUNK;
     c->text_at += n;
     c->borrowed++;
-    stream_write_file(c->s, t->fd, t->offset + at, n, on_piece_sent, c);
+    stream_write_file(c->s, t->fd, t->offset + from, n, on_piece_sent, c);
 }
 
 static void fail_unreadable(struct client *c)
@@ -147,7 +147,7 @@ void client_text_more(struct client *c)
 {
     const struct work *w = c->ending ? c->ending->work : NULL;
     if (!w || !c->texting || c->borrowed) return;
-    const struct spool_text *t = &w->content->text;
+    const struct spool_text *t = &w->text;
     bool dots = w->env.flags & ENVELOPE_HAS_DOTS;
     if (c->convert) {
         client_set_deadline(c);

@@ -9,7 +9,7 @@
 static void read_beginning(const struct work *w, size_t want, struct buf *out)
 {
     buf_add(out, slice_sub(w->env.prepend, 0, want));
-    size_t more = want - out->n < w->content->text.n ? want - out->n : (size_t)w->content->text.n;
+    size_t more = want - out->n < w->text.n ? want - out->n : (size_t)w->text.n;
     out->n += work_read_text(w, 0, buf_reserve(out, more), more);
 }
 
@@ -18,7 +18,7 @@ static void read_beginning(const struct work *w, size_t want, struct buf *out)
 static void add_original(const struct work *w, struct bounce *b, struct buf *original)
 {
     const struct envelope *e = &w->env;
-    uint64_t size = e->prepend.n + w->content->text.n;
+    uint64_t size = e->prepend.n + w->text.n;
     bool wide = e->flags & ENVELOPE_SMTPUTF8 && e->flags & ENVELOPE_HAS_8BIT;
     bool full = e->flags & ENVELOPE_RET_FULL && b->kind == BOUNCE_FAILED && size <= BOUNCE_MESSAGE_MAX && !wide;
     if (e->flags & ENVELOPE_REQUIRETLS) return;

@@ -93,6 +93,28 @@ void work_free(struct work *w)
     list_push_front(&q->spare_works, &w->link);
 }
 
+/* Without what is cut off it. In memory each run is found anew in the pieces: there are few of both. */
+static void set_text(struct work *w)
+{
+    const struct spool_text *kept = &w->content->text;
+    w->text = *kept;
+    w->text.n = envelope_sent_size(&w->env);
+    if (!w->env.cut_n || !kept->pieces) return;
+    w->text.pieces = arena_alloc(&w->arena, (kept->piece_n + w->env.cut_n) * sizeof *w->text.pieces);
+    w->text.piece_n = 0;
+    uint64_t from, n;
+    for (uint64_t at = 0; (n = envelope_run(&w->env, at, &from)); at += n) {
+        uint64_t skip = from, left = n;
+        for (size_t i = 0; i < kept->piece_n && left; i++) {
+            struct slice s = slice_sub(kept->pieces[i], skip < kept->pieces[i].n ? (size_t)skip : kept->pieces[i].n, kept->pieces[i].n);
+            skip -= kept->pieces[i].n - s.n;
+            s = slice_sub(s, 0, left < s.n ? (size_t)left : s.n);
+            if (s.n) w->text.pieces[w->text.piece_n++] = s;
+            left -= s.n;
+        }
+    }
+}
+
 bool work_set_content(struct work *w, struct spool_content *c, struct err *err)
 {
     struct message *m = w->m;
@@ -104,8 +126,14 @@ bool work_set_content(struct work *w, struct spool_content *c, struct err *err)
         spool_content_free(c);
         return err_set(err, "the envelope has %u recipients, not %u as before", w->env.rcpt_n, m->rcpt_n);
     }
+    if (w->env.text_size != c->text.n) {
+        spool_content_free(c);
+        return err_set(err, "the text has %llu bytes, not %llu as the envelope says", (unsigned long long)c->text.n,
+                       (unsigned long long)w->env.text_size);
+    }
     w->q->memory -= w->memory;
     w->content = c;
+    set_text(w);
     w->memory = c->memory;
     w->q->memory += w->memory;
     count_file(w, !c->text.pieces);
@@ -165,7 +193,7 @@ void work_load(struct message *m, struct destination *from)
 
 size_t work_read_text(const struct work *w, uint64_t at, char *to, size_t n)
 {
-    const struct spool_text *t = &w->content->text;
+    const struct spool_text *t = &w->text;
     size_t done = 0;
     uint64_t skip = at;
     for (size_t i = 0; t->pieces && i < t->piece_n && done < n; i++) {
@@ -178,9 +206,9 @@ size_t work_read_text(const struct work *w, uint64_t at, char *to, size_t n)
         } else
             skip -= s.n;
     }
-    while (!t->pieces && done < n && at + done < t->n) {
-        uint64_t left = t->n - at - done;
-        ssize_t k = pread(t->fd, to + done, n - done < left ? n - done : (size_t)left, (off_t)(t->offset + at + done));
+    uint64_t from, run;
+    while (!t->pieces && done < n && (run = envelope_run(&w->env, at + done, &from))) {
+        ssize_t k = pread(t->fd, to + done, n - done < run ? n - done : (size_t)run, (off_t)(t->offset + from));
         if (k < 0 && errno == EINTR) continue;
         if (k <= 0) break;
         done += (size_t)k;

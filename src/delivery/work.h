@@ -19,6 +19,7 @@ struct work {
     struct arena arena;
     struct envelope env;
     struct spool_content *content;
+    struct spool_text text;            /* the content's as it is sent: in memory its pieces without cuts, in a file envelope_run tells */
     struct spool_load *load;
     uint64_t memory;                   /* its share of queue.memory */
     struct work_rcpt *rcpts;

@@ -24,10 +24,12 @@ enum tag {
     TAG_ACCOUNT,
     TAG_TRACE,
     TAG_HOLD,
+    TAG_CUTS, /* of each its place (8 bytes) and length (4) */
     TAG_KNOWN /* one past the last */
 };
 #define RCPT_MAX 100000
 #define LISTING_MAX 255
+#define CUT_BYTES 12
 
 static void add_field(struct buf *out, enum tag tag, struct slice value)
 {
@@ -79,6 +81,19 @@ static void add_rcpt(const struct envelope *e, uint32_t i, struct buf *out)
     add_field(out, TAG_RCPT_DSN, slice_of(b, 1 + d->orcpt.n));
 }
 
+static void add_cuts(const struct envelope *e, struct buf *out)
+{
+    char b[ENVELOPE_CUTS_MAX * CUT_BYTES];
+    assert(e->cut_n <= ENVELOPE_CUTS_MAX);
+    for (uint32_t i = 0; i < e->cut_n; i++) {
+        uint64_t at = htole64(e->cuts[i].at);
+        uint32_t n = htole32(e->cuts[i].n);
+        memcpy(b + i * CUT_BYTES, &at, sizeof at);
+        memcpy(b + i * CUT_BYTES + sizeof at, &n, sizeof n);
+    }
+    add_text(out, TAG_CUTS, slice_of(b, e->cut_n * CUT_BYTES));
+}
+
 void envelope_encode(const struct envelope *e, struct buf *out)
 {
     add_number(out, TAG_ID, e->id);
@@ -99,6 +114,7 @@ void envelope_encode(const struct envelope *e, struct buf *out)
     add_text(out, TAG_HOLD, listing(e->hold));
     assert(e->trace.n <= ENVELOPE_TRACE_MAX);
     add_text(out, TAG_TRACE, e->trace);
+    add_cuts(e, out);
 }
 
 /* Cuts one field off *in. */
@@ -162,6 +178,33 @@ static bool take_dsn(struct envelope *e, struct slice value)
     return true;
 }
 
+/* In the first round the array is not there yet. */
+static bool take_cuts(struct envelope *e, struct slice value)
+{
+    e->cut_n = (uint32_t)(value.n / CUT_BYTES);
+    if (value.n % CUT_BYTES || !e->cut_n || value.n > ENVELOPE_CUTS_MAX * CUT_BYTES) return false;
+    if (!e->cuts) return true;
+    struct envelope_cut *cuts = (struct envelope_cut *)e->cuts;
+    for (uint32_t i = 0; i < e->cut_n; i++) {
+        memcpy(&cuts[i].at, value.p + i * CUT_BYTES, 8);
+        memcpy(&cuts[i].n, value.p + i * CUT_BYTES + 8, 4);
+        cuts[i] = (struct envelope_cut){ le64toh(cuts[i].at), le32toh(cuts[i].n) };
+    }
+    return true;
+}
+
+/* Ascending, apart, within the text. */
+static bool cuts_ok(const struct envelope *e)
+{
+    uint64_t end = 0;
+    for (uint32_t i = 0; i < e->cut_n; i++) {
+        const struct envelope_cut *c = &e->cuts[i];
+        if (!c->n || c->at < end || c->at > e->text_size || c->n > e->text_size - c->at) return false;
+        end = c->at + c->n;
+    }
+    return true;
+}
+
 static bool take_field(struct envelope *e, unsigned tag, struct slice value)
 {
     uint64_t flags = 0;
@@ -188,6 +231,7 @@ static bool take_field(struct envelope *e, unsigned tag, struct slice value)
     case TAG_ACCOUNT: return take_text(value, ENVELOPE_ACCOUNT_MAX, &e->account);
     case TAG_HOLD: e->hold = listing(value); return true;
     case TAG_TRACE: return take_text(value, ENVELOPE_TRACE_MAX, &e->trace);
+    case TAG_CUTS: return take_cuts(e, value);
     default: return true; /* of a later version */
     }
 }
@@ -219,5 +263,27 @@ bool envelope_decode(struct slice in, struct arena *arena, struct envelope *out,
     uint32_t room = e.rcpt_n ? e.rcpt_n : 1;
     *out = (struct envelope){ .rcpts = arena_alloc(arena, room * sizeof *out->rcpts) };
     if (e.flags & ENVELOPE_DSN_SEEN) out->rcpt_dsn = arena_alloc(arena, room * sizeof *out->rcpt_dsn);
-    return take_all(in, out, err);
+    if (e.cut_n) out->cuts = arena_alloc(arena, e.cut_n * sizeof *out->cuts);
+    return take_all(in, out, err) && (cuts_ok(out) || err_set(err, "what the envelope cuts off the text is not valid"));
+}
+
+uint64_t envelope_sent_size(const struct envelope *e)
+{
+    uint64_t n = e->text_size;
+    for (uint32_t i = 0; i < e->cut_n; i++) n -= e->cuts[i].n;
+    return n;
+}
+
+uint64_t envelope_run(const struct envelope *e, uint64_t at, uint64_t *from)
+{
+    uint64_t kept = 0; /* where the run begins that is looked at */
+    for (uint32_t i = 0; i < e->cut_n; i++) {
+        uint64_t run = e->cuts[i].at - kept;
+        *from = kept + at;
+        if (at < run) return run - at;
+        at -= run;
+        kept = e->cuts[i].at + e->cuts[i].n;
+    }
+    *from = kept + at;
+    return at < e->text_size - kept ? e->text_size - kept - at : 0;
 }

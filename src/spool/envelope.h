@@ -37,6 +37,12 @@ struct envelope_dsn {
     struct slice orcpt;      /* as given, "rfc822;xtext"; empty: none; at most 500 bytes */
 };
 
+/* A part of the text that is left out when it is sent. */
+struct envelope_cut {
+    uint64_t at;             /* in the text as it is kept */
+    uint32_t n;              /* bytes, at least 1 */
+};
+
 struct envelope {
     uint64_t id;
     uint64_t arrival;        /* wall ms */
@@ -51,6 +57,8 @@ struct envelope {
     struct slice account;    /* of ENVELOPE_AUTHED */
     struct slice prepend;    /* header lines put in front of the text when it is sent (Received ...), ending in CRLF */
     uint64_t text_size;      /* bytes of message text, CRLF line ends, dots not stuffed */
+    const struct envelope_cut *cuts; /* cut_n, ascending, apart from each other, within the text */
+    uint32_t cut_n;          /* at most ENVELOPE_CUTS_MAX */
     struct slice message_id, subject; /* for listings; at most 255 bytes each; may be empty */
     struct slice hold;       /* of ENVELOPE_HELD: why, for people; at most 255 bytes; may be empty */
     struct slice trace;      /* what was checked (policy/trace.h), opaque here; at most ENVELOPE_TRACE_MAX bytes; may be empty */
@@ -60,10 +68,17 @@ struct envelope {
 #define ENVELOPE_ENVID_MAX 100
 #define ENVELOPE_ACCOUNT_MAX 255
 #define ENVELOPE_TRACE_MAX 10000
+#define ENVELOPE_CUTS_MAX 64
 
 void envelope_encode(const struct envelope *e, struct buf *out);
 /* The slices point into `in`; the arrays of recipients are in `arena`. At most 100,000 recipients. rcpt_dsn is set when
  * ENVELOPE_DSN_SEEN is, or when something was said of a recipient. */
 bool envelope_decode(struct slice in, struct arena *arena, struct envelope *out, struct err *err) MUST_CHECK;
+
+/* Bytes of the text when it is sent: without what is cut. */
+uint64_t envelope_sent_size(const struct envelope *e);
+/* Of the text that is sent, from its byte `at` on: how many bytes stand together in the text as it is kept, and *from where. 0: the
+ * end. */
+uint64_t envelope_run(const struct envelope *e, uint64_t at, uint64_t *from);
 
 #endif

@@ -270,21 +270,36 @@ static bool add_text(struct buf *out, int fd, uint64_t at, uint64_t n, uint32_t 
     return crc == want || err_set(err, "the text is damaged: its sum does not check");
 }
 
+static bool add_big(const struct log_read *r, const struct record_head *h, struct buf *out, struct err *err)
+{
+    int big = open_big(r, h->id);
+    if (big < 0) return err_sys(err, errno, "the file of the text cannot be opened");
+    bool ok = add_text(out, big, 0, h->text_n, h->text_crc, err);
+    close(big);
+    return ok;
+}
+
+/* The text begins at `begin` of out, and ends there. */
+static void cut_text(const struct envelope *e, size_t begin, struct buf *out)
+{
+    uint64_t from, n, at = 0;
+    for (; (n = envelope_run(e, at, &from)); at += n) memmove(out->p + begin + at, out->p + begin + from, n);
+    out->n = begin + at;
+}
+
 static bool cat_record(const struct log_read *r, int fd, const struct scan_event *ev, struct buf *out, struct err *err)
 {
     struct arena arena = { 0 };
     struct envelope e;
     const struct record_head *h = &ev->head;
     bool ok = envelope_decode(ev->meta, &arena, &e, err);
-    if (ok) buf_add(out, e.prepend);
+    if (ok) {
+        buf_add(out, e.prepend);
+        ok = h->flags & RECORD_BIG ? add_big(r, h, out, err)
+                                   : add_text(out, fd, ev->offset + RECORD_HEAD + h->meta_n, h->text_n, h->text_crc, err);
+    }
+    if (ok && h->text_n == e.text_size) cut_text(&e, e.prepend.n, out);
     arena_deinit(&arena);
-    if (!ok) return false;
-    if (!(h->flags & RECORD_BIG))
-        return add_text(out, fd, ev->offset + RECORD_HEAD + h->meta_n, h->text_n, h->text_crc, err);
-    int big = open_big(r, h->id);
-    if (big < 0) return err_sys(err, errno, "the file of the text cannot be opened");
-    ok = add_text(out, big, 0, h->text_n, h->text_crc, err);
-    close(big);
     return ok;
 }
 

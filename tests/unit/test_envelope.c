@@ -96,11 +96,61 @@ static int clean_up(void **state)
     return 0;
 }
 
+/* The text that is left, put together by its runs. */
+static void put_together(const struct envelope *e, const char *text, char *out)
+{
+    uint64_t from, n, at = 0;
+    for (; (n = envelope_run(e, at, &from)); at += n) memcpy(out + at, text + from, n);
+    assert_int_equal(at, envelope_sent_size(e));
+    out[at] = 0;
+    for (uint64_t i = 0; i < at; i++) { /* from anywhere */
+        assert_true(envelope_run(e, i, &from) > 0);
+        assert_int_equal(text[from], out[i]);
+    }
+    assert_int_equal(envelope_run(e, at + 1, &from), 0);
+}
+
+static void cuts(void **state)
+{
+    struct slice rcpts[] = { SLICE("a@example.com") };
+    struct envelope_cut some[] = { { 0, 2 }, { 4, 1 }, { 5, 1 }, { 8, 2 } };
+    struct envelope e = { .rcpts = rcpts, .rcpt_n = 1, .text_size = 10, .cuts = some };
+    const char *const left[] = { "0123456789", "23456789", "2356789", "236789", "2367" };
+    for (e.cut_n = 0; e.cut_n <= 4; e.cut_n++) {
+        struct buf b = { 0 };
+        char out[11];
+        envelope_encode(&e, &b);
+        struct envelope d = decode(buf_slice(&b));
+        assert_int_equal(d.cut_n, e.cut_n);
+        put_together(&d, "0123456789", out);
+        assert_string_equal(out, left[e.cut_n]);
+        buf_deinit(&b);
+    }
+    struct envelope_cut all = { 0, 10 };
+    e.cuts = &all;
+    e.cut_n = 1;
+    assert_int_equal(envelope_sent_size(&e), 0);
+    static const struct envelope_cut bad[][2] = {
+        { { 0, 0 }, { 1, 1 } }, { { 4, 2 }, { 5, 1 } }, { { 4, 2 }, { 2, 1 } }, { { 1, 1 }, { 9, 2 } }, { { 1, 1 }, { 11, 1 } },
+        { { 1, 1 }, { UINT64_MAX, UINT32_MAX } },
+    };
+    for (size_t i = 0; i < countof(bad); i++) {
+        struct buf b = { 0 };
+        struct envelope d;
+        e.cuts = bad[i];
+        e.cut_n = 2;
+        envelope_encode(&e, &b);
+        assert_false(envelope_decode(buf_slice(&b), &arena, &d, &err));
+        buf_deinit(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_fields),
         cmocka_unit_test(without_dsn),
+        cmocka_unit_test(cuts),
         cmocka_unit_test(damaged),
     };
     return cmocka_run_group_tests(tests, NULL, clean_up);
