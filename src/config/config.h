@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/ip.h"
 #include "config/config_checks.h"
+#include "config/config_signing.h"
 
 enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_OFFER, CONFIG_TLS_REQUIRE, CONFIG_TLS_IMPLICIT };
 enum config_role { CONFIG_ROLE_RELAY, CONFIG_ROLE_SUBMISSION, CONFIG_ROLE_LMTP };
@@ -255,6 +256,9 @@ struct config {
     size_t relaying_n;
     struct config_guard guard;
     struct config_store store;
+    struct config_dkim dkim;
+    struct config_arc arc;
+    struct config_srs srs;
     const struct config_hop **hops; /* all there are, by id; only those that are set */
     size_t hop_n;
     struct {
@@ -274,7 +278,7 @@ struct config {
     struct {
         const char *directory;         /* /var/lib/postern: spool/, revisions/, tls/ below it */
         const char *run_directory;     /* /run/postern: control.sock, postern.pid */
-        const char *user, *admin_user, *auth_user, *store_user; /* "postern", "postern-admin" ...; "" : stay who we are (tests, demonstration) */
+        const char *user, *admin_user, *auth_user, *sign_user, *store_user; /* "postern", "postern-admin" ...; "" : stay who we are (tests, demonstration) */
         uint32_t workers;              /* 0: one a core */
         uint64_t drain;                /* how long open sessions may go on after reload or stop */
         bool sandbox;                  /* Landlock and seccomp; on */

@@ -17,6 +17,7 @@ struct config_match {
     const char *file;            /* such entries, one a line */
     const char *comment;         /* for people; NULL: none */
     const char *reason;          /* told to a client that is refused; NULL: none */
+    bool proven;                 /* of senders: counts only when SPF proves that the mail is theirs */
     struct config_place place;
 };
 struct config_match_list {
@@ -49,6 +50,16 @@ struct config_dns_list {
 };
 
 enum config_greylist_gone { CONFIG_GONE_PASS, CONFIG_GONE_DEFER }; /* what happens while the store does not answer */
+
+/* What a failed DMARC check does for mail that says it is from a domain, whatever the domain asks for. */
+enum config_dmarc_action { CONFIG_DMARC_NONE, CONFIG_DMARC_QUARANTINE, CONFIG_DMARC_REJECT };
+struct config_dmarc_override {
+    const char *domain;          /* "example.org", ".example.org": it and all below */
+    enum config_dmarc_action action;
+    const char *comment;
+    struct config_place place;
+};
+enum config_organization { CONFIG_ORGANIZATION_LIST, CONFIG_ORGANIZATION_WALK };
 
 /* `place` of a group: where it is written; line 0: it is not. */
 struct config_checks {
@@ -99,6 +110,7 @@ struct config_checks {
         uint64_t delay, allow_for, retry_within;
         uint32_t ipv4_prefix, ipv6_prefix;
         bool private_exempt;     /* private and loopback networks are never delayed */
+        bool spf_exempt;         /* nor clients that SPF proves to send for the sender's domain */
         struct config_match_list exempt_clients, exempt_senders, exempt_recipients;
         enum config_greylist_gone without_store;
         struct config_place place;
@@ -110,6 +122,31 @@ struct config_checks {
         uint32_t reject_below;   /* percent of good verdicts below which a client is refused; 0: score only */
         struct config_place place;
     } reputation;
+    uint64_t authentication_timeout; /* of all look-ups for SPF, DKIM, ARC and DMARC of one message */
+    struct {
+        bool enabled, reject;    /* reject: what fails */
+        enum config_greylist_gone unsure; /* while it cannot be looked up */
+        struct config_place place;
+    } spf;
+    struct {
+        bool enabled;
+        bool trust_length;       /* a signature that leaves out the end of the body may pass */
+        struct config_place place;
+    } dkim;
+    struct {
+        bool enabled;
+        const char **sealers;    /* domains whose seals may excuse a DMARC failure; lower case */
+        size_t sealer_n;
+        struct config_place place;
+    } arc;
+    struct {
+        bool enabled, honor;     /* honor: what the domain's policy asks for is done */
+        enum config_organization organization;
+        const char *suffixes;    /* file with the public suffix list; NULL: the system's */
+        struct config_dmarc_override *overrides;
+        size_t override_n;
+        struct config_place place;
+    } dmarc;
 };
 
 /* Exceptions to who may relay (policy/relay.h): what an entry is held against and what becomes of it. */

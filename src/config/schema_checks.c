@@ -18,6 +18,8 @@ static const struct schema_option match_options[] = {
       .help = "Why the entry is there; for people." },
     { .name = "reason", .type = SCHEMA_STRING, AT(config_match, reason), .nullable = true,
       .help = "What a client that is refused is told: ASCII, at most 200 characters." },
+    { .name = "proven", .type = SCHEMA_BOOL, AT(config_match, proven), .fallback = "no",
+      .help = "Of senders: the entry counts only when SPF proves that the client may send for the sender's domain." },
 };
 const struct schema_table schema_match = { TABLE(match_options), .size = sizeof(struct config_match),
                                                  .place_offset = offsetof(struct config_match, place), .scalar = "match" };
@@ -173,6 +175,8 @@ static const struct schema_option exempt_options[] = {
     MATCHES("clients", greylist.exempt_clients, "Clients, by address, network or name.", "[192.0.2.0/24, .example.net]"),
     MATCHES("senders", greylist.exempt_senders, "Senders.", "[.example.org]"),
     MATCHES("recipients", greylist.exempt_recipients, "Recipients.", "[orders@example.com]"),
+    { .name = "spf_pass", .type = SCHEMA_BOOL, AT(config, checks.greylist.spf_exempt), .fallback = "no",
+      .help = "Clients that may send for the sender's domain as SPF says." },
 };
 static const struct schema_table exempt_table = { TABLE(exempt_options) };
 static const struct schema_option greylist_options[] = {
@@ -210,6 +214,68 @@ static const struct schema_option reputation_options[] = {
 };
 static const struct schema_table reputation_table = { TABLE(reputation_options) };
 
+/* ---- mail authentication */
+
+static const struct schema_option spf_options[] = {
+    { .name = "enabled", .type = SCHEMA_BOOL, AT(config, checks.spf.enabled), .fallback = "yes",
+      .help = "Check whether the client may send for the sender's domain (SPF, RFC 7208)." },
+    { .name = "reject", .type = SCHEMA_BOOL, AT(config, checks.spf.reject), .fallback = "no",
+      .help = "Refuse mail when the domain says that the client may not (fail)." },
+    { .name = "unsure", .type = SCHEMA_ENUM, AT(config, checks.spf.unsure), .fallback = "pass", .words = without_store,
+      .help = "What happens when it cannot be looked up at the moment: pass, or defer." },
+};
+static const struct schema_table spf_table = { TABLE(spf_options) };
+
+static const struct schema_option check_dkim_options[] = {
+    { .name = "enabled", .type = SCHEMA_BOOL, AT(config, checks.dkim.enabled), .fallback = "yes",
+      .help = "Verify the signatures of messages (DKIM, RFC 6376)." },
+    { .name = "trust_length", .type = SCHEMA_BOOL, AT(config, checks.dkim.trust_length), .fallback = "no",
+      .help = "Let a signature pass that leaves the end of the body out (l=): anybody can have added it." },
+};
+static const struct schema_table check_dkim_table = { TABLE(check_dkim_options) };
+
+static const struct schema_option check_arc_options[] = {
+    { .name = "enabled", .type = SCHEMA_BOOL, AT(config, checks.arc.enabled), .fallback = "yes",
+      .help = "Validate the chain of those who handled the message before (ARC, RFC 8617)." },
+    { .name = "sealers", .type = SCHEMA_LIST, .item = SCHEMA_DNS_NAME, AT_LIST(config, checks.arc.sealers, checks.arc.sealer_n),
+      .help = "Domains whose word is trusted: where a valid chain ends with a seal of one of them that says DMARC passed there, a "
+              "failure here is excused. Mailing lists and forwarders.", .example = "[lists.example.org]" },
+};
+static const struct schema_table check_arc_table = { TABLE(check_arc_options) };
+
+static const struct schema_word dmarc_actions[] = { { "none", CONFIG_DMARC_NONE },
+                                                    { "quarantine", CONFIG_DMARC_QUARANTINE },
+                                                    { "reject", CONFIG_DMARC_REJECT },
+                                                    { NULL } };
+static const struct schema_option override_options[] = {
+    { .name = "domain", .type = SCHEMA_DOMAIN_TREE, AT(config_dmarc_override, domain), .required = true,
+      .help = "The author's domain; .example.org: with all below it.", .example = "example.org" },
+    { .name = "action", .type = SCHEMA_ENUM, AT(config_dmarc_override, action), .required = true, .words = dmarc_actions,
+      .help = "What happens to mail that fails: none lets it pass, quarantine holds it, reject refuses it.", .example = "none" },
+    { .name = "comment", .type = SCHEMA_STRING, AT(config_dmarc_override, comment), .nullable = true,
+      .help = "Why the entry is there; for people." },
+};
+static const struct schema_table override_table = { TABLE(override_options), .size = sizeof(struct config_dmarc_override),
+                                                    .place_offset = offsetof(struct config_dmarc_override, place) };
+static const struct schema_word organizations[] = { { "list", CONFIG_ORGANIZATION_LIST },
+                                                    { "tree_walk", CONFIG_ORGANIZATION_WALK },
+                                                    { NULL } };
+static const struct schema_option dmarc_options[] = {
+    { .name = "enabled", .type = SCHEMA_BOOL, AT(config, checks.dmarc.enabled), .fallback = "yes",
+      .help = "Check whether what SPF and DKIM prove belongs to the author's domain (DMARC, RFC 7489)." },
+    { .name = "honor", .type = SCHEMA_BOOL, AT(config, checks.dmarc.honor), .fallback = "no",
+      .help = "Do what the domain asks for when its mail fails: reject it, or hold it (quarantine)." },
+    { .name = "overrides", .type = SCHEMA_RECORDS, AT_LIST(config, checks.dmarc.overrides, checks.dmarc.override_n),
+      .table = &override_table, .help = "Domains for which something else holds, whether or not policies are honored. The nearest "
+      "entry decides." },
+    { .name = "organization", .type = SCHEMA_ENUM, AT(config, checks.dmarc.organization), .fallback = "list",
+      .words = organizations, .help = "How it is found which domains belong together: by the public suffix list (RFC 7489), or by "
+      "a walk up the tree of the DNS (its successor)." },
+    { .name = "suffixes", .type = SCHEMA_PATH, AT(config, checks.dmarc.suffixes), .nullable = true, .shown = "the system's",
+      .help = "File with the public suffix list." },
+};
+static const struct schema_table dmarc_table = { TABLE(dmarc_options) };
+
 static const struct schema_option checks_options[] = {
     { .name = "delay_reject", .type = SCHEMA_BOOL, AT(config, checks.delay_reject), .fallback = "yes",
       .help = "Tell refusals that are decided earlier at RCPT, so that the log names sender and recipient." },
@@ -225,6 +291,12 @@ static const struct schema_option checks_options[] = {
     { .name = "dns_lists", .type = SCHEMA_GROUP, .table = &dns_lists_table, .help = "Lists in the DNS." },
     { .name = "greylist", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.greylist.place), .table = &greylist_table, .help = "Greylisting." },
     { .name = "reputation", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.reputation.place), .table = &reputation_table, .help = "What was seen of a network so far." },
+    { .name = "authentication_timeout", .type = SCHEMA_TIME, AT(config, checks.authentication_timeout), .fallback = "10s", .min = 100,
+      .max = MINUTE, .help = "How long the look-ups for SPF, DKIM, ARC and DMARC of one message may take, all together." },
+    { .name = "spf", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.spf.place), .table = &spf_table, .help = "Who may send for a domain." },
+    { .name = "dkim", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.dkim.place), .table = &check_dkim_table, .help = "Signatures of domains." },
+    { .name = "arc", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.arc.place), .table = &check_arc_table, .help = "What others saw before us." },
+    { .name = "dmarc", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.dmarc.place), .table = &dmarc_table, .help = "Policies of authors' domains." },
 };
 const struct schema_table schema_checks = { TABLE(checks_options) };
 

@@ -32,5 +32,7 @@ extern const struct schema_table schema_tls;
 extern const struct schema_table schema_auth;
 /* schema_checks.c; schema_recipients is of struct config_domain */
 extern const struct schema_table schema_match, schema_checks, schema_relaying, schema_guard, schema_recipients, schema_store;
+/* schema_signing.c */
+extern const struct schema_table schema_dkim, schema_arc, schema_srs;
 
 #endif
