@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the files of the auth process share: threads, the brake, server mechanisms, back ends. Nobody outside src/auth includes this. */
+ * What the files of the auth process share: the brake, server mechanisms, back ends. Nobody outside src/auth includes this. */
 #ifndef POSTERN_AUTH_INTERNAL_H
 #define POSTERN_AUTH_INTERNAL_H
 #include <openssl/types.h>
 #include "auth/auth.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/pool.h"
 #include "config/config.h"
 
 #define AUTH_NAME_MAX 255      /* bytes of a user's name */
 #define AUTH_PASSWORD_MAX 1024
-
-/* ---- pool.c: threads. A job runs once, in any of them. */
-struct pool;
-struct pool *pool_new(unsigned threads, unsigned waiting_max, struct err *err) MUST_CHECK;
-bool pool_add(struct pool *p, void (*run)(void *arg), void *arg); /* false: too many wait; any thread */
 
 /* ---- outcomes of a back end or a mechanism */
 struct auth_verdict {

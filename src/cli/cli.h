@@ -11,6 +11,8 @@
 typedef int cli_command(int argc, char **argv);
 
 cli_command cli_run;      /* src/cli/run.c */
+cli_command cli_auth;     /* src/cli/auth.c */
+cli_command cli_dkim;     /* src/cli/dkim.c */
 cli_command cli_check;    /* src/cli/check.c */
 cli_command cli_config;   /* src/cli/config.c */
 cli_command cli_schema;   /* src/cli/schema.c: the manual page and JSON schema, for the build and for people */

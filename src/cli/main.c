@@ -23,6 +23,8 @@ static const struct {
     { "spool", cli_spool, "verify, dump, cat: read a spool directory by hand" },
     { "explain", cli_explain, "what would become of a mail, and which check decides" },
     { "tls-report", cli_tls_report, "show one that somebody sent; send ours now" },
+    { "auth", cli_auth, "spf, dkim, dmarc, arc of a sender or a message" },
+    { "dkim", cli_dkim, "new, show, check, rotate: keys to sign with" },
     { "dns-lists", cli_dns_lists, "lists in the DNS: how ours are, and the catalogue" },
     { "schema", cli_schema, "the options as a manual page or JSON schema" },
     { "user", cli_user, "add, password, addresses, delete, list: who may log in to send" },

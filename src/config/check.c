@@ -152,6 +152,7 @@ void check_all(const struct check *k)
     check_tls(k);
     check_auth(k);
     check_credentials(k);
+    check_signing(k);
     check_checks(k);
     check_relaying(k);
     check_dns_lists(k);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The policy checks: lists whose entries can be read, times that fit each other, limits that limit, recipients that can be looked
- * up. What the files of lists hold is seen when they are read. */
+ * The policy checks: lists whose entries can be read, times that fit each other, limits that limit, mail authentication whose parts
+ * are there, recipients that can be looked up. What the files of lists hold is seen when they are read. */
 #include "base/mem.h"
 #include "config/match.h"
 #include "config/parse.h"
@@ -9,8 +9,18 @@ static const struct yaml_node *either(const struct yaml_node *a, const struct ya
 
 /* ---- lists of matches */
 
+/* Proof is what SPF says of a sender. */
+static void check_proven(const struct check *k, const struct config_match *m, bool senders, const struct yaml_node *node)
+{
+    const struct yaml_node *proven = yaml_get(node, "proven");
+    if (!m->proven) return;
+    if (!senders) yaml_error(k->report, proven, "remove it", "only senders can be proven: this is no list of senders");
+    else if (!k->c->checks.spf.enabled)
+        yaml_error(k->report, proven, "set checks.spf.enabled: yes, or remove proven", "without SPF nothing is ever proven: the entry never counts");
+}
+
 /* node: the entry, a single word or a group. */
-static void check_match(const struct check *k, const struct config_match *m, enum list_of of, const struct yaml_node *node)
+static void check_match(const struct check *k, const struct config_match *m, enum list_of of, bool senders, const struct yaml_node *node)
 {
     bool group = node->kind == YAML_GROUP;
     const struct yaml_node *match = group ? yaml_get(node, "match") : node, *file = yaml_get(node, "file"),
@@ -22,14 +32,16 @@ static void check_match(const struct check *k, const struct config_match *m, enu
     if (match && m->match && !match_check(slice_str(m->match), of, &err))
         yaml_error(k->report, match, NULL, "\"%s\": %s", report_quote(k->report, slice_str(m->match)), err.text);
     if (file) check_file(k, file, m->file, CHECK_FILE);
+    check_proven(k, m, senders, node);
     const char *why = m->reason ? match_reason_problem(slice_str(m->reason)) : NULL;
     if (why) yaml_error(k->report, reason, "it is told to clients, for example: reason: spam from this network", "%s", why);
 }
 
-static void check_matches(const struct check *k, const struct config_match_list *l, enum list_of of, const struct yaml_node *list)
+static void check_matches(const struct check *k, const struct config_match_list *l, enum list_of of, bool senders,
+                          const struct yaml_node *list)
 {
     const struct yaml_node *item = list && list->kind == YAML_LIST ? list->children : list;
-    for (size_t i = 0; i < l->n && item; i++, item = item->next) check_match(k, &l->entries[i], of, item);
+    for (size_t i = 0; i < l->n && item; i++, item = item->next) check_match(k, &l->entries[i], of, senders, item);
 }
 
 /* RFC 5321 §4.5.1: somebody must be reachable. */
@@ -69,7 +81,11 @@ static void check_lists(const struct check *k, const struct yaml_node *checks)
         { &c->greylist.exempt_senders, LIST_OF_ADDRESSES, yaml_get(grey, "senders") },
         { &c->greylist.exempt_recipients, LIST_OF_ADDRESSES, yaml_get(grey, "recipients") },
     };
-    for (size_t i = 0; i < countof(all); i++) check_matches(k, all[i].list, all[i].of, all[i].node);
+    for (size_t i = 0; i < countof(all); i++) {
+        const struct config_match_list *l = all[i].list;
+        bool senders = l == &c->allow_senders || l == &c->block_senders || l == &c->greylist.exempt_senders;
+        check_matches(k, l, all[i].of, senders, all[i].node);
+    }
     check_postmaster(k, yaml_get(block, "recipients"));
 }
 
@@ -97,6 +113,66 @@ static void check_limits(const struct check *k, const struct yaml_node *checks)
     if (c->reputation.enabled && c->reputation.reject_below > 80)
         yaml_warning(k->report, yaml_get(yaml_get(checks, "reputation"), "reject_below"), "20% is a careful value",
                      "networks from which only one mail in five was bad would be refused");
+}
+
+/* ---- mail authentication */
+
+static void check_spf(const struct check *k, const struct yaml_node *checks)
+{
+    const struct config_checks *c = &k->c->checks;
+    const struct yaml_node *spf = yaml_get(checks, "spf"), *exempt = yaml_get(yaml_get(checks, "greylist"), "exempt");
+    if (c->spf.enabled) return;
+    if (c->spf.reject) yaml_error(k->report, yaml_get(spf, "reject"), "set enabled: yes", "SPF is not checked: nothing would be refused");
+    if (c->spf.unsure == CONFIG_GONE_DEFER)
+        yaml_error(k->report, yaml_get(spf, "unsure"), "set enabled: yes", "SPF is not checked: nothing would be deferred");
+    if (c->greylist.spf_exempt)
+        yaml_error(k->report, yaml_get(exempt, "spf_pass"), "set checks.spf.enabled: yes", "SPF is not checked: nobody would be exempt");
+}
+
+static void check_overrides(const struct check *k, const struct yaml_node *list)
+{
+    const struct config_checks *c = &k->c->checks;
+    const struct yaml_node *item = yaml_items(list);
+    for (size_t i = 0; i < c->dmarc.override_n && item; i++, item = item->next)
+        for (size_t j = 0; j < i; j++) {
+            const struct config_dmarc_override *a = &c->dmarc.overrides[j], *b = &c->dmarc.overrides[i];
+            if (!slice_ieq(slice_str(a->domain), slice_str(b->domain))) continue;
+            yaml_error(k->report, yaml_get(item, "domain"), "remove one of them", "%s has an override already, in line %u", b->domain,
+                       a->place.line);
+            break;
+        }
+}
+
+static void check_dmarc(const struct check *k, const struct yaml_node *checks)
+{
+    const struct config_checks *c = &k->c->checks;
+    const struct yaml_node *dmarc = yaml_get(checks, "dmarc"), *suffixes = yaml_get(dmarc, "suffixes"),
+                           *overrides = yaml_get(dmarc, "overrides");
+    bool acts = c->dmarc.honor || c->dmarc.override_n;
+    check_overrides(k, overrides);
+    if (suffixes) check_file(k, suffixes, c->dmarc.suffixes, CHECK_FILE);
+    if (c->dmarc.enabled && c->dmarc.suffixes && c->dmarc.organization == CONFIG_ORGANIZATION_WALK && !c->greylist.enabled)
+        yaml_warning(k->report, suffixes, "remove it, or set organization: list", "with organization: tree_walk no list is read");
+    if (!c->dmarc.enabled && acts)
+        yaml_error(k->report, either(yaml_get(dmarc, "honor"), overrides), "set enabled: yes", "DMARC is not checked: nothing would be done");
+    if (c->dmarc.enabled && !c->spf.enabled && !c->dkim.enabled && acts)
+        yaml_error(k->report, dmarc, "set checks.spf.enabled or checks.dkim.enabled: yes",
+                   "without SPF and DKIM nothing passes DMARC: all mail of domains with a policy would be lost");
+    else if (c->dmarc.enabled && !c->spf.enabled && !c->dkim.enabled)
+        yaml_warning(k->report, either(dmarc, checks), "set dmarc.enabled: no, or one of the others: yes",
+                     "without SPF and DKIM nothing passes DMARC");
+}
+
+static void check_authentication(const struct check *k, const struct yaml_node *checks)
+{
+    const struct config_checks *c = &k->c->checks;
+    const struct yaml_node *sealers = yaml_get(yaml_get(checks, "arc"), "sealers");
+    check_spf(k, checks);
+    check_dmarc(k, checks);
+    if (c->arc.sealer_n && !c->arc.enabled)
+        yaml_error(k->report, sealers, "set arc.enabled: yes", "ARC is not checked: no seal is ever seen");
+    else if (c->arc.sealer_n && !c->dmarc.enabled)
+        yaml_error(k->report, sealers, "set checks.dmarc.enabled: yes", "DMARC is not checked: there is nothing for a seal to excuse");
 }
 
 static void check_guard(const struct check *k)
@@ -148,7 +224,7 @@ static void check_recipients(const struct check *k, const struct config_recipien
     if (r->reject_code != 450 && r->reject_code != 550)
         yaml_error(k->report, yaml_get(node, "reject_code"), "write 450 while you try it out, 550 when it is sure",
                    "the reply for unknown recipients is 450 or 550");
-    check_matches(k, &r->list, LIST_OF_ADDRESSES, list);
+    check_matches(k, &r->list, LIST_OF_ADDRESSES, false, list);
     check_directory(k, r, node);
     if (r->verify == CONFIG_VERIFY_LIST && !r->list.n)
         yaml_error(k->report, verify, "add list: with its recipients", "verify: list without a list: all mail would be refused");
@@ -162,6 +238,7 @@ void check_checks(const struct check *k)
     check_lists(k, checks);
     check_greylist(k, checks);
     check_limits(k, checks);
+    check_authentication(k, checks);
     check_guard(k);
     for (size_t i = 0; i < k->c->domain_n && node; i++, node = node->next)
         if (yaml_get(node, "recipients")) check_recipients(k, &k->c->domains[i].recipients, yaml_get(node, "recipients"));

@@ -36,6 +36,7 @@ void check_auth(const struct check *k);       /* check_auth.c: who logs in here 
 void check_dns_lists(const struct check *k);  /* check_dns.c: lists in the DNS */
 void check_checks(const struct check *k);     /* check_checks.c: lists of matches, limits, recipients */
 void check_relaying(const struct check *k);   /* check_relaying.c: the list relaying opens nothing for strangers */
+void check_signing(const struct check *k);     /* check_signing.c: keys and secrets for what goes out */
 void check_credentials(const struct check *k); /* check_credentials.c: logging in to next hops */
 
 /* A file that is named in the configuration: an error when it is missing or no file, and for a secret when everybody

@@ -32,11 +32,12 @@ const char *arc_result_name(enum arc_result r);
 
 /* ---- sealing (§5.1) */
 struct arc_sealer;
-/* After the header, before the body. `o`: domain, selector, type, header_canon, body_canon, headers, time; From and all of §4.1.2's
+/* After the header, before the body; NULL as dkim_sign_begin. `o`: domain, selector, type, header_canon, body_canon, headers, time; From and all of §4.1.2's
  * choice are signed, never an ARC or Authentication-Results field. */
 struct arc_sealer *arc_seal_begin(const struct dkim_sign_options *o, const struct auth_header *header, struct auth_body *body,
                                   struct arena *arena);
-/* May the chain be sealed? Not one that is marked as failed already, nor with more than ARC_SETS_MAX sets. */
+/* May the chain be sealed? Not one that is marked as failed already, nor with ARC_SETS_MAX sets, nor one that could not be judged
+ * (ARC_TEMPERROR). */
 bool arc_may_seal(const struct arc *chain);
 /* After the body's end and the chain's validation. `results`: what an Authentication-Results field of ours holds behind the
  * "Authentication-Results:" (authserv-id and results). The digest of the message signature. */

@@ -63,7 +63,8 @@ struct dkim_sign_options {
     uint64_t time, expires;      /* t=, x=: seconds; 0: not written */
 };
 struct dkim_signer;
-/* After the header is complete, before the body. */
+/* After the header is complete, before the body. `o`'s texts must outlive it. NULL: the header overflowed, or there are too many wishes of
+ * the body: the message cannot be signed. With `headers` given and `oversign` not, only names of `headers` are oversigned. */
 struct dkim_signer *dkim_sign_begin(const struct dkim_sign_options *o, const struct auth_header *header, struct auth_body *body,
                                     struct arena *arena);
 /* After the body's end: the digest that a key signs. */

@@ -39,6 +39,9 @@ struct auth_dns {
     void *arg;
 };
 
+/* Can it be asked for? No empty label, none over 63 bytes, no NUL, up to 253 bytes; what macros make of a sender may be otherwise. */
+bool auth_dns_name_ok(struct slice name);
+
 /* ---- answers of one message */
 
 #define LOOKUPS_MAX 400          /* of one message; beyond that the answer is TEMPFAIL */
@@ -54,7 +57,8 @@ struct lookup {
     struct lookup *next;         /* lookups.c */
 };
 /* start: begins a look-up; lookup_answer is called for it later, or within. cancel: no lookup_answer any more; of those without an
- * answer only. on_answer: some answer came (not within start): checks may be called again. */
+ * answer only. on_answer: some answer came (not within start): checks may be called again. NULL is fine for it. A check that wants to
+ * be called again while lookups_pending is false may be called at once. */
 struct lookups_calls {
     void (*start)(void *arg, struct lookup *l);
     void (*cancel)(void *arg, struct lookup *l);
@@ -64,7 +68,10 @@ struct lookups_calls {
 struct lookups *lookups_new(const struct lookups_calls *calls);
 void lookups_free(struct lookups **set); /* cancels what is open; clears the pointer; NULL is fine */
 struct auth_dns lookups_dns(struct lookups *set);
-void lookup_answer(struct lookup *l, const struct auth_dns_answer *a); /* copies it; at most 64 records, 64 KiB */
+/* Copies it. At most 64 records, 64 KiB: of MX and PTR the first 64 are kept, of the others it is TEMPFAIL then (a list that is cut would
+ * say that something is not there). Names that are not auth_dns_name_ok never come to `start`: they are
+ * NXDOMAIN. */
+void lookup_answer(struct lookup *l, const struct auth_dns_answer *a);
 bool lookups_pending(const struct lookups *set);
 /* All that is open is answered with TEMPFAIL, and so is what is asked from now on: nobody waits any longer. on_answer is not called. */
 void lookups_give_up(struct lookups *set);

@@ -40,7 +40,7 @@ bool dkim_key_pem(const struct dkim_key *k, struct buf *out); /* PKCS#8; buf_wip
 /* Returns the length, 0: OpenSSL failed. May be called by several threads at once. About a millisecond with RSA 2048. */
 size_t dkim_key_sign(const struct dkim_key *k, const uint8_t digest[32], uint8_t out[DKIM_SIGNATURE_MAX]);
 void dkim_key_record(const struct dkim_key *k, bool testing, struct buf *out); /* "v=DKIM1; k=rsa; p=..." */
-/* A TXT record as a line of a zone file: strings of at most 255 characters, in parentheses on lines of their own where it needs several. */
+/* A TXT record as a line of a zone file (`host`: a whole name; it gets its final dot): strings of at most 255 characters, in parentheses on lines of their own where it needs several. */
 void dkim_format_bind(struct slice host, struct slice text, struct buf *out);
 
 #endif

@@ -15,6 +15,7 @@
 struct auth_field {
     struct slice raw;            /* the whole field as it came, folds in it, without the last CRLF */
     struct slice name, value;    /* parts of raw: name without blanks behind it; value begins behind the colon */
+    uint32_t hash;               /* of the name, letter case aside: names are compared only where it is equal */
 };
 /* Zero to begin with. */
 struct auth_header {

@@ -15,11 +15,15 @@ struct auth_results {
     const struct arc *arc;
     const char *dmarc_override;  /* why the policy was not followed ("local policy: ..."); NULL: it was */
 };
-/* Appends the field's value from the authserv-id on, folded at results with CRLF and a tab, without the last CRLF: behind
- * "Authentication-Results: " it is the field. Every text of strangers in it is quoted or left out. */
+/* Appends the field's value from the authserv-id on, folded with CRLF and a tab before each result and where a line
+ * gets longer than 78, without the last CRLF: behind "Authentication-Results: " it is the field. It is 7-bit. Every
+ * text of strangers in it is quoted, made harmless (in comments) or left out: local parts that are quoted or 8-bit,
+ * values over 320 bytes; at most 20 signatures are listed. Of a null sender there is one SPF result, with smtp.helo. */
 void auth_results_format(const struct auth_results *r, struct buf *out);
-/* Is this field's value (behind the colon) of the authserv-id `ours`, or so damaged that a reader might take it for such a one? Comments,
- * quotes and letter case are seen through (RFC 8601 §5). */
+/* Is this field's value (behind the colon) of the authserv-id `ours`, or so damaged that a reader might take it for
+ * such a one? Comments, quotes, letter case, a final dot and U-labels are seen through (RFC 8601 §5). Damaged is
+ * also one without an authserv-id ("spf=pass ..."), with more than a version behind it, with NUL, or with a line end
+ * that is no fold. */
 bool auth_results_is_from(struct slice value, struct slice ours);
 
 #endif

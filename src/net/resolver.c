@@ -59,7 +59,10 @@ struct resolver_query {
     struct resolver_name *names;
     char *bytes;            /* of texts */
     struct ub_result *kept; /* tlsa points into it */
-    size_t n;               /* of mx, texts, tlsa or names */
+    bool any;               /* of resolver_any */
+    struct ip *ips;         /* of such a one */
+    char *question;         /* the name with its odd bytes escaped; NULL: there are none */
+    size_t n;               /* of mx, texts, tlsa, names or ips */
     char name[256];
     char owner[256];        /* CNAMEs followed */
     char reason[160];       /* the first failure's */
@@ -117,6 +120,8 @@ static void query_free(struct resolver_query *q)
     free(q->tlsa);
     free(q->names);
     free(q->bytes);
+    free(q->ips);
+    free(q->question);
     free(q);
 }
 
@@ -154,6 +159,22 @@ static void take_mx(struct lookup *l, const struct ub_result *res)
     if (!q->n) snprintf(q->reason, sizeof q->reason, "%s", odd);
 }
 
+static size_t count(const struct ub_result *res, size_t max)
+{
+    size_t n = 0;
+    while (n < max && res->data[n]) n++;
+    return n;
+}
+
+static void take_texts(struct lookup *l, const struct ub_result *res)
+{
+    struct resolver_query *q = l->q;
+    size_t max = count(res, q->any ? RESOLVER_ANY_MAX : RESOLVER_RECORDS_MAX);
+    q->texts = mem_alloc(max * sizeof *q->texts);
+    q->n = resolver_read_txt_max(res->data, res->len, q->texts, max, &q->bytes);
+    if (!q->n) l->status = RESOLVER_NODATA;
+}
+
 /* True: res is kept until the query ends. */
 static bool take_records(struct lookup *l, struct ub_result *res)
 {
@@ -166,9 +187,7 @@ static bool take_records(struct lookup *l, struct ub_result *res)
     switch (l->type) {
     case TYPE_MX: take_mx(l, res); return false;
     case TYPE_TXT:
-        q->texts = mem_alloc(RESOLVER_RECORDS_MAX * sizeof *q->texts);
-        q->n = resolver_read_txt(res->data, res->len, q->texts, &q->bytes);
-        if (!q->n) l->status = RESOLVER_NODATA;
+        take_texts(l, res);
         return false;
     case TYPE_TLSA: /* records that cannot be read are still there: RFC 7672 §2.2 calls them unusable */
         q->tlsa = mem_alloc(RESOLVER_RECORDS_MAX * sizeof *q->tlsa);
@@ -182,6 +201,13 @@ static bool take_records(struct lookup *l, struct ub_result *res)
         if (!q->n) l->status = RESOLVER_NODATA;
         return false;
     default:
+        if (q->any) {
+            size_t max = count(res, RESOLVER_ANY_MAX);
+            q->ips = mem_alloc(max * sizeof *q->ips);
+            q->n = resolver_read_ips_max(res->data, res->len, l->type == TYPE_AAAA, q->ips, max);
+            if (!q->n) l->status = RESOLVER_NODATA;
+            return false;
+        }
         l->n = resolver_read_ips(res->data, res->len, l->type == TYPE_AAAA, l->ips);
         if (!l->n) l->status = RESOLVER_NODATA;
         return false;
@@ -232,7 +258,7 @@ static void start(struct resolver_query *q)
     list_push_back(&r->active, &q->link);
     for (size_t i = 0; i < q->lookup_n; i++) {
         struct lookup *l = &q->lookups[i];
-        int code = ub_resolve_async(r->ub, q->name, l->type, CLASS_IN, l, on_answer, &l->id);
+        int code = ub_resolve_async(r->ub, q->question ? q->question : q->name, l->type, CLASS_IN, l, on_answer, &l->id);
         l->running = code == 0;
         if (l->running) q->running++;
         else note_failure(l, "the resolver failed: ", ub_strerror(code));
@@ -266,7 +292,8 @@ static struct resolver_answer combine(const struct resolver_query *q, struct ip 
         a.bogus = a.bogus || l->bogus;
         if (l->ttl < a.ttl) a.ttl = l->ttl;
     }
-    for (size_t i = 0; i < RESOLVER_IPS_MAX && a.n < RESOLVER_IPS_MAX && is_address(v6); i++) {
+    if (q->ips) a.ips = q->ips;
+    for (size_t i = 0; !q->any && i < RESOLVER_IPS_MAX && a.n < RESOLVER_IPS_MAX && is_address(v6); i++) {
         if (i < v6->n) ips[a.n++] = v6->ips[i];
         if (v4 != v6 && i < v4->n && a.n < RESOLVER_IPS_MAX) ips[a.n++] = v4->ips[i];
     }
@@ -311,8 +338,11 @@ static struct resolver_query *submit(struct resolver_query *q, struct slice name
 {
     struct resolver *r = q->r;
     if (!resolver_name_ok(name)) {
-        finish(q);
-        return q;
+        if (q->any) q->question = resolver_escape_name(name);
+        if (!q->question) {
+            finish(q);
+            return q;
+        }
     }
     q->timer = evtimer_new(r->base, on_timeout, q);
     evtimer_add(q->timer, &r->timeout);
@@ -343,6 +373,17 @@ static struct resolver_query *ask(struct resolver *r, struct slice name, uint16_
 {
     struct resolver_query *q = query_new(r, name, cb, arg);
     add_lookup(q, type);
+    return submit(q, name);
+}
+
+struct resolver_query *resolver_any(struct resolver *r, enum resolver_any what, struct slice name, resolver_cb *cb, void *arg)
+{
+    static const uint16_t types[] = {
+        [RESOLVER_ANY_A] = TYPE_A, [RESOLVER_ANY_AAAA] = TYPE_AAAA, [RESOLVER_ANY_MX] = TYPE_MX, [RESOLVER_ANY_TXT] = TYPE_TXT,
+    };
+    struct resolver_query *q = query_new(r, name, cb, arg);
+    q->any = true;
+    add_lookup(q, types[what]);
     return submit(q, name);
 }
 

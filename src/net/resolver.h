@@ -58,6 +58,11 @@ struct resolver_query *resolver_addresses(struct resolver *r, struct slice name,
 struct resolver_query *resolver_cname(struct resolver *r, struct slice name, resolver_cb *cb, void *arg);
 /* At most 64 records, 64 KiB in all. */
 struct resolver_query *resolver_txt(struct resolver *r, struct slice name, resolver_cb *cb, void *arg);
+/* Questions of mail authentication: the name may hold any bytes in its labels of 1..63, 253 in all (selectors, and what SPF's macros
+ * make of a sender: RFC 7208 §7.3); it is never an address. Anything else that is no name: RESOLVER_NXDOMAIN. At most 512 records (64
+ * MX), of A and AAAA those of that family alone. */
+enum resolver_any { RESOLVER_ANY_A, RESOLVER_ANY_AAAA, RESOLVER_ANY_MX, RESOLVER_ANY_TXT };
+struct resolver_query *resolver_any(struct resolver *r, enum resolver_any what, struct slice name, resolver_cb *cb, void *arg);
 /* The names of an address (RFC 1035 §3.5, RFC 3596 §2.5): at most 10, those that are host names. None of them is proven: they must
  * lead back to the address. */
 struct resolver_query *resolver_ptr(struct resolver *r, const struct ip *ip, resolver_cb *cb, void *arg);

@@ -23,11 +23,38 @@ bool resolver_name_ok(struct slice name)
     return true;
 }
 
+char *resolver_escape_name(struct slice name)
+{
+    struct buf out = { 0 };
+    struct slice label;
+    bool more = true;
+    if (!name.n || name.n > 253) return NULL;
+    while (more) {
+        more = slice_cut(&name, '.', &label);
+        if (!label.n || label.n > 63) {
+            buf_deinit(&out);
+            return NULL;
+        }
+        for (size_t i = 0; i < label.n; i++) {
+            if (is_name_char(label.p[i])) buf_add_char(&out, ascii_lower(label.p[i]));
+            else buf_addf(&out, "\\%03u", (unsigned char)label.p[i]);
+        }
+        if (more) buf_add_char(&out, '.');
+    }
+    buf_add_char(&out, 0);
+    return out.p;
+}
+
 size_t resolver_read_ips(char *const *data, const int *len, bool ipv6, struct ip out[RESOLVER_IPS_MAX])
+{
+    return resolver_read_ips_max(data, len, ipv6, out, RESOLVER_IPS_MAX);
+}
+
+size_t resolver_read_ips_max(char *const *data, const int *len, bool ipv6, struct ip *out, size_t max)
 {
     static const char mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (char)0xFF, (char)0xFF };
     size_t n = 0, want = ipv6 ? 16 : 4;
-    for (size_t i = 0; data[i] && n < RESOLVER_IPS_MAX; i++) {
+    for (size_t i = 0; data[i] && n < max; i++) {
         if (len[i] != (int)want) continue;
         if (ipv6 && memcmp(data[i], mapped, sizeof mapped) == 0) continue; /* IPv4 in disguise belongs into an A record */
         out[n] = (struct ip){ .family = ipv6 ? 6 : 4 };
@@ -107,12 +134,17 @@ static bool txt_length(const unsigned char *p, size_t n, size_t *length)
 
 size_t resolver_read_txt(char *const *data, const int *len, struct slice out[RESOLVER_RECORDS_MAX], char **bytes)
 {
+    return resolver_read_txt_max(data, len, out, RESOLVER_RECORDS_MAX, bytes);
+}
+
+size_t resolver_read_txt_max(char *const *data, const int *len, struct slice *out, size_t max, char **bytes)
+{
     size_t n = 0, used = 0, total = 0, length;
     for (size_t i = 0; data[i]; i++)
         if (len[i] > 0) total += (size_t)len[i];
     if (total > RESOLVER_BYTES_MAX) total = RESOLVER_BYTES_MAX;
     *bytes = mem_alloc(total + 1);
-    for (size_t i = 0; data[i] && n < RESOLVER_RECORDS_MAX; i++) {
+    for (size_t i = 0; data[i] && n < max; i++) {
         const unsigned char *p = (const unsigned char *)data[i];
         size_t size = len[i] > 0 ? (size_t)len[i] : 0;
         if (!txt_length(p, size, &length) || length > total - used) continue;

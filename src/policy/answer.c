@@ -39,6 +39,11 @@ void check_trust(struct check_call *c)
 
 unsigned check_allowed(const struct check_call *c) { return run_allowed(c->run, c->check->stage); }
 
+bool check_is_spared(const struct check_call *c)
+{
+    return c->check->always_runs && c->check->spared_by & check_allowed(c);
+}
+
 int check_score_of(const struct check_call *c, const struct check *other)
 {
     const struct policy *p = run_policy(c->run);
@@ -80,8 +85,13 @@ static void answer(struct check_call *c, enum policy_outcome outcome, const stru
 {
     struct slot *s = call_slot(c);
     size_t at = c->check->place_offset;
-    struct finding placed = *f;
+    struct finding placed = *f, spared = { .enhanced = "", .text = "" };
     assert(s->state == SLOT_RUNNING);
+    if (outcome >= POLICY_HOLD && check_is_spared(c)) {
+        outcome = POLICY_PASS;
+        spared.why = arena_printf(check_arena(c), "%s; an allow entry spares it", f->why);
+        f = &spared;
+    }
     if (at && outcome >= POLICY_SCORE && !f->place.line) {
         memcpy(&placed.place, (const char *)c->run->engine->o.config + at, sizeof placed.place);
         f = &placed;

@@ -13,6 +13,7 @@
 
 struct check_call;
 struct list_match;
+struct spf;
 
 /* Whom a check concerns. */
 enum check_for {
@@ -35,6 +36,7 @@ struct check {
     unsigned spared_by;            /* enum check_allow */
     bool holds_up;                 /* its stage waits for it, even when refusals are delayed */
     bool told_at_once;             /* its refusal is told there */
+    bool always_runs;              /* its result is of use even where something spares the mail: only its refusal is spared then */
     size_t place_offset;           /* of its group's struct config_place in struct config, told when nothing nearer decided; 0: none */
     bool judges_history;           /* it repeats what is known already: nothing is learnt from its refusal */
     bool (*wanted)(const struct config *c, const struct policy *p); /* is it on? Asked once, at load time; NULL: always */
@@ -59,6 +61,7 @@ struct check_facts {
     struct slice helo;             /* as written */
     struct slice account;
     struct slice sender, sender_local, sender_domain; /* as written, without <>; empty: the null reverse-path */
+    const struct spf *spf, *spf_helo; /* of the sender (of EHLO, when it is null), and of EHLO; NULL: not known, or not asked */
     struct slice rcpt, rcpt_domain;
     const struct address *rcpt_address;
     uint32_t taken;                /* recipients taken so far */
@@ -77,11 +80,17 @@ bool check_dry(const struct check_call *c);
 /* Lives as long as the scope of the check's stage: the connection, the EHLO, the transaction, the recipient. */
 struct arena *check_arena(struct check_call *c);
 unsigned check_allowed(const struct check_call *c); /* enum check_allow given up to its stage */
+bool check_is_spared(const struct check_call *c); /* of one that always runs: its refusal would be spared by what was allowed */
 /* What the answer of another check added to the score; 0 when it has not answered, or is off. */
 int check_score_of(const struct check_call *c, const struct check *other);
 /* For an answer that depends on earlier stages, while its own look-ups need not wait for them: go_on is called once they are
  * complete, at once if they are. Not after an answer or cancel. */
 void check_when_earlier_done(struct check_call *c, void (*go_on)(struct check_call *c));
+/* The same for another check, which stands before it in the table: of its stage or an earlier one. */
+void check_when_answered(struct check_call *c, const struct check *other, void (*go_on)(struct check_call *c));
+/* Within run(): nothing before STAGE_CONTENT depends on its answer, and nobody waits for it until then. Not when dry: there it is
+ * waited for as usual. */
+void check_in_background(struct check_call *c);
 
 /* The answers. `why` is one clause for people who look it up: printf, printable (texts from outside by %s of check_show). A call is
  * over with its answer. */
@@ -108,6 +117,7 @@ const char *check_show(struct check_call *c, struct slice s);
 
 /* The parts of an engine that single checks keep: made at start by the row's file. */
 struct dns_lists;
+struct public_suffix;
 struct recipients;
 struct memo;
 struct policy_parts {
@@ -123,6 +133,7 @@ struct policy_lists {
         *pause_exempt, *limits_exempt, *reverse_exempt, *grey_clients, *grey_senders, *grey_recipients;
     const struct relaying *relaying;
     const struct list_match **recipients; /* of config->domains, by index; NULL: none */
+    const struct public_suffix *suffixes; /* NULL: no check asks, or there is no such list */
 };
 const struct policy_lists *check_lists(const struct check_call *c);
 const struct policy_lists *policy_lists_of(const struct policy *p);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Allow and block lists for clients, senders and recipients. Of two entries the nearer holds, and of the same entry in both lists
- * the allowing one; what an earlier stage blocked no later one allows, because nothing is asked any more. */
+ * the allowing one; what an earlier stage blocked no later one allows, because nothing is asked any more. Entries for senders that
+ * want proof count when SPF gives it, and where that matters it is waited for. */
 #include <stdio.h>
+#include "mailauth/spf.h"
 #include "policy/checks.h"
 #include "policy/list.h"
 
@@ -88,22 +90,40 @@ const struct check check_client_names = { .name = "client-names", .stage = STAGE
 
 /* ---- senders and recipients */
 
-static void decide_address(struct check_call *c, const struct pair *p, struct slice local, struct slice domain)
+static struct pair senders_pair(const struct check_call *c)
 {
+    const struct policy_lists *l = check_lists(c);
+    return (struct pair){ "senders", l->allow_senders, l->block_senders, ALLOW_MAIL, 550,
+                          "mail from this sender is not accepted here, please ask the postmaster" };
+}
+
+static void find_sender(const struct check_call *c, bool proven, struct list_found *allow, struct list_found *block)
+{
+    const struct check_facts *f = check_facts(c);
+    const struct pair p = senders_pair(c);
+    list_find_sender(p.allow, f->sender_local, f->sender_domain, proven, allow);
+    list_find_sender(p.block, f->sender_local, f->sender_domain, proven, block);
+}
+
+static void decide_sender(struct check_call *c)
+{
+    const struct spf *spf = check_facts(c)->spf;
+    const struct pair p = senders_pair(c);
     struct list_found allow, block;
-    list_find_address(p->allow, local, domain, &allow);
-    list_find_address(p->block, local, domain, &block);
-    decide(c, p, &allow, &block);
+    find_sender(c, spf && spf->result == SPF_PASS, &allow, &block);
+    decide(c, &p, &allow, &block);
 }
 
 static void run_sender_list(struct check_call *c)
 {
-    const struct check_facts *f = check_facts(c);
-    const struct policy_lists *l = check_lists(c);
-    const struct pair p = { "senders", l->allow_senders, l->block_senders, ALLOW_MAIL, 550,
-                            "mail from this sender is not accepted here, please ask the postmaster" };
-    decide_address(c, &p, f->sender_local, f->sender_domain);
+    struct list_found allow, block, proven_allow, proven_block;
+    find_sender(c, false, &allow, &block);
+    find_sender(c, true, &proven_allow, &proven_block);
+    if (allow.entry == proven_allow.entry && block.entry == proven_block.entry) decide_sender(c);
+    else check_when_answered(c, &check_spf, decide_sender);
 }
+
+static void cancel_sender_list(struct check_call *c) {} /* nothing of its own is under way */
 
 static void run_recipient_list(struct check_call *c)
 {
@@ -111,7 +131,10 @@ static void run_recipient_list(struct check_call *c)
     const struct policy_lists *l = check_lists(c);
     const struct pair p = { "recipients", l->allow_recipients, l->block_recipients, ALLOW_MAIL, 550,
                             "mail to this recipient is not accepted here, please ask the postmaster" };
-    decide_address(c, &p, f->rcpt_address->local, f->rcpt_domain);
+    struct list_found allow, block;
+    list_find_address(p.allow, f->rcpt_address->local, f->rcpt_domain, &allow);
+    list_find_address(p.block, f->rcpt_address->local, f->rcpt_domain, &block);
+    decide(c, &p, &allow, &block);
 }
 
 static bool wants_senders(const struct config *c, const struct policy *p)
@@ -127,6 +150,6 @@ static bool wants_recipients(const struct config *c, const struct policy *p)
 }
 
 const struct check check_sender_list = { .name = "sender-list", .stage = STAGE_MAIL, .step = 0, .whom = FOR_ALL,
-                                         .wanted = wants_senders, .run = run_sender_list };
+                                         .wanted = wants_senders, .run = run_sender_list, .cancel = cancel_sender_list };
 const struct check check_recipient_list = { .name = "recipient-list", .stage = STAGE_RCPT, .step = 1, .whom = FOR_ALL,
                                             .wanted = wants_recipients, .run = run_recipient_list };

@@ -13,7 +13,7 @@ const struct check *const checks[] = {
     &check_helo,
     &check_dns_lists_helo,
     /* mail: the sender */
-    &check_sender_list, &check_sender,
+    &check_spf, &check_sender_list, &check_sender,
     &check_dns_lists_sender,
     /* rcpt: the right to relay, then the recipient, then greylisting */
     &check_relay,
@@ -22,5 +22,8 @@ const struct check *const checks[] = {
     &check_greylist,
     /* data */
     &check_outbound,
+    /* content: the text */
+    &check_dkim, &check_arc,
+    &check_dmarc,
     NULL,
 };

@@ -15,6 +15,7 @@ extern const struct check check_client_list, check_client_names, check_sender_li
     check_reputation,                                                                /* check_reputation.c */
     check_greylist,                                                                  /* check_greylist.c */
     check_recipient_exists,                                                          /* check_exists.c */
-    check_open_relay, check_open_relay_names, check_strangers, check_outbound;       /* check_guards.c */
+    check_open_relay, check_open_relay_names, check_strangers, check_outbound,       /* check_guards.c */
+    check_spf, check_dkim, check_arc, check_dmarc;                                   /* the files of these names */
 
 #endif

@@ -140,8 +140,8 @@ static bool step(struct explain *x, const struct policy_verdict *v)
         x->stage = STAGE_DATA;
         return x->taken > 0;
     }
-    if (x->stage == STAGE_DATA) {
-        if (v->outcome == POLICY_PASS) return false;
+    if (x->stage >= STAGE_DATA) {
+        if (v->outcome == POLICY_PASS) return x->stage++ == STAGE_DATA; /* of CONTENT there is nothing to judge */
         size_t i;
         json_t *r;
         json_array_foreach(x->recipients, i, r)

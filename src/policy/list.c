@@ -94,6 +94,7 @@ bool list_add(struct list_match *l, const struct list_entry *e, struct err *err)
         l->items = mem_grow(l->items, l->room, sizeof *l->items);
     }
     bool keyed = m.form != MATCH_EXPRESSION && m.form != MATCH_NETWORK;
+    l->proven |= e->proven;
     l->items[l->n++] = (struct list_item){ *e, keyed ? key_of(l, e->match, &m) : SLICE("") };
     return true;
 }
@@ -137,9 +138,11 @@ static void sort_nets(struct list_match *l)
 static void finish(struct list_match *l)
 {
     sort_nets(l);
-    for (size_t i = 0; i < l->n; i++)
-        if (l->items[i].key.n && !htable_find(&l->keys, hash_of_item(&l->items[i]), item_is, &l->items[i].key))
-            htable_add(&l->keys, &l->items[i]);
+    for (unsigned proven = 0; proven <= l->proven; proven++) /* of two, the one that wants no proof */
+        for (size_t i = 0; i < l->n; i++)
+            if (l->items[i].entry.proven == proven && l->items[i].key.n &&
+                !htable_find(&l->keys, hash_of_item(&l->items[i]), item_is, &l->items[i].key))
+                htable_add(&l->keys, &l->items[i]);
     if (!l->expression_n) return;
     l->match_data = pcre2_match_data_create(1, NULL);
     l->match_limits = pcre2_match_context_create(NULL);
@@ -150,7 +153,8 @@ static void finish(struct list_match *l)
 
 static bool add_written(struct list_match *l, const struct config_match *from, struct err *err)
 {
-    struct list_entry e = { .match = from->match, .comment = from->comment, .reason = from->reason, .place = from->place };
+    struct list_entry e = { .match = from->match, .comment = from->comment, .reason = from->reason, .place = from->place,
+                            .proven = from->proven };
     struct buf shown = { 0 };
     struct err why;
     if (list_add(l, &e, &why)) return true;
@@ -199,6 +203,8 @@ void list_free(struct list_match *l)
 bool list_is_empty(const struct list_match *l) { return !l->n; }
 bool list_has_hosts(const struct list_match *l) { return l->of == LIST_OF_CLIENTS && (l->keys.n || l->expression_n); }
 
+bool list_has_proven(const struct list_match *l) { return l->proven; }
+
 /* ---- looking up */
 
 static bool found(const struct list_item *item, enum list_kind kind, unsigned nearness, struct list_found *out)
@@ -227,15 +233,17 @@ void list_find_ip(const struct list_match *l, const struct ip *ip, struct list_f
     }
 }
 
-static const struct list_item *find_key(const struct list_match *l, struct slice key)
+static const struct list_item *find_key(const struct list_match *l, struct slice key, bool proven)
 {
-    return htable_find(&l->keys, hash_ibytes(key), item_is, &key);
+    const struct list_item *item = htable_find(&l->keys, hash_ibytes(key), item_is, &key);
+    return item && item->entry.proven && !proven ? NULL : item;
 }
 
-static bool find_expression(const struct list_match *l, struct slice text, struct list_found *out)
+static bool find_expression(const struct list_match *l, struct slice text, bool proven, struct list_found *out)
 {
     for (size_t i = 0; i < l->expression_n; i++) {
         const struct list_expression *x = &l->expressions[i];
+        if (l->items[x->item].entry.proven && !proven) continue;
         if (pcre2_match(x->code, (PCRE2_SPTR)text.p, text.n, 0, 0, l->match_data, l->match_limits) >= 0)
             return found(&l->items[x->item], LIST_EXPRESSION, 0, out);
     }
@@ -243,17 +251,17 @@ static bool find_expression(const struct list_match *l, struct slice text, struc
 }
 
 /* The domain itself, then all names above it that may be written with a dot. */
-static bool find_domain(const struct list_match *l, struct slice domain, struct list_found *out)
+static bool find_domain(const struct list_match *l, struct slice domain, bool proven, struct list_found *out)
 {
     char room[1 + DOMAIN_MAX] = ".";
     unsigned labels = labels_of(domain);
     if (!l->keys.n || !domain.n || domain.n > DOMAIN_MAX) return false;
-    if (domain.p[0] != '.' && found(find_key(l, domain), LIST_DOMAIN, 2 * labels + 1, out)) return true;
+    if (domain.p[0] != '.' && found(find_key(l, domain, proven), LIST_DOMAIN, 2 * labels + 1, out)) return true;
     if (!l->tree_labels) return false;
     memcpy(room + 1, domain.p, domain.n);
     struct slice tree = slice_of(room, domain.n + 1);
     while (labels) {
-        if (labels <= l->tree_labels && found(find_key(l, tree), LIST_DOMAIN, 2 * labels, out)) return true;
+        if (labels <= l->tree_labels && found(find_key(l, tree, proven), LIST_DOMAIN, 2 * labels, out)) return true;
         ptrdiff_t dot = slice_find(slice_sub(tree, 1, tree.n), '.');
         if (dot < 0) break;
         tree = slice_sub(tree, (size_t)dot + 1, tree.n);
@@ -265,27 +273,32 @@ static bool find_domain(const struct list_match *l, struct slice domain, struct 
 void list_find_host(const struct list_match *l, struct slice name, struct list_found *out)
 {
     *out = (struct list_found){ 0 };
-    if (!name.n || name.n > DOMAIN_MAX || find_expression(l, name, out)) return;
-    find_domain(l, name, out);
+    if (!name.n || name.n > DOMAIN_MAX || find_expression(l, name, true, out)) return;
+    find_domain(l, name, true, out);
 }
 
-void list_find_address(const struct list_match *l, struct slice local, struct slice domain, struct list_found *out)
+void list_find_sender(const struct list_match *l, struct slice local, struct slice domain, bool proven, struct list_found *out)
 {
     char room[KEY_MAX];
     *out = (struct list_found){ 0 };
     if (!l->n || local.n > LOCAL_MAX || domain.n > DOMAIN_MAX) return;
     if (!local.n && !domain.n) {
-        found(find_key(l, SLICE("<>")), LIST_MAILBOX, 3, out);
+        found(find_key(l, SLICE("<>"), proven), LIST_MAILBOX, 3, out);
         return;
     }
     size_t n = address_local_unquote(local, room);
     room[n++] = '@';
     if (domain.n) memcpy(room + n, domain.p, domain.n);
     struct slice whole = slice_of(room, n + domain.n), anywhere = slice_of(room, n);
-    if (domain.n && found(find_key(l, whole), LIST_MAILBOX, 2, out)) return;
-    if (found(find_key(l, anywhere), LIST_MAILBOX, 1, out)) return;
-    if (find_expression(l, domain.n ? whole : slice_of(room, n - 1), out)) return;
-    find_domain(l, domain, out);
+    if (domain.n && found(find_key(l, whole, proven), LIST_MAILBOX, 2, out)) return;
+    if (found(find_key(l, anywhere, proven), LIST_MAILBOX, 1, out)) return;
+    if (find_expression(l, domain.n ? whole : slice_of(room, n - 1), proven, out)) return;
+    find_domain(l, domain, proven, out);
+}
+
+void list_find_address(const struct list_match *l, struct slice local, struct slice domain, struct list_found *out)
+{
+    list_find_sender(l, local, domain, true, out);
 }
 
 enum list_decision list_decide(const struct list_found *allow, const struct list_found *block)

@@ -20,6 +20,7 @@ struct list_entry {
     const char *file;              /* where it stands; NULL: in the configuration */
     struct config_place place;     /* of the entry in the configuration, or of the line that names the file */
     uint32_t line;                 /* in `file` */
+    bool proven;                   /* of senders: counts only when SPF proves that the mail is theirs */
 };
 
 /* How near an entry is: the larger, the nearer. Equal numbers are the same entry, written twice. */
@@ -39,12 +40,16 @@ struct list_match *list_new(const struct config_match_list *from, enum list_of o
 void list_free(struct list_match *l);
 bool list_is_empty(const struct list_match *l);
 bool list_has_hosts(const struct list_match *l); /* of clients: some entry is about their names */
+bool list_has_proven(const struct list_match *l);
 
 /* The nearest entry; kind NONE: none. No allocation but PCRE2's, whose work is limited: an expression that runs out of it does not match. */
 void list_find_ip(const struct list_match *l, const struct ip *ip, struct list_found *out);
 void list_find_host(const struct list_match *l, struct slice name, struct list_found *out);   /* lower case */
 /* local: as written; domain: A-labels, lower case; both empty: the null reverse-path, which only "<>" is. */
 void list_find_address(const struct list_match *l, struct slice local, struct slice domain, struct list_found *out);
+
+/* The same of a sender: entries that want proof count only when there is one. */
+void list_find_sender(const struct list_match *l, struct slice local, struct slice domain, bool proven, struct list_found *out);
 
 /* Which of the two holds: the nearer one; of the same entry in both, the allowing one. */
 enum list_decision { LIST_UNDECIDED, LIST_ALLOWED, LIST_BLOCKED };

@@ -74,7 +74,7 @@ static bool add_line(struct list_match *l, struct slice line, char *text, struct
 
 static bool add_lines(struct list_match *l, const struct config_match *from, char *text, size_t size, struct err *err)
 {
-    struct list_entry e = { .file = from->file, .place = from->place };
+    struct list_entry e = { .file = from->file, .place = from->place, .proven = from->proven };
     struct slice rest = slice_of(text, size), line;
     struct err why;
     if (slice_starts(rest, SLICE("\xEF\xBB\xBF"))) rest = slice_sub(rest, 3, rest.n); /* a mark of some editors */

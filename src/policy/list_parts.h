@@ -28,6 +28,7 @@ struct list_match {
     char **texts;              /* of files: entries point into them */
     size_t text_n;
     struct arena arena;        /* keys that are not the entry's own text */
+    bool proven;               /* some entry is */
 };
 
 /* Adds one entry, whose texts live as long as the list. NULL, or *err without the place. */

@@ -12,13 +12,13 @@
 /* ---- for the session */
 /* After STAGE_DATA has passed. False: nobody wants the text, and none of these may be called. */
 bool policy_text_begin(struct policy_run *run);
-void policy_text_field(struct policy_run *run, struct slice raw); /* as auth_header_add */
+void policy_text_field(struct policy_run *run, struct slice raw, bool truncated); /* as auth_header_add */
 /* malformed: a line that is no field ended it, so that no signature can be judged. */
 void policy_text_header_end(struct policy_run *run, bool malformed);
 void policy_text_body(struct policy_run *run, struct slice text);
 void policy_text_end(struct policy_run *run); /* then STAGE_CONTENT is asked */
 /* Is it an Authentication-Results field that pretends to be ours, of a client that is verified? It is cut out. */
-bool policy_text_is_forged(const struct policy_run *run, struct slice name, struct slice value);
+bool policy_text_is_forged(const struct policy_run *run, struct slice name, struct slice value, bool truncated);
 /* Appends the whole Authentication-Results field; nothing when the message was not verified. After STAGE_CONTENT. */
 void policy_text_results(const struct policy_run *run, struct buf *out);
 

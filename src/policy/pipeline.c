@@ -6,6 +6,7 @@
 #include <ifaddrs.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "base/public_suffix.h"
 #include "policy/dns_lists.h"
 #include "policy/explain.h"
 #include "policy/list.h"
@@ -51,6 +52,22 @@ static bool load_lists(struct policy *p, struct err *err)
            (l->relaying = relaying_new(p->config, err));
 }
 
+/* One list for all who ask. */
+static bool load_suffixes(struct policy *p, struct err *err)
+{
+    const struct config_checks *k = &p->config->checks;
+    bool dmarc = k->dmarc.enabled && k->dmarc.organization == CONFIG_ORGANIZATION_LIST;
+    if (!dmarc && !k->greylist.enabled) return true;
+    if (!k->dmarc.suffixes) {
+        p->lists.suffixes = public_suffix_load();
+        return p->lists.suffixes || !dmarc ||
+               err_set(err, "there is no public suffix list: install publicsuffix, or set checks.dmarc.organization: tree_walk");
+    }
+    struct err why;
+    p->lists.suffixes = public_suffix_load_file(k->dmarc.suffixes, &why);
+    return p->lists.suffixes || err_set(err, "checks.dmarc.suffixes: %s", why.text);
+}
+
 static void free_lists(struct policy *p)
 {
     struct policy_lists *l = &p->lists;
@@ -61,6 +78,7 @@ static void free_lists(struct policy *p)
     for (size_t i = 0; l->recipients && i < p->config->domain_n; i++) list_free((struct list_match *)l->recipients[i]);
     free(l->recipients);
     relaying_free((struct relaying *)l->relaying);
+    public_suffix_free((struct public_suffix *)l->suffixes);
 }
 
 static bool names_wanted(const struct policy *p)
@@ -132,7 +150,7 @@ struct policy *policy_new(const struct config *c, struct err *err)
 {
     struct policy *p = mem_new(struct policy);
     p->config = c;
-    if (!load_lists(p, err)) {
+    if (!load_lists(p, err) || !load_suffixes(p, err)) {
         policy_free(p);
         return NULL;
     }

@@ -33,10 +33,12 @@ struct slot {
     struct check_call call;
     uint8_t state, outcome;
     bool passed_over;              /* not run: the outcome was settled, or something spares it */
+    bool background;               /* RUNNING: it does not count as such before STAGE_CONTENT */
     int32_t score;
     uint32_t us;                   /* RUNNING: when it began, low bits; DONE: how long it took */
     const struct finding *finding; /* NULL: nothing to say */
-    void (*go_on)(struct check_call *call); /* RUNNING: when the earlier stages are complete; NULL: it does not wait for them */
+    void (*go_on)(struct check_call *call); /* RUNNING: when the earlier stages are complete, or `after` has answered; NULL: it does not wait */
+    const struct slot *after;
 };
 
 /* How long things are known: the arenas of a run. */
@@ -46,15 +48,23 @@ struct policy_run {
     struct policy_engine *engine;
     struct check_facts facts;
     bool dry, in_check;            /* in_check: what answers now is picked up by who began it */
+    bool account_changed;          /* what that means for the stages that have begun is not looked at yet */
     bool begun[STAGES];
     uint8_t refusals[STAGES];      /* DEFER and REJECT among the answers */
     uint16_t running[STAGES], next[STAGES]; /* next: the first check not yet begun */
+    uint16_t background;           /* checks that run there, which `running` does not count */
     unsigned allowed[STAGES];
     struct arena arenas[SCOPES];
     uint32_t taken, untold;        /* messages; those the store has not heard of */
     bool rejected;                 /* some check but the reputation itself rejected something */
     struct slice grey_key;         /* of the transaction: learn.h */
+    struct grey_client {           /* of the connection: check_greylist.c */
+        const char *exempt;        /* the entry that names the client; NULL: none */
+        struct slice who;          /* empty: not found yet */
+    } grey_client;
     struct relay_verdict *relay;   /* in the recipient's arena; NULL: not found yet */
+    struct message_auth *text;     /* message_auth.c: of the message that is coming in; NULL: nobody wants it */
+    void (*text_free)(struct message_auth **text);
     enum policy_stage asked;       /* of cb */
     policy_cb *cb;                 /* NULL: nobody waits */
     void *arg;

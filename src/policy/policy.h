@@ -48,7 +48,8 @@ void policy_engine_free(struct policy_engine *e); /* runs must be freed before; 
 
 /* ---- of one session */
 
-enum policy_stage { STAGE_CONNECT, STAGE_HELO, STAGE_MAIL, STAGE_RCPT, STAGE_DATA, STAGES };
+/* CONTENT is the end of the text, before it is taken. */
+enum policy_stage { STAGE_CONNECT, STAGE_HELO, STAGE_MAIL, STAGE_RCPT, STAGE_DATA, STAGE_CONTENT, STAGES };
 
 enum policy_outcome {
     POLICY_PASS,     /* nothing against it */
@@ -94,9 +95,11 @@ void policy_set_recipient(struct policy_run *run, const struct address *rcpt, ui
 void policy_talked_first(struct policy_run *run); /* before it was greeted */
 /* At STAGE_DATA: recipients that were taken. */
 void policy_set_recipients(struct policy_run *run, uint32_t n);
+/* The transaction is over: what was known of it is forgotten. Not while something is asked. */
+void policy_end_transaction(struct policy_run *run);
 
 /* Starts the checks of the stage and says what is known: of CONNECT, HELO and MAIL only what must be told there. RCPT waits for all
- * that came before. With WAIT, cb comes from the loop, once; until then nothing else may be asked. Fast when no check is on. */
+ * that came before but what runs in the background, for which CONTENT waits. DATA answers at once. With WAIT, cb comes from the loop, once; until then nothing else may be asked. Fast when no check is on. */
 typedef void policy_cb(void *arg, const struct policy_verdict *v);
 void policy_ask(struct policy_run *run, enum policy_stage stage, struct policy_verdict *out, policy_cb *cb, void *arg);
 

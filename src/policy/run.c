@@ -13,7 +13,7 @@
 
 static const enum scope scope_of[STAGES] = {
     [STAGE_CONNECT] = SCOPE_CONNECTION, [STAGE_HELO] = SCOPE_HELO,         [STAGE_MAIL] = SCOPE_TRANSACTION,
-    [STAGE_RCPT] = SCOPE_RECIPIENT,     [STAGE_DATA] = SCOPE_TRANSACTION,
+    [STAGE_RCPT] = SCOPE_RECIPIENT,     [STAGE_DATA] = SCOPE_TRANSACTION, [STAGE_CONTENT] = SCOPE_TRANSACTION,
 };
 
 struct arena *check_arena(struct check_call *c) { return &c->run->arenas[scope_of[c->check->stage]]; }
@@ -27,6 +27,7 @@ static void forget_stage(struct policy_run *run, enum policy_stage stage)
     for (size_t i = p->from[stage]; i < p->from[stage + 1]; i++) {
         struct slot *s = &run->slots[i];
         if (s->state == SLOT_RUNNING) s->call.check->cancel(&s->call);
+        run->background -= s->background;
         *s = (struct slot){ .call = { run, p->checks[i], NULL } };
     }
     run->begun[stage] = false;
@@ -39,9 +40,10 @@ static void forget_stage(struct policy_run *run, enum policy_stage stage)
 static void forget_stages(struct policy_run *run, enum policy_stage from)
 {
     for (unsigned i = from; i < STAGES; i++) forget_stage(run, i);
+    if (run->text) run->text_free(&run->text);
 }
 
-/* Stages have the order of their scopes but for DATA, which is of the transaction. */
+/* Stages have the order of their scopes but for DATA and CONTENT, which are of the transaction. */
 static void forget(struct policy_run *run, enum policy_stage from)
 {
     assert(!run->cb);
@@ -49,6 +51,7 @@ static void forget(struct policy_run *run, enum policy_stage from)
     for (unsigned i = scope_of[from]; i < SCOPES; i++) arena_reset(&run->arenas[i]);
     run->grey_key = SLICE("");
     run->relay = NULL;
+    run->facts.spf = run->facts.spf_helo = NULL;
 }
 
 /* ---- facts */
@@ -75,18 +78,30 @@ static const struct address *keep_address(struct arena *arena, const struct addr
     return a;
 }
 
-void policy_set_helo(struct policy_run *run, struct slice helo)
+static void forget_mail(struct policy_run *run)
 {
     struct check_facts *f = &run->facts;
-    forget(run, STAGE_HELO);
-    f->helo = arena_slice(&run->arenas[SCOPE_HELO], helo);
-    f->sender = f->sender_domain = f->rcpt = f->rcpt_domain = SLICE("");
+    f->sender = f->sender_local = f->sender_domain = f->rcpt = f->rcpt_domain = SLICE("");
     f->taken = 0;
+}
+
+void policy_set_helo(struct policy_run *run, struct slice helo)
+{
+    forget(run, STAGE_HELO);
+    run->facts.helo = arena_slice(&run->arenas[SCOPE_HELO], helo);
+    forget_mail(run);
+}
+
+void policy_end_transaction(struct policy_run *run)
+{
+    forget(run, STAGE_MAIL);
+    forget_mail(run);
 }
 
 void policy_set_account(struct policy_run *run, struct slice account)
 {
     run->facts.account = arena_slice(&run->arenas[SCOPE_CONNECTION], account);
+    run->account_changed = true;
     run_find_trust(run);
 }
 
@@ -151,12 +166,12 @@ static bool is_complete(const struct policy_run *run, enum policy_stage stage)
     return !run->begun[stage] || (!run->running[stage] && run->next[stage] == run_policy(run)->from[stage + 1]);
 }
 
-/* All stages before this one. */
+/* All stages before this one. What runs in the background counts once the end of the text is reached. */
 static bool are_complete(const struct policy_run *run, unsigned before)
 {
     for (unsigned i = 0; i < before; i++)
         if (!is_complete(run, i)) return false;
-    return true;
+    return before <= STAGE_CONTENT || !run->background;
 }
 
 /* An answer that counts: somebody who has logged in since is no stranger, and an allow that spares the check may have come after it,
@@ -183,7 +198,7 @@ static bool is_refused(const struct policy_run *run, enum policy_stage last)
 static void begin(struct policy_run *run, struct slot *s)
 {
     const struct check *k = s->call.check;
-    if (k->spared_by & run_allowed(run, k->stage) || is_refused(run, k->stage)) {
+    if ((!k->always_runs && k->spared_by & run_allowed(run, k->stage)) || is_refused(run, k->stage)) {
         s->state = SLOT_DONE;
         s->outcome = POLICY_SKIP;
         s->passed_over = true;
@@ -209,8 +224,22 @@ static void advance(struct policy_run *run, enum policy_stage stage)
         uint8_t step = p->checks[run->next[stage]]->step;
         for (; run->next[stage] < end && p->checks[run->next[stage]]->step == step; run->next[stage]++) {
             struct slot *s = &run->slots[run->next[stage]];
-            if (concerns(run, s->call.check)) begin(run, s);
+            if (s->state == SLOT_IDLE && concerns(run, s->call.check)) begin(run, s);
         }
+    }
+}
+
+/* Who has logged in, or is a stranger again: of the stages that have begun, what concerns him only now begins, and what was passed
+ * over, as the refusal that settled it may not hold any more. */
+static void reconsider(struct policy_run *run)
+{
+    const struct policy *p = run_policy(run);
+    run->account_changed = false;
+    for (unsigned stage = 0; stage < STAGES; stage++) {
+        for (size_t i = p->from[stage]; run->begun[stage] && i < p->from[stage + 1]; i++)
+            if (run->slots[i].passed_over) run->slots[i] = (struct slot){ .call = { run, p->checks[i], NULL } };
+        run->next[stage] = (uint16_t)p->from[stage];
+        advance(run, stage);
     }
 }
 
@@ -270,6 +299,7 @@ void policy_ask(struct policy_run *run, enum policy_stage stage, struct policy_v
 {
     assert(!run->cb);
     if (stage > STAGE_HELO && run->facts.helo.n && !run->begun[STAGE_HELO]) begin_stage(run, STAGE_HELO); /* it came with the client */
+    if (run->account_changed) reconsider(run);
     begin_stage(run, stage);
     if (is_settled(run, stage)) {
         judge(run, stage, out);
@@ -283,14 +313,20 @@ void policy_ask(struct policy_run *run, enum policy_stage stage, struct policy_v
 
 /* ---- answers */
 
-/* One that waits for earlier stages goes on, if there is such a one and they are complete. */
+static bool may_go_on(const struct policy_run *run, const struct slot *s)
+{
+    return s->after ? s->after->state != SLOT_RUNNING : are_complete(run, s->call.check->stage);
+}
+
+/* One that waits for earlier stages, or another check, goes on, if there is such a one and they are complete. */
 static bool wake(struct policy_run *run)
 {
     for (size_t i = 0; i < run_policy(run)->n; i++) {
         struct check_call *c = &run->slots[i].call;
         void (*go_on)(struct check_call *) = run->slots[i].go_on;
-        if (!go_on || !are_complete(run, c->check->stage)) continue;
+        if (!go_on || !may_go_on(run, &run->slots[i])) continue;
         run->slots[i].go_on = NULL;
+        run->slots[i].after = NULL;
         run->in_check = true;
         go_on(c);
         run->in_check = false;
@@ -305,6 +341,29 @@ void check_when_earlier_done(struct check_call *c, void (*go_on)(struct check_ca
     else call_slot(c)->go_on = go_on;
 }
 
+void check_when_answered(struct check_call *c, const struct check *other, void (*go_on)(struct check_call *c))
+{
+    const struct policy *p = run_policy(c->run);
+    size_t i = p->from[other->stage];
+    while (i < p->from[other->stage + 1] && p->checks[i] != other) i++;
+    if (i == p->from[other->stage + 1] || c->run->slots[i].state != SLOT_RUNNING) {
+        go_on(c);
+        return;
+    }
+    call_slot(c)->go_on = go_on;
+    call_slot(c)->after = &c->run->slots[i];
+}
+
+void check_in_background(struct check_call *c)
+{
+    struct slot *s = call_slot(c);
+    assert(s->state == SLOT_RUNNING && c->check->stage < STAGE_CONTENT);
+    if (c->run->dry || s->background) return;
+    s->background = true;
+    c->run->background++;
+    c->run->running[c->check->stage]--;
+}
+
 /* Called with the answer recorded. One that comes within run() is picked up by advance(). */
 void run_answered(struct check_call *call)
 {
@@ -314,7 +373,9 @@ void run_answered(struct check_call *call)
     enum policy_stage stage = k->stage;
     size_t at = (size_t)(s - run->slots);
     s->us = (uint32_t)clock_mono_us() - s->us;
-    run->running[stage]--;
+    if (s->background) run->background--;
+    else run->running[stage]--;
+    s->background = false;
     if (is_refusal(s->outcome)) run->refusals[stage] = 1;
     if (s->outcome == POLICY_REJECT && !k->judges_history) run->rejected = true;
     if (!run->dry) run->engine->counts[at][s->outcome]++;

@@ -10,7 +10,7 @@
 
 const char *trace_stage_name(unsigned stage)
 {
-    static const char *const names[STAGES] = { "connect", "helo", "mail", "rcpt", "data" };
+    static const char *const names[STAGES] = { "connect", "helo", "mail", "rcpt", "data", "content" };
     return stage < STAGES ? names[stage] : "unknown";
 }
 

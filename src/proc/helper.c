@@ -71,6 +71,7 @@ static bool prepare(struct helper_process *p, const struct privilege_user *user,
     const struct helper_kind *k = p->kind;
     bool sandbox = p->config->system.sandbox;
     const char *programs = k->runs_programs ? k->runs_programs(p->config) : NULL;
+    if (k->read_secrets && !k->read_secrets(p, err)) return false;
     if (!privilege_drop(user, err)) return false;
     if (k->secrets && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return err_sys(err, errno, "PR_SET_DUMPABLE");
     if (sandbox && programs) log_event(LOG_INFO, "no-landlock", LOG_STR("reason", programs));

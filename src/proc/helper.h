@@ -43,6 +43,8 @@ struct helper_kind {
     /* For the log, why there is no Landlock, and SECCOMP_AUTH_COMMAND instead of `calls`; NULL: not so. May be NULL. */
     const char *(*runs_programs)(const struct config *c);
     /* ---- the process */
+    /* Reads what only who started the relay may read, before rights go; NULL: nothing. */
+    bool (*read_secrets)(struct helper_process *p, struct err *err);
     /* Opens what it works with, with those paths but all system calls; when it returns, all threads run. */
     bool (*open)(struct helper_process *p, struct err *err);
     void (*close)(struct helper_process *p);      /* all peers have gone. NULL: the end of the process will do */

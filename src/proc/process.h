@@ -24,7 +24,7 @@ struct tls_tickets;
 struct policy;
 struct shared;
 
-#define HELPERS 2 /* kinds: helpers.c */
+#define HELPERS 3 /* kinds: helpers.c */
 
 enum child_role { CHILD_WORKER, CHILD_ADMIN, CHILD_HELPER, CHILD_STORE };
 enum child_state { CHILD_STARTING, CHILD_READY, CHILD_DRAINING };

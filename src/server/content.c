@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Header fields of a message that is coming in: hops are counted, what listings show is kept, and whoever it is said to be
- * from must belong to the account, if there is one. */
+ * Header fields of a message that is coming in: hops are counted, what listings show is kept, whoever it is said to be from must
+ * belong to the account, if there is one, and the checks of mail authentication get to see them. */
 #include "base/mem.h"
 #include "message/mailbox.h"
+#include "policy/message_auth.h"
 #include "server/text.h"
 
 #define AUTHORS_MAX 100 /* of one message */
@@ -53,6 +54,27 @@ static void check_author(struct session *s, struct slice value, bool truncated)
         text_spoil(s, 550, "5.7.1", "the From field is not understood, and so not known to be yours");
 }
 
+/* A field that readers would take for ours, of somebody whose mail is judged (RFC 8601 §5), is left out when the message is sent. Those
+ * that stand together are one cut. */
+static void cut(struct session *s)
+{
+    struct transaction *tx = &s->tx;
+    const struct header_reader *r = &tx->header;
+    uint64_t at = r->size - r->field_n;
+    if (!tx->cuts) tx->cuts = arena_alloc(&s->arena, ENVELOPE_CUTS_MAX * sizeof *tx->cuts);
+    struct envelope_cut *last = tx->cut_n ? &tx->cuts[tx->cut_n - 1] : NULL;
+    if (last && last->at + last->n == at) last->n += (uint32_t)r->field_n;
+    else if (tx->cut_n < ENVELOPE_CUTS_MAX) tx->cuts[tx->cut_n++] = (struct envelope_cut){ at, (uint32_t)r->field_n };
+    else text_spoil(s, 550, "5.6.0", "too many Authentication-Results fields that claim to be of this host");
+}
+
+/* The checks see the header as it came. */
+static void judge(struct session *s, struct slice name, struct slice value, bool truncated)
+{
+    policy_text_field(s->run, slice_of(name.p, (size_t)(value.p + value.n - name.p)), truncated);
+    if (policy_text_is_forged(s->run, name, value, truncated)) cut(s);
+}
+
 /* Other readers go on behind a line that is no field, and find a From there that nobody has looked at. */
 void text_check_header(struct session *s)
 {
@@ -64,6 +86,7 @@ void text_on_field(void *arg, struct slice name, struct slice value, bool trunca
 {
     struct session *s = arg;
     struct transaction *tx = &s->tx;
+    if (tx->judged) judge(s, name, value, truncated);
     if (slice_ieq(name, SLICE("Received")))
         tx->hops++;
     else if (slice_ieq(name, SLICE("Date")))

@@ -93,7 +93,7 @@ void session_arm(struct session *s)
     }
     bool text = s->phase == SESSION_DATA || s->phase == SESSION_CHUNK;
     if (text) ms = t->data;
-    if ((text || s->tx.chunked) && (!end || s->tx.end < end)) end = s->tx.end; /* chunked: also between two chunks */
+    if ((text || s->tx.chunked) && !s->then && (!end || s->tx.end < end)) end = s->tx.end; /* chunked: also between two chunks */
     if (s->server->draining && s->phase <= SESSION_READY && ms > DRAIN_GRACE_MS) ms = DRAIN_GRACE_MS;
     if (s->then) ms = ASKED_MS;
     if (end) {
@@ -254,6 +254,7 @@ void session_reset(struct session *s)
     spool_draft_free(&tx->draft);
     header_reader_deinit(&tx->header);
     *tx = (struct transaction){ 0 };
+    if (s->run) policy_end_transaction(s->run);
     s->congested = false;
     arena_reset(&s->arena);
     if (s->phase > SESSION_READY && s->phase != SESSION_OVER) s->phase = s->helo ? SESSION_READY : SESSION_START;

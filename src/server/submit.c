@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/tls.h"
+#include "policy/message_auth.h"
 #include "server/received.h"
 #include "server/text.h"
 
@@ -32,8 +33,7 @@ static void reply_committed(struct session *s, bool ok, const struct err *err)
     char text[40] = "queued as ";
     if (!ok) {
         text_spoil_storage(s, err);
-        session_refuse(s, s->tx.chunked ? "BDAT" : "DATA", s->tx.refusal.code, s->tx.refusal.enhanced, s->tx.refusal.text,
-                       SLICE(""));
+        text_refuse(s, SLICE(""));
         return;
     }
     id_format(s->tx.id, text + strlen(text));
@@ -94,6 +94,7 @@ static void format_prepend(struct session *s, uint64_t now, struct buf *out)
     if (stream_is_tls(s->stream)) stream_tls_info(s->stream, &r.tls_version, &r.tls_cipher, &r.tls_bits);
     if (tx->rcpt_n == 1) r.rcpt = tx->rcpts[0];
     buf_clear(out);
+    policy_text_results(s->run, out);
     received_format(&r, out);
     add_missing(s, now, out);
 }
@@ -130,7 +131,7 @@ void text_submit(struct session *s)
         .rcpt_dsn = tx->rcpt_dsn, .envid = tx->envid,
         .account = slice_sub(slice_str(s->account), 0, ENVELOPE_ACCOUNT_MAX),
         .prepend = buf_slice(prepend), .text_size = tx->data.size, .message_id = tx->message_id, .subject = tx->subject,
-        .hold = tx->hold, .trace = tx->trace,
+        .hold = tx->hold, .trace = tx->trace, .cuts = tx->cuts, .cut_n = tx->cut_n,
     };
     struct spool_draft *draft = tx->draft;
     tx->draft = NULL;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "policy/message_auth.h"
 
 static const char *verb_name(const struct session *s) { return s->tx.chunked ? "BDAT" : "DATA"; }
 
@@ -34,6 +35,13 @@ void text_spoil_storage(struct session *s, const struct err *err)
     bool space = err->code == ENOSPC || err->code == EDQUOT;
     if (space) text_spoil(s, 452, "4.3.1", "not enough storage, please try again later");
     else text_spoil(s, 451, "4.3.0", "the message could not be stored, please try again later");
+}
+
+void text_refuse(struct session *s, struct slice about)
+{
+    const struct refusal *r = &s->tx.refusal;
+    if (r->verdict) session_policy_refuse(s, verb_name(s), r->verdict, about);
+    else session_refuse(s, verb_name(s), r->code, r->enhanced, r->text, about);
 }
 
 void text_check_limits(struct session *s)
@@ -77,18 +85,27 @@ bool text_is_endless(struct session *s, uint64_t size)
 
 /* ---- the way of the text */
 
+/* False: the checks refuse the message. */
+static bool heed(struct session *s, const struct policy_verdict *v)
+{
+    struct transaction *tx = &s->tx;
+    if (v->outcome == POLICY_HOLD) tx->hold = arena_slice(&s->arena, slice_str(v->why));
+    if (v->outcome < POLICY_DEFER) return true;
+    struct policy_verdict *kept = arena_alloc(&s->arena, sizeof *kept);
+    *kept = *v;
+    text_spoil(s, v->code, v->enhanced, v->text);
+    tx->refusal.verdict = kept;
+    return false;
+}
+
 /* The checks of this stage answer at once: a chunk may be on its way. */
 static bool ask(struct session *s)
 {
     struct policy_verdict v;
-    struct transaction *tx = &s->tx;
-    policy_set_recipients(s->run, tx->rcpt_n);
+    policy_set_recipients(s->run, s->tx.rcpt_n);
     policy_ask(s->run, STAGE_DATA, &v, NULL, NULL);
     assert(v.outcome != POLICY_WAIT);
-    if (v.outcome == POLICY_HOLD) tx->hold = arena_slice(&s->arena, slice_str(v.why));
-    if (v.outcome < POLICY_DEFER) return true;
-    text_spoil(s, v.code, v.enhanced, arena_strdup(&s->arena, slice_str(v.text)));
-    return false;
+    return heed(s, &v);
 }
 
 bool text_begin(struct session *s)
@@ -106,6 +123,7 @@ bool text_begin(struct session *s)
     if (!ask(s)) return false;
     tx->id = queue_new_id(s->server->o.queue);
     tx->draft = spool_draft_new(spool);
+    tx->judged = policy_text_begin(s->run);
     return true;
 }
 
@@ -120,17 +138,33 @@ char *text_room(struct session *s, size_t *room)
     return s->server->waste;
 }
 
+/* A header that ends in a line that is no field is no header for those who judge it, and what is behind it no body. */
+static void end_header(struct session *s)
+{
+    struct transaction *tx = &s->tx;
+    if (!tx->header_told) policy_text_header_end(s->run, tx->header.malformed);
+    tx->header_told = true;
+}
+
+static void judge_body(struct session *s, struct slice text)
+{
+    end_header(s);
+    if (text.n) policy_text_body(s->run, text);
+}
+
 void text_keep(struct session *s, struct slice text)
 {
     struct transaction *tx = &s->tx;
     struct err err;
     if (!tx->draft) return;
+    size_t header = 0;
     if (!tx->header.ended) {
         tx->reading_header = true; /* a field may refuse the message: the draft stays while its bytes are read */
-        header_read(&tx->header, text);
+        header = header_read(&tx->header, text);
         tx->reading_header = false;
         if (tx->refusal.code) spool_draft_free(&tx->draft);
     }
+    if (tx->judged && tx->draft && tx->header.ended) judge_body(s, slice_sub(text, header, text.n));
     if (tx->draft && !spool_draft_added(tx->draft, text.n, &err)) text_spoil_storage(s, &err);
 }
 
@@ -148,6 +182,33 @@ void text_brake(struct session *s)
 
 /* ---- its end */
 
+static void refuse(struct session *s)
+{
+    struct transaction *tx = &s->tx;
+    bool hang_up = tx->refusal.hang_up;
+    text_refuse(s, tx->rcpts[0]);
+    session_reset(s);
+    if (hang_up) session_hang_up(s, "bare CR or LF in a message");
+    else session_check_errors(s);
+}
+
+static void on_content(struct session *s, const struct policy_verdict *v)
+{
+    if (heed(s, v)) text_submit(s);
+    else refuse(s);
+}
+
+/* No input is taken until the checks have answered. Who leaves before that was promised nothing: the message is forgotten. */
+static void ask_content(struct session *s)
+{
+    struct policy_verdict v;
+    if (s->tx.judged) {
+        end_header(s);
+        policy_text_end(s->run);
+    }
+    if (session_ask(s, STAGE_CONTENT, &v, on_content)) on_content(s, &v);
+}
+
 void text_finish(struct session *s)
 {
     struct transaction *tx = &s->tx;
@@ -155,13 +216,6 @@ void text_finish(struct session *s)
     text_check_header(s);
     text_check_limits(s);
     text_check_line_ends(s);
-    if (!tx->refusal.code) {
-        text_submit(s);
-        return;
-    }
-    struct refusal r = tx->refusal;
-    session_refuse(s, verb_name(s), r.code, r.enhanced, r.text, tx->rcpts[0]);
-    session_reset(s);
-    if (r.hang_up) session_hang_up(s, "bare CR or LF in a message");
-    else session_check_errors(s);
+    if (tx->refusal.code) refuse(s);
+    else ask_content(s);
 }

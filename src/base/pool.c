@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Threads for what blocks, and a bounded queue before them. They run until the process ends. */
+ * Threads and the queue before them. */
+#include "base/pool.h"
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include "auth/internal.h"
 #include "base/list.h"
 #include "base/mem.h"
 
@@ -52,7 +52,7 @@ struct pool *pool_new(unsigned threads, unsigned waiting_max, struct err *err)
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc == 0) return p;
-    err_sys(err, rc, "starting threads for authentication");
+    err_sys(err, rc, "starting threads");
     return NULL; /* with p, which threads may use; the process ends */
 }
 

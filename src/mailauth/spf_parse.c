@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * SPF records: terms, one after the other, by the grammar of RFC 7208 §12. */
+#include <arpa/inet.h>
+#include "base/mem.h"
+#include "mailauth/spf_record.h"
+
+static bool is_alpha(char c) { return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z'; }
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static bool is_in_name(char c) { return is_alpha(c) || is_digit(c) || c == '-' || c == '_' || c == '.'; }
+
+/* toplabel (§7.1): no number, so that an address is not taken for a name. */
+static bool is_toplabel(struct slice s)
+{
+    bool named = false;
+    for (size_t i = 0; i < s.n; i++) {
+        if (!is_alpha(s.p[i]) && !is_digit(s.p[i]) && s.p[i] != '-') return false;
+        named |= !is_digit(s.p[i]);
+    }
+    return named && s.p[0] != '-' && s.p[s.n - 1] != '-';
+}
+
+const char *spf_macro_string_check(struct slice s, bool explain)
+{
+    struct spf_piece piece;
+    while (s.n) {
+        bool literal = s.p[0] != '%';
+        const char *why = spf_piece_next(&s, &piece);
+        if (why) return why;
+        if (!literal) continue;
+        for (size_t i = 0; i < piece.literal.n; i++) {
+            char c = piece.literal.p[i];
+            if (c < 0x21 || c > 0x7E)
+                if (!explain || c != ' ') return "a character that is not allowed"; /* §7.1, macro-literal */
+        }
+    }
+    return NULL;
+}
+
+const char *spf_domain_spec_check(struct slice spec)
+{
+    if (!spec.n) return "the domain is missing";
+    const char *why = spf_macro_string_check(spec, false);
+    if (why) return why;
+    struct spf_piece piece;
+    struct slice rest = spec;
+    bool literal = false;
+    while (rest.n) {
+        const char *from = rest.p;
+        spf_piece_next(&rest, &piece);
+        if (piece.letter && strchr("crt", piece.letter)) return "a macro that is for explanations only"; /* §7.2 */
+        literal = *from != '%';
+    }
+    if (!literal) return NULL; /* §7.1, domain-end */
+    struct slice tail = piece.literal;
+    if (tail.p[tail.n - 1] == '.') tail.n--;
+    size_t at = tail.n;
+    while (at && tail.p[at - 1] != '.') at--;
+    return at && is_toplabel(slice_sub(tail, at, tail.n)) ? NULL : "the domain does not end in a top-level label";
+}
+
+/* The digits of a prefix length, without zeros before them (§5.6). */
+static bool parse_prefix(struct slice s, unsigned max, uint8_t *out)
+{
+    uint64_t v;
+    if ((s.n > 1 && s.p[0] == '0') || !slice_to_u64(s, max, &v)) return false;
+    *out = (uint8_t)v;
+    return true;
+}
+
+/* Cuts "/digits" off the end of *s; false: there is none. */
+static bool cut_prefix(struct slice *s, struct slice *digits)
+{
+    size_t at = s->n;
+    while (at && is_digit(s->p[at - 1])) at--;
+    if (!at || at == s->n || s->p[at - 1] != '/') return false;
+    *digits = slice_sub(*s, at, s->n);
+    s->n = at - 1;
+    return true;
+}
+
+/* dual-cidr-length (§5.3, §5.4): "/24", "/24//64", "//64". */
+static const char *take_prefixes(struct slice *s, struct spf_term *t)
+{
+    static const char bad[] = "not a prefix length";
+    struct slice digits;
+    t->prefix4 = 32;
+    t->prefix6 = 128;
+    if (!cut_prefix(s, &digits)) return NULL;
+    if (s->n && s->p[s->n - 1] == '/') {
+        if (!parse_prefix(digits, 128, &t->prefix6)) return bad;
+        s->n--;
+        if (!cut_prefix(s, &digits)) return NULL;
+    }
+    return parse_prefix(digits, 32, &t->prefix4) ? NULL : bad;
+}
+
+/* A domain-spec behind ":", or nothing at all unless one is needed. */
+static const char *take_spec(struct slice s, bool needed, struct spf_term *t)
+{
+    if (!s.n) return needed ? "the domain is missing" : NULL;
+    if (s.p[0] != ':') return "an unknown mechanism";
+    t->spec = slice_sub(s, 1, s.n);
+    return spf_domain_spec_check(t->spec);
+}
+
+static const char *take_network(struct slice s, struct spf_term *t) /* §5.6 */
+{
+    static const char bad[] = "not an IP address";
+    bool six = t->kind == SPF_IP6;
+    char text[INET6_ADDRSTRLEN];
+    struct slice head;
+    if (!s.n || s.p[0] != ':') return "the address is missing";
+    s = slice_sub(s, 1, s.n);
+    t->net.prefix = six ? 128 : 32;
+    if (slice_cut(&s, '/', &head) && !parse_prefix(s, six ? 128 : 32, &t->net.prefix)) return "not a prefix length";
+    if (!head.n || head.n >= sizeof text || memchr(head.p, 0, head.n)) return bad;
+    memcpy(text, head.p, head.n);
+    text[head.n] = 0;
+    /* Not ip_parse: a mapped address stays one of IPv6, which no client of IPv4 matches (§5). */
+    t->net.ip = (struct ip){ .family = six ? 6 : 4 };
+    return inet_pton(six ? AF_INET6 : AF_INET, text, t->net.ip.bytes) == 1 ? NULL : bad;
+}
+
+static const char *take_mechanism(struct slice name, struct slice arguments, struct spf_term *t)
+{
+    static const struct {
+        struct slice name;
+        enum spf_kind kind;
+    } known[] = {
+        { { "all", 3 }, SPF_ALL }, { { "include", 7 }, SPF_INCLUDE }, { { "a", 1 }, SPF_A }, { { "mx", 2 }, SPF_MX },
+        { { "ptr", 3 }, SPF_PTR }, { { "ip4", 3 }, SPF_IP4 }, { { "ip6", 3 }, SPF_IP6 }, { { "exists", 6 }, SPF_EXISTS },
+    };
+    size_t i = 0;
+    while (i < countof(known) && !slice_ieq(name, known[i].name)) i++;
+    if (i == countof(known)) return "an unknown mechanism";
+    t->kind = known[i].kind;
+    switch (t->kind) {
+    case SPF_ALL:
+        return arguments.n ? "\"all\" takes no argument" : NULL;
+    case SPF_IP4:
+    case SPF_IP6:
+        return take_network(arguments, t);
+    case SPF_A:
+    case SPF_MX: {
+        const char *why = take_prefixes(&arguments, t);
+        return why ? why : take_spec(arguments, false, t);
+    }
+    default:
+        return take_spec(arguments, t->kind != SPF_PTR, t);
+    }
+}
+
+static const char *take_modifier(struct slice name, struct slice value, struct spf_term *t) /* §6 */
+{
+    t->kind = slice_ieq(name, SLICE("redirect")) ? SPF_REDIRECT : slice_ieq(name, SLICE("exp")) ? SPF_EXP : SPF_UNKNOWN;
+    t->spec = value;
+    return t->kind == SPF_UNKNOWN ? spf_macro_string_check(value, false) : spf_domain_spec_check(value);
+}
+
+/* A term by its first character that cannot be in a name: "=" makes it a modifier (§4.6.1). */
+static const char *parse_term(struct slice s, struct spf_term *t)
+{
+    static const char marks[] = "+-~?";
+    static const enum spf_result results[] = { SPF_PASS, SPF_FAIL, SPF_SOFTFAIL, SPF_NEUTRAL };
+    const char *mark = s.p[0] ? strchr(marks, s.p[0]) : NULL;
+    *t = (struct spf_term){ .result = mark ? results[mark - marks] : SPF_PASS, .text = s }; /* §4.6.2 */
+    if (mark) s = slice_sub(s, 1, s.n);
+    size_t at = 0;
+    while (at < s.n && (at ? is_in_name(s.p[at]) : is_alpha(s.p[at]))) at++;
+    struct slice name = slice_sub(s, 0, at), rest = slice_sub(s, at, s.n);
+    if (!rest.n || rest.p[0] != '=') return take_mechanism(name, rest, t);
+    if (mark || !name.n) return "a modifier with a qualifier or without a name";
+    return take_modifier(name, slice_sub(rest, 1, rest.n), t);
+}
+
+bool spf_record_is(struct slice text)
+{
+    return slice_istarts(text, SLICE("v=spf1")) && (text.n == 6 || text.p[6] == ' '); /* §4.5 */
+}
+
+bool spf_term_next(struct slice *terms, struct spf_term *out, const char **why)
+{
+    struct slice one = { NULL, 0 };
+    while (terms->n && !one.n) slice_cut(terms, ' ', &one);
+    if (!one.n) return false;
+    *why = parse_term(one, out);
+    return true;
+}
+
+const char *spf_record_parse(struct slice text, struct spf_record *out, struct slice *bad)
+{
+    struct spf_term t;
+    const char *why;
+    *out = (struct spf_record){ .terms = slice_sub(text, 6, text.n) };
+    struct slice rest = out->terms;
+    while (spf_term_next(&rest, &t, &why)) {
+        struct slice *once = t.kind == SPF_REDIRECT ? &out->redirect : t.kind == SPF_EXP ? &out->exp : NULL;
+        *bad = t.text;
+        if (why) return why;
+        if (once && once->n) return "a modifier that is there twice"; /* §6 */
+        if (once) *once = t.spec;
+        out->all |= t.kind == SPF_ALL;
+    }
+    return NULL;
+}

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""postern dkim: keys made, shown, compared with what is published, and changed in turn."""
+import base64
+import datetime
+import json
+import os
+import pathlib
+import re
+import stat
+import subprocess
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives import serialization
+
+from lib.daemon import postern
+from lib.dns import DnsProxy
+from lib.programs import have
+
+
+@pytest.fixture
+def conf(tmp_path):
+    """Writes a configuration with these keys; its path."""
+    def write(*keys):
+        path = tmp_path / "postern.yaml"
+        path.write_text(yaml.safe_dump({
+            "hostname": "mx.mail.test", "domains": [{"name": "mail.test", "deliver": "192.0.2.1"}],
+            "system": {"user": "", "admin_user": "", "auth_user": "", "sign_user": "", "store_user": ""}, "dkim": {"keys": list(keys)}}))
+        return path
+    return write
+
+
+def new(conf, *args, domain="mail.test", check=0):
+    return json.loads(postern("dkim", "new", domain, "-c", conf, "--json", *args, check=check).stdout)
+
+
+def entry(key, **more):
+    return {"domain": key["domain"], "selector": key["selector"], "file": key["key"], **more}
+
+
+def test_new(conf, tmp_path):
+    done = postern("dkim", "new", "Mail.TEST.", "-c", conf(), check=0)
+    today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
+    selector = f"selector-{today}-1"
+    assert f"host   {selector}._domainkey.mail.test\n" in done.stdout
+    value = re.search(r"^value  (v=DKIM1; k=rsa; p=[A-Za-z0-9+/=]{392})$", done.stdout, re.M)[1]
+    bind = done.stdout.split("BIND:\n\n")[1].split("\n\nIn the conf")[0]
+    strings = re.findall(r'"([^"]*)"', bind)
+    assert "".join(strings) == value and max(map(len, strings)) <= 255 and bind.startswith(f"{selector}._domainkey.mail.test. IN TXT (")
+    path = tmp_path / "keys" / f"{selector}._domainkey.mail.test.pem"
+    lines = yaml.safe_load(done.stdout[done.stdout.index("dkim:"):])
+    assert lines == {"dkim": {"keys": [{"domain": "mail.test", "selector": selector, "file": str(path)}]}}
+    mode = path.stat()
+    assert stat.S_IMODE(mode.st_mode) == 0o600 and mode.st_uid == os.geteuid()
+    assert stat.S_IMODE(path.parent.stat().st_mode) & 0o007 == 0
+    key = serialization.load_pem_private_key(path.read_bytes(), None)
+    assert key.key_size == 2048
+
+
+def test_selectors_count_up_and_nothing_is_overwritten(conf, tmp_path):
+    path = conf()
+    first, second = new(path), new(path)
+    assert first["selector"].endswith("-1") and second["selector"].endswith("-2") and first["value"] != second["value"]
+    named = new(path, "--selector", "s1")
+    before = pathlib.Path(named["key"]).read_bytes()
+    done = postern("dkim", "new", "mail.test", "-c", path, "--selector", "s1", check=73)
+    assert "stays as it is" in done.stderr and pathlib.Path(named["key"]).read_bytes() == before
+    # one that the configuration has elsewhere
+    elsewhere = tmp_path / "elsewhere.pem"
+    pathlib.Path(second["key"]).rename(elsewhere)
+    path = conf({**entry(second), "file": str(elsewhere)})
+    assert new(path)["selector"].endswith("-3")
+    done = postern("dkim", "new", "mail.test", "-c", path, "--selector", second["selector"], check=73)
+    assert "has the selector" in done.stderr
+
+
+@pytest.mark.parametrize("args,kind,bits", [
+    (["--type", "ed25519"], "ed25519", 256), (["--bits", "1024"], "rsa", 1024), (["--type", "rsa", "--bits", "4096"], "rsa", 4096)])
+def test_types(conf, args, kind, bits):
+    key = new(conf(), *args)
+    assert (key["type"], key["bits"]) == (kind, bits) and f"k={kind}" in key["value"]
+    loaded = serialization.load_pem_private_key(pathlib.Path(key["key"]).read_bytes(), None)
+    assert getattr(loaded, "key_size", 256) == bits
+
+
+def test_testing_and_directory(tmp_path):
+    done = postern("dkim", "new", "mail.test", "--directory", tmp_path / "d", "--testing", "--selector", "s", check=0)
+    assert "t=y" in done.stdout and (tmp_path / "d/s._domainkey.mail.test.pem").exists()
+
+
+@pytest.mark.root
+def test_owner(conf, tmp_path):
+    path = conf()
+    path.write_text(path.read_text().replace("sign_user: ''", "sign_user: daemon"))
+    key = pathlib.Path(new(path)["key"])
+    assert key.owner() == "daemon" and stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert key.parent.group() == "daemon" and stat.S_IMODE(key.parent.stat().st_mode) == 0o750
+
+
+@pytest.fixture
+def zone(knot):
+    """A name server for mail.test; zone(lines) makes one with these."""
+    return lambda lines: knot({"mail.test": lines})
+
+
+def check(key, server, code, *more):
+    done = postern("dkim", "check", "mail.test", "--key", key["key"], "--selector", key["selector"], "--dns", server, *more, check=code)
+    return done.stdout
+
+
+def test_check(conf, zone):
+    path = conf()
+    keys = {name: new(path, "--selector", name) for name in ("good", "other", "missing", "twice", "revoked", "slip", "broken", "sha1", "web",
+                                                               "testing")}
+    keys["ed"] = new(path, "--selector", "ed", "--type", "ed25519")
+    value = {name: k["value"] for name, k in keys.items()}
+    odd = "".join(f'{name}._domainkey TXT {text}\n' for name, text in {
+        "revoked": '"v=DKIM1; p="', "broken": '"v=DKIM1; k=rsa; p=AAAA"',
+        "sha1": " ".join(f'"{x}"' for x in ("h=sha1; ", value["sha1"][9:200], value["sha1"][200:])),
+        "web": " ".join(f'"{x}"' for x in ("s=web; ", value["web"][9:200], value["web"][200:])),
+        "testing": " ".join(f'"{x}"' for x in ("v=DKIM1; t=y; ", value["testing"][9:200], value["testing"][200:])),
+    }.items())
+    server = zone("".join(keys[name]["bind"] for name in ("good", "ed", "twice")) +
+                  keys["good"]["bind"].replace("good._domainkey", "other._domainkey") +
+                  keys["good"]["bind"].replace("good._domainkey", "twice._domainkey") +
+                  keys["slip"]["bind"].replace("mail.test. ", "mail.test.mail.test. ") + odd).server
+    assert check(keys["good"], server, 0).startswith("published good._domainkey.mail.test: ")
+    assert check(keys["ed"], server, 0).startswith("published ")
+    assert "t=y" in check(keys["testing"], server, 0)
+    for name, says in (("other", "another key"), ("twice", "several TXT records"), ("revoked", "revoked"), ("broken", "cannot be read"),
+                       ("sha1", "h="), ("web", "s=")):
+        told = check(keys[name], server, 65)
+        assert told.startswith("differs ") and says in told and len(told.splitlines()) == 2, told
+    assert check(keys["missing"], server, 65).startswith("missing ")
+    told = check(keys["slip"], server, 65)
+    assert told.startswith("missing ") and "slip._domainkey.mail.test.mail.test" in told
+    told = json.loads(check(keys["other"], server, 65, "--json"))
+    assert told[0]["state"] == "differs" and told[0]["hint"] and told[0]["host"] == "other._domainkey.mail.test"
+
+
+def test_show_and_check_of_the_configuration(conf, zone):
+    path = conf()
+    one, two = new(path), new(path, "--type", "ed25519")
+    path = conf(entry(one), entry(two, enabled=False))
+    shown = postern("dkim", "show", "mail.test", "-c", path, check=0).stdout
+    assert one["value"] in shown and two["value"] in shown
+    server = zone(one["bind"]).server
+    done = postern("dkim", "check", "mail.test", "-c", path, "--dns", server, check=65)
+    assert [line.split()[0] for line in done.stdout.splitlines() if line[0] != " "] == ["published", "missing"]
+    done = postern("dkim", "show", "other.test", "-c", path, check=65)
+    assert "postern dkim new other.test" in done.stderr
+
+
+def test_check_without_an_answer(conf, zone):
+    proxy = DnsProxy(zone("").port)
+    proxy.mode = "servfail"
+    assert check(new(conf()), proxy.server, 75).startswith("unanswered ")
+    proxy.stop()
+
+
+def rotate(path, server, code=0):
+    return postern("dkim", "rotate", "mail.test", "-c", path, "--dns", server, check=code).stdout
+
+
+def test_rotate(conf, knot):
+    path = conf()
+    old = new(path, "--selector", "old")
+    path = conf(entry(old))
+    server = knot({"mail.test": old["bind"]}).server
+    told = rotate(path, server)
+    assert told.startswith("prepared selector-")
+    selector = told.split()[1].rstrip(":")
+    assert rotate(path, server, 75).startswith(f"waiting for the record of {selector}\nmissing ")
+    following = json.loads(postern("dkim", "show", "mail.test", "--key", path.parent / "keys" / f"{selector}._domainkey.mail.test.pem",
+                                   "--selector", selector, "--json", check=0).stdout)[0]
+    assert following["value"] in rotate(path, server, 75)
+    server = knot({"mail.test": old["bind"] + following["bind"]}).server
+    for at in (conf(entry(old)), conf(entry(old), entry(following, enabled=False))):
+        told = rotate(at, server)
+        assert told.startswith(f"switch from old to {selector}: ") and f"selector: {selector}" in told
+    path = conf(entry(following))
+    told = rotate(path, server)
+    assert told.startswith("retire old: a week after the switch") and old["key"] in told
+    server = knot({"mail.test": following["bind"]}).server
+    assert "not published any more; delete" in rotate(path, server)
+    pathlib.Path(old["key"]).unlink()
+    assert rotate(path, server).startswith("prepared selector-")
+
+
+def test_rotate_needs_a_key(conf):
+    done = postern("dkim", "rotate", "mail.test", "-c", conf(), check=65)
+    assert "postern dkim new mail.test" in done.stderr
+
+
+@pytest.mark.skipif(not have("openssl"), reason="openssl is not installed")
+def test_openssl_reads_the_key(conf):
+    key = new(conf())
+    done = subprocess.run(["openssl", "rsa", "-in", key["key"], "-pubout", "-outform", "DER"], capture_output=True, check=True)
+    assert key["value"].endswith("p=" + base64.b64encode(done.stdout).decode())
+
+
+@pytest.mark.parametrize("args,says", [
+    ([], "what is to be done"),
+    (["make", "mail.test"], 'there is no "make"'),
+    (["new"], "new needs a DOMAIN"),
+    (["new", "../etc"], '"../etc" is no domain'),
+    (["new", "mail.test", "--selector", "../x"], '"../x" is no name'),
+    (["new", "mail.test", "--type", "dsa"], '"dsa"'),
+    (["new", "mail.test", "--bits", "512"], "from 1024 to 4096"),
+    (["new", "mail.test", "--type", "ed25519", "--bits", "256"], "leave --bits out"),
+    (["new", "mail.test", "again"], 'one word too many: "again"'),
+    (["new", "mail.test", "--key", "x"], "takes no --key"),
+    (["check", "mail.test", "--key", "x"], "go together"),
+    (["show", "mail.test", "--bits", "2048"], "takes no --bits"),
+    (["show", "mail.test", "--frob"], 'what is "--frob"'),
+])
+def test_bad_usage(args, says):
+    done = postern("dkim", *args, check=64)
+    assert says in done.stderr and not done.stdout
+
+
+def test_unreadable(conf, tmp_path):
+    missing = tmp_path / "missing"
+    assert str(missing) in postern("dkim", "check", "mail.test", "--key", missing, "--selector", "s", check=66).stderr
+    assert str(missing) in postern("dkim", "show", "mail.test", "-c", missing, check=78).stderr
+    text = tmp_path / "text"
+    text.write_text("no key")
+    assert str(text) in postern("dkim", "show", "mail.test", "--key", text, "--selector", "s", check=66).stderr
