@@ -98,6 +98,16 @@ bool ip_is_loopback(const struct ip *ip)
     return (ip->family == 4 && ip->bytes[0] == 127) || (ip->family == 6 && memcmp(ip->bytes, one, 16) == 0);
 }
 
+bool ip_is_private(const struct ip *ip)
+{
+    const uint8_t a = ip->bytes[0], b = ip->bytes[1];
+    if (ip_is_loopback(ip)) return true;
+    if (ip->family == 6) return (a & 0xFE) == 0xFC || (a == 0xFE && (b & 0xC0) == 0x80);
+    if (ip->family != 4) return false;
+    return a == 10 || (a == 172 && (b & 0xF0) == 16) || (a == 192 && b == 168) || (a == 169 && b == 254) ||
+           (a == 100 && (b & 0xC0) == 64);
+}
+
 bool ip_from_sockaddr(const struct sockaddr *sa, struct ip *out, uint16_t *port)
 {
     *out = (struct ip){ 0 };

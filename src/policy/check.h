@@ -108,6 +108,7 @@ const char *check_show(struct check_call *c, struct slice s);
 
 /* The parts of an engine that single checks keep: made at start by the row's file. */
 struct dns_lists;
+struct public_suffix;
 struct recipients;
 struct memo;
 struct policy_parts {
@@ -123,6 +124,7 @@ struct policy_lists {
         *pause_exempt, *limits_exempt, *reverse_exempt, *grey_clients, *grey_senders, *grey_recipients;
     const struct relaying *relaying;
     const struct list_match **recipients; /* of config->domains, by index; NULL: none */
+    const struct public_suffix *suffixes; /* NULL: no check asks, or there is no such list */
 };
 const struct policy_lists *check_lists(const struct check_call *c);
 const struct policy_lists *policy_lists_of(const struct policy *p);

@@ -2,18 +2,20 @@
  * Greylisting: the first mail of a client, sender and recipient who have not met is deferred; a mail server comes again, most senders of
  * spam do not. When it came again and its message was taken, the client may send for the sender's domain at once for some days.
  *
- * A client is its network, or, where its name is confirmed and is no name made of the address, the domain of that name: a
- * provider's many hosts are one client, whichever of them comes again. */
+ * A client is its network, or, where its name is confirmed and is no name made of the address, the registrable domain of that
+ * name: a provider's many hosts are one client, whichever of them comes again. */
 #include "policy/checks.h"
 #include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/public_suffix.h"
 #include "policy/client_net.h"
 #include "policy/learn.h"
 #include "policy/list.h"
 #include "policy/memo.h"
+#include "policy/pipeline.h"
 #include "store/store.h"
 
 #define KEY_MAX STORE_KEY_MAX
@@ -24,7 +26,7 @@ static const struct config_place nowhere = { 0 };
 struct grey {
     struct check_call *call;
     struct store_request *request;
-    struct slice client; /* who comes, in the arena */
+    struct slice client; /* who comes, in the connection's arena */
     struct slice allow_key;
 };
 
@@ -38,38 +40,7 @@ static void done(struct check_call *c)
     free(g);
 }
 
-/* ---- who is never delayed */
-
-static bool is_private(const struct ip *ip)
-{
-    static const char *const nets[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16",
-                                        "100.64.0.0/10", "::1/128", "fc00::/7", "fe80::/10" };
-    for (size_t i = 0; i < countof(nets); i++) {
-        struct ip_net net;
-        if (!ip_net_parse(slice_str(nets[i]), &net) && ip_net_has(&net, ip)) return true;
-    }
-    return false;
-}
-
-static bool is_exempt(struct check_call *c)
-{
-    const struct check_facts *f = check_facts(c);
-    const struct policy_lists *l = check_lists(c);
-    struct list_found found = { 0 };
-    if (check_engine(c)->config->checks.greylist.private_exempt && is_private(&f->client.ip)) {
-        check_pass(c, "a private address is never delayed");
-        return true;
-    }
-    list_find_ip(l->grey_clients, &f->client.ip, &found);
-    if (!found.kind && f->reverse == REVERSE_CONFIRMED) list_find_host(l->grey_clients, f->reverse_name, &found);
-    if (!found.kind) list_find_address(l->grey_senders, f->sender_local, f->sender_domain, &found);
-    if (!found.kind) list_find_address(l->grey_recipients, f->rcpt_address->local, f->rcpt_domain, &found);
-    if (!found.kind) return false;
-    check_pass(c, "exempt: %s", found.entry->match);
-    return true;
-}
-
-/* ---- keys */
+/* ---- the client, who is the same for all recipients of a connection */
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -87,16 +58,54 @@ static bool is_made_of(struct slice name, const struct ip *ip)
     return found == 3;
 }
 
-static struct slice client_of(struct check_call *c)
+static struct slice who_is(struct check_call *c, struct arena *a)
 {
     const struct check_facts *f = check_facts(c);
     const struct config_checks *k = &check_engine(c)->config->checks;
-    struct slice rest = f->reverse_name, host;
-    if (f->reverse == REVERSE_CONFIRMED && !is_made_of(rest, &f->client.ip) && slice_cut(&rest, '.', &host) && slice_find(rest, '.') > 0)
-        return rest;
+    struct slice domain = SLICE("");
     char net[17];
-    return arena_slice(check_arena(c), slice_of(net, client_net(&f->client.ip, k->greylist.ipv4_prefix, k->greylist.ipv6_prefix, net)));
+    if (f->reverse == REVERSE_CONFIRMED && !is_made_of(f->reverse_name, &f->client.ip))
+        domain = public_suffix_registrable(check_lists(c)->suffixes, f->reverse_name);
+    if (domain.n) return domain;
+    return arena_slice(a, slice_of(net, client_net(&f->client.ip, k->greylist.ipv4_prefix, k->greylist.ipv6_prefix, net)));
 }
+
+static const char *client_exemption(struct check_call *c)
+{
+    const struct check_facts *f = check_facts(c);
+    const struct list_match *l = check_lists(c)->grey_clients;
+    struct list_found found = { 0 };
+    list_find_ip(l, &f->client.ip, &found);
+    if (!found.kind && f->reverse == REVERSE_CONFIRMED) list_find_host(l, f->reverse_name, &found);
+    return found.kind ? found.entry->match : NULL;
+}
+
+static const struct grey_client *client_of(struct check_call *c)
+{
+    struct grey_client *g = &c->run->grey_client;
+    if (!g->who.n) *g = (struct grey_client){ client_exemption(c), who_is(c, &c->run->arenas[SCOPE_CONNECTION]) };
+    return g;
+}
+
+/* ---- who is never delayed */
+
+static bool is_exempt(struct check_call *c, const struct grey_client *client)
+{
+    const struct check_facts *f = check_facts(c);
+    const struct policy_lists *l = check_lists(c);
+    struct list_found found = { 0 };
+    if (check_engine(c)->config->checks.greylist.private_exempt && ip_is_private(&f->client.ip)) {
+        check_pass(c, "a private address is never delayed");
+        return true;
+    }
+    if (!client->exempt) list_find_address(l->grey_senders, f->sender_local, f->sender_domain, &found);
+    if (!client->exempt && !found.kind) list_find_address(l->grey_recipients, f->rcpt_address->local, f->rcpt_domain, &found);
+    if (!client->exempt && !found.kind) return false;
+    check_pass(c, "exempt: %s", client->exempt ? client->exempt : found.entry->match);
+    return true;
+}
+
+/* ---- keys */
 
 static struct slice join(struct check_call *c, struct slice a, struct slice b, struct slice d)
 {
@@ -202,14 +211,15 @@ static void run(struct check_call *c)
 {
     const struct policy_engine_options *e = check_engine(c);
     uint64_t nothing;
-    if (is_exempt(c)) return;
-    struct slice client = client_of(c), key = join(c, client, check_facts(c)->sender_domain, SLICE(""));
+    const struct grey_client *client = client_of(c);
+    if (is_exempt(c, client)) return;
+    struct slice key = join(c, client->who, check_facts(c)->sender_domain, SLICE(""));
     if (memo_get(check_parts(c)->memo, MEMO_GREYLIST, key, clock_mono_ms(), &nothing)) {
         check_pass(c, KNOWN);
         return;
     }
     struct grey *g = c->own = mem_new(struct grey);
-    *g = (struct grey){ .call = c, .client = client, .allow_key = key };
+    *g = (struct grey){ .call = c, .client = client->who, .allow_key = key };
     if (!e->store) {
         gone(c);
         return;

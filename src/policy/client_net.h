@@ -7,11 +7,12 @@
 /* The first bits of the address: family, then as many bytes as it takes, the last ones masked. Returns how many. */
 static inline size_t client_net(const struct ip *ip, unsigned ipv4_prefix, unsigned ipv6_prefix, char out[17])
 {
+    struct ip net = *ip;
     unsigned bits = ip->family == 6 ? ipv6_prefix : ipv4_prefix;
     size_t n = (bits + 7) / 8;
+    ip_mask(&net, bits);
     out[0] = (char)ip->family;
-    for (size_t i = 0; i < n; i++) out[1 + i] = (char)ip->bytes[i];
-    if (bits % 8) out[n] = (char)((unsigned char)out[n] & (0xff00u >> (bits % 8)));
+    memcpy(out + 1, net.bytes, n);
     return 1 + n;
 }
 

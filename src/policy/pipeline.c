@@ -6,6 +6,7 @@
 #include <ifaddrs.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "base/public_suffix.h"
 #include "policy/dns_lists.h"
 #include "policy/explain.h"
 #include "policy/list.h"
@@ -61,6 +62,7 @@ static void free_lists(struct policy *p)
     for (size_t i = 0; l->recipients && i < p->config->domain_n; i++) list_free((struct list_match *)l->recipients[i]);
     free(l->recipients);
     relaying_free((struct relaying *)l->relaying);
+    public_suffix_free((struct public_suffix *)l->suffixes);
 }
 
 static bool names_wanted(const struct policy *p)
@@ -136,6 +138,7 @@ struct policy *policy_new(const struct config *c, struct err *err)
         policy_free(p);
         return NULL;
     }
+    if (c->checks.greylist.enabled) p->lists.suffixes = public_suffix_load();
     p->reverse = names_wanted(p);
     find_own(p);
     choose(p);

@@ -46,6 +46,7 @@ struct policy_run {
     struct policy_engine *engine;
     struct check_facts facts;
     bool dry, in_check;            /* in_check: what answers now is picked up by who began it */
+    bool account_changed;          /* what that means for the stages that have begun is not looked at yet */
     bool begun[STAGES];
     uint8_t refusals[STAGES];      /* DEFER and REJECT among the answers */
     uint16_t running[STAGES], next[STAGES]; /* next: the first check not yet begun */
@@ -54,6 +55,10 @@ struct policy_run {
     uint32_t taken, untold;        /* messages; those the store has not heard of */
     bool rejected;                 /* some check but the reputation itself rejected something */
     struct slice grey_key;         /* of the transaction: learn.h */
+    struct grey_client {           /* of the connection: check_greylist.c */
+        const char *exempt;        /* the entry that names the client; NULL: none */
+        struct slice who;          /* empty: not found yet */
+    } grey_client;
     struct relay_verdict *relay;   /* in the recipient's arena; NULL: not found yet */
     enum policy_stage asked;       /* of cb */
     policy_cb *cb;                 /* NULL: nobody waits */

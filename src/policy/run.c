@@ -87,6 +87,7 @@ void policy_set_helo(struct policy_run *run, struct slice helo)
 void policy_set_account(struct policy_run *run, struct slice account)
 {
     run->facts.account = arena_slice(&run->arenas[SCOPE_CONNECTION], account);
+    run->account_changed = true;
     run_find_trust(run);
 }
 
@@ -209,8 +210,22 @@ static void advance(struct policy_run *run, enum policy_stage stage)
         uint8_t step = p->checks[run->next[stage]]->step;
         for (; run->next[stage] < end && p->checks[run->next[stage]]->step == step; run->next[stage]++) {
             struct slot *s = &run->slots[run->next[stage]];
-            if (concerns(run, s->call.check)) begin(run, s);
+            if (s->state == SLOT_IDLE && concerns(run, s->call.check)) begin(run, s);
         }
+    }
+}
+
+/* Who has logged in, or is a stranger again: of the stages that have begun, what concerns him only now begins, and what was passed
+ * over, as the refusal that settled it may not hold any more. */
+static void reconsider(struct policy_run *run)
+{
+    const struct policy *p = run_policy(run);
+    run->account_changed = false;
+    for (unsigned stage = 0; stage < STAGES; stage++) {
+        for (size_t i = p->from[stage]; run->begun[stage] && i < p->from[stage + 1]; i++)
+            if (run->slots[i].passed_over) run->slots[i] = (struct slot){ .call = { run, p->checks[i], NULL } };
+        run->next[stage] = (uint16_t)p->from[stage];
+        advance(run, stage);
     }
 }
 
@@ -270,6 +285,7 @@ void policy_ask(struct policy_run *run, enum policy_stage stage, struct policy_v
 {
     assert(!run->cb);
     if (stage > STAGE_HELO && run->facts.helo.n && !run->begun[STAGE_HELO]) begin_stage(run, STAGE_HELO); /* it came with the client */
+    if (run->account_changed) reconsider(run);
     begin_stage(run, stage);
     if (is_settled(run, stage)) {
         judge(run, stage, out);
@@ -314,6 +330,7 @@ void run_answered(struct check_call *call)
     enum policy_stage stage = k->stage;
     size_t at = (size_t)(s - run->slots);
     s->us = (uint32_t)clock_mono_us() - s->us;
+    s->go_on = NULL;
     run->running[stage]--;
     if (is_refusal(s->outcome)) run->refusals[stage] = 1;
     if (s->outcome == POLICY_REJECT && !k->judges_history) run->rejected = true;

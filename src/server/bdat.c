@@ -54,7 +54,7 @@ static void end_chunk(struct session *s)
     text_check_line_ends(s);
     if (tx->refusal.code && !tx->refusal_told) {
         tx->refusal_told = true;
-        session_refuse(s, "BDAT", tx->refusal.code, tx->refusal.enhanced, tx->refusal.text, tx->rcpts[0]);
+        text_refuse(s, tx->rcpts[0]);
         session_check_errors(s);
     } else if (tx->refusal.code) {
         session_reply(s, tx->refusal.code, tx->refusal.enhanced, tx->refusal.text);

@@ -30,10 +30,9 @@ void verb_data(struct session *s, const struct command *c)
         return;
     }
     if (!text_begin(s)) {
-        struct refusal r = tx->refusal;
-        tx->refusal = (struct refusal){ 0 };
         header_reader_deinit(&tx->header);
-        session_refuse(s, "DATA", r.code, r.enhanced, r.text, SLICE(""));
+        text_refuse(s, tx->rcpts[0]);
+        tx->refusal = (struct refusal){ 0 };
         return;
     }
     tx->data.lenient = s->zone->bare_lf;

@@ -49,7 +49,7 @@ static void add_sender(const struct session *s, struct history_event *e)
     e->sender = s->tx.sender;
 }
 
-void session_tell_refusal(struct session *s, uint64_t ref, int code, const char *text, struct slice about)
+static void tell_refusal(struct session *s, uint64_t ref, int code, const char *text, struct slice about)
 {
     struct history_event e = { .kind = HISTORY_REFUSED, .id = ref, .code = code, .text = slice_str(text), .rcpts = &about,
                                .rcpt_n = about.n ? 1 : 0, .message_id = s->tx.message_id, .subject = s->tx.subject,
@@ -89,7 +89,7 @@ void session_policy_refuse(struct session *s, const char *stage, const struct po
     log_event(LOG_INFO, "refused", LOG_SESSION(s->id), LOG_STR("stage", stage), LOG_IP("client", &s->ip),
               LOG_NUM("code", v->code), LOG_STR("status", v->enhanced), LOG_STR("text", text), LOG_TEXT("about", about),
               LOG_TEXT("from", s->tx.sender), LOG_STR("check", v->check), LOG_STR("why", v->why), line);
-    session_tell_refusal(s, ref, v->code, text, about);
+    tell_refusal(s, ref, v->code, text, about);
     session_reply(s, v->code, v->enhanced, text);
 }
 

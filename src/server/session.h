@@ -65,6 +65,7 @@ struct refusal {
     int code;       /* 0: none */
     const char *enhanced, *text;
     bool hang_up;   /* what follows on this connection cannot be trusted */
+    const struct policy_verdict *verdict; /* of the checks; NULL: they have nothing to do with it */
 };
 
 /* What one message needs; zero between transactions. */
@@ -180,9 +181,7 @@ void session_greet(struct session *s);
 bool session_ask(struct session *s, enum policy_stage stage, struct policy_verdict *v, session_then *then);
 /* Tells the client, the log and the history of a refusal; only rejections count as errors. */
 void session_policy_refuse(struct session *s, const char *stage, const struct policy_verdict *v, struct slice about);
-/* For the history. */
-void session_tell_refusal(struct session *s, uint64_t ref, int code, const char *text, struct slice about);
-void session_tell_accepted(struct session *s);
+void session_tell_accepted(struct session *s); /* to the history */
 
 /* ---- the verbs: each answers the client and moves the phase. They never free the session. */
 typedef void verb_handler(struct session *s, const struct command *c);

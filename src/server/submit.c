@@ -32,8 +32,7 @@ static void reply_committed(struct session *s, bool ok, const struct err *err)
     char text[40] = "queued as ";
     if (!ok) {
         text_spoil_storage(s, err);
-        session_refuse(s, s->tx.chunked ? "BDAT" : "DATA", s->tx.refusal.code, s->tx.refusal.enhanced, s->tx.refusal.text,
-                       SLICE(""));
+        text_refuse(s, SLICE(""));
         return;
     }
     id_format(s->tx.id, text + strlen(text));

@@ -36,6 +36,13 @@ void text_spoil_storage(struct session *s, const struct err *err)
     else text_spoil(s, 451, "4.3.0", "the message could not be stored, please try again later");
 }
 
+void text_refuse(struct session *s, struct slice about)
+{
+    const struct refusal *r = &s->tx.refusal;
+    if (r->verdict) session_policy_refuse(s, verb_name(s), r->verdict, about);
+    else session_refuse(s, verb_name(s), r->code, r->enhanced, r->text, about);
+}
+
 void text_check_limits(struct session *s)
 {
     struct transaction *tx = &s->tx;
@@ -87,7 +94,10 @@ static bool ask(struct session *s)
     assert(v.outcome != POLICY_WAIT);
     if (v.outcome == POLICY_HOLD) tx->hold = arena_slice(&s->arena, slice_str(v.why));
     if (v.outcome < POLICY_DEFER) return true;
-    text_spoil(s, v.code, v.enhanced, arena_strdup(&s->arena, slice_str(v.text)));
+    struct policy_verdict *kept = arena_alloc(&s->arena, sizeof *kept);
+    *kept = v;
+    text_spoil(s, v.code, v.enhanced, v.text);
+    tx->refusal.verdict = kept;
     return false;
 }
 
@@ -159,9 +169,9 @@ void text_finish(struct session *s)
         text_submit(s);
         return;
     }
-    struct refusal r = tx->refusal;
-    session_refuse(s, verb_name(s), r.code, r.enhanced, r.text, tx->rcpts[0]);
+    bool hang_up = tx->refusal.hang_up;
+    text_refuse(s, tx->rcpts[0]);
     session_reset(s);
-    if (r.hang_up) session_hang_up(s, "bare CR or LF in a message");
+    if (hang_up) session_hang_up(s, "bare CR or LF in a message");
     else session_check_errors(s);
 }

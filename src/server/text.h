@@ -17,6 +17,7 @@ bool text_is_endless(struct session *s, uint64_t size);
 void text_brake(struct session *s); /* takes no more input while too much waits for the disk */
 void text_spoil(struct session *s, int code, const char *enhanced, const char *text); /* the first reason stays */
 void text_spoil_storage(struct session *s, const struct err *err);
+void text_refuse(struct session *s, struct slice about); /* tells tx.refusal, as session_refuse */
 /* The text is complete: commits it, or tells the refusal and ends the transaction. */
 void text_finish(struct session *s);
 

@@ -71,6 +71,7 @@ static const struct check table[] = {
     CHECK(6, STAGE_RCPT, 1, FOR_STRANGERS, .spared_by = ALLOW_CLIENT),
     CHECK(7, STAGE_DATA, 0, FOR_ALL),
 };
+static const struct check for_all = CHECK(9, STAGE_CONNECT, 1, FOR_ALL); /* behind 2, in tests that want it */
 
 /* ---- a world */
 
@@ -89,7 +90,7 @@ static void on_verdict(void *arg, const struct policy_verdict *v)
 
 static int setup(void **state)
 {
-    static const struct check *list[countof(table)];
+    static const struct check *list[countof(table) + 1];
     memset(told, 0, sizeof told);
     order_n = calls = 0;
     config = (struct config){ .checks.delay_reject = true };
@@ -102,7 +103,16 @@ static int setup(void **state)
     }
     policy.from[STAGES] = countof(table);
     engine = (struct policy_engine){ .o = { .config = &config, .policy = &policy } };
-    engine.counts = mem_zalloc(countof(table) * sizeof *engine.counts);
+    engine.counts = mem_zalloc((countof(table) + 1) * sizeof *engine.counts);
+    return 0;
+}
+
+static int setup_for_all(void **state)
+{
+    setup(state);
+    for (size_t i = policy.n++; i > 3; i--) policy.checks[i] = policy.checks[i - 1];
+    policy.checks[3] = &for_all;
+    for (unsigned stage = STAGE_HELO; stage <= STAGES; stage++) policy.from[stage]++;
     return 0;
 }
 
@@ -298,6 +308,80 @@ static void test_whom_it_concerns(void **state)
     ask(r, STAGE_MAIL);
     set_rcpt(r, "a@there.example");
     assert_int_equal(ask(r, STAGE_RCPT), POLICY_PASS);
+    policy_run_free(&r);
+}
+
+/* From EHLO to RCPT. */
+static enum policy_outcome ask_for_a_mail(struct policy_run *r)
+{
+    policy_set_helo(r, SLICE("x"));
+    ask(r, STAGE_HELO);
+    set_sender(r);
+    ask(r, STAGE_MAIL);
+    set_rcpt(r, "a@there.example");
+    return ask(r, STAGE_RCPT);
+}
+
+/* A refusal for strangers settles nothing for a user: what it had passed over is asked. */
+static void test_who_logs_in_late_is_asked_what_was_passed_over(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[1].kind = told[9].kind = REFUSES;
+    ask(r, STAGE_CONNECT);
+    assert_int_equal(told[9].ran, 0);
+    policy_set_helo(r, SLICE("x"));
+    ask(r, STAGE_HELO);
+    policy_set_account(r, SLICE("joe"));
+    assert_int_equal(ask_for_a_mail(r), POLICY_REJECT);
+    assert_string_equal(got.check, "9");
+    assert_int_equal(told[9].ran, 1);
+    assert_int_equal(told[0].ran, 1);
+    assert_int_equal(ask_for_a_mail(r), POLICY_REJECT); /* once is enough */
+    assert_int_equal(told[9].ran, 1);
+    policy_run_free(&r);
+    r = begin(&stranger); /* and that may take its time */
+    told[9].waits = true;
+    ask(r, STAGE_CONNECT);
+    policy_set_account(r, SLICE("joe"));
+    assert_int_equal(ask_for_a_mail(r), POLICY_WAIT);
+    goes_on(9);
+    assert_int_equal(got.outcome, POLICY_REJECT);
+    policy_run_free(&r);
+}
+
+/* And while the checks of the client still run. */
+static void test_who_logs_in_while_checks_run(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[0].waits = true;
+    told[1].kind = told[9].kind = REFUSES;
+    ask(r, STAGE_CONNECT);
+    policy_set_account(r, SLICE("joe"));
+    assert_int_equal(ask_for_a_mail(r), POLICY_WAIT);
+    assert_int_equal(told[9].ran, 0);
+    goes_on(0);
+    assert_int_equal(got.outcome, POLICY_REJECT);
+    assert_string_equal(got.check, "9");
+    assert_int_equal(told[0].ran, 1);
+    policy_run_free(&r);
+}
+
+/* As with STARTTLS after AUTH: what had not begun for the user begins for the stranger. */
+static void test_who_is_a_stranger_again(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[2].kind = REFUSES;
+    told[0].waits = true;
+    ask(r, STAGE_CONNECT);
+    policy_set_account(r, SLICE("joe"));
+    policy_set_helo(r, SLICE("x"));
+    ask(r, STAGE_HELO);
+    goes_on(0);
+    assert_int_equal(told[2].ran, 0);
+    policy_set_account(r, SLICE(""));
+    assert_int_equal(ask_for_a_mail(r), POLICY_REJECT);
+    assert_string_equal(got.check, "2");
+    assert_int_equal(told[1].ran, 1);
     policy_run_free(&r);
 }
 
@@ -503,6 +587,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rejecting_beats_deferring, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sparing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_whom_it_concerns, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_logs_in_late_is_asked_what_was_passed_over, setup_for_all, teardown),
+        cmocka_unit_test_setup_teardown(test_who_logs_in_while_checks_run, setup_for_all, teardown),
+        cmocka_unit_test_setup_teardown(test_who_is_a_stranger_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forgetting, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_early_check_is_not_skipped_by_a_later_refusal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_late_allow_spares_what_was_refused, setup, teardown),

@@ -10,12 +10,12 @@ from lib.util import free_port
 
 class DnsProxy:
     """Passes questions over UDP on to `upstream` (a port on 127.0.0.1). mode: "pass", "silent" (takes questions, never
-    answers), "servfail", "refused", "garbage"; delay: seconds before each answer. stop() closes the port, start() opens it
-    again. `asked` has the names asked for."""
+    answers), "servfail", "refused", "garbage"; modes: {name: its own mode}; delay: seconds before each answer. stop() closes the
+    port, start() opens it again. `asked` has the names asked for."""
 
     def __init__(self, upstream):
         self.upstream, self.port = upstream, free_port()
-        self.mode, self.delay, self.asked, self.sock = "pass", 0, [], None
+        self.mode, self.modes, self.delay, self.asked, self.sock = "pass", {}, 0, [], None
         self.start()
 
     @property
@@ -46,7 +46,7 @@ class DnsProxy:
                 threading.Thread(target=self._answer, args=(sock, question, peer), daemon=True).start()
 
     def _answer(self, sock, question, peer):
-        mode, delay = self.mode, self.delay
+        mode, delay = self.modes.get(name_of(question), self.mode), self.delay
         time.sleep(delay)
         if mode == "silent":
             return

@@ -116,6 +116,8 @@ class Postfix(Program):
         }
         (self.config / "main.cf").write_text("".join(f"{k} = {v}\n" for k, v in lines.items()))
         (self.config / "master.cf").write_text(MASTER_CF.format(listen=f"127.0.0.1:{self.port}"))
+        # Each of its programs waits, up to two seconds, for a file that has just been written to stay as it is.
+        os.utime(self.config / "main.cf", (1e9, 1e9))
         self.run("start")
         wait_until(lambda: listens(self.port), lambda: f"Postfix\n{self.log()}", 30)
 
