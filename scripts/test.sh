@@ -8,7 +8,10 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:exitcode=99:detect_leaks=1:
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1:exitcode=99}
 
 echo "== unit tests"
-meson test -C "$build" --no-rebuild --print-errorlogs || exit 1
+# Every day the spool's are spared the disk, which they wait for thousands of times; power cuts are played to them either way.
+free=$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
+[ "$what" = all ] || [ "${free:-0}" -lt 1000000 ] || tmp=/dev/shm
+TMPDIR=${tmp:-${TMPDIR:-/tmp}} meson test -C "$build" --no-rebuild --print-errorlogs || exit 1
 
 echo "== conversations"
 marks=()

@@ -69,22 +69,44 @@ static enum MHD_Result respond(struct http_request *r)
 
 /* ---- requests */
 
-struct each_argument {
-    bool (*each)(void *arg, const char *name, const char *value);
-    void *arg;
+struct reading {
+    const struct http_argument *known;
+    size_t n;
+    json_t *request;
+    bool bad;
 };
+
+static json_t *read_value(const struct http_argument *a, const char *value)
+{
+    uint64_t n;
+    if (!a->number) return json_string(value);
+    return slice_to_u64(slice_str(value), INT64_MAX, &n) ? json_integer((json_int_t)n) : NULL;
+}
 
 static enum MHD_Result on_argument(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-    struct each_argument *e = arg;
-    return e->each(e->arg, name, value ? value : "") ? MHD_YES : MHD_NO;
+    struct reading *f = arg;
+    json_t *v = NULL;
+    for (size_t i = 0; i < f->n && !v; i++)
+        if (!strcmp(name, f->known[i].name)) v = read_value(&f->known[i], value ? value : "");
+    if (v) json_object_set_new(f->request, name, v);
+    else f->bad = true; /* an unknown one, no number, or not UTF-8 */
+    return MHD_YES;
 }
 
-void http_each_argument(const struct http_request *r, bool (*each)(void *arg, const char *name, const char *value),
-                        void *arg)
+void http_bad_argument(struct http_request *r)
 {
-    struct each_argument e = { each, arg };
-    MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, on_argument, &e);
+    http_error(r, MHD_HTTP_BAD_REQUEST, "an argument is unknown or has a value it cannot have");
+}
+
+json_t *http_arguments(struct http_request *r, const char *op, const struct http_argument *known, size_t n)
+{
+    struct reading f = { .known = known, .n = n, .request = json_pack("{s:s}", "op", op) };
+    MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, on_argument, &f);
+    if (!f.bad) return f.request;
+    json_decref(f.request);
+    http_bad_argument(r);
+    return NULL;
 }
 
 static struct http_request *request_new(struct admin *a, struct MHD_Connection *c, const char *path, const char *method)

@@ -65,9 +65,15 @@ void http_close(struct admin_http **h);
 /* Takes `answer`; at once or later, once a request. */
 void http_answer(struct http_request *r, int status, json_t *answer);
 void http_error(struct http_request *r, int status, const char *text);
-/* Each argument of the query; false from the callee stops. */
-void http_each_argument(const struct http_request *r, bool (*each)(void *arg, const char *name, const char *value),
-                        void *arg);
+/* The query as a request {"op": op, ...}, the caller's. NULL: it has an argument that is not among the n known ones, or a value that
+ * cannot be, and r is answered. */
+struct http_argument {
+    const char *name;
+    bool number;
+    bool selects; /* of listings: narrows what is meant, rather than how it is shown */
+};
+json_t *http_arguments(struct http_request *r, const char *op, const struct http_argument *known, size_t n);
+void http_bad_argument(struct http_request *r); /* that answer */
 
 /* ---- routes.c */
 

@@ -98,36 +98,11 @@ static void serve_explain(struct http_request *r)
 
 /* ---- the queue: filters */
 
-static const struct {
-    const char *name;
-    bool number, selects; /* selects: narrows what is meant, rather than how it is shown */
-} filters[] = {
+static const struct http_argument filters[] = {
     { "sender", false, true },    { "recipient", false, true }, { "destination", false, true },
     { "older_than", true, true }, { "reason", false, true },    { "state", false, true },
     { "limit", true, false },     { "after", false, false },    { "sort", false, false },
 };
-
-struct filter_reading {
-    json_t *request;
-    bool bad;
-};
-
-static bool read_argument(void *arg, const char *name, const char *value)
-{
-    struct filter_reading *f = arg;
-    for (size_t i = 0; i < countof(filters); i++) {
-        uint64_t n;
-        if (strcmp(name, filters[i].name) != 0) continue;
-        json_t *v = !filters[i].number                              ? json_string(value)
-                    : slice_to_u64(slice_str(value), INT64_MAX, &n) ? json_integer((json_int_t)n)
-                                                                    : NULL;
-        f->bad |= !v; /* not a number, or not UTF-8 */
-        if (v) json_object_set_new(f->request, name, v);
-        return true;
-    }
-    f->bad = true;
-    return true;
-}
 
 /* ---- the queue: putting answers together */
 
@@ -244,18 +219,17 @@ static void ask_queue(struct http_request *r, json_t *request)
 
 static void serve_list(struct http_request *r)
 {
-    struct filter_reading f = { .request = json_pack("{s:s}", "op", "list") };
-    http_each_argument(r, read_argument, &f);
-    const char *sort = json_string_value(json_object_get(f.request, "sort"));
-    json_int_t limit = json_integer_value(json_object_get(f.request, "limit"));
-    if (f.bad || (sort && !find_sort(sort))) {
-        json_decref(f.request);
-        http_error(r, MHD_HTTP_BAD_REQUEST, "an argument is unknown or has a value it cannot have");
+    json_t *request = http_arguments(r, "list", filters, countof(filters));
+    if (!request) return;
+    const char *sort = json_string_value(json_object_get(request, "sort"));
+    const json_t *limit = json_object_get(request, "limit");
+    if (sort && !find_sort(sort)) {
+        json_decref(request);
+        http_bad_argument(r);
         return;
     }
-    if (!json_object_get(f.request, "limit") || limit > ADMIN_LIST_MAX)
-        json_object_set_new(f.request, "limit", json_integer(ADMIN_LIST_MAX));
-    ask_queue(r, f.request);
+    if (!limit || json_integer_value(limit) > ADMIN_LIST_MAX) json_object_set_new(request, "limit", json_integer(ADMIN_LIST_MAX));
+    ask_queue(r, request);
 }
 
 static void serve_show(struct http_request *r)

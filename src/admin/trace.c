@@ -9,33 +9,11 @@
 
 #define TRACE_MS 15000
 
-static const struct {
-    const char *name;
-    bool number;
-} arguments[] = {
-    { "id", false },    { "sender", false }, { "recipient", false }, { "address", false },    { "client", false },  { "since", true },
-    { "until", true },  { "outcome", false }, { "message_id", false }, { "subject", false },  { "limit", true },    { "before", false },
+static const struct http_argument arguments[] = {
+    { .name = "id" },      { .name = "sender" },     { .name = "recipient" }, { .name = "address" },
+    { .name = "client" },  { .name = "outcome" },    { .name = "message_id" }, { .name = "subject" },
+    { .name = "before" },  { "since", .number = true }, { "until", .number = true }, { "limit", .number = true },
 };
-
-struct reading {
-    json_t *request;
-    bool bad;
-};
-
-static bool read_argument(void *arg, const char *name, const char *value)
-{
-    struct reading *f = arg;
-    json_t *v = NULL;
-    uint64_t n;
-    for (size_t i = 0; i < countof(arguments) && !v; i++) {
-        if (strcmp(name, arguments[i].name) != 0) continue;
-        if (!arguments[i].number) v = json_string(value);
-        else if (slice_to_u64(slice_str(value), INT64_MAX, &n)) v = json_integer((json_int_t)n);
-    }
-    if (v) json_object_set_new(f->request, name, v);
-    else f->bad = true; /* an unknown one, no number, or not UTF-8 */
-    return true;
-}
 
 static void decode(json_t *o)
 {
@@ -65,12 +43,6 @@ static void on_found(void *arg, json_t *answers, unsigned missing)
 
 void trace_serve(struct http_request *r)
 {
-    struct reading f = { .request = json_pack("{s:s}", "op", "trace") };
-    http_each_argument(r, read_argument, &f);
-    if (!f.bad) {
-        ask_store(r->admin, f.request, TRACE_MS, on_found, r);
-        return;
-    }
-    json_decref(f.request);
-    http_error(r, MHD_HTTP_BAD_REQUEST, "an argument is unknown or has a value it cannot have");
+    json_t *request = http_arguments(r, "trace", arguments, countof(arguments));
+    if (request) ask_store(r->admin, request, TRACE_MS, on_found, r);
 }

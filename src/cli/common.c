@@ -212,6 +212,35 @@ json_t *cli_request(const char *socket_path, const char *method, const char *pat
     return answer;
 }
 
+/* As a part of a URL's query. */
+static void add_escaped(struct buf *out, const char *s)
+{
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if ((c >= '0' && c <= '9') || (ascii_lower(*s) >= 'a' && ascii_lower(*s) <= 'z') || c == '-' || c == '.' ||
+            c == '_')
+            buf_add_char(out, *s);
+        else buf_addf(out, "%%%02X", c);
+    }
+}
+
+json_t *cli_get(const char *socket_path, const char *path, const json_t *arguments, struct err *err)
+{
+    struct buf b = { 0 };
+    const char *key, *between = "?";
+    const json_t *v;
+    buf_add_str(&b, path);
+    json_object_foreach((json_t *)(uintptr_t)arguments, key, v) {
+        buf_addf(&b, "%s%s=", between, key);
+        between = "&";
+        if (json_is_integer(v)) buf_add_u64(&b, (uint64_t)json_integer_value(v));
+        else add_escaped(&b, json_string_value(v));
+    }
+    json_t *answer = cli_request(socket_path, "GET", buf_cstr(&b), NULL, err);
+    buf_deinit(&b);
+    return answer;
+}
+
 int cli_fail(const struct err *err)
 {
     fprintf(stderr, "postern: %s\n", err->text);
@@ -305,15 +334,4 @@ bool cli_parse_span(struct slice s, uint64_t *ms)
         return true;
     }
     return false;
-}
-
-void cli_add_escaped(struct buf *out, const char *s)
-{
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if ((c >= '0' && c <= '9') || (ascii_lower(*s) >= 'a' && ascii_lower(*s) <= 'z') || c == '-' || c == '.' ||
-            c == '_')
-            buf_add_char(out, *s);
-        else buf_addf(out, "%%%02X", c);
-    }
 }

@@ -9,6 +9,8 @@
 /* One request to the running daemon: method "GET" or "POST", path "/v1/queue?...", body may be NULL. The answer's JSON
  * is the caller's to json_decref. NULL with err: not running, refused, or the error text of the answer. Blocks. */
 json_t *cli_request(const char *socket_path, const char *method, const char *path, const json_t *body, struct err *err);
+/* The same by GET, with arguments: strings and whole numbers. */
+json_t *cli_get(const char *socket_path, const char *path, const json_t *arguments, struct err *err);
 
 /* An answer fit for a terminal: control characters in its strings become '?', members whose names hold some are
  * removed. The daemon answers for workers, which strangers speak to. (In JSON output they are escaped.) */
@@ -48,7 +50,5 @@ void cli_add_fitted(struct buf *out, const char *s, size_t width);
 
 /* "90s", "30m", "1h", "2d", "1w" in ms. */
 bool cli_parse_span(struct slice s, uint64_t *ms);
-/* As a part of a URL's query. */
-void cli_add_escaped(struct buf *out, const char *s);
 
 #endif

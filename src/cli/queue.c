@@ -132,18 +132,10 @@ static int read_options(int argc, char **argv, struct queue_options *o)
 
 static json_t *ask_list(const struct queue_options *o, const char *socket, json_int_t limit, struct err *err)
 {
-    struct buf path = { 0 };
-    const char *key;
-    json_t *v;
-    buf_addf(&path, "/v1/queue?limit=%lld", (long long)limit);
-    json_object_foreach(o->filters, key, v) {
-        if (!strcmp(key, "limit")) continue;
-        buf_addf(&path, "&%s=", key);
-        if (json_is_integer(v)) buf_add_u64(&path, (uint64_t)json_integer_value(v));
-        else cli_add_escaped(&path, json_string_value(v));
-    }
-    json_t *answer = cli_request(socket, "GET", buf_cstr(&path), NULL, err);
-    buf_deinit(&path);
+    json_t *arguments = json_copy(o->filters);
+    json_object_set_new(arguments, "limit", json_integer(limit));
+    json_t *answer = cli_get(socket, "/v1/queue", arguments, err);
+    json_decref(arguments);
     return answer;
 }
 

@@ -135,18 +135,11 @@ static int read_options(int argc, char **argv, struct trace_options *o)
 
 static json_t *ask(const char *socket, const json_t *query, uint64_t limit, const char *before, struct err *err)
 {
-    struct buf path = { 0 };
-    const char *key;
-    const json_t *v;
-    buf_addf(&path, "/v1/trace?limit=%llu", (unsigned long long)limit);
-    if (before) buf_addf(&path, "&before=%s", before);
-    json_object_foreach((json_t *)(uintptr_t)query, key, v) {
-        buf_addf(&path, "&%s=", key);
-        if (json_is_integer(v)) buf_add_u64(&path, (uint64_t)json_integer_value(v));
-        else cli_add_escaped(&path, json_string_value(v));
-    }
-    json_t *answer = cli_request(socket, "GET", buf_cstr(&path), NULL, err);
-    buf_deinit(&path);
+    json_t *arguments = json_copy((json_t *)(uintptr_t)query);
+    json_object_set_new(arguments, "limit", json_integer((json_int_t)limit));
+    if (before) json_object_set_new(arguments, "before", json_string(before));
+    json_t *answer = cli_get(socket, "/v1/trace", arguments, err);
+    json_decref(arguments);
     return answer;
 }
 

@@ -38,33 +38,13 @@ static void on_written(void *arg, bool ok, const struct err *err)
     w->on_told(w, ok);
 }
 
-static bool has_dots(struct slice text)
-{
-    return text.n && (text.p[0] == '.' || memmem(text.p, text.n, "\n.", 2));
-}
-
 static void submit(struct work *w, struct slice to, struct slice text)
 {
-    struct queue *q = w->q;
     struct err err;
-    uint32_t flags = ENVELOPE_BOUNCE | (has_dots(text) ? ENVELOPE_HAS_DOTS : 0) | (utf8_ascii(to) ? 0 : ENVELOPE_SMTPUTF8) |
-                     (utf8_ascii(text) ? 0 : ENVELOPE_8BIT | ENVELOPE_HAS_8BIT) |
-                     (w->env.flags & ENVELOPE_REQUIRETLS); /* RFC 8689 §5 */
-    struct envelope e = { .id = w->notice_id,
-                          .arrival = clock_wall_ms(),
-                          .flags = flags,
-                          .zone = w->env.zone,
-                          .rcpts = &to,
-                          .rcpt_n = 1,
-                          .text_size = text.n,
-                          .subject = SLICE("Mail delivery report") };
-    struct spool_draft *draft = spool_draft_new(q->main->sp);
-    if (spool_draft_append(draft, text, &err)) {
-        queue_submit(q, draft, &e, on_written, w);
-        return;
-    }
-    spool_draft_free(&draft);
-    on_written(w, false, &err);
+    struct envelope e = { .id = w->notice_id, .zone = w->env.zone, .rcpts = &to, .rcpt_n = 1, .subject = SLICE("Mail delivery report"),
+                          .flags = ENVELOPE_BOUNCE | (utf8_ascii(to) ? 0 : ENVELOPE_SMTPUTF8) |
+                                   (w->env.flags & ENVELOPE_REQUIRETLS) }; /* RFC 8689 §5 */
+    if (!queue_submit_own(w->q, &e, text, on_written, w, &err)) on_written(w, false, &err);
 }
 
 static void write_notice(struct work *w, enum bounce_kind kind, enum rcpt_status status, struct slice to)

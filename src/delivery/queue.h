@@ -40,6 +40,9 @@ uint64_t queue_new_id(struct queue *q); /* unique over workers and restarts; gro
  * (ok: on disk). The envelope is copied. */
 typedef void queue_submit_cb(void *arg, bool ok, const struct err *err);
 void queue_submit(struct queue *q, struct spool_draft *draft, const struct envelope *e, queue_submit_cb *cb, void *arg);
+/* The same of a message that we wrote. Fills in the id (unless it has one), arrival, size, and the flags that tell of the text. False:
+ * it could not be kept, and cb will not come. There is a spool for new messages. */
+bool queue_submit_own(struct queue *q, struct envelope *e, struct slice text, queue_submit_cb *cb, void *arg, struct err *err) MUST_CHECK;
 struct spool *queue_spool(struct queue *q); /* the one for new messages */
 
 /* What the next hop of a recipient takes, as its last EHLO said. False: nothing is known of it. Never blocks. Hops written in the configuration

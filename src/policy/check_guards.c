@@ -22,7 +22,8 @@ static void run_open_relay(struct check_call *c)
 {
     const struct policy_engine_options *e = check_engine(c);
     const struct check_facts *f = check_facts(c);
-    if (f->own_address) {
+    if (f->account.n) check_pass(c, "a user of ours");
+    else if (f->own_address) {
         check_distrust(c);
         check_pass(c, "this address is the relay's own, and the zone %s does not name it alone: it is not trusted", f->client.zone->name);
     } else if (e->shared && shared_is_marked(e->shared, distrust_key(&f->client.ip), clock_mono_ms())) {

@@ -11,6 +11,12 @@
 
 /* ---- life */
 
+uint32_t dns_list_kinds(const struct config_dns_list *l)
+{
+    const struct dns_catalogue_entry *known = l->of ? NULL : dns_catalogue_find(l->zone);
+    return l->of ? l->of : known ? known->of : CONFIG_DNS_LIST_CLIENT;
+}
+
 static void read_answers(struct dns_list *l)
 {
     for (size_t i = 0; i < l->config->answer_n; i++) {
@@ -31,7 +37,7 @@ static void open_list(struct dns_lists *d, struct dns_list *l, const struct conf
     l->all = d;
     l->config = config;
     l->known = dns_catalogue_find(config->zone);
-    l->of = config->of ? config->of : l->known ? l->known->of : CONFIG_DNS_LIST_CLIENT;
+    l->of = dns_list_kinds(config);
     l->tested = config->test && (!l->known || l->known->tested);
     read_answers(l);
     dns_list_test_open(l);

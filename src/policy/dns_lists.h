@@ -23,6 +23,7 @@ struct dns_list *dns_lists_at(struct dns_lists *d, size_t i); /* NULL at the end
 const struct config_dns_list *dns_list_config(const struct dns_list *l);
 const char *dns_list_home(const struct dns_list *l);          /* NULL: none is known */
 uint32_t dns_list_of(const struct dns_list *l);               /* enum config_dns_list_of */
+uint32_t dns_list_kinds(const struct config_dns_list *l);     /* the same, of one that need not be on */
 enum dns_list_state dns_list_state(const struct dns_list *l);
 bool dns_list_has_family(const struct dns_list *l, const struct ip *ip); /* IPv6 is not asked of lists that have none */
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "base/mem.h"
 #include "policy/pipeline.h"
+#include "policy/provider.h"
 
 #define RECIPIENTS_MAX 100
 
@@ -188,7 +189,7 @@ void policy_explain(struct policy_engine *e, const json_t *request, explain_cb *
         cb(arg, json_pack("{s:s}", "error", wrong));
         return;
     }
-    client.zone = config_zone_of(e->o.config, NULL, &client.ip);
+    client.zone = provider_choose_zone(e->o.providers, e->o.config, NULL, &client.ip);
     struct explain *x = mem_new(struct explain);
     *x = (struct explain){ .engine = e, .client = client, .run = policy_run_new(e, &client, true), .request = json_deep_copy(request),
                            .recipients = json_array(), .cb = cb, .arg = arg };

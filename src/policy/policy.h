@@ -15,6 +15,7 @@ struct event_base;
 struct policy;
 struct policy_engine;
 struct policy_run;
+struct provider_keeper;
 struct queue;
 struct resolver;
 struct shared;
@@ -39,6 +40,7 @@ struct policy_engine_options {
     struct shared *shared;       /* counts of all workers; NULL: nothing is counted */
     struct link *auth;           /* asks directories; NULL: none */
     struct queue *queue;         /* asks inner servers; NULL: none */
+    const struct provider_keeper *providers; /* for explanations: it chooses zones; NULL: no zone names one */
     /* Something that the postmaster must be told. event: one word for the log; text: some sentences. */
     void (*alarm)(void *arg, const char *event, const char *text);
     void *alarm_arg;

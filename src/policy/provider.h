@@ -50,8 +50,10 @@ struct provider_keeper;
 struct provider_keeper *provider_keeper_new(struct event_base *base, struct resolver *r, const struct config *c,
                                             const char *directory);
 void provider_keeper_free(struct provider_keeper *k); /* before the resolver; NULL is fine */
-/* The zone of the provider whose network holds the client; NULL: none. k may be NULL. */
-const struct config_zone *provider_zone_of(const struct provider_keeper *k, const struct ip *client);
+/* The zone of a client: the listener's, if it names one, else that whose network holds the address, else that of the provider whose
+ * network does, else the last, everybody's. l and k may be NULL. */
+const struct config_zone *provider_choose_zone(const struct provider_keeper *k, const struct config *c,
+                                               const struct config_listener *l, const struct ip *client);
 
 struct provider_figures {
     const char *name;

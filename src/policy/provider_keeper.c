@@ -227,12 +227,15 @@ void provider_keeper_free(struct provider_keeper *k)
     free(k);
 }
 
-const struct config_zone *provider_zone_of(const struct provider_keeper *k, const struct ip *client)
+const struct config_zone *provider_choose_zone(const struct provider_keeper *k, const struct config *c,
+                                               const struct config_listener *l, const struct ip *client)
 {
+    const struct config_zone *zone = config_zone_of(c, l, client), *everybody = &c->zones[c->zone_n - 1];
+    if (zone != everybody || (l && l->zone >= 0)) return zone;
     for (size_t i = 0; k && i < k->n; i++)
         for (size_t n = 0; n < k->providers[i].list.n; n++)
             if (ip_net_has(&k->providers[i].list.nets[n], client)) return k->providers[i].zone;
-    return NULL;
+    return everybody;
 }
 
 bool provider_get_figures(const struct provider_keeper *k, size_t i, struct provider_figures *out)

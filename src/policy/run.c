@@ -373,6 +373,7 @@ void run_answered(struct check_call *call)
     enum policy_stage stage = k->stage;
     size_t at = (size_t)(s - run->slots);
     s->us = (uint32_t)clock_mono_us() - s->us;
+    s->go_on = NULL;
     if (s->background) run->background--;
     else run->running[stage]--;
     s->background = false;

@@ -103,10 +103,9 @@ struct helper *helper_of(const struct child *c)
 
 void helper_on_exit(struct helper *h, uint64_t lived)
 {
-    uint64_t pause = restart_pause(&h->restart, lived);
+    uint64_t pause = restart_later(&h->restart, lived, h->timer);
     if (pause)
         log_event(LOG_WARNING, "helper-pause", LOG_STR("role", h->kind->name), LOG_NUM("seconds", pause / 1000));
-    event_add(h->timer, &(struct timeval){ (time_t)(pause / 1000), 1000 });
 }
 
 void helpers_forget_generation(struct generation *g)

@@ -86,9 +86,8 @@ void store_set_limits(struct master *m)
 
 void store_on_exit(struct master *m, uint64_t lived)
 {
-    uint64_t pause = restart_pause(&m->store_restart, lived);
+    uint64_t pause = restart_later(&m->store_restart, lived, m->store_timer);
     if (pause) log_event(LOG_WARNING, "helper-pause", LOG_STR("role", "store"), LOG_NUM("seconds", pause / 1000));
-    event_add(m->store_timer, &(struct timeval){ (time_t)(pause / 1000), 1000 });
 }
 
 void store_end(struct master *m)

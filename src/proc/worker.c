@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "fetch/fetch.h"
 #include "policy/policy.h"
 #include "policy/shared.h"
 #include "base/clock.h"
@@ -140,52 +139,11 @@ static bool begin(struct worker *w, int n, struct spool *sp, struct err *err)
     w->providers = provider_keeper_new(w->base, w->resolver, w->config, w->start->spool_root);
     w->policy = policy_engine_new(&(struct policy_engine_options){ .base = w->base, .config = w->config,
         .policy = w->start->policy, .resolver = w->resolver, .store = w->store, .shared = w->start->shared, .auth = w->auth,
-        .queue = w->queue, .alarm = worker_alarm, .alarm_arg = w });
+        .queue = w->queue, .providers = w->providers, .alarm = worker_alarm, .alarm_arg = w });
     w->server = server_new(&(struct server_options){ .base = w->base, .streams = w->streams, .config = w->config,
         .queue = w->queue, .tls = w->start->server_tls, .auth = w->auth, .providers = w->providers, .policy = w->policy,
         .store = w->config->store.history ? w->store : NULL, .shared = w->start->shared, .column = w->column });
     return !w->config->system.sandbox || seccomp_restrict(SECCOMP_RELAY, err);
-}
-
-/* ---- reports that the fetch process writes */
-
-struct report {
-    struct worker *worker;
-    uint64_t ticket;
-};
-
-static void on_report_committed(void *arg, bool ok, const struct err *err)
-{
-    struct report *r = arg;
-    if (!ok) log_event(LOG_WARNING, "tls-report-not-written", LOG_ERR(err));
-    fetch_submitted(r->worker->fetch, r->ticket, ok);
-    free(r);
-}
-
-/* From the relay's own address, as its contact is somewhere else perhaps: what comes back is for the postmaster. */
-static void submit_report(struct worker *w, const struct fetch_mail *mail)
-{
-    struct err err;
-    struct slice to = mail->to;
-    struct spool *sp = w->queue && !w->draining ? queue_spool(w->queue) : NULL;
-    struct spool_draft *draft = sp && !spool_full(sp) ? spool_draft_new(sp) : NULL;
-    if (!draft || !spool_draft_append(draft, mail->text, &err)) {
-        spool_draft_free(&draft);
-        fetch_submitted(w->fetch, mail->ticket, false);
-        return;
-    }
-    struct envelope e = { .id = queue_new_id(w->queue), .arrival = clock_wall_ms(), .zone = SLICE("internet"),
-                          .sender = slice_str(w->config->postmaster), .rcpts = &to, .rcpt_n = 1,
-                          .text_size = mail->text.n, .subject = SLICE("TLS report") };
-    struct report *r = mem_new(struct report);
-    *r = (struct report){ w, mail->ticket };
-    queue_submit(w->queue, draft, &e, on_report_committed, r);
-}
-
-static void on_fetch_message(void *arg, const json_t *m)
-{
-    struct fetch_mail mail;
-    if (fetch_read_mail(m, &mail)) submit_report(arg, &mail);
 }
 
 static void take_spool(struct worker *w, int n)
@@ -325,7 +283,7 @@ int worker_main(const struct worker_start *start)
     w.terminate = evsignal_new(w.base, SIGTERM, on_terminate, &w);
     event_add(w.terminate, NULL);
     w.auth = link_new(w.base, NULL, NULL, NULL);
-    w.fetch = link_new(w.base, "fetch-process-gone", on_fetch_message, &w);
+    w.fetch = link_new(w.base, "fetch-process-gone", worker_on_fetch_message, &w);
     w.store = store_link_new(w.base);
     w.column = shared_column_take(start->shared);
     w.deadline = evtimer_new(w.base, on_deadline, &w);

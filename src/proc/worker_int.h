@@ -49,8 +49,9 @@ struct worker {
     int exit_code;
 };
 
-/* worker_alarm.c: something the postmaster must be told, by log and by mail. arg: the worker */
-void worker_alarm(void *arg, const char *check, const char *text);
+/* worker_mail.c; arg: the worker */
+void worker_alarm(void *arg, const char *check, const char *text); /* something the postmaster must be told, by log and by mail */
+void worker_on_fetch_message(void *arg, const json_t *m);          /* a report to send */
 
 /* worker_control.c: requests of the admin process */
 void worker_control_open(struct worker *w, int fd);

@@ -114,10 +114,8 @@ static void log_exit(const struct child *c, int status, uint64_t lived)
 
 static void restart_slot(struct slot *s, uint64_t lived)
 {
-    uint64_t pause = restart_pause(&s->restart, lived);
-    struct timeval tv = { (time_t)(pause / 1000), 1000 };
+    uint64_t pause = restart_later(&s->restart, lived, s->timer);
     if (pause) log_event(LOG_WARNING, "restart-pause", LOG_NUM("slot", s->index), LOG_NUM("seconds", pause / 1000));
-    event_add(s->timer, &tv);
     if (pause) generation_share_sockets(s->generation);
 }
 
@@ -143,8 +141,7 @@ void workers_on_exit(struct child *c, int status)
     } else if (role == CHILD_STORE) {
         store_on_exit(m, lived);
     } else if (role == CHILD_ADMIN) {
-        uint64_t pause = restart_pause(&m->admin_restart, lived);
-        event_add(m->admin_timer, &(struct timeval){ (time_t)(pause / 1000), 1000 });
+        (void)restart_later(&m->admin_restart, lived, m->admin_timer);
     } else if (s && s->generation == m->next) {
         reload_failed(m, "a new worker ended before it was ready");
     } else if (s) {

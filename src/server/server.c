@@ -51,12 +51,7 @@ static void turn_away(struct server *s, int fd, const struct ip *ip, int code, c
 static const struct config_zone *zone_of(const struct server *s, const struct config_listener *l, const struct ip *ip)
 {
     const struct config *c = s->o.config;
-    const struct config_zone *everybody = &c->zones[c->zone_n - 1];
-    if (!ip) return everybody;
-    const struct config_zone *zone = config_zone_of(c, l, ip);
-    if (zone != everybody || l->zone >= 0) return zone;
-    const struct config_zone *provider = provider_zone_of(s->o.providers, ip);
-    return provider ? provider : zone;
+    return ip ? provider_choose_zone(s->o.providers, c, l, ip) : &c->zones[c->zone_n - 1];
 }
 
 /* For the check client-limits, when it is on. */

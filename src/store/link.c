@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The workers' side of the store: frames are gathered and written once a turn of the loop, answers find their questions by number. */
 #include <assert.h>
-#include <errno.h>
-#include <event2/event.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "store/wire.h"
+#include "store/socket.h"
 
 #define ANSWER_MS 500
 #define QUESTIONS_MAX 10000
-#define OUT_MAX (4u << 20)
-#define READ_SIZE 65536
 #define GATHER_BYTES 32768
 #define GATHER_MS 20
 #define LOST_EVERY_MS 60000 /* between two lines of the log */
@@ -31,10 +25,8 @@ struct store_request {
 
 struct store_link {
     struct event_base *base;
-    int fd;                  /* -1: there is no store */
-    struct event *readable, *writable, *timer, *later, *failing;
-    struct buf in, out;
-    size_t sent;             /* of out */
+    struct socket socket;    /* closed: there is no store */
+    struct event *timer, *later, *failing;
     bool full;               /* the socket takes nothing now */
     bool due;                /* what was gathered goes out now */
     struct htable ids;       /* of the questions in asked */
@@ -119,46 +111,30 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 static void gone(struct store_link *l)
 {
-    if (l->fd < 0) return;
-    event_free(l->readable);
-    event_free(l->writable);
-    close(l->fd);
-    l->fd = -1;
-    l->readable = l->writable = NULL;
+    if (!socket_is_open(&l->socket)) return;
+    socket_close(&l->socket);
     l->full = false;
-    l->sent = 0;
-    buf_deinit(&l->in);
-    buf_deinit(&l->out);
     while (!list_empty(&l->asked)) fail(list_entry(l->asked.next, struct store_request, node));
     set_timer(l);
 }
 
 static bool may_wait(const struct store_link *l)
 {
-    return l->out.n > l->sent && list_empty(&l->asked) && l->out.n - l->sent < GATHER_BYTES && !l->due;
+    size_t n = socket_unsent(&l->socket);
+    return n && n < GATHER_BYTES && list_empty(&l->asked) && !l->due;
 }
 
 /* Writes that nobody waits for are gathered for some milliseconds: each time the store is woken costs both sides more than what it
  * is told. */
 void store_link_flush(struct store_link *l)
 {
-    if (l->fd >= 0 && may_wait(l)) {
+    if (!socket_is_open(&l->socket)) return;
+    if (may_wait(l)) {
         if (!event_pending(l->later, EV_TIMEOUT, NULL)) event_add(l->later, &(struct timeval){ 0, GATHER_MS * 1000 });
         return;
     }
     l->due = false;
-    while (l->fd >= 0 && !l->full && l->sent < l->out.n) {
-        ssize_t k = send(l->fd, l->out.p + l->sent, l->out.n - l->sent, MSG_NOSIGNAL);
-        if (k >= 0) l->sent += (size_t)k;
-        else if (errno != EINTR) {
-            l->full = true;
-            if (errno == EAGAIN || errno == ENOBUFS) event_add(l->writable, NULL); /* else it is gone, as the reader finds out */
-        }
-    }
-    if (l->sent < l->out.n) return;
-    l->sent = 0;
-    if (l->out.cap > READ_SIZE) buf_deinit(&l->out);
-    else buf_clear(&l->out);
+    if (!l->full) l->full = !socket_send(&l->socket);
 }
 
 static void on_later(evutil_socket_t fd, short what, void *arg)
@@ -188,16 +164,13 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     struct store_link *l = arg;
     struct wire_frame f;
     enum wire_status status;
-    ssize_t k = read(l->fd, buf_reserve(&l->in, READ_SIZE), READ_SIZE);
-    if (k < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (k <= 0) {
+    if (!socket_receive(&l->socket)) {
         gone(l);
         return;
     }
-    l->in.n += (size_t)k;
-    struct slice in = buf_slice(&l->in);
+    struct slice in = buf_slice(&l->socket.in);
     while ((status = wire_take(&in, &f)) == WIRE_FRAME && f.op == WIRE_ANSWER) take_answer(l, &f);
-    buf_consume(&l->in, l->in.n - in.n);
+    buf_consume(&l->socket.in, l->socket.in.n - in.n);
     if (status != WIRE_MORE) gone(l);
     else set_timer(l);
 }
@@ -208,7 +181,7 @@ struct store_link *store_link_new(struct event_base *base)
 {
     struct store_link *l = mem_new(struct store_link);
     l->base = base;
-    l->fd = -1;
+    l->socket.fd = -1;
     l->timer = evtimer_new(base, on_timer, l);
     l->later = evtimer_new(base, on_later, l);
     l->failing = evtimer_new(base, on_failing, l);
@@ -221,10 +194,7 @@ struct store_link *store_link_new(struct event_base *base)
 void store_link_connect(struct store_link *l, int fd)
 {
     gone(l);
-    l->fd = fd;
-    l->readable = event_new(l->base, fd, EV_READ | EV_PERSIST, on_readable, l);
-    l->writable = event_new(l->base, fd, EV_WRITE, on_writable, l);
-    event_add(l->readable, NULL);
+    socket_open(&l->socket, l->base, fd, on_readable, on_writable, l);
 }
 
 void store_link_free(struct store_link *l)
@@ -245,16 +215,7 @@ void store_link_free(struct store_link *l)
 
 static bool has_room(const struct store_link *l)
 {
-    return l->fd >= 0 && l->out.n - l->sent < OUT_MAX;
-}
-
-static void add_frame(struct store_link *l, struct wire_frame *f)
-{
-    if (l->sent > OUT_MAX / 4) { /* a store that never catches up must not make it grow */
-        buf_consume(&l->out, l->sent);
-        l->sent = 0;
-    }
-    wire_add(&l->out, f);
+    return socket_is_open(&l->socket) && socket_unsent(&l->socket) < SOCKET_OUT_MAX;
 }
 
 static struct store_request *ask(struct store_link *l, struct wire_frame *f, store_cb *cb, void *arg)
@@ -272,7 +233,7 @@ static struct store_request *ask(struct store_link *l, struct wire_frame *f, sto
     htable_add(&l->ids, r);
     list_push_back(&l->asked, &r->node);
     if (l->asked.next == &r->node) set_timer(l);
-    add_frame(l, f);
+    socket_add(&l->socket, f);
     return r;
 }
 
@@ -301,14 +262,14 @@ static void lose(struct store_link *l)
     l->lost++;
     if (l->lost_told && now - l->lost_told < LOST_EVERY_MS) return;
     log_event(LOG_WARNING, "store-lost", LOG_NUM("writes", l->lost),
-              LOG_STR("reason", l->fd < 0 ? "the store is not there" : "the store is too slow"));
+              LOG_STR("reason", socket_is_open(&l->socket) ? "the store is too slow" : "the store is not there"));
     l->lost = 0;
     l->lost_told = now;
 }
 
 static void put(struct store_link *l, struct wire_frame *f)
 {
-    if (has_room(l)) add_frame(l, f);
+    if (has_room(l)) socket_add(&l->socket, f);
     else lose(l);
 }
 

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Frames of workers become operations on the databases, at once and in their order; searches of the admin process go on in between. */
 #include "store/server.h"
-#include <errno.h>
-#include <event2/event.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/list.h"
@@ -13,10 +10,8 @@
 #include "store/history.h"
 #include "store/memory.h"
 #include "store/query.h"
-#include "store/wire.h"
+#include "store/socket.h"
 
-#define READ_SIZE 65536
-#define OUT_MAX (4u << 20) /* answers a worker does not take: until it does, it is not listened to */
 #define SEARCHES_MAX 16
 #define SEARCH_PAUSE_US 1000
 
@@ -34,10 +29,7 @@ struct store_server {
 struct worker {
     struct list node;
     struct store_server *server;
-    int fd;
-    struct event *readable, *writable;
-    struct buf in, out;
-    size_t sent;           /* of out */
+    struct socket socket;
 };
 
 struct admin {
@@ -81,47 +73,27 @@ static void on_tend(evutil_socket_t fd, short what, void *arg)
 static void worker_free(struct worker *w)
 {
     list_remove(&w->node);
-    event_free(w->readable);
-    event_free(w->writable);
-    close(w->fd);
-    buf_deinit(&w->in);
-    buf_deinit(&w->out);
+    socket_close(&w->socket);
     free(w);
 }
 
-/* A worker that is gone is found out by reading. */
+/* A worker that does not take its answers is not listened to until it does. */
 static void send_answers(struct worker *w)
 {
-    while (w->sent < w->out.n) {
-        ssize_t k = send(w->fd, w->out.p + w->sent, w->out.n - w->sent, MSG_NOSIGNAL);
-        if (k >= 0) w->sent += (size_t)k;
-        else if (errno != EINTR) break;
-    }
-    if (w->sent < w->out.n) {
-        if (errno == EAGAIN || errno == ENOBUFS) event_add(w->writable, NULL);
-        if (w->out.n - w->sent > OUT_MAX) event_del(w->readable);
-        return;
-    }
-    w->sent = 0;
-    if (w->out.cap > READ_SIZE) buf_deinit(&w->out);
-    else buf_clear(&w->out);
+    if (!socket_send(&w->socket) && socket_unsent(&w->socket) > SOCKET_OUT_MAX) event_del(w->socket.readable);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *w = arg;
     send_answers(w);
-    if (w->out.n - w->sent <= OUT_MAX) event_add(w->readable, NULL);
+    if (socket_unsent(&w->socket) <= SOCKET_OUT_MAX) event_add(w->socket.readable, NULL);
 }
 
 static void answer(struct worker *w, uint32_t id, const struct store_answer *a)
 {
-    if (w->sent > OUT_MAX / 4) {
-        buf_consume(&w->out, w->sent);
-        w->sent = 0;
-    }
-    wire_add(&w->out, &(struct wire_frame){ .op = WIRE_ANSWER, .id = id, .status = (uint8_t)a->status, .until = a->expires,
-                                            .value = slice_sub(a->value, 0, STORE_VALUE_MAX), .good = a->good, .bad = a->bad });
+    socket_add(&w->socket, &(struct wire_frame){ .op = WIRE_ANSWER, .id = id, .status = (uint8_t)a->status, .until = a->expires,
+                                                 .value = slice_sub(a->value, 0, STORE_VALUE_MAX), .good = a->good, .bad = a->bad });
 }
 
 static bool take_frame(struct worker *w, const struct wire_frame *f)
@@ -152,16 +124,13 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     struct store_server *s = w->server;
     struct wire_frame f;
     enum wire_status status;
-    ssize_t k = read(w->fd, buf_reserve(&w->in, READ_SIZE), READ_SIZE);
-    if (k < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (k <= 0) {
+    if (!socket_receive(&w->socket)) {
         worker_free(w);
         return;
     }
-    w->in.n += (size_t)k;
-    struct slice in = buf_slice(&w->in);
+    struct slice in = buf_slice(&w->socket.in);
     while ((status = wire_take(&in, &f)) == WIRE_FRAME && take_frame(w, &f)) {}
-    buf_consume(&w->in, w->in.n - in.n);
+    buf_consume(&w->socket.in, w->socket.in.n - in.n);
     if (status == WIRE_MORE) {
         send_answers(w);
     } else {
@@ -175,10 +144,7 @@ void store_server_add_worker(struct store_server *s, int fd)
 {
     struct worker *w = mem_new(struct worker);
     w->server = s;
-    w->fd = fd;
-    w->readable = event_new(s->base, fd, EV_READ | EV_PERSIST, on_readable, w);
-    w->writable = event_new(s->base, fd, EV_WRITE, on_writable, w);
-    event_add(w->readable, NULL);
+    socket_open(&w->socket, s->base, fd, on_readable, on_writable, w);
     list_push_back(&s->workers, &w->node);
 }
 

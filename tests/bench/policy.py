@@ -5,30 +5,13 @@ DNS (allow and block lists of 100,000 entries each, greylisting, limits, pause e
 and the CPU of a client that is refused at once by a block list.
     policy.py PATH_TO_POSTERN [--messages N] [--sessions N] [--rounds N] [--refusals N]
 """
-import argparse, json, os, shutil, socket, statistics, subprocess, tempfile, threading, time
+import argparse, os, shutil, socket, statistics, subprocess, tempfile, threading, time
 
-HOST, SINK, DNS = '127.0.0.1', 2536, 2535
+from common import HOST, Relay, run, wait_for
+
+SINK, DNS = 2536, 2535
 PORTS = {'core': 2537, 'checks': 2538, 'refusing': 2539}
 ENTRIES = 100_000
-
-
-def run(*args, **kw):
-    return subprocess.run([str(a) for a in args], check=True, capture_output=True, text=True, **kw).stdout
-
-
-def wait_for(port):
-    end = time.monotonic() + 60
-    while True:
-        try:
-            return socket.create_connection((HOST, port), 2).close()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
-
-
-def cpu_of(pid):
-    return sum(int(open(f'/proc/{pid}/task/{t}/schedstat').read().split()[0]) for t in os.listdir(f'/proc/{pid}/task')) / 1e9
 
 
 def write_lists(folder):
@@ -46,9 +29,7 @@ def write_lists(folder):
 def config_of(kind, folder):
     c = {'hostname': 'bench.test', 'domains': [{'name': 'here.example', 'deliver': {'host': HOST, 'port': SINK, 'tls': 'none'}}],
          'listeners': [{'address': f'{HOST}:{PORTS[kind]}'}], 'log': {'level': 'info'}, 'queue': {'free_space': '0%'},
-         'dns': {'servers': [f'{HOST}:{DNS}']},
-         'system': {'directory': f'{folder}/{kind}', 'run_directory': f'{folder}/{kind}-run', 'user': '', 'admin_user': '', 'auth_user': '',
-                    'store_user': ''}}
+         'dns': {'servers': [f'{HOST}:{DNS}']}}
     none = {'sender': {'resolvable': False}, 'recipient': {'resolvable': False}, 'reputation': {'enabled': False}}
     if kind == 'core':
         c |= {'checks': none, 'store': {'history': 0}, 'guard': {'outbound': {'enabled': False}, 'open_relay': {'enabled': False}}}
@@ -74,35 +55,8 @@ def answer_names(port):
         s.sendto(query[:2] + b'\x81\x83\0\1\0\0\0\0\0\0' + query[12:end], peer)
 
 
-class Relay:
-    def __init__(self, binary, folder, kind):
-        self.port, self.kind = PORTS[kind], kind
-        os.makedirs(f'{folder}/{kind}')
-        with open(f'{folder}/{kind}.yaml', 'w') as f:
-            json.dump(config_of(kind, folder), f)
-        self.out = open(f'{folder}/{kind}.log', 'wb')
-        self.process = subprocess.Popen([binary, 'run', '-c', f'{folder}/{kind}.yaml'], stdout=self.out, stderr=self.out)
-        wait_for(self.port)
-
-    def cpu(self, *names):
-        """Of its processes so called; of all without a name."""
-        total = 0
-        for pid in run('pgrep', '-P', self.process.pid).split():
-            name = open(f'/proc/{pid}/comm').read().strip()
-            if not names or name.startswith(names):
-                total += cpu_of(pid)
-        return total
-
-    def idle(self):
-        before = -1.0
-        while (now := self.cpu()) - before > 0.003:
-            before = now
-            time.sleep(0.4)
-        return now
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
+def start(binary, folder, kind):
+    return Relay(binary, folder, kind, PORTS[kind], config_of(kind, folder))
 
 
 def load(binary, relay, o, messages, *more):
@@ -115,26 +69,26 @@ def load(binary, relay, o, messages, *more):
 
 
 def compare(binary, folder, o, what, *more):
-    relays = [Relay(binary, folder, kind) for kind in ('core', 'checks')]
-    for relay in relays:
+    relays = {kind: start(binary, folder, kind) for kind in ('core', 'checks')}
+    for relay in relays.values():
         load(binary, relay, o, 1000, '--retry', 10, *more)  # knows the client now
-    rates, cpus = {r.kind: [] for r in relays}, {r.kind: [] for r in relays}
+    rates, cpus = {kind: [] for kind in relays}, {kind: [] for kind in relays}
     for _ in range(o.rounds):
-        for relay in relays:
+        for kind, relay in relays.items():
             rate, cpu = load(binary, relay, o, o.messages, *more)
-            rates[relay.kind].append(rate)
-            cpus[relay.kind].append(cpu)
-    for relay in relays:
+            rates[kind].append(rate)
+            cpus[kind].append(cpu)
+    for kind, relay in relays.items():
         relay.stop()
-        shutil.rmtree(f'{folder}/{relay.kind}')
-        shutil.rmtree(f'{folder}/{relay.kind}-run', ignore_errors=True)
+        shutil.rmtree(f'{folder}/{kind}')
+        shutil.rmtree(f'{folder}/{kind}-run', ignore_errors=True)
     rate, cpu = ({k: statistics.median(v) for k, v in d.items()} for d in (rates, cpus))
     print(f"{what}: {rate['core']:.0f} messages/s without checks, {rate['checks']:.0f} with all: {100 - 100 * rate['checks'] / rate['core']:.1f} % "
           f"less; CPU per message {cpu['core']:.0f} us and {cpu['checks']:.0f} us (medians of {o.rounds})", flush=True)
 
 
 def refusals(binary, folder, o):
-    relay = Relay(binary, folder, 'refusing')
+    relay = start(binary, folder, 'refusing')
     relay.idle()  # the first segment of the spool is written
     before = relay.cpu('relay-'), relay.cpu('store')
     for _ in range(o.refusals):

@@ -4,36 +4,19 @@
 says the key's signature alone takes. CPU is that of the relay's worker, so that the other side may share the machine.
     tls.py PATH_TO_POSTERN [--messages N] [--size BYTES] [--seconds N] [--rounds N]
 """
-import argparse, json, os, re, shutil, socket, subprocess, sys, tempfile, time
+import argparse, os, re, shutil, subprocess, sys, tempfile, time
 
-HOST, SINK = '127.0.0.1', 2526
+import common
+from common import HOST, cpu_of, run, wait_for
+
+SINK = 2526
 PORTS = {'ecdsap256': (2527, 2528), 'rsa2048': (2529, 2530)}  # STARTTLS, implicit
-
-
-def run(*args, **kw):
-    return subprocess.run([str(a) for a in args], check=True, capture_output=True, text=True, **kw).stdout
-
-
-def wait_for(port):
-    end = time.monotonic() + 60
-    while True:
-        try:
-            return socket.create_connection((HOST, port), 2).close()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
 
 
 def make_key(folder, kind):
     new = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'] if kind == 'ecdsap256' else ['-newkey', 'rsa:2048']
     run('openssl', 'req', '-x509', '-nodes', *new, '-subj', '/CN=bench.test', '-addext', 'subjectAltName=DNS:bench.test', '-days', '30',
         '-keyout', f'{folder}/{kind}.key', '-out', f'{folder}/{kind}.pem')
-
-
-def cpu_of(pid):
-    """Seconds; counted by the scheduler in ns, of all threads."""
-    return sum(int(open(f'/proc/{pid}/task/{t}/schedstat').read().split()[0]) for t in os.listdir(f'/proc/{pid}/task')) / 1e9
 
 
 def s_time(port, what, version, seconds):
@@ -55,41 +38,22 @@ def reference(folder, kind, version, seconds):
     return rate
 
 
-class Relay:
+class Relay(common.Relay):
     """One worker; next hop is a sink."""
 
     def __init__(self, binary, folder, kind):
-        self.port, self.implicit = PORTS[kind]
-        config = {'hostname': 'bench.test', 'smarthost': {'host': HOST, 'port': SINK, 'tls': 'none'},
-                  'listeners': [{'address': f'{HOST}:{self.port}'}, {'address': f'{HOST}:{self.implicit}', 'tls': 'implicit'}],
-                  'zones': {'here': {'networks': ['127.0.0.0/8'], 'trust': 'relay'}},
-                  'tls': {'certificate': f'{folder}/{kind}.pem', 'key': f'{folder}/{kind}.key'}, 'log': {'level': 'warning'},
-                  'system': {'directory': f'{folder}/{kind}-data', 'run_directory': f'{folder}/{kind}-run', 'user': '', 'admin_user': '',
-                             'auth_user': '', 'store_user': '', 'workers': 1}}
-        shutil.rmtree(f'{folder}/{kind}-data', ignore_errors=True)
-        os.mkdir(f'{folder}/{kind}-data')
-        with open(f'{folder}/{kind}.yaml', 'w') as f:
-            json.dump(config, f)
-        self.out = open(f'{folder}/{kind}.out', 'wb')
-        self.process = subprocess.Popen([binary, 'run', '-c', f'{folder}/{kind}.yaml'], stdout=self.out, stderr=self.out)
-        wait_for(self.port)
-        self.worker = next(pid for pid in run('pgrep', '-P', self.process.pid).split()
-                           if open(f'/proc/{pid}/comm').read().startswith('relay-'))
-
-    def cpu(self):
-        return cpu_of(self.worker)
+        port, self.implicit = PORTS[kind]
+        shutil.rmtree(f'{folder}/{kind}', ignore_errors=True)
+        super().__init__(binary, folder, kind, port, {
+            'hostname': 'bench.test', 'smarthost': {'host': HOST, 'port': SINK, 'tls': 'none'},
+            'listeners': [{'address': f'{HOST}:{port}'}, {'address': f'{HOST}:{self.implicit}', 'tls': 'implicit'}],
+            'zones': {'here': {'networks': ['127.0.0.0/8'], 'trust': 'relay'}},
+            'checks': {'sender': {'resolvable': False}, 'recipient': {'resolvable': False}}, 'guard': {'outbound': {'enabled': False}},
+            'tls': {'certificate': f'{folder}/{kind}.pem', 'key': f'{folder}/{kind}.key'}, 'log': {'level': 'warning'},
+            'system': {'workers': 1}})
 
     def idle(self):
-        """Waits until what was accepted is delivered."""
-        before = -1.0
-        while (now := self.cpu()) - before > 0.002:
-            before = now
-            time.sleep(0.3)
-        return now
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
+        return super().idle('relay-')
 
 
 def per_message(binary, relay, o, *tls):
@@ -102,14 +66,16 @@ def messages(binary, folder, o):
     sink = subprocess.Popen([binary, 'sink', '--listen', f'{HOST}:{SINK}', '--quiet'])
     wait_for(SINK)
     relay = Relay(binary, folder, 'ecdsap256')
-    per_message(binary, relay, o)  # warm
     plain, tls = [], []
-    for _ in range(o.rounds):
-        plain.append(per_message(binary, relay, o))
-        tls.append(per_message(binary, relay, o, '--tls'))
-    relay.stop()
-    sink.terminate()
-    sink.wait()
+    try:
+        per_message(binary, relay, o)  # warm
+        for _ in range(o.rounds):
+            plain.append(per_message(binary, relay, o))
+            tls.append(per_message(binary, relay, o, '--tls'))
+    finally:
+        relay.stop()
+        sink.terminate()
+        sink.wait()
     print(f'{o.size} bytes, kept connections, {o.messages} messages, best of {o.rounds}: plain {min(plain):.1f} us of CPU each, '
           f'TLS {min(tls):.1f} us: {min(tls) / min(plain):.2f} times')
 

@@ -76,22 +76,32 @@ def processes(relay):
     return out
 
 
+def pages_with_something(pagemap, start, end):
+    """(start, end) of each stretch of memory that is not merely reserved: the rest, most of it with a sanitizer, holds nothing, and to read
+    it would make pages of it. Each page has 8 bytes in /proc/PID/pagemap; the highest two bits say that it is in memory or swapped out."""
+    page = os.sysconf("SC_PAGESIZE")
+    pagemap.seek(start // page * 8)
+    for stretch in re.finditer(rb"[\x40-\xff]+", pagemap.read((end - start) // page * 8)[7::8]):
+        yield start + stretch.start() * page, start + stretch.end() * page
+
+
 def memory_has(pid, words):
     """Those of words that are in the process's memory; none, when it has ended meanwhile."""
     found = set()
     if not pathlib.Path(f"/proc/{pid}/maps").exists():
         return found
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory, open(f"/proc/{pid}/pagemap", "rb") as pagemap:
         for line in maps:
             start, end, mode = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()
             if not mode.startswith("rw") or int(end, 16) - int(start, 16) > 1 << 30:
                 continue
-            try:
-                memory.seek(int(start, 16))
-                text = memory.read(int(end, 16) - int(start, 16))
-            except OSError:
-                continue
-            found |= {word for word in words if word.encode() in text}
+            for first, last in pages_with_something(pagemap, int(start, 16), int(end, 16)):
+                try:
+                    memory.seek(first)
+                    text = memory.read(last - first)
+                except OSError:
+                    continue
+                found |= {word for word in words if word.encode() in text}
     return found
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from lib.sink import CLOSE, RESET
 from lib.util import free_port, wait_until
-from test_delivery import bounce_parts
+from test_delivery import STAGES, bounce_parts, met_side_by_side
 
 
 @pytest.fixture
@@ -43,17 +43,12 @@ def delivered_once(relay, to, seconds=30):
 
 # ---- more than can be read
 
-@pytest.mark.parametrize("stage", ["connect", "ehlo", "mail", "rcpt", "data", "text"])
-@pytest.mark.parametrize("line", [b"250-and more\r\n", b"x" * 4096, b"250 ok\r\n", b"\0" * 512, b"\r\n"],
-                         ids=["lines", "line", "replies", "nul", "empty"])
-def test_a_server_that_does_not_stop_talking(relay, stage, line):
-    if (stage, line[:4]) == ("text", b"250 "):
-        pytest.skip("that is an answer to the text")
-    relay.sink.on(stage, flood(line), times=1)
-    relay.send("flood@example.com")
-    got = wait_until(lambda: relay.sink.to("flood@example.com"), "the message", 30)
-    relay.wait_queue_empty()
-    assert not relay.sink.to("sender@client.example") and len(got) == 1
+LINES = [b"250-and more\r\n", b"x" * 4096, b"250 ok\r\n", b"\0" * 512, b"\r\n"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_server_that_does_not_stop_talking(postern, make_sink, stage):
+    met_side_by_side(postern, make_sink, [(stage, flood(line)) for line in LINES if (stage, line) != ("text", b"250 ok\r\n")])  # an answer
 
 
 def test_a_large_text_is_not_pushed_into_a_server_that_only_talks(relay):
@@ -68,22 +63,20 @@ def test_a_large_text_is_not_pushed_into_a_server_that_only_talks(relay):
 
 # ---- replies before there is anything to reply to
 
-@pytest.mark.parametrize("stage,reply", [
+BREATHS = [
     ("connect", b"220 a\r\n250 b\r\n250 c\r\n250 d\r\n354 e\r\n250 f\r\n221 g\r\n"),
     ("connect", b"220 a\r\n250-b\r\n250 PIPELINING\r\n250 c\r\n250 d\r\n354 e\r\n250 f\r\n"),
     ("ehlo", b"250-sink.example\r\n250 PIPELINING\r\n250 ok\r\n250 ok\r\n354 go\r\n250 taken\r\n"),
     ("mail", b"250 ok\r\n250 ok\r\n354 go\r\n250 taken\r\n"),
     ("data", b"354 go on\r\n250 2.0.0 taken\r\n"),
-])
+]
+
+
 @pytest.mark.parametrize("extensions", [[], ["PIPELINING"]], ids=["plain", "pipelining"])
-def test_a_conversation_in_one_breath(postern, make_sink, stage, reply, extensions):
+def test_a_conversation_in_one_breath(postern, make_sink, extensions):
     """A text is delivered when the server said so after it got the text, and not because it says so anyway."""
-    sink = make_sink(extensions=extensions)
-    relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}])
-    relay.sink = sink
-    sink.on(stage, lambda session, _: (session.sock.sendall(reply), CLOSE)[1], times=1)
-    relay.send("breath@example.com")
-    delivered_once(relay, "breath@example.com")
+    met_side_by_side(postern, make_sink, [(stage, lambda session, _, reply=reply: (session.sock.sendall(reply), CLOSE)[1])
+                                          for stage, reply in BREATHS], extensions=extensions)
 
 
 def test_one_reply_too_many(relay):
@@ -98,24 +91,27 @@ def test_one_reply_too_many(relay):
     relay.wait_queue_empty()
 
 
-@pytest.mark.parametrize("stage", ["connect", "ehlo", "mail", "rcpt", "data", "text"])
-@pytest.mark.parametrize("reply", ["150 wait", "199 1xx", "221 bye", "300 more", "355 really", "600 what", "000 nil", "25 short",
-                                   "2500 long", "-250 ok", "250\tok", " 250 ok", "354-going"],
-                         ids=lambda s: s.strip().replace("\t", "-"))
-def test_codes_that_are_none(relay, stage, reply):
-    if (stage, reply[0]) == ("data", "3") or (stage, reply) == ("ehlo", "221 bye"):
-        pytest.skip("that is an answer")
-    relay.sink.on(stage, lambda session, _: (session.sock.sendall(reply.encode() + b"\r\n"), CLOSE)[1], times=1)
-    relay.send("odd@example.com")
-    wait_until(lambda: relay.sink.to("odd@example.com"), "the message", 30)
-    relay.wait_queue_empty()
-    assert not relay.sink.to("sender@client.example")
+CODES = ["150 wait", "199 1xx", "221 bye", "300 more", "355 really", "600 what", "000 nil", "25 short", "2500 long", "-250 ok", "250\tok",
+         " 250 ok", "354-going"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_codes_that_are_none(postern, make_sink, stage):
+    answers = [("data", "3"), ("ehlo", "221 bye")]  # which are replies
+    met_side_by_side(postern, make_sink, [
+        (stage, lambda session, _, reply=reply: (session.sock.sendall(reply.encode() + b"\r\n"), CLOSE)[1])
+        for reply in CODES if (stage, reply[0]) not in answers and (stage, reply) not in answers])
 
 
 # ---- in the middle of things
 
-@pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
-@pytest.mark.parametrize("end", [CLOSE, RESET, "421 4.3.2 closing"], ids=["close", "reset", "421"])
+ENDS = {"close": CLOSE, "reset": RESET, "421": "421 4.3.2 closing"}
+DAILY = [("close", "mail"), ("421", "rcpt"), ("reset", "data")]
+
+
+@pytest.mark.parametrize("end, stage", [pytest.param(ENDS[end], stage, id=f"{end}-{stage}",
+                                                     marks=[] if (end, stage) in DAILY else pytest.mark.slow)
+                                        for end in ENDS for stage in ("mail", "rcpt", "data")])
 def test_sessions_that_end_under_load(relay, stage, end):
     """Other messages are in the same session, their commands behind the text of the one before: each arrives once."""
     count = {"n": 0}
@@ -140,9 +136,10 @@ def test_sessions_that_end_under_load(relay, stage, end):
     assert got == sorted([f"load{i}@example.com" for i in range(40)] + [f"more{i}@example.com" for i in range(40)])
 
 
-def test_a_mixed_bag(relay):
+def test_a_mixed_bag(postern, sink):
     """4xx and 5xx to MAIL, RCPT, DATA and the text, here and there in pipelined sessions: everybody gets the mail or the
     sender the reason, never both, never neither."""
+    relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop, queue={"retry_max": "1s"})
     lock, count = threading.Lock(), {}
 
     def sometimes(stage, nth, reply):
@@ -155,10 +152,10 @@ def test_a_mixed_bag(relay):
     for stage, nth, reply in [("mail", 9, "451 4.3.0 later"), ("data", 11, "451 4.3.0 later"),
                               ("text", 8, "452 4.3.1 later"), ("text", 10, "554 5.6.0 no")]:
         act = sometimes(stage, nth, reply)
-        relay.sink.on(stage, lambda s, a, act=act: None if own in s.rcpts or (s.sender == "" and s.params) else act(s, a))
+        sink.on(stage, lambda s, a, act=act: None if own in s.rcpts or (s.sender == "" and s.params) else act(s, a))
     for nth, reply in [(5, "450 4.2.1 later"), (7, "550 5.1.1 nobody")]:
         act = sometimes("rcpt", nth, reply)
-        relay.sink.on("rcpt", lambda s, a, act=act: None if own in a else act(s, a))
+        sink.on("rcpt", lambda s, a, act=act: None if own in a else act(s, a))
     to = [f"bag{i}-{k}@example.com" for i in range(25) for k in range(3)]
     with relay.trusted() as c:
         c.ehlo()
@@ -166,8 +163,8 @@ def test_a_mixed_bag(relay):
             c.message(to[3 * i:3 * i + 3])
 
     def fates():
-        got = [r for m in list(relay.sink.messages) for r in m.rcpts if r != own]
-        told = [line.split(";")[1].strip() for m in relay.sink.to(own)
+        got = [r for m in list(sink.messages) for r in m.rcpts if r != own]
+        told = [line.split(";")[1].strip() for m in sink.to(own)
                 for line in re.findall(r"Final-Recipient:(.*?)\r\n", m.data.decode("latin-1"))]
         return sorted(got + told)
     wait_until(lambda: len(fates()) >= len(to), lambda: f"{sorted(set(to) - set(fates()))}", 60)

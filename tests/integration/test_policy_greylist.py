@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from lib.dns import DnsProxy
 from lib.smtp import Smtp
 from lib.util import wait_until
 
@@ -65,6 +66,84 @@ def test_the_log_names_the_check(grey):
     relay = grey()
     attempt(relay)
     relay.wait_log(r'refused .*stage=RCPT .*code=450 .*about=a@example\.com .*check=greylist why="not met before')
+
+
+# A provider's hosts are one client by their registrable domain; who only shares a registry, or the domain of a company that gives
+# names to its customers, is not.
+NAMES = {"127.0.0.11": "foo.co.uk", "127.0.0.12": "bar.co.uk", "127.0.0.13": "mx1.pool.big.co.uk", "127.0.0.14": "other.big.co.uk",
+         "127.0.0.15": "one.github.io", "127.0.0.16": "two.github.io", "127.0.0.17": "big.co.uk",
+         "127.0.0.18": "host-0-18.isp.example", "127.0.0.19": "host-0-19.isp.example",  # lines by number, each its own client
+         "127.0.0.20": "liar.big.co.uk"}
+
+
+PAIRS = [(13, 14, 250), (13, 17, 250), (11, 12, 450), (11, 13, 450), (15, 16, 450), (18, 19, 450), (13, 20, 450), (11, 11, 250)]
+
+
+def test_hosts_of_a_provider(postern, knot):
+    """Who comes first, who comes again, and with what success; each pair with a sender of its own."""
+    zones = {}
+    for ip, name in NAMES.items():
+        host, zone = name.rsplit(".", 2)[0], ".".join(name.rsplit(".", 2)[1:])
+        if host != "liar.big":  # its name does not lead back
+            zones[zone] = zones.get(zone, "") + f"{host} A {ip}\n"
+    reverse = "".join(f"{ip.rsplit('.', 1)[1]} PTR {name}.\n" for ip, name in NAMES.items())
+    dns = knot({"0.0.127.in-addr.arpa": reverse, **zones})
+    relay = postern(domains=[{"name": "example.com"}], dns={"servers": [dns.server]},
+                    checks={"greylist": {"enabled": True, "delay": "1s", "private_exempt": False}})
+
+    def come(who, pair):
+        return attempt(relay, sender="joe@s{}-{}.example".format(*pair), source=f"127.0.0.{who}").code
+    assert [come(first, (first, second)) for first, second, _ in PAIRS] == [450] * len(PAIRS)
+    time.sleep(1.1)
+    assert [(first, second, come(second, (first, second))) for first, second, _ in PAIRS] == PAIRS
+
+
+@pytest.mark.parametrize("trouble", ["slow", "servfail", pytest.param("silent", marks=pytest.mark.slow)])
+def test_while_the_dns_is_in_trouble(postern, knot, trouble):
+    """Names that come late count; without names it is the address that must come again, and RCPT waits no longer than dns.timeout."""
+    names = {"127.0.0.13": "mx1.pool", "127.0.0.14": "other"}
+    dns = knot({"0.0.127.in-addr.arpa": "".join(f"{ip[8:]} PTR {name}.big.co.uk.\n" for ip, name in names.items()),
+                "big.co.uk": "".join(f"{name} A {ip}\n" for ip, name in names.items())})
+    front = DnsProxy(dns.port)
+    front.mode, front.delay = ("pass", 0.3) if trouble == "slow" else (trouble, 0)
+    relay = postern(domains=[{"name": "example.com"}], dns={"servers": [front.server], "timeout": "5s" if trouble == "slow" else "1s"},
+                    checks={"greylist": {"enabled": True, "delay": "1s", "private_exempt": False}})
+    try:
+        began = time.monotonic()
+        assert attempt(relay, source="127.0.0.13").code == 450
+        assert (0.3 if trouble == "slow" else 0) <= time.monotonic() - began < 5
+        time.sleep(1.1)
+        assert attempt(relay, source="127.0.0.14").code == (250 if trouble == "slow" else 450)
+        assert attempt(relay, source="127.0.0.13").code == 250
+    finally:
+        front.stop()
+
+
+@pytest.mark.slow
+def test_a_first_attempt_is_forgotten(grey):
+    """retry_within is a minute at least: at its end all begins anew."""
+    relay = grey(retry_within="1m")
+    assert attempt(relay).code == 450
+    time.sleep(55)
+    assert attempt(relay, "b@example.com").code == 450
+    time.sleep(6)
+    assert attempt(relay).code == 450
+    assert attempt(relay, "b@example.com").code == 250
+
+
+@pytest.mark.slow
+def test_who_is_known_is_so_for_a_time(grey, sink):
+    relay = grey(allow_for="1m")
+    attempt(relay)
+    time.sleep(1.1)
+    attempt(relay, data=True)
+    assert attempt(relay, "b@example.com").code == 250
+    time.sleep(40)
+    assert attempt(relay, "c@example.com", data=True).code == 250  # each message begins it anew
+    time.sleep(40)
+    assert attempt(relay, "d@example.com").code == 250
+    time.sleep(25)
+    assert attempt(relay, "e@example.com").code == 450
 
 
 @pytest.mark.parametrize("bits, again", [(32, 450), (24, 250)])

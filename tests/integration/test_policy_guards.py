@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guards over those who may relay: outgoing mail that is held, trust that is withdrawn."""
+import contextlib
 import json
 
 import pytest
@@ -43,6 +44,20 @@ def test_recipients_past_the_limit(relay, sink):
     wait_until(lambda: len(held(relay)) == 1, lambda: relay.queue(), 10, 0.2)
     relay.command("queue", "delete", "--yes", "--reason", "outbound guard")
     wait_until(lambda: not held(relay), lambda: relay.queue(), 10, 0.2)
+
+
+def test_recipients_at_the_limit(relay, sink):
+    with Smtp(relay.port, source=TRUSTED) as c:
+        c.ehlo()
+        c.message([f"r{i}@elsewhere.example" for i in range(8)], sender="joe@example.com")
+        c.message("late@elsewhere.example", sender="joe@example.com")
+    wait_until(lambda: len(held(relay)) == 1, lambda: relay.queue(), 10, 0.2)
+    for i in range(8):
+        sink.wait_to(f"r{i}@elsewhere.example")
+    lines = relay.config_path.read_text().splitlines()
+    told = json.loads(relay.command("explain", "--json", "--client", TRUSTED, "--from", "joe@example.com", "--to", "a@far.example").stdout)
+    entry = next(e for e in told["trace"] if e["check"] == "outbound-guard")
+    assert entry["outcome"] == "hold" and '"outbound"' in lines[entry["line"] - 1], entry
 
 
 def test_explaining_counts_nothing(relay, sink):
@@ -95,6 +110,67 @@ def test_strangers_at_the_submission_port(postern, sink, tmp_path):
             talk(n, 250)
     relay.wait_log(r"alarm check=open-relay-guard")
     talk(99, 530)
+
+
+# ---- IPv6: a client is its /64
+
+PROXY = "127.0.0.9"
+
+
+@pytest.fixture
+def v6(postern, sink):
+    port = free_port()
+    relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop, postmaster="boss@example.com",
+                    zones={"lan": {"networks": [TRUSTED, "2001:db8:a::/48"], "trust": "relay"}},
+                    listeners=[{"address": f"127.0.0.1:{port}", "proxies": [PROXY]}],
+                    guard={"outbound": {"client": {"messages": 2, "recipients": 4}}, "open_relay": {"strangers": 5, "distrust_for": "1m"}})
+    relay.port = port
+    return relay
+
+
+@contextlib.contextmanager
+def v6_client(relay, client, helo="pc.example.com"):
+    with Smtp(relay.port, source=PROXY, greet=False) as c:
+        c.send(f"PROXY TCP6 {client} ::1 40000 25\r\n")
+        c.reply(220)
+        c.ehlo(helo)
+        yield c
+
+
+def test_outgoing_mail_of_an_ipv6_client(v6, sink):
+    for n, client in enumerate(("2001:db8:a:1::1", "2001:db8:a:1:ffff::2", "2001:db8:a:1::3", "2001:db8:a:2::1")):
+        with v6_client(v6, client) as c:
+            c.message(f"r{n}@elsewhere.example", sender="joe@example.com")
+    for n in (0, 1, 3):
+        sink.wait_to(f"r{n}@elsewhere.example")
+    wait_until(lambda: len(held(v6)) == 1, lambda: v6.queue(), 10, 0.2)
+    assert "outbound guard: client 2001:db8:a:1::3" in held(v6)[0]["reason"], held(v6)
+    with v6_client(v6, "2001:db8:a:3::1") as c:  # as many recipients as may be
+        c.message([f"s{n}@elsewhere.example" for n in range(4)], sender="joe@example.com")
+    with v6_client(v6, "2001:db8:a:4::1") as c:  # and one more
+        c.message([f"t{n}@elsewhere.example" for n in range(5)], sender="joe@example.com")
+    for n in range(4):
+        sink.wait_to(f"s{n}@elsewhere.example")
+    wait_until(lambda: len(held(v6)) == 2, lambda: v6.queue(), 10, 0.2)
+    assert "2001:db8:a:4::1" in " ".join(m["reason"] for m in held(v6))
+
+
+def test_strangers_behind_an_ipv6_address(v6):
+    def one(n, client, to="a@example.com", expect=250):
+        with v6_client(v6, client, f"host{n}.stranger{n}.example") as c:
+            c.mail(f"s@stranger{n}.example")
+            return c.rcpt(to, expect=expect)
+    for n in range(4):
+        one(n, f"2001:db8:a:1::{n + 1:x}")
+    one(50, "2001:db8:a:1::99", "somebody@elsewhere.example")  # not yet
+    for n in range(4, 12):
+        one(n, f"2001:db8:a:1::{n + 1:x}")
+    v6.wait_log(r"alarm check=open-relay-guard .*2001:db8:a:1::")
+    assert v6.log().count("alarm check=open-relay-guard") == 1
+    one(99, "2001:db8:a:1:8000::1", "somebody@elsewhere.example", 550)  # the same /64
+    one(98, "2001:db8:a:2::1", "somebody@elsewhere.example")
+    told = json.loads(v6.command("explain", "--json", "--client", "2001:db8:a:1::77", "--from", "a@b.example", "--to", "x@y.example").stdout)
+    assert not told["trusted"], told
 
 
 def test_a_gateway_of_ours_stays_trusted(relay):

@@ -36,6 +36,9 @@ def test_clients(make):
     assert "we do not like 127.1" in ask(relay, source="127.1.2.3").text
     assert ask(relay, source="127.0.1.8").code == 554
     assert ask(relay, source="127.0.1.7").code == 250
+    for source, code in (("127.0.0.255", 250), ("127.0.1.0", 554), ("127.0.1.255", 554), ("127.0.2.0", 250), ("127.10.0.1", 250),
+                         ("127.1.255.255", 554), ("127.2.0.0", 250)):  # the ends of networks
+        assert ask(relay, source=source).code == code, source
     relay.wait_log(r"refused .*code=554 .*check=client-list why=\"block.clients has 127.0.0.9\"")
 
 

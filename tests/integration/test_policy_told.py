@@ -1,26 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """IPv6 clients, and what is told of refusals: at which stage, by which line of the configuration, and to whoever asks later."""
+import base64
 import json
 import re
 import time
 
 import pytest
 
+from lib.daemon import postern as command
 from lib.smtp import Closed, Smtp
 from lib.util import free_port, wait_until
 
-PROXY = "127.0.0.9"
+PROXY, XCLIENT = "127.0.0.9", "127.0.0.7"
+NAMED = "198.51.100.77"  # mx.named.example
 
 
 @pytest.fixture
 def make(postern, sink, knot):
-    """make(**checks): a relay behind a proxy that names its clients, and where nobody has a name in the DNS."""
-    dns = knot({"ip6.arpa": "", "in-addr.arpa": ""})
+    """make(**checks): a relay behind a proxy that names its clients, and where but one has no name in the DNS."""
+    dns = knot({"ip6.arpa": "", "in-addr.arpa": "77.100.51.198 PTR mx.named.example.", "named.example": f"mx A {NAMED}"})
 
-    def relay(relaying=(), **checks):
+    def relay(relaying=(), recipients=None, **checks):
         port = free_port()
-        made = postern(domains=[{"name": "example.com", "deliver": sink.hop}], dns={"servers": [dns.server]}, relaying=list(relaying),
-                       listeners=[{"address": f"127.0.0.1:{port}", "proxies": [PROXY]}], checks=checks)
+        made = postern(domains=[{"name": "example.com", "deliver": sink.hop, "recipients": recipients or {}}],
+                       dns={"servers": [dns.server]}, relaying=list(relaying),
+                       listeners=[{"address": f"127.0.0.1:{port}", "proxies": [PROXY], "xclient": [XCLIENT]}], checks=checks)
         made.port = port
         return made
     return relay
@@ -81,6 +85,122 @@ def test_client_limits_by_network(make):
             assert c.reply(421).enhanced == "4.7.0"
         with connect(relay, "2001:db8:1:2::1"), connect(relay, "192.0.2.1"):
             pass
+
+
+# ---- XCLIENT: the checks judge the client that it names, and those of connections run anew
+
+def become(c, client, expect=220):
+    return c.cmd(f"XCLIENT ADDR={'IPV6:' if ':' in client else ''}{client}", expect)
+
+
+def asked_as(c, client, to="u@example.com", sender="a@b.example"):
+    become(c, client)
+    c.ehlo("mx.b.example")
+    c.mail(sender)
+    code = c.rcpt(to, expect=None).code
+    c.cmd("RSET", 250)
+    return code
+
+
+@pytest.fixture
+def front():
+    opened = []
+
+    def connect(relay):
+        opened.append(Smtp(relay.port, source=XCLIENT))
+        opened[-1].ehlo("front.example")
+        return opened[-1]
+    yield connect
+    for c in opened:
+        c.close()
+
+
+def test_xclient_names_whom_lists_judge(make, front):
+    relay = make(block={"clients": ["192.0.2.0/24", "2001:db8:5::/48", XCLIENT, ".named.example"]}, allow={"clients": ["192.0.2.7"]},
+                 relaying=[{"match": "2001:db8:6::/64", "action": "relay"}])
+    c = front(relay)
+    c.mail()
+    c.rcpt("u@example.com", expect=554)  # as itself
+    c.cmd("RSET", 250)
+    for client, code in (("198.51.100.1", 250), ("192.0.2.1", 554), ("192.0.2.7", 250), ("2001:db8:5::1", 554), ("2001:db8:4::1", 250),
+                         (NAMED, 554), (XCLIENT, 554), ("198.51.100.1", 250)):
+        assert asked_as(c, client) == code, client
+    assert asked_as(c, "2001:db8:6::1", "x@far.example") == 250
+    assert asked_as(c, "2001:db8:7::1", "x@far.example") == 550
+    relay.wait_log(rf"refused .*client={NAMED} .*check=client-names")
+    with connect(relay, NAMED) as named:  # by a PROXY header, too
+        named.ehlo()
+        named.mail()
+        named.rcpt("u@example.com", expect=554)
+
+
+def test_xclient_names_whom_greylisting_knows(make, front):
+    relay = make(greylist={"enabled": True, "delay": "1s"}, allow={"clients": ["192.0.2.7"]})
+    c = front(relay)
+    for client, code in ((XCLIENT, 250), ("192.0.2.7", 250), ("192.0.2.1", 450), ("192.0.2.2", 450), ("2001:db8:1:1::1", 450)):
+        assert asked_as(c, client) == code, client
+    time.sleep(1.1)
+    for client, code in (("192.0.2.1", 250), ("192.0.2.3", 450), ("2001:db8:1:1:8::1", 250), ("2001:db8:1:2::1", 450)):
+        assert asked_as(c, client) == code, client
+    assert attempt(relay, "192.0.2.2").code == 250  # the same client, named by a PROXY header
+
+
+def test_xclient_begins_the_checks_of_connections_anew(make, front):
+    relay = make(client_limits={"enabled": True, "rate": 2, "exempt": [XCLIENT]},
+                 greeting_pause={"enabled": True, "pause": "600ms", "exempt": [XCLIENT]})
+
+    def timed(c, client, expect=220):
+        begin = time.monotonic()
+        reply = become(c, client, expect)
+        c.took = time.monotonic() - begin
+        return reply
+    c = front(relay)
+    timed(c, "192.0.2.1")
+    assert c.took > 0.55, c.took
+    timed(c, "192.0.2.1")
+    assert c.took < 0.5, c.took  # it waited lately
+    timed(c, "192.0.2.2")
+    assert c.took > 0.55, c.took
+    assert timed(c, "192.0.2.1", 421).enhanced == "4.7.0"
+    relay.wait_log(r"check=client-limits why=\"3 connections within 60 s, 2 are allowed\"")
+    front(relay)  # who names them is not limited
+
+
+# ---- who logs in late
+
+def test_a_login_undoes_no_block_by_name(postern, sink, knot, tmp_path):
+    """A refusal for strangers settles nothing for who logs in: what it had passed over is asked then."""
+    bad, good = "127.0.0.8", "127.0.0.10"
+    dns = knot({"0.0.127.in-addr.arpa": "8 PTR pc.bad.example.\n10 PTR pc.good.example.", "bad.example": f"pc A {bad}",
+                "good.example": f"pc A {good}"})
+    users, port = tmp_path / "users", free_port()
+    command("user", "add", "joe@example.com", "--file", users, stdin="secret enough\n", check=0)
+    relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop, dns={"servers": [dns.server]},
+                    listeners=[{"address": f"127.0.0.1:{port}", "auth": True, "tls": "offer"}],
+                    zones={"clear": {"networks": ["127.0.0.8/30"], "auth_without_tls": True}},
+                    auth={"backend": "users", "users": str(users)},
+                    checks={"greeting_pause": {"enabled": True, "pause": "500ms"}, "block": {"clients": [".bad.example"]}})
+    login = base64.b64encode(b"\0joe@example.com\0secret enough").decode()
+
+    def talk(source, early, auth, expect):
+        with Smtp(port, source=source, greet=False) as c:
+            if early:
+                c.send("EHLO quick.example\r\n")
+                c.reply(220)
+                c.reply(250)
+            else:
+                c.reply(220)
+                c.ehlo()
+            if auth:
+                c.cmd(f"AUTH PLAIN {login}", 235)
+            c.mail("joe@example.com")
+            return c.rcpt("x@far.example" if auth else "u@example.com", expect=expect)
+    assert "protocol error" in talk(bad, True, False, 550).text
+    assert "not accepted here" in talk(bad, True, True, 554).text
+    relay.wait_log(r"refused .*check=client-names why=\"block.clients has .bad.example\"")
+    talk(bad, False, True, 554)
+    talk(good, True, False, 550)
+    talk(good, True, True, 250)  # what strangers are refused for does not concern a user
 
 
 # ---- reputation
@@ -159,6 +279,10 @@ LINES = [({"block": {"clients": ["192.0.2.0/28"]}}, "client-list", '"192.0.2.0/2
          ({"allow": {"clients": ["192.0.2.0/28"]}}, "client-list", '"192.0.2.0/28"'),
          ({"block": {"senders": ["b.example"]}}, "sender-list", '"b.example"'),
          ({"block": {"recipients": ["u@example.com"]}}, "recipient-list", '"u@example.com"'),
+         ({"allow": {"senders": ["b.example"]}}, "sender-list", '"b.example"'),
+         ({"allow": {"recipients": ["u@example.com"]}}, "recipient-list", '"u@example.com"'),
+         ({"block": {"clients": [".named.example"]}}, "client-names", '".named.example"'),
+         ({"allow": {"clients": [".named.example"]}}, "client-names", '".named.example"'),
          ({}, "relay", '"name": "example.com"'),
          ({}, "relaying-client", '"2001:db8:6::/64"'),
          ({"greylist": {"enabled": True}}, "greylist", '"greylist"')]
@@ -168,5 +292,14 @@ LINES = [({"block": {"clients": ["192.0.2.0/28"]}}, "client-list", '"192.0.2.0/2
 def test_the_line_that_decides(make, checks, check, text):
     relay = make([{"match": "2001:db8:6::/64", "action": "relay"}], **checks)
     lines = relay.config_path.read_text().splitlines()
-    entry = finding(relay, check, client="2001:db8:6::1" if check == "relaying-client" else "192.0.2.1")
+    entry = finding(relay, check, client={"relaying-client": "2001:db8:6::1", "client-names": NAMED}.get(check, "192.0.2.1"))
     assert entry.get("line") and text in "".join(lines[entry["line"] - 1:entry["line"] + 1]), (entry, lines[entry.get("line", 0) - 1])
+
+
+def test_the_line_that_decides_on_a_recipient(make):
+    relay = make(recipients={"verify": "list", "list": ["anna@example.com", "/^team-.*/"]})
+    lines = relay.config_path.read_text().splitlines()
+    for to, outcome, text in (("anna@example.com", "pass", '"anna@example.com"'), ("team-7@example.com", "pass", '"/^team-.*/"'),
+                              ("bob@example.com", "defer", '"name": "example.com"')):
+        entry = finding(relay, "recipient-exists", to=to)
+        assert entry["outcome"] == outcome and text in "".join(lines[entry["line"] - 1:entry["line"] + 1]), (entry, lines[entry["line"] - 1])

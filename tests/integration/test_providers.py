@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Zones of providers whose networks are looked up in SPF records; a PROXY header lets a client come from there."""
+import json
 import re
 import time
 
@@ -71,6 +72,17 @@ def test_lists(make):
     assert f["google"]["networks"] == 2 and f["microsoft365"]["networks"] == 2 and not f["google"]["failing"]
     text = relay.command("status").stdout
     assert re.search(r"provider google: 2 networks, confirmed \S+ ago\n", text), text
+
+
+def test_explain_knows_them(make):
+    relay = make()
+    wait_lists(relay)
+    for client, zone, trusted in (("209.85.128.1", "cloud", True), ("209.85.200.1", "branch", False), ("209.86.0.1", "internet", False),
+                                  ("2607:f8b0:4000::1", "cloud", True), ("52.103.1.1", "cloud", True), ("10.1.1.1", "internet", False)):
+        told = json.loads(relay.command("explain", "--json", "--client", client, "--from", "joe@example.com",
+                                        "--to", "somebody@elsewhere.example").stdout)
+        assert (told["zone"], told["trusted"]) == (zone, trusted), told
+        assert told["recipients"][0]["outcome"] == ("pass" if trusted else "reject"), told
 
 
 def test_only_for_the_senders_named(make):

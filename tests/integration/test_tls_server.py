@@ -388,7 +388,7 @@ def resume_or_not(port, version, session):
         return resume(port, version, session) == "Reused"
 
 
-@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("version", [pytest.param("-tls1_2", marks=pytest.mark.slow), "-tls1_3"])
 def test_old_keys_are_forgotten(postern, tmp_path, version):
     daemon = postern(tls={"ticket_life": "3s"})
     session, kept = tmp_path / "session", tmp_path / "kept"

@@ -13,14 +13,10 @@ import time
 
 import pytest
 
+from lib.util import free_port
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 POSTERN = os.path.join(os.environ.get("POSTERN_BUILD", str(ROOT / "build")), "postern")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Sink:

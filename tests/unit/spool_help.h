@@ -43,7 +43,8 @@ static inline char help_byte(uint64_t id, uint64_t i) { return (char)('a' + (id 
 
 static inline void help_dir(struct help *h)
 {
-    snprintf(h->dir, sizeof h->dir, "/tmp/postern-spool-XXXXXX");
+    const char *tmp = getenv("TMPDIR");
+    snprintf(h->dir, sizeof h->dir, "%.40s/postern-spool-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(h->dir));
     h->o =
         (struct spool_options){ .dir = h->dir, .segment_size = 256 << 10, .inline_size = 32 << 10, .free_percent = 0 };

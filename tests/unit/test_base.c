@@ -289,6 +289,23 @@ static void test_ip(void **state)
     buf_deinit(&b);
 }
 
+static void test_ip_private(void **state)
+{
+    static const char *const yes[] = { "10.0.0.0", "10.255.255.255", "172.16.0.0", "172.31.255.255", "192.168.0.0", "192.168.255.255",
+                                       "127.0.0.1", "169.254.0.0", "169.254.255.255", "100.64.0.0", "100.127.255.255", "::1", "fc00::",
+                                       "fdff:ffff::1", "fe80::", "febf::1", "::ffff:10.1.2.3" };
+    static const char *const no[] = { "9.255.255.255", "11.0.0.0", "172.15.255.255", "172.32.0.0", "192.167.255.255", "192.169.0.0",
+                                      "126.255.255.255", "128.0.0.0", "169.253.255.255", "169.255.0.0", "100.63.255.255", "100.128.0.0",
+                                      "::", "::2", "fbff::1", "fe00::", "fe7f::1", "fec0::1", "2001:db8::1", "::ffff:11.1.2.3",
+                                      "a00::1", "ac10::1" };
+    struct ip ip;
+    for (size_t i = 0; i < countof(yes); i++)
+        if (!ip_parse(slice_str(yes[i]), &ip) || !ip_is_private(&ip)) fail_msg("%s is private", yes[i]);
+    for (size_t i = 0; i < countof(no); i++)
+        if (!ip_parse(slice_str(no[i]), &ip) || ip_is_private(&ip)) fail_msg("%s is not private", no[i]);
+    assert_false(ip_is_private(&(struct ip){ 0 }));
+}
+
 static void test_ip_net(void **state)
 {
     static const struct {
@@ -462,7 +479,7 @@ int main(void)
         cmocka_unit_test(test_buf),       cmocka_unit_test(test_buf_format_fits_exactly),
         cmocka_unit_test(test_printable), cmocka_unit_test(test_arena),
         cmocka_unit_test(test_list),      cmocka_unit_test(test_htable),
-        cmocka_unit_test(test_ip),        cmocka_unit_test(test_ip_net),
+        cmocka_unit_test(test_ip),        cmocka_unit_test(test_ip_private), cmocka_unit_test(test_ip_net),
         cmocka_unit_test(test_crc32c),    cmocka_unit_test(test_clock),
         cmocka_unit_test(test_id),        cmocka_unit_test(test_err),
         cmocka_unit_test(test_log),

@@ -121,6 +121,13 @@ static void turn(struct fixture *f, unsigned ms)
     }
 }
 
+/* The same, and the lists have passed their tests. */
+static void begin_tested(struct fixture *f)
+{
+    begin(f);
+    turn(f, 200);
+}
+
 static void close_dns(struct fixture *f)
 {
     policy_run_free(&f->run);
@@ -342,8 +349,7 @@ static void test_allow_list(void **state)
     add_list(&f, "bl.example", CONFIG_DNS_LIST_CLIENT, CONFIG_DNS_LIST_REJECT, 1);
     add_list(&f, "wl.example", CONFIG_DNS_LIST_CLIENT, CONFIG_DNS_LIST_ALLOW, 1);
     add_list(&f, "dbl.example", CONFIG_DNS_LIST_SENDER, CONFIG_DNS_LIST_REJECT, 1);
-    begin(&f);
-    turn(&f, 200);
+    begin_tested(&f);
     assert_int_equal(client(&f, "192.0.2.14"), POLICY_PASS);
     assert_int_equal(slot(&f, &check_dns_lists_client)->outcome, POLICY_ALLOW);
     assert_true(run_allowed(f.run, STAGE_DATA) & ALLOW_LISTED);
@@ -360,8 +366,7 @@ static void test_names(void **state)
     open_dns(&f, list_records);
     add_list(&f, "dbl.example", CONFIG_DNS_LIST_HELO | CONFIG_DNS_LIST_SENDER | CONFIG_DNS_LIST_REVERSE,
              CONFIG_DNS_LIST_REJECT, 1);
-    begin(&f);
-    turn(&f, 200);
+    begin_tested(&f);
     assert_int_equal(mail(&f, "192.0.2.6", "Spammer.Example", "a@good.example", "u@ours.example"), POLICY_REJECT);
     assert_string_equal(f.v.check, "dns-lists-helo");
     assert_int_equal(mail(&f, "192.0.2.6", "[192.0.2.6]", "", "u@ours.example"), POLICY_PASS);
@@ -382,8 +387,7 @@ static void test_score(void **state)
     add_list(&f, "two.example", CONFIG_DNS_LIST_CLIENT, CONFIG_DNS_LIST_SCORE, 2);
     add_list(&f, "dbl.example", CONFIG_DNS_LIST_SENDER, CONFIG_DNS_LIST_SCORE, 2);
     f.config.checks.dns_lists.threshold = 5;
-    begin(&f);
-    turn(&f, 200);
+    begin_tested(&f);
     assert_int_equal(client(&f, "192.0.2.7"), POLICY_PASS);
     assert_int_equal(policy_score(f.run), 3);
     assert_string_equal(why_of(&f, &check_dns_lists_client), "listed in bl.example: 127.0.0.4 (weight 3); 3 of 5");
@@ -470,8 +474,7 @@ static void test_failures(void **state)
     open_dns(&f, list_records);
     add_list(&f, "bl.example", 0, CONFIG_DNS_LIST_REJECT, 1);
     f.config.checks.dns_lists.off_for = 60000;
-    begin(&f);
-    turn(&f, 200);
+    begin_tested(&f);
     for (int i = 0; i < 4; i++) assert_int_equal(client(&f, "192.0.2.8"), POLICY_PASS);
     assert_int_equal(client(&f, "192.0.2.6"), POLICY_PASS); /* a good answer in between */
     for (int i = 0; i < 4; i++) assert_int_equal(client(&f, "192.0.2.8"), POLICY_PASS);
@@ -491,8 +494,7 @@ static void test_slow(void **state)
     open_dns(&f, silent);
     add_list(&f, "bl.example", 0, CONFIG_DNS_LIST_REJECT, 1);
     f.config.checks.dns_lists.timeout = 300;
-    begin(&f);
-    turn(&f, 200);
+    begin_tested(&f);
     uint64_t from = clock_mono_ms();
     assert_int_equal(client(&f, "192.0.2.7"), POLICY_PASS);
     assert_in_range(clock_mono_ms() - from, 250, 1500);
@@ -502,8 +504,7 @@ static void test_slow(void **state)
     open_dns(&f, silent);
     add_list(&f, "two.example", 0, CONFIG_DNS_LIST_REJECT, 1);
     f.config.checks.dns_lists.timeout = 300;
-    begin(&f);
-    turn(&f, 200);
+    begin_tested(&f);
     assert_int_equal(client(&f, "192.0.2.7"), POLICY_REJECT); /* without the list's own words */
     assert_string_equal(f.text, "192.0.2.7 is listed in two.example");
     close_dns(&f);
@@ -523,8 +524,7 @@ static void test_stages(void **state)
     add_list(&f, "bl.example", CONFIG_DNS_LIST_CLIENT, CONFIG_DNS_LIST_SCORE, 1);
     add_list(&f, "dbl.example", CONFIG_DNS_LIST_SENDER, CONFIG_DNS_LIST_SCORE, 1);
     f.config.checks.dns_lists.threshold = 2;
-    begin(&f);
-    turn(&f, 200);
+    begin_tested(&f);
     assert_int_equal(mail(&f, "192.0.2.7", "h.example", "a@spammer.example", "u@ours.example"), POLICY_REJECT);
     assert_string_equal(f.v.check, "dns-lists-sender");
     policy_set_sender(f.run, &(struct address){ .text = slice_str("") }); /* another sender of the same client */
@@ -539,10 +539,70 @@ static void test_stages(void **state)
     add_list(&f, "bl.example", CONFIG_DNS_LIST_CLIENT, CONFIG_DNS_LIST_REJECT, 1);
     add_list(&f, "wl.example", CONFIG_DNS_LIST_CLIENT, CONFIG_DNS_LIST_ALLOW, 1);
     add_list(&f, "dbl.example", CONFIG_DNS_LIST_SENDER, CONFIG_DNS_LIST_REJECT, 1);
-    begin(&f);
-    turn(&f, 200);
+    begin_tested(&f);
     assert_int_equal(mail(&f, "192.0.2.8", "h.example", "a@spammer.example", "u@ours.example"), POLICY_PASS);
     assert_int_equal(mail(&f, "192.0.2.9", "h.example", "a@good.example", "u@ours.example"), POLICY_PASS);
+    close_dns(&f);
+}
+
+/* Before the wait is over the client says EHLO anew, or goes. */
+static void test_broken_off_while_it_waits(void **state)
+{
+    static const struct dns_record late[] = { LIST("bl.example"), LIST("dbl.example"),
+                                              { "7.2.0.192.bl.example", DNS_A, "~127.0.0.2" },
+                                              { "8.2.0.192.bl.example", DNS_A, "127.0.0.2" },
+                                              { "spammer.example.dbl.example", DNS_A, "127.0.1.2" }, { NULL } };
+    struct fixture f;
+    open_dns(&f, late);
+    add_list(&f, "bl.example", CONFIG_DNS_LIST_CLIENT, CONFIG_DNS_LIST_SCORE, 1);
+    add_list(&f, "dbl.example", CONFIG_DNS_LIST_HELO, CONFIG_DNS_LIST_SCORE, 1);
+    f.config.checks.dns_lists.threshold = 2;
+    begin_tested(&f);
+    for (int again = 0; again < 2; again++) {
+        connect_from(&f, "192.0.2.7");
+        policy_set_helo(f.run, SLICE("spammer.example"));
+        ask(&f, STAGE_HELO);
+        turn(&f, 100);
+        assert_int_equal(slot(&f, &check_dns_lists_client)->state, SLOT_RUNNING);
+        assert_int_equal(slot(&f, &check_dns_lists_helo)->state, SLOT_RUNNING); /* it waits for the client's */
+        assert_non_null(slot(&f, &check_dns_lists_helo)->go_on);
+        if (again) policy_run_free(&f.run);
+        else policy_set_helo(f.run, SLICE("good.example"));
+        turn(&f, 400);
+    }
+    assert_int_equal(mail(&f, "192.0.2.8", "spammer.example", "a@good.example", "u@ours.example"), POLICY_REJECT);
+    assert_string_equal(f.v.check, "dns-lists-helo");
+    assert_string_equal(f.why, "listed in dbl.example: 127.0.1.2 (weight 1)");
+    close_dns(&f);
+}
+
+/* A name that has no room in front of the zone was not asked for: that is not the same as not listed. */
+static void test_too_long(void **state)
+{
+    static const struct dns_record sound[] = { LIST("dbl.example"), LIST("b.example"), { NULL } };
+    struct fixture f;
+    char sender[300] = "a@";
+    for (size_t i = 0; i < 241; i++) sender[2 + i] = i % 60 == 59 ? '.' : 'x'; /* 241 + 1 + 11 = 253 */
+    open_dns(&f, sound);
+    add_list(&f, "dbl.example", CONFIG_DNS_LIST_SENDER, CONFIG_DNS_LIST_REJECT, 1);
+    begin_tested(&f);
+    unsigned asked = f.dns.asked;
+    assert_int_equal(mail(&f, "192.0.2.6", "h.example", sender, "u@ours.example"), POLICY_PASS);
+    assert_string_equal(why_of(&f, &check_dns_lists_sender), "not listed in 1");
+    assert_int_equal(f.dns.asked, ++asked);
+    sender[2 + 241] = 'x';
+    assert_int_equal(mail(&f, "192.0.2.6", "h.example", sender, "u@ours.example"), POLICY_PASS);
+    assert_int_equal(slot(&f, &check_dns_lists_sender)->outcome, POLICY_SKIP);
+    assert_string_equal(why_of(&f, &check_dns_lists_sender), "no list could be asked, the name is too long to ask dbl.example");
+    assert_int_equal(f.dns.asked, asked);
+    close_dns(&f);
+    open_dns(&f, sound);
+    add_list(&f, "dbl.example", CONFIG_DNS_LIST_SENDER, CONFIG_DNS_LIST_REJECT, 1);
+    add_list(&f, "b.example", CONFIG_DNS_LIST_SENDER, CONFIG_DNS_LIST_REJECT, 1);
+    begin_tested(&f);
+    assert_int_equal(mail(&f, "192.0.2.6", "h.example", sender, "u@ours.example"), POLICY_PASS);
+    assert_int_equal(slot(&f, &check_dns_lists_sender)->outcome, POLICY_PASS);
+    assert_string_equal(why_of(&f, &check_dns_lists_sender), "not listed in 1, the name is too long to ask dbl.example");
     close_dns(&f);
 }
 
@@ -744,6 +804,7 @@ int main(void)
         cmocka_unit_test(test_allow_list),      cmocka_unit_test(test_names),       cmocka_unit_test(test_score),
         cmocka_unit_test(test_lists_everybody), cmocka_unit_test(test_test_points), cmocka_unit_test(test_failures),
         cmocka_unit_test(test_slow),            cmocka_unit_test(test_stages),
+        cmocka_unit_test(test_broken_off_while_it_waits), cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_reverse),     cmocka_unit_test(test_sender),
         cmocka_unit_test(test_recipient),       cmocka_unit_test(test_domain_slow), cmocka_unit_test(test_helo),
     };

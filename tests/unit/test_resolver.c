@@ -88,6 +88,15 @@ static void on_route(void *arg, const struct route_answer *a)
     event_base_loopbreak(base);
 }
 
+static void on_any(void *arg, const struct resolver_answer *a)
+{
+    struct outcome *o = arg;
+    assert_false(o->came);
+    o->came = true;
+    o->dns = *a;
+    event_base_loopbreak(base);
+}
+
 static struct resolver_answer ask_mx(struct fixture *f, const char *name)
 {
     got.came = false;
@@ -360,6 +369,67 @@ static void test_bad_server(void **state)
     }
 }
 
+static const char *escaped(const char *name)
+{
+    static char out[1200];
+    char *text = resolver_escape_name(slice_str(name));
+    snprintf(out, sizeof out, "%s", text ? text : "(none)");
+    free(text);
+    return out;
+}
+
+static void test_escaped_names(void **state)
+{
+    char name[300];
+    assert_string_equal(escaped("Sel_1._domainkey.Example.COM"), "sel_1._domainkey.example.com");
+    assert_string_equal(escaped("a+b c.\\\xff\"$"), "a\\043b\\032c.\\092\\255\\034\\036");
+    assert_string_equal(escaped(""), "(none)");
+    assert_string_equal(escaped("."), "(none)");
+    assert_string_equal(escaped("a..b"), "(none)");
+    assert_string_equal(escaped(".a"), "(none)");
+    assert_string_equal(escaped("a."), "(none)");
+    memset(name, '+', sizeof name);
+    name[63] = name[127] = name[191] = '.';
+    name[253] = 0;
+    assert_int_equal(strlen(escaped(name)), 250 * 4 + 3);
+    name[253] = '+';
+    name[254] = 0;
+    assert_string_equal(escaped(name), "(none)");
+    name[64] = 0;
+    name[63] = '+';
+    assert_string_equal(escaped(name), "(none)");
+}
+
+static enum resolver_status ask_any(struct fixture *f, enum resolver_any what, const char *name)
+{
+    got.came = false;
+    resolver_any(f->resolver, what, slice_str(name), on_any, &got);
+    assert_false(got.came);
+    event_base_dispatch(base);
+    assert_true(got.came);
+    return got.dns.status;
+}
+
+/* Names that are no host names, answers longer than a host has addresses. */
+static void test_any(void **state)
+{
+    struct fixture f;
+    fixture_open(&f, knot.server, 5000);
+    assert_int_equal(ask_any(&f, RESOLVER_ANY_A, "A+B c.odd.example"), RESOLVER_OK);
+    assert_int_equal(got.dns.n, 1);
+    assert_int_equal(ask_any(&f, RESOLVER_ANY_TXT, "a+b c.odd.example"), RESOLVER_OK);
+    assert_int_equal(ask_any(&f, RESOLVER_ANY_AAAA, "a+b c.odd.example"), RESOLVER_NODATA);
+    assert_int_equal(ask_any(&f, RESOLVER_ANY_A, "crowd.example"), RESOLVER_OK);
+    assert_int_equal(got.dns.n, 40);
+    assert_int_equal(ask_ips(&f, "crowd.example", true, false).n, 32);
+    assert_int_equal(ask_any(&f, RESOLVER_ANY_MX, "full.example"), RESOLVER_OK);
+    assert_int_equal(got.dns.n, 3);
+    assert_int_equal(ask_any(&f, RESOLVER_ANY_A, "192.0.2.1"), RESOLVER_TEMPFAIL); /* a question like another, which this server refuses */
+    assert_int_equal(ask_any(&f, RESOLVER_ANY_TXT, "a..example"), RESOLVER_NXDOMAIN);
+    assert_int_equal(ask_any(&f, RESOLVER_ANY_TXT, ""), RESOLVER_NXDOMAIN);
+    fixture_close(&f);
+}
+
 static void test_txt_and_tlsa(void **state)
 {
     char one[] = "\x03" "abc" "\x02" "de", cut[] = "\x09" "abc", nothing[] = "\0", tlsa[] = "\3\1\1" "digest", shorty[] = "\3\1\1";
@@ -493,6 +563,8 @@ int main(void)
     const struct CMUnitTest without_server[] = {
         cmocka_unit_test(test_rdata),
         cmocka_unit_test(test_silent_server),
+        cmocka_unit_test(test_escaped_names),
+        cmocka_unit_test(test_any),
         cmocka_unit_test(test_bad_server),
     };
     const struct CMUnitTest with_server[] = {

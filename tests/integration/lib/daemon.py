@@ -54,7 +54,7 @@ class Postern:
             "hostname": "mx.postern.example",
             "listeners": [{"address": f"127.0.0.1:{self.port}"}],
             "zones": {"lan": {"networks": [TRUSTED], "trust": "relay"}},
-            "dns": {"servers": [f"127.0.0.1:{free_port()}"], "timeout": "1s",
+            "dns": {"servers": [f"127.0.0.1:{free_port()}"], "timeout": "1s" if "dns" in (changes or {}) else "100ms",
                     "trust_anchor": str(folder / "no-anchors")},  # whatever the machine has
             # Nothing resolves here.
             "checks": {"sender": {"resolvable": False}, "recipient": {"resolvable": False}, "spf": {"enabled": False},
@@ -216,12 +216,13 @@ class Postern:
 
 def wait_exit(process, seconds):
     """Its exit code. What subprocess has for this looks only every 50 ms."""
-    pidfd = os.pidfd_open(process.pid)
-    try:
-        select.select([pidfd], [], [], seconds)
-    finally:
-        os.close(pidfd)
-    return process.wait(0)
+    with contextlib.suppress(ProcessLookupError):  # another thread has just seen its end
+        pidfd = os.pidfd_open(process.pid)
+        try:
+            select.select([pidfd], [], [], seconds)
+        finally:
+            os.close(pidfd)
+    return process.wait(1)
 
 
 def with_group(pid, sig):

@@ -29,6 +29,7 @@ struct answering {
     const struct dns_record *records;
     unsigned asked;
     char last[300];
+    struct late_answer *late; /* those on their way, and those that have left */
 };
 
 static size_t put_name(unsigned char *out, const char *name)
@@ -61,6 +62,8 @@ static size_t put_data(unsigned char *out, int type, const char *data)
 }
 
 struct late_answer {
+    struct late_answer *next;
+    struct event *event;
     int fd;
     struct sockaddr_in peer;
     size_t n;
@@ -71,7 +74,6 @@ static void answering_late(evutil_socket_t fd, short what, void *arg)
 {
     struct late_answer *l = arg;
     sendto(l->fd, l->m, l->n, 0, (void *)&l->peer, sizeof l->peer);
-    free(l);
 }
 
 static void answering_on_question(int fd, short what, void *arg)
@@ -118,9 +120,11 @@ static void answering_on_question(int fd, short what, void *arg)
     if (late) {
         struct late_answer *l = malloc(sizeof *l);
         struct timeval when = { 0, 300000 };
-        *l = (struct late_answer){ .fd = fd, .peer = peer, .n = at };
+        *l = (struct late_answer){ .next = s->late, .fd = fd, .peer = peer, .n = at };
         memcpy(l->m, m, at);
-        event_base_once(event_get_base(s->event), -1, EV_TIMEOUT, answering_late, l, &when);
+        l->event = evtimer_new(event_get_base(s->event), answering_late, l);
+        evtimer_add(l->event, &when);
+        s->late = l;
     } else
         sendto(fd, m, at, 0, (void *)&peer, peer_n);
 }
@@ -138,6 +142,11 @@ static void answering_open(struct answering *s, struct event_base *base, const s
 
 static void answering_close(struct answering *s)
 {
+    for (struct late_answer *l = s->late, *next; l; l = next) {
+        next = l->next;
+        event_free(l->event);
+        free(l);
+    }
     event_free(s->event);
     close(s->fd);
 }
