@@ -3,7 +3,7 @@
 set -eu
 run="gcc meson ninja-build pkg-config libevent-dev libssl-dev libunbound-dev libyaml-dev libjansson-dev libseccomp-dev
      libmicrohttpd-dev libcurl4-openssl-dev zlib1g-dev libgsasl-dev libldap-dev libcrypt-dev libidn2-dev libsqlite3-dev libpcre2-dev libpsl-dev publicsuffix"
-test="libcmocka-dev dovecot-core sasl2-bin libsasl2-modules libsasl2-modules-db python3 python3-pytest python3-pytest-xdist python3-yaml python3-cryptography knot postfix swaks sslscan haproxy nginx libnginx-mod-mail s-nail openssl iproute2 procps msmtp nodejs node-nodemailer curl man-db slapd dovecot-imapd"
+test="libcmocka-dev dovecot-core sasl2-bin libsasl2-modules libsasl2-modules-db python3 python3-pytest python3-pytest-xdist python3-yaml python3-cryptography knot postfix swaks sslscan haproxy nginx libnginx-mod-mail s-nail openssl iproute2 procps msmtp nodejs node-nodemailer curl man-db slapd dovecot-imapd python3-dkim python3-nacl python3-authres opendkim miltertest libmail-dkim-perl"
 bench="postfix iproute2 python3 procps"
 fuzz="clang libclang-rt-14-dev"
 lint="clang-tidy cppcheck valgrind"

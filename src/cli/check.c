@@ -9,6 +9,7 @@
 #include "config/parse.h"
 #include "net/tls.h"
 #include "policy/policy.h"
+#include "signer/signer.h"
 
 static void usage(FILE *to)
 {
@@ -78,6 +79,16 @@ static bool lists_ok(const struct config *c, struct config_report *r)
     return p;
 }
 
+/* Keys for signing. */
+static bool keys_ok(const struct config *c, struct config_report *r)
+{
+    struct err err;
+    struct signer_keys *k = signer_keys_new(c, &err);
+    if (!k) report_error(r, (struct config_place){ 0 }, "", NULL, "%s", err.text);
+    signer_keys_free(k);
+    return k;
+}
+
 int cli_check(int argc, char **argv)
 {
     const char *file = CLI_DEFAULT_CONFIG;
@@ -97,7 +108,7 @@ int cli_check(int argc, char **argv)
     struct config *c = NULL;
     if (config_read_file(file, &text, &err)) c = config_parse(buf_slice(&text), file, &report);
     else report_error(&report, (struct config_place){ 0 }, "", "name the file with -c FILE", "%s", err.text);
-    if (c && (!tls_check(c, buf_slice(&text), &report) || !lists_ok(c, &report))) {
+    if (c && (!tls_check(c, buf_slice(&text), &report) || !lists_ok(c, &report) || !keys_ok(c, &report))) {
         config_free(c);
         c = NULL;
     }

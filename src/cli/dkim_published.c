@@ -70,7 +70,7 @@ static void compare(const struct auth_dns_answer *a, const struct dkim_named_key
 
 void dkim_published_check(struct auth_world *w, const char *domain, const struct dkim_named_key *k, struct dkim_finding *out)
 {
-    struct question q;
+    struct question q = { 0 };
     *out = (struct dkim_finding){ 0 };
     ask(w, &q, k->selector, domain, "");
     if (q.answer->status == AUTH_DNS_OK) {

@@ -66,6 +66,7 @@ static int prepare(struct rotation *r, const struct dkim_place *place, const str
     struct dkim_named_key key;
     struct err err;
     o.key_type = dkim_key_type(r->current->key);
+    o.selector = NULL; /* that of --key */
     if (!o.bits && o.key_type == DKIM_RSA && dkim_key_bits(r->current->key) > 2048) o.bits = dkim_key_bits(r->current->key);
     if (!dkim_file_new(&o, place, all, &key, &err)) {
         fprintf(stderr, "postern dkim: %s\n", err.text);

@@ -14,9 +14,9 @@ struct arc_verifier {
     struct buf scratch;
 };
 
-static enum arc_result seen_of(struct slice cv)
+static enum arc_result seen_of(struct slice cv) /* what is no word of §4.1.3 is none: "fail" is what a sealer said */
 {
-    return slice_eq(cv, SLICE("pass")) ? ARC_PASS : slice_eq(cv, SLICE("none")) ? ARC_NONE : ARC_FAIL;
+    return slice_eq(cv, SLICE("pass")) ? ARC_PASS : slice_eq(cv, SLICE("fail")) ? ARC_FAIL : ARC_NONE;
 }
 
 static const char *say(struct arc_verifier *v, const char *what, size_t i, const char *reason)
@@ -37,8 +37,10 @@ static const char *begin(struct arc_verifier *v)
     if (slice_eq(last->seen, SLICE("fail"))) return "the chain was marked as failed before";
     if (c->wrong) return c->wrong;
     for (size_t i = 0; i < c->n && !wrong; i++) {
-        if (v->seals[i].s.reason) wrong = say(v, "seal", i, v->seals[i].s.reason);
-        else if (!slice_eq(v->seals[i].seen, i ? SLICE("pass") : SLICE("none"))) wrong = say(v, "seal", i, i ? "cv= is not pass" : "cv= is not none");
+        if (v->seals[i].s.reason)
+            wrong = say(v, "seal", i, v->seals[i].s.reason);
+        else if (!slice_eq(v->seals[i].seen, i ? SLICE("pass") : SLICE("none")))
+            wrong = say(v, "seal", i, i ? "cv= is not pass" : "cv= is not none");
     }
     if (!wrong && v->messages[c->n - 1].s.reason) wrong = say(v, "message signature", c->n - 1, v->messages[c->n - 1].s.reason);
     return wrong;
@@ -111,7 +113,7 @@ static void tell_sets(struct arc_verifier *v, struct arc *out)
     for (size_t i = 0; i < out->n; i++) {
         const struct arc_fields *f = &v->chain.sets[i];
         struct arc_set *s = &out->sets[i];
-        *s = (struct arc_set){ none, none, none, none, none, ARC_FAIL };
+        *s = (struct arc_set){ none, none, none, none, none, ARC_NONE };
         if (f->results) s->results = f->payload;
         if (f->message) {
             s->message_domain = v->messages[i].s.domain;

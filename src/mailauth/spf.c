@@ -12,7 +12,7 @@
 #define VOIDS_MAX 2    /* §4.6.4 */
 #define NAMES_MAX 10   /* §4.6.4: of an MX or PTR answer */
 #define EXPLANATION_MAX 1000
-#define QUOTE_MAX 200  /* bytes of a term in reasons */
+#define QUOTE_MAX 256  /* bytes of a term or name in reasons */
 
 enum verdict { MATCH, NO_MATCH, TEMPERROR, PERMERROR };
 
@@ -82,11 +82,6 @@ static enum verdict count_void(struct eval *e, const struct spf_term *t)
 
 /* ---- names of the client (§5.5) */
 
-static bool is_below(struct slice name, struct slice domain) /* or the same */
-{
-    return slice_iends(name, domain) && (name.n == domain.n || name.p[name.n - domain.n - 1] == '.');
-}
-
 static bool is_validated(struct eval *e, struct slice name)
 {
     if (!auth_dns_name_ok(name)) return false;
@@ -105,7 +100,7 @@ static struct slice validated_name(struct eval *e)
     if (a && !a->n && a->status != AUTH_DNS_TEMPFAIL) e->voids++;
     for (size_t i = 0; a && i < a->n && i < NAMES_MAX; i++) {
         struct slice name = a->names[i];
-        int r = slice_ieq(name, e->scope.domain) ? 3 : is_below(name, e->scope.domain) ? 2 : 1;
+        int r = slice_ieq(name, e->scope.domain) ? 3 : spf_name_below(name, e->scope.domain) ? 2 : 1;
         if (!is_validated(e, name) || r <= rank) continue;
         best = name;
         rank = r;
@@ -181,7 +176,7 @@ static enum verdict match_ptr(struct eval *e, const struct spf_term *t, struct s
     if (!a || a->status == AUTH_DNS_TEMPFAIL) return NO_MATCH;
     if (!a->n) return count_void(e, t);
     for (size_t i = 0; i < a->n && i < NAMES_MAX && !ahead; i++)
-        if (is_below(a->names[i], target) && is_validated(e, a->names[i])) return MATCH;
+        if (spf_name_below(a->names[i], target) && is_validated(e, a->names[i])) return MATCH;
     return NO_MATCH;
 }
 
@@ -209,18 +204,14 @@ static enum verdict match_include(struct eval *e, const struct spf_term *t, cons
     }
 }
 
-static bool costs_lookup(enum spf_kind kind) /* §4.6.4 */
-{
-    return kind == SPF_INCLUDE || kind == SPF_A || kind == SPF_MX || kind == SPF_PTR || kind == SPF_EXISTS;
-}
-
 static enum verdict match_term(struct eval *e, const struct spf_term *t)
 {
-    struct name target = { .n = 0 };
+    struct name target;
     if (t->kind == SPF_ALL) return MATCH; /* §5.1 */
     if (t->kind == SPF_IP4 || t->kind == SPF_IP6) return ip_net_has(&t->net, &e->in->ip) ? MATCH : NO_MATCH; /* §5.6 */
-    if (!costs_lookup(t->kind)) return NO_MATCH; /* modifiers */
+    if (t->kind >= SPF_REDIRECT) return NO_MATCH; /* modifiers */
     if (++e->terms > TERMS_MAX) return permerror(e, t, "more than 10 terms that cost a look-up");
+    target.n = 0;
     bool named = find_target(e, t->spec, &target);
     if (e->voids > VOIDS_MAX) return permerror(e, t, too_many_voids); /* by %{p} */
     if (!named && (t->kind != SPF_INCLUDE || e->waiting || e->wide)) return NO_MATCH; /* §4.8: no such name */
@@ -264,15 +255,16 @@ static bool find_record(struct eval *e, struct slice domain, struct slice *text,
 /* The directives from left to right (§4.6.2). False: none matched. */
 static bool judge_terms(struct eval *e, const struct spf_record *record, enum spf_result *result)
 {
-    struct slice rest = record->terms;
-    struct spf_term t;
+    struct slice rest = record->rest;
+    struct spf_term spare;
     const char *why;
-    while (spf_term_next(&rest, &t, &why)) {
-        enum verdict v = match_term(e, &t);
+    for (size_t i = 0; i < record->n || spf_term_next(&rest, &spare, &why); i++) {
+        const struct spf_term *t = i < record->n ? &record->terms[i] : &spare;
+        enum verdict v = match_term(e, t);
         if (v == NO_MATCH) continue;
-        *result = v == MATCH ? t.result : v == TEMPERROR ? SPF_TEMPERROR : SPF_PERMERROR;
-        if (v != MATCH || (t.kind == SPF_INCLUDE && t.result == SPF_PASS)) return true;
-        note(e, t.text, NULL);
+        *result = v == MATCH ? t->result : v == TEMPERROR ? SPF_TEMPERROR : SPF_PERMERROR;
+        if (v != MATCH || (t->kind == SPF_INCLUDE && t->result == SPF_PASS)) return true;
+        note(e, t->text, NULL);
         e->exp = record->exp;
         return true;
     }
@@ -340,6 +332,13 @@ static bool explain(struct eval *e, struct arena *arena, struct spf *out)
     return true;
 }
 
+static void add_text(struct buf *b, struct slice s) /* mostly it is printable */
+{
+    size_t i = 0;
+    while (i < s.n && i < QUOTE_MAX && s.p[i] >= 0x20 && s.p[i] < 0x7F && s.p[i] != '\\') i++;
+    i == s.n ? buf_add(b, s) : buf_add_printable(b, s, QUOTE_MAX);
+}
+
 static struct slice describe(const struct eval *e, struct arena *arena)
 {
     struct buf b = { 0 };
@@ -349,10 +348,10 @@ static struct slice describe(const struct eval *e, struct arena *arena)
         buf_add_str(&b, "no directive matches in the record of ");
     } else {
         buf_add_str(&b, e->fault ? "\"" : "the client matches \"");
-        buf_add_printable(&b, e->mechanism, QUOTE_MAX);
+        add_text(&b, e->mechanism);
         buf_add_str(&b, "\" in the record of ");
     }
-    buf_add_printable(&b, name_slice(&e->where), SPF_NAME_MAX);
+    add_text(&b, name_slice(&e->where));
     if (e->fault && e->mechanism.n) buf_addf(&b, ": %s", e->fault);
     struct slice text = arena_slice(arena, buf_slice(&b));
     buf_deinit(&b);

@@ -55,6 +55,11 @@ bool spf_macro_uses(struct slice s, char letter)
     return false;
 }
 
+bool spf_name_below(struct slice name, struct slice domain)
+{
+    return slice_iends(name, domain) && (name.n == domain.n || name.p[name.n - domain.n - 1] == '.');
+}
+
 /* ---- expanding */
 
 struct target {

@@ -61,10 +61,14 @@ const char *spf_domain_spec_check(struct slice spec)
 /* The digits of a prefix length, without zeros before them (§5.6). */
 static bool parse_prefix(struct slice s, unsigned max, uint8_t *out)
 {
-    uint64_t v;
-    if ((s.n > 1 && s.p[0] == '0') || !slice_to_u64(s, max, &v)) return false;
+    unsigned v = 0;
+    if (!s.n || s.n > 3 || (s.n > 1 && s.p[0] == '0')) return false;
+    for (size_t i = 0; i < s.n; i++) {
+        if (!is_digit(s.p[i])) return false;
+        v = v * 10 + (unsigned)(s.p[i] - '0');
+    }
     *out = (uint8_t)v;
-    return true;
+    return v <= max;
 }
 
 /* Cuts "/digits" off the end of *s; false: there is none. */
@@ -103,37 +107,53 @@ static const char *take_spec(struct slice s, bool needed, struct spf_term *t)
     return spf_domain_spec_check(t->spec);
 }
 
+/* ip4-network: four numbers without zeros before them. */
+static bool parse_ip4(struct slice s, uint8_t out[4])
+{
+    size_t at = 0;
+    for (int i = 0; i < 4; i++) {
+        size_t from = at;
+        unsigned v = 0;
+        while (at < s.n && at < from + 3 && is_digit(s.p[at])) v = v * 10 + (unsigned)(s.p[at++] - '0');
+        if (at == from || v > 255 || (at - from > 1 && s.p[from] == '0')) return false;
+        if (i < 3 && (at == s.n || s.p[at++] != '.')) return false;
+        out[i] = (uint8_t)v;
+    }
+    return at == s.n;
+}
+
+static bool parse_ip6(struct slice s, uint8_t out[16])
+{
+    char text[INET6_ADDRSTRLEN];
+    if (s.n >= sizeof text || slice_find(s, 0) >= 0) return false;
+    memcpy(text, s.p, s.n);
+    text[s.n] = 0;
+    return inet_pton(AF_INET6, text, out) == 1; /* RFC 4291 §2.2 */
+}
+
 static const char *take_network(struct slice s, struct spf_term *t) /* §5.6 */
 {
-    static const char bad[] = "not an IP address";
     bool six = t->kind == SPF_IP6;
-    char text[INET6_ADDRSTRLEN];
     struct slice head;
     if (!s.n || s.p[0] != ':') return "the address is missing";
     s = slice_sub(s, 1, s.n);
     t->net.prefix = six ? 128 : 32;
     if (slice_cut(&s, '/', &head) && !parse_prefix(s, six ? 128 : 32, &t->net.prefix)) return "not a prefix length";
-    if (!head.n || head.n >= sizeof text || memchr(head.p, 0, head.n)) return bad;
-    memcpy(text, head.p, head.n);
-    text[head.n] = 0;
     /* Not ip_parse: a mapped address stays one of IPv6, which no client of IPv4 matches (§5). */
-    t->net.ip = (struct ip){ .family = six ? 6 : 4 };
-    return inet_pton(six ? AF_INET6 : AF_INET, text, t->net.ip.bytes) == 1 ? NULL : bad;
+    t->net.ip.family = six ? 6 : 4;
+    return (six ? parse_ip6(head, t->net.ip.bytes) : parse_ip4(head, t->net.ip.bytes)) ? NULL : "not an IP address";
 }
 
 static const char *take_mechanism(struct slice name, struct slice arguments, struct spf_term *t)
 {
-    static const struct {
-        struct slice name;
-        enum spf_kind kind;
-    } known[] = {
-        { { "all", 3 }, SPF_ALL }, { { "include", 7 }, SPF_INCLUDE }, { { "a", 1 }, SPF_A }, { { "mx", 2 }, SPF_MX },
-        { { "ptr", 3 }, SPF_PTR }, { { "ip4", 3 }, SPF_IP4 }, { { "ip6", 3 }, SPF_IP6 }, { { "exists", 6 }, SPF_EXISTS },
+    static const struct slice known[] = {
+        [SPF_ALL] = { "all", 3 }, [SPF_INCLUDE] = { "include", 7 }, [SPF_A] = { "a", 1 },     [SPF_MX] = { "mx", 2 },
+        [SPF_PTR] = { "ptr", 3 }, [SPF_EXISTS] = { "exists", 6 },   [SPF_IP4] = { "ip4", 3 }, [SPF_IP6] = { "ip6", 3 },
     };
-    size_t i = 0;
-    while (i < countof(known) && !slice_ieq(name, known[i].name)) i++;
+    size_t i = name.n ? 0 : countof(known);
+    while (i < countof(known) && (*known[i].p != ascii_lower(*name.p) || !slice_ieq(name, known[i]))) i++;
     if (i == countof(known)) return "an unknown mechanism";
-    t->kind = known[i].kind;
+    t->kind = (enum spf_kind)i;
     switch (t->kind) {
     case SPF_ALL:
         return arguments.n ? "\"all\" takes no argument" : NULL;
@@ -189,17 +209,22 @@ bool spf_term_next(struct slice *terms, struct spf_term *out, const char **why)
 
 const char *spf_record_parse(struct slice text, struct spf_record *out, struct slice *bad)
 {
-    struct spf_term t;
+    struct spf_term spare, *t = out->terms;
     const char *why;
-    *out = (struct spf_record){ .terms = slice_sub(text, 6, text.n) };
-    struct slice rest = out->terms;
-    while (spf_term_next(&rest, &t, &why)) {
-        struct slice *once = t.kind == SPF_REDIRECT ? &out->redirect : t.kind == SPF_EXP ? &out->exp : NULL;
-        *bad = t.text;
+    out->n = 0;
+    out->all = false;
+    out->redirect = out->exp = slice_of(NULL, 0);
+    struct slice rest = out->rest = slice_sub(text, 6, text.n);
+    while (spf_term_next(&rest, t, &why)) {
+        struct slice *once = t->kind == SPF_REDIRECT ? &out->redirect : t->kind == SPF_EXP ? &out->exp : NULL;
+        *bad = t->text;
         if (why) return why;
         if (once && once->n) return "a modifier that is there twice"; /* §6 */
-        if (once) *once = t.spec;
-        out->all |= t.kind == SPF_ALL;
+        if (once) *once = t->spec;
+        out->all |= t->kind == SPF_ALL;
+        if (t == &spare) continue;
+        out->rest = rest;
+        t = ++out->n < SPF_TERMS_KEPT ? t + 1 : &spare;
     }
     return NULL;
 }

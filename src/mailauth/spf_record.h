@@ -18,9 +18,12 @@ struct spf_term {
     struct ip_net net;           /* ip4, ip6: host bits as published */
     uint8_t prefix4, prefix6;    /* a, mx */
 };
+#define SPF_TERMS_KEPT 32
 /* What must be known before the first directive is looked at. */
 struct spf_record {
-    struct slice terms;          /* behind "v=spf1" */
+    struct spf_term terms[SPF_TERMS_KEPT]; /* the first ones; not cleared */
+    size_t n;
+    struct slice rest;           /* the text of the others */
     struct slice redirect, exp;  /* their domain-specs; empty: not there */
     bool all;                    /* there is an "all": redirect counts for nothing (§5.1) */
 };
@@ -30,6 +33,8 @@ bool spf_record_is(struct slice text); /* does it begin with the version (§4.5)
 const char *spf_record_parse(struct slice text, struct spf_record *out, struct slice *bad);
 /* Cuts the next term off; false at the end. *why as above; the term is of use only if it is NULL. */
 bool spf_term_next(struct slice *terms, struct spf_term *out, const char **why);
+
+bool spf_name_below(struct slice name, struct slice domain); /* or the same; letter case does not count */
 
 /* ---- macros */
 

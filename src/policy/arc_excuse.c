@@ -100,10 +100,10 @@ static const char *what_it_saw(struct slice results, const struct dmarc *d)
         slice_cut(&results, ';', &one);
         if (is_result(one, "dmarc", &passed)) {
             struct slice from = property(one, "header.from");
-            return passed && (!from.n || is_authors(d, domain_of(from))) ? "dmarc=pass" : NULL;
+            return passed && (!from.n || is_authors(d, domain_of(from))) ? "DMARC" : NULL;
         }
-        if (is_result(one, "dkim", &passed) && passed && is_authors(d, property(one, "header.d"))) saw = "dkim=pass";
-        if (is_result(one, "spf", &passed) && passed && !saw && is_authors(d, domain_of(property(one, "smtp.mailfrom")))) saw = "spf=pass";
+        if (is_result(one, "dkim", &passed) && passed && is_authors(d, property(one, "header.d"))) saw = "DKIM";
+        if (is_result(one, "spf", &passed) && passed && !saw && is_authors(d, domain_of(property(one, "smtp.mailfrom")))) saw = "SPF";
     }
     return saw;
 }

@@ -86,8 +86,8 @@ int check_score_of(const struct check_call *c, const struct check *other);
 /* For an answer that depends on earlier stages, while its own look-ups need not wait for them: go_on is called once they are
  * complete, at once if they are. Not after an answer or cancel. */
 void check_when_earlier_done(struct check_call *c, void (*go_on)(struct check_call *c));
-/* The same for another check, which stands before it in the table: of its stage or an earlier one. */
-void check_when_answered(struct check_call *c, const struct check *other, void (*go_on)(struct check_call *c));
+/* The same for another check, by its name: one that stands before it in the table. */
+void check_when_answered(struct check_call *c, const char *other, void (*go_on)(struct check_call *c));
 /* Within run(): nothing before STAGE_CONTENT depends on its answer, and nobody waits for it until then. Not when dry: there it is
  * waited for as usual. */
 void check_in_background(struct check_call *c);

@@ -100,8 +100,8 @@ static void tell(struct check_call *c, const struct dmarc *d)
         check_pass(c, "%s", why);
     } else if (m->arc && arc_excuses(config, m->arc, d, &excuse)) {
         const char *sealer = check_show(c, excuse.sealer);
-        m->dmarc_override = arena_printf(check_arena(c), "local policy: arc=pass, sealed by %s with %s", sealer, excuse.what);
-        check_pass(c, "%s; excused: the newest seal is of %s, which saw %s", why, sealer, excuse.what);
+        m->dmarc_override = arena_printf(check_arena(c), "local policy: sealed by %s, where %s passed", sealer, excuse.what);
+        check_pass(c, "%s; excused: sealed by %s, where %s passed", why, sealer, excuse.what);
     } else if ((o = find_override(config, d->author))) {
         override(c, d, o, why);
     } else {
@@ -139,7 +139,7 @@ static void run(struct check_call *c)
         return;
     }
     auth_lookups_limit(m->lookups);
-    check_when_answered(c, &check_spf, go);
+    check_when_answered(c, "spf", go);
 }
 
 static void cancel(struct check_call *c) { auth_lookups_forget(c->run->text->lookups, c); }

@@ -120,7 +120,7 @@ static void run_sender_list(struct check_call *c)
     find_sender(c, false, &allow, &block);
     find_sender(c, true, &proven_allow, &proven_block);
     if (allow.entry == proven_allow.entry && block.entry == proven_block.entry) decide_sender(c);
-    else check_when_answered(c, &check_spf, decide_sender);
+    else check_when_answered(c, "spf", decide_sender);
 }
 
 static void cancel_sender_list(struct check_call *c) {} /* nothing of its own is under way */

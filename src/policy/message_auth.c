@@ -128,16 +128,24 @@ static struct auth_results results_of(const struct policy_run *run)
     };
 }
 
-void policy_text_results(const struct policy_run *run, struct buf *out)
+void policy_text_result_value(const struct policy_run *run, struct buf *out)
 {
     if (!run->text || !run->text->verified) return;
     struct auth_results r = results_of(run);
-    buf_add_str(out, "Authentication-Results: ");
     auth_results_format(&r, out);
+}
+
+void policy_text_results(const struct policy_run *run, struct buf *out)
+{
+    if (!run->text || !run->text->verified) return;
+    buf_add_str(out, "Authentication-Results: ");
+    policy_text_result_value(run, out);
     buf_add_str(out, "\r\n");
 }
 
 /* ---- for signing */
+
+bool policy_text_is_verified(const struct policy_run *run) { return run->text->verified; }
 
 const struct auth_header *policy_text_header(const struct policy_run *run)
 {

@@ -21,8 +21,10 @@ void policy_text_end(struct policy_run *run); /* then STAGE_CONTENT is asked */
 bool policy_text_is_forged(const struct policy_run *run, struct slice name, struct slice value, bool truncated);
 /* Appends the whole Authentication-Results field; nothing when the message was not verified. After STAGE_CONTENT. */
 void policy_text_results(const struct policy_run *run, struct buf *out);
+void policy_text_result_value(const struct policy_run *run, struct buf *out); /* of it what stands behind the colon, without the line end */
 
 /* ---- what signing needs; NULL: the text is not wanted */
+bool policy_text_is_verified(const struct policy_run *run); /* a stranger's: it may be sealed; else it may be signed */
 const struct auth_header *policy_text_header(const struct policy_run *run);
 struct auth_body *policy_text_hashes(struct policy_run *run);
 const struct arc *policy_text_chain(const struct policy_run *run); /* after STAGE_CONTENT; NULL: not verified */

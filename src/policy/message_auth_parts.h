@@ -25,7 +25,7 @@ struct message_auth {
 
 struct arc_excuse {
     struct slice sealer;
-    const char *what;            /* "dmarc=pass": what it saw; a constant */
+    const char *what;            /* "DMARC": what passed there; a constant */
 };
 /* arc_excuse.c: does somebody whose seals we trust say that the message was its author's when he had it? The seal must be the newest of a
  * chain that holds. */

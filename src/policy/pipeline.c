@@ -154,7 +154,6 @@ struct policy *policy_new(const struct config *c, struct err *err)
         policy_free(p);
         return NULL;
     }
-    if (c->checks.greylist.enabled) p->lists.suffixes = public_suffix_load();
     p->reverse = names_wanted(p);
     find_own(p);
     choose(p);

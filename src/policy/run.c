@@ -341,17 +341,16 @@ void check_when_earlier_done(struct check_call *c, void (*go_on)(struct check_ca
     else call_slot(c)->go_on = go_on;
 }
 
-void check_when_answered(struct check_call *c, const struct check *other, void (*go_on)(struct check_call *c))
+void check_when_answered(struct check_call *c, const char *other, void (*go_on)(struct check_call *c))
 {
-    const struct policy *p = run_policy(c->run);
-    size_t i = p->from[other->stage];
-    while (i < p->from[other->stage + 1] && p->checks[i] != other) i++;
-    if (i == p->from[other->stage + 1] || c->run->slots[i].state != SLOT_RUNNING) {
+    const struct slot *s = c->run->slots, *own = call_slot(c);
+    while (s < own && strcmp(s->call.check->name, other)) s++;
+    if (s == own || s->state != SLOT_RUNNING) {
         go_on(c);
         return;
     }
     call_slot(c)->go_on = go_on;
-    call_slot(c)->after = &c->run->slots[i];
+    call_slot(c)->after = s;
 }
 
 void check_in_background(struct check_call *c)

@@ -13,6 +13,7 @@
 #include "proc/directory.h"
 #include "proc/process.h"
 #include "proc/tls.h"
+#include "signer/signer.h"
 
 #define WORKERS_MAX 256
 #define READY_SECONDS 60
@@ -51,7 +52,7 @@ struct generation *generation_new(struct master *m, struct config *c, const stru
     g->slot_n = worker_count(c);
     g->slots = mem_zalloc(g->slot_n * sizeof *g->slots);
     g->deadline = evtimer_new(m->base, on_deadline, g);
-    if (!helpers_prepare(g, c, err) || !load_tls(g, c, err) || !(g->policy = policy_new(c, err)) ||
+    if (!helpers_prepare(g, c, err) || !load_tls(g, c, err) || !(g->policy = policy_new(c, err)) || !(g->keys = signer_keys_new(c, err)) ||
         !(g->listeners = listen_set_open(c, g->slot_n, former, patient, err))) {
         generation_free(&g);
         return NULL;
@@ -149,6 +150,7 @@ void generation_free(struct generation **gp)
     event_free(g->deadline);
     listen_set_free(&g->listeners);
     policy_free(g->policy);
+    signer_keys_free(g->keys);
     tls_server_free(g->server_tls);
     tls_client_free(g->client_tls);
     config_free(g->config);

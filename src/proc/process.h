@@ -22,6 +22,7 @@ struct tls_server;
 struct tls_client;
 struct tls_tickets;
 struct policy;
+struct signer_keys;
 struct shared;
 
 #define HELPERS 3 /* kinds: helpers.c */
@@ -70,6 +71,7 @@ struct generation {
     struct tls_server *server_tls;
     struct tls_client *client_tls;
     struct policy *policy;
+    struct signer_keys *keys;
     struct listen_set *listeners;
     struct slot *slots;
     unsigned slot_n;

@@ -141,7 +141,7 @@ static bool begin(struct worker *w, int n, struct spool *sp, struct err *err)
         .policy = w->start->policy, .resolver = w->resolver, .store = w->store, .shared = w->start->shared, .auth = w->auth,
         .queue = w->queue, .providers = w->providers, .alarm = worker_alarm, .alarm_arg = w });
     w->server = server_new(&(struct server_options){ .base = w->base, .streams = w->streams, .config = w->config,
-        .queue = w->queue, .tls = w->start->server_tls, .auth = w->auth, .providers = w->providers, .policy = w->policy,
+        .queue = w->queue, .tls = w->start->server_tls, .auth = w->auth, .providers = w->providers, .policy = w->policy, .signer = w->signer, .keys = w->start->keys,
         .store = w->config->store.history ? w->store : NULL, .shared = w->start->shared, .column = w->column });
     return !w->config->system.sandbox || seccomp_restrict(SECCOMP_RELAY, err);
 }
@@ -206,6 +206,7 @@ static void on_master(void *arg, const json_t *m, int fd)
         else if (!strcmp(op, "admin")) worker_control_open(w, fd);
         else if (!strcmp(op, "auth")) link_connect(w->auth, fd);
         else if (!strcmp(op, "fetch")) link_connect(w->fetch, fd);
+        else if (!strcmp(op, "signer")) link_connect(w->signer, fd);
         else if (!strcmp(op, "store")) store_link_connect(w->store, fd);
         else close(fd);
         return;
@@ -263,6 +264,7 @@ static void worker_deinit(struct worker *w)
     provider_keeper_free(w->providers);
     link_free(w->auth);
     link_free(w->fetch);
+    link_free(w->signer);
     store_link_free(w->store);
     if (w->resolver) resolver_free(w->resolver);
     if (w->streams) stream_loop_free(w->streams);
@@ -284,6 +286,7 @@ int worker_main(const struct worker_start *start)
     event_add(w.terminate, NULL);
     w.auth = link_new(w.base, NULL, NULL, NULL);
     w.fetch = link_new(w.base, "fetch-process-gone", worker_on_fetch_message, &w);
+    w.signer = link_new(w.base, "signer-process-gone", NULL, NULL);
     w.store = store_link_new(w.base);
     w.column = shared_column_take(start->shared);
     w.deadline = evtimer_new(w.base, on_deadline, &w);

@@ -7,12 +7,14 @@
 struct privilege_user;
 struct tls_server;
 struct tls_client;
+struct signer_keys;
 
 struct worker_start {
     const struct config *config;
     struct tls_server *server_tls;
     struct tls_client *client_tls;
     const struct policy *policy;
+    const struct signer_keys *keys;
     struct shared *shared;
     int channel;             /* to the master */
     const char *spool_root;  /* directories with numbers for names */
@@ -26,7 +28,7 @@ struct worker_start {
  *                  {"op": "listen", "listener", "socket"} + descriptor
  *                  {"op": "adopt", "n"}  answered by "adopted", "busy" or "failed"; later "emptied"
  *                  {"op": "admin"} + descriptor of a channel
- *                  {"op": "auth"}, {"op": "fetch"} + descriptor of a channel, again when there is another such process
+ *                  {"op": "auth"}, {"op": "fetch"}, {"op": "signer"} + descriptor of a channel, again when there is another such process
  *                  {"op": "drain", "ms"}
  * Worker → master: {"op": "hello"} (it can take a spool), {"op": "ready"}, {"op": "busy", "n"}, {"op": "failed", "n",
  * "error"}, {"op": "adopted", "n"},

@@ -33,7 +33,7 @@ struct worker {
     struct queue *queue;             /* NULL until there is a spool */
     struct server *server;
     struct provider_keeper *providers; /* NULL: no zone names one */
-    struct link *auth, *fetch;       /* to the helper processes */
+    struct link *auth, *fetch, *signer;       /* to the helper processes */
     struct store_link *store;
     struct policy_engine *policy;
     int column;                      /* of the shared counts; -1: none */

@@ -17,6 +17,8 @@ struct server_options {
     struct link *auth;           /* NULL: AUTH is not offered */
     struct provider_keeper *providers; /* NULL: no zone names one */
     struct policy_engine *policy;
+    struct link *signer;         /* to the process that has the keys, */
+    const struct signer_keys *keys; /* of which these are known; NULL: nothing is signed */
     struct store_link *store;    /* takes the history; NULL: none is kept */
     struct shared *shared;       /* counts sessions over all workers, in this column; NULL: not */
     int column;

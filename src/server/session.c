@@ -19,6 +19,7 @@
  * session_close in SESSION_COMMIT lets go of the stream only and the callback frees the rest; server_free moreover takes
  * away session->server. The callback is the only code that meets a session without stream or server. */
 #include "server/session.h"
+#include "signer/signer.h"
 #include <assert.h>
 #include <event2/event.h>
 #include <stdio.h>
@@ -251,6 +252,7 @@ void session_start(struct server *server, const struct config_listener *l, int f
 void session_reset(struct session *s)
 {
     struct transaction *tx = &s->tx;
+    signing_cancel(&tx->signing);
     spool_draft_free(&tx->draft);
     header_reader_deinit(&tx->header);
     *tx = (struct transaction){ 0 };
@@ -270,6 +272,7 @@ void session_close(struct session *s, const char *reason, bool cut)
 {
     bool committing = s->phase == SESSION_COMMIT;
     if (s->stream) session_log(s, "disconnect", reason);
+    signing_cancel(&s->tx.signing);
     policy_run_free(&s->run);
     s->then = NULL;
     list_remove(&s->yield_link);

@@ -90,6 +90,9 @@ struct transaction {
     bool judged, header_told;    /* the checks want the text; they know that the header is over */
     struct envelope_cut *cuts;   /* fields that pretend to be ours; room for ENVELOPE_CUTS_MAX; NULL: none */
     uint32_t cut_n;
+    struct signing *signing;     /* by us; NULL: it is not signed, or that is done */
+    struct slice signatures;     /* fields of ours */
+    const char *missing;         /* fields the client has left to us; NULL: not made yet */
     struct slice certificate;    /* the client's, for the log */
     bool body_8bit, has_message_id, has_subject, has_date;
     uint32_t hops, authors;      /* Received headers, addresses in From and its like so far */

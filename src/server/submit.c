@@ -66,22 +66,25 @@ static void on_committed(void *arg, bool ok, const struct err *err)
     session_resume(s);
 }
 
-/* RFC 6409 §8: what a program that writes mail may leave to us. */
-static void add_missing(const struct session *s, uint64_t now, struct buf *out)
+const char *text_missing(struct session *s)
 {
-    const struct transaction *tx = &s->tx;
+    struct transaction *tx = &s->tx;
     bool trusted = s->account || s->zone->trust == CONFIG_TRUST_RELAY;
-    if (s->listener->role != CONFIG_ROLE_SUBMISSION || !trusted) return;
-    if (!tx->has_date) {
-        buf_add_str(out, "Date: ");
-        clock_add_rfc5322(out, now);
-        buf_add_str(out, "\r\n");
+    struct buf out = { 0 };
+    if (tx->missing) return tx->missing;
+    if (s->listener->role == CONFIG_ROLE_SUBMISSION && trusted && !tx->has_date) {
+        buf_add_str(&out, "Date: ");
+        clock_add_rfc5322(&out, clock_wall_ms());
+        buf_add_str(&out, "\r\n");
     }
-    if (!tx->has_message_id) {
-        buf_add_str(out, "Message-ID: <");
-        id_add(out, tx->id);
-        buf_addf(out, "@%s>\r\n", s->server->o.config->hostname);
+    if (s->listener->role == CONFIG_ROLE_SUBMISSION && trusted && !tx->has_message_id) {
+        buf_add_str(&out, "Message-ID: <");
+        id_add(&out, tx->id);
+        buf_addf(&out, "@%s>\r\n", s->server->o.config->hostname);
     }
+    tx->missing = out.n ? arena_strdup(&s->arena, buf_slice(&out)) : "";
+    buf_deinit(&out);
+    return tx->missing;
 }
 
 static void format_prepend(struct session *s, uint64_t now, struct buf *out)
@@ -94,9 +97,10 @@ static void format_prepend(struct session *s, uint64_t now, struct buf *out)
     if (stream_is_tls(s->stream)) stream_tls_info(s->stream, &r.tls_version, &r.tls_cipher, &r.tls_bits);
     if (tx->rcpt_n == 1) r.rcpt = tx->rcpts[0];
     buf_clear(out);
+    buf_add(out, tx->signatures);
     policy_text_results(s->run, out);
     received_format(&r, out);
-    add_missing(s, now, out);
+    buf_add_str(out, text_missing(s));
 }
 
 static uint32_t flags_of(const struct session *s)

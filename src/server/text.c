@@ -142,7 +142,9 @@ char *text_room(struct session *s, size_t *room)
 static void end_header(struct session *s)
 {
     struct transaction *tx = &s->tx;
-    if (!tx->header_told) policy_text_header_end(s->run, tx->header.malformed);
+    if (tx->header_told) return;
+    text_sign_begin(s);
+    policy_text_header_end(s->run, tx->header.malformed);
     tx->header_told = true;
 }
 
@@ -182,7 +184,7 @@ void text_brake(struct session *s)
 
 /* ---- its end */
 
-static void refuse(struct session *s)
+void text_give_up(struct session *s)
 {
     struct transaction *tx = &s->tx;
     bool hang_up = tx->refusal.hang_up;
@@ -194,8 +196,8 @@ static void refuse(struct session *s)
 
 static void on_content(struct session *s, const struct policy_verdict *v)
 {
-    if (heed(s, v)) text_submit(s);
-    else refuse(s);
+    if (heed(s, v)) text_sign(s);
+    else text_give_up(s);
 }
 
 /* No input is taken until the checks have answered. Who leaves before that was promised nothing: the message is forgotten. */
@@ -216,6 +218,6 @@ void text_finish(struct session *s)
     text_check_header(s);
     text_check_limits(s);
     text_check_line_ends(s);
-    if (tx->refusal.code) refuse(s);
+    if (tx->refusal.code) text_give_up(s);
     else ask_content(s);
 }

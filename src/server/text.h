@@ -20,11 +20,19 @@ void text_spoil_storage(struct session *s, const struct err *err);
 void text_refuse(struct session *s, struct slice about); /* tells tx.refusal, as session_refuse */
 /* The text is complete: commits it, or tells the refusal and ends the transaction. */
 void text_finish(struct session *s);
+void text_give_up(struct session *s); /* tells tx.refusal and ends the transaction */
 
 /* content.c: what a header field says; also keeps what listings show. For header_reader_init, arg is the session. */
 void text_on_field(void *arg, struct slice name, struct slice value, bool truncated);
 void text_check_header(struct session *s); /* once the text is complete */
 
+/* sign.c. At the end of the header: the message is to be signed, or sealed, if there is a key for it. */
+void text_sign_begin(struct session *s);
+/* Then text_submit, when its signatures are there; or a refusal (451) when they do not come. */
+void text_sign(struct session *s);
+
+/* submit.c: the fields that a program which writes mail may leave to us (RFC 6409 §8); made once. */
+const char *text_missing(struct session *s);
 /* submit.c: commits the message with its envelope; the callback answers the client. */
 void text_submit(struct session *s);
 

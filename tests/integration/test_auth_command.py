@@ -10,10 +10,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from lib.daemon import postern
+from lib.daemon import environment, postern
 from lib.dns import DnsProxy
 from lib.opendkim import OpenDkim
 from lib.programs import Knot, have
+from lib.util import BINARY
 
 dkim = pytest.importorskip("dkim")
 
@@ -223,6 +224,34 @@ def test_dkim_of_standard_input(world):
 def test_dkim_of_a_large_message(world, mail):
     body = b"".join(b"%07d some text of a line\r\n" % n for n in range(300_000))
     assert world.lines("dkim", mail(world.sign(MESSAGE.split(b"\r\n\r\n")[0] + b"\r\n\r\n" + body)))[0].startswith("pass ")
+
+
+@pytest.mark.parametrize("ends", [b"\r\n", b"\n"])
+def test_dkim_of_a_message_that_trickles_in(world, ends):
+    """Pieces of every size: line ends, the end of the header and fields are cut anywhere."""
+    content = world.sign(MESSAGE.replace(b"Subject: On Monday", b"Subject: On\r\n Monday\r\n\tor later")).replace(b"\r\n", ends)
+    command = [str(BINARY), "auth", "dkim", "-", "--dns", world.knot.server]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(), bufsize=0) as process:
+        for n in range(len(content)):
+            process.stdin.write(content[n:n + 1])
+            time.sleep(0.0005)
+        process.stdin.close()
+        assert process.stdout.read().startswith(b"pass ")
+
+
+def test_dkim_of_a_large_header(world, mail):
+    fields = b"".join(b"X-Field-%d: %s\r\n %s\r\n" % (n, b"a" * (n * 7 % 900), b"b" * (n % 70)) for n in range(400))
+    for ends in (b"\r\n", b"\n"):
+        told = world.lines("dkim", mail(world.sign(fields + MESSAGE, include_headers=[b"from", b"x-field-399", b"x-field-1"]).replace(b"\r\n", ends)))
+        assert told[0].startswith("pass "), told
+
+
+@pytest.mark.parametrize("line", [b"no field\r\n", b"n" * 5000 + b"\r\n"])
+def test_dkim_of_a_header_that_breaks_off(world, mail, line):
+    """Where the header ends is not certain then, so nobody can vouch for it."""
+    header, body = world.sign().split(b"\r\n\r\n", 1)
+    told = world.lines("dkim", mail(header + b"\r\n" + line + b"\r\n" + body))
+    assert told[0].split()[0] != "pass", told
 
 
 def test_dkim_fails(world, mail):

@@ -187,6 +187,16 @@ def test_rotate(conf, knot):
     assert rotate(path, server).startswith("prepared selector-")
 
 
+def test_rotate_of_a_key_file(conf, zone, tmp_path):
+    old = new(conf(), "--selector", "old", "--type", "ed25519")
+    server = zone(old["bind"]).server
+    args = ["rotate", "mail.test", "--key", old["key"], "--selector", "old", "--directory", tmp_path / "keys", "--dns", server, "--json"]
+    told = json.loads(postern("dkim", *args, check=0).stdout)
+    assert [(x["step"], x["type"]) for x in told] == [("prepared", "ed25519")]
+    told = json.loads(postern("dkim", *args, check=75).stdout)
+    assert [(x["step"], x["state"]) for x in told] == [("waiting", "missing")]
+
+
 def test_rotate_needs_a_key(conf):
     done = postern("dkim", "rotate", "mail.test", "-c", conf(), check=65)
     assert "postern dkim new mail.test" in done.stderr

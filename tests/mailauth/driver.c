@@ -214,9 +214,12 @@ static json_t *run_case(const json_t *c)
         struct arena arena = { 0 };
         struct zone z = { .names = json_object_get(c, "zone"), .arena = &arena,
             .seed = (unsigned)json_integer_value(json_object_get(c, "id")) };
-        json_t *now = runs[i].run(c, &z, false, &arena);
+        z.asked = json_array();
+        json_t *now = runs[i].run(c, &z, false, &arena), *asked = z.asked;
+        z.asked = NULL;
         json_t *late = runs[i].run(c, &z, true, &arena);
         if (!json_equal(now, late)) json_object_set(now, "late", late);
+        json_object_set_new(now, "asked", asked);
         json_object_set(now, "id", json_object_get(c, "id"));
         json_decref(late);
         arena_deinit(&arena);

@@ -12,6 +12,7 @@ struct zone {
     struct lookup *open[LOOKUPS_MAX];
     size_t n_open;
     unsigned seed;
+    json_t *asked;               /* names that were asked for, when all is known at once; may be NULL */
 };
 struct auth_dns zone_dns(struct zone *z);                        /* knows all at once */
 struct lookups *zone_lookups(struct zone *z);                    /* knows nothing yet */

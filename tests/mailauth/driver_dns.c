@@ -49,6 +49,7 @@ static const struct auth_dns_answer *look(struct zone *z, enum auth_dns_type typ
     struct buf key = { 0 };
     if (type == AUTH_DNS_PTR) arpa_name(ip, &key);
     else for (size_t i = 0; i < name.n; i++) buf_add_char(&key, ascii_lower(name.p[i]));
+    if (z->asked) json_array_append_new(z->asked, case_json(buf_slice(&key)));
     const json_t *node = json_object_get(z->names, buf_cstr(&key));
     const json_t *list = json_object_get(node, types[type]);
     a->status = node ? AUTH_DNS_NODATA : AUTH_DNS_NXDOMAIN;

@@ -55,7 +55,6 @@ use Mail::DKIM::ARC::Verifier;
 use Mail::DKIM::ARC::Signer;
 use Mail::DMARC::PurePerl;
 use Mail::SRS;
-use Crypt::PK::Ed25519;
 
 my $resolver = Postern::Resolver->new;
 my $server = Mail::SPF::Server->new(dns_resolver => $resolver, hostname => 'mx.receiver.example', max_void_dns_lookups => 2);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "base/base64.h"
 #include "base/mem.h"

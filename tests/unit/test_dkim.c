@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * DKIM: the RFCs' examples, each tag, keys of all kinds, signing. */
 #include <stdio.h>
+#include <openssl/x509.h>
 #include "dkim_world.h"
 
 #define ED "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
@@ -57,26 +58,37 @@ static void examples(void **state)
     assert_true(told.result == DKIM_NONE && told.n == 0);
 }
 
-/* A message with a signature field made by hand: `before`, b=, `after`; its only other field is From, simple form. */
+static void put_hash(struct buf *out, const char *text, const char *hash)
+{
+    const char *mark = strstr(text, "BH");
+    if (mark)
+        buf_addf(out, "%.*s%s%s", (int)(mark - text), text, hash, mark + 2);
+    else
+        buf_add_str(out, text);
+}
+
+/* A message with a signature field made by hand: `before`, b=, `after` ("BH" in them is the body's hash); its only other field is From,
+ * simple form. */
 static void by_hand(struct buf *out, const char *before, const char *after, const char *body)
 {
     struct err err;
     uint8_t digest[32], signature[DKIM_SIGNATURE_MAX];
-    struct buf text = { 0 }, hash = { 0 }, b = { 0 }, canonical = { 0 };
+    struct buf head = { 0 }, tail = { 0 }, hash = { 0 }, b = { 0 }, canonical = { 0 };
     struct dkim_key *k = dkim_key_parse(SLICE(ED_SECRET), &err);
     sha256(slice_str(body), digest);
     base64_add(&hash, slice_of(digest, 32));
-    const char *mark = strstr(before, "BH");
-    assert_non_null(mark);
-    buf_addf(&text, "%.*s%s%s", (int)(mark - before), before, buf_cstr(&hash), mark + 2);
-    buf_addf(&canonical, "From: joe@example.com\r\n%s%s", buf_cstr(&text), after);
+    put_hash(&head, before, buf_cstr(&hash));
+    put_hash(&tail, after, hash.p);
+    buf_addf(&canonical, "From: joe@example.com\r\n%s", buf_cstr(&head));
+    buf_add(&canonical, buf_slice(&tail));
     sha256(buf_slice(&canonical), digest);
     size_t n = dkim_key_sign(k, digest, signature);
     base64_add(&b, slice_of(signature, n));
     buf_clear(out);
-    buf_addf(out, "%s \t%.20s\r\n %s \r\n\t%s\r\nFrom: joe@example.com\r\n\r\n%s", buf_cstr(&text), buf_cstr(&b), b.p + 20, after, body);
+    buf_addf(out, "%s \t%.20s\r\n %s \r\n\t%s\r\nFrom: joe@example.com\r\n\r\n%s", head.p, buf_cstr(&b), b.p + 20, buf_cstr(&tail), body);
     dkim_key_free(&k);
-    buf_deinit(&text);
+    buf_deinit(&head);
+    buf_deinit(&tail);
     buf_deinit(&hash);
     buf_deinit(&b);
     buf_deinit(&canonical);
@@ -93,7 +105,7 @@ static void tags(void **state)
     } cases[] = {
         { SIGNED(""), "", DKIM_PASS, NULL, "" },
         { SIGNED(""), ";", DKIM_PASS, NULL, "" },
-        { SIGNED(""), "; z=From:x|To:y; x-unknown=;", DKIM_PASS, NULL, "" },
+        { SIGNED(""), "; z=From:x|To:y; x_unknown=;", DKIM_PASS, NULL, "" },
         { "DkIM-SIGNATURE :b=", ";v\t=\r\n 1;a= ed25519-sha256 ;d =\texample.com;s= ed\r\n\t; h = from : From:X-No\r\n : Subject ; bh=BH ", DKIM_PASS, NULL, "" },
         { SIGNED("c=simple;"), "", DKIM_PASS, NULL, "" },
         { SIGNED("c=simple/simple; q=dns/txt;"), "", DKIM_PASS, NULL, "" },
@@ -148,10 +160,10 @@ static void tags(void **state)
         { "DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=ed; h=from::to; bh=BH; b=", "", DKIM_NEUTRAL, "h= is malformed", "" },
         { "DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=ed; h=fr om; bh=BH; b=", "", DKIM_NEUTRAL, "h= is malformed", "" },
         { "DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=ed; h=to:date; bh=BH; b=", "", DKIM_PERMERROR, "From is not signed", "" },
-        { "DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=ed; h=from; x-bh=BH; b=", "", DKIM_NEUTRAL, "there is no bh=", "" },
-        { "DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=ed; h=from; x-bh=BH; bh=AAAA; b=", "", DKIM_NEUTRAL, "bh= is no SHA-256 hash", "" },
+        { "DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=ed; h=from; x_bh=BH; b=", "", DKIM_NEUTRAL, "there is no bh=", "" },
+        { "DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=ed; h=from; x_bh=BH; bh=AAAA; b=", "", DKIM_NEUTRAL, "bh= is no SHA-256 hash", "" },
         { "DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=ed; h=from; bh=BH; b=!", "", DKIM_NEUTRAL, "b= is not base64", "" },
-        { "DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=ed; h=from; bh=BH; x-b=", "", DKIM_NEUTRAL, "there is no b=", "" },
+        { "DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=ed; h=from; bh=BH; x_b=", "", DKIM_NEUTRAL, "there is no b=", "" },
         { "DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=none; h=from; bh=BH; b=", "", DKIM_PERMERROR, "no key at none._domainkey.example.com", "" },
         { "DKIM-Signature: v=1; a=ed25519-sha256; d=b\xc3\xbc" "cher.example; s=\xc3\xb6; h=from; bh=BH; b=", "", DKIM_PASS, NULL, "" }, /* RFC 8616 */
     };
@@ -160,22 +172,7 @@ static void tags(void **state)
         struct dns_table t = { 0 };
         dns_add(&t, "ed._domainkey.example.com", AUTH_DNS_OK, ED);
         dns_add(&t, "xn--nda._domainkey.xn--bcher-kva.example", AUTH_DNS_OK, ED);
-        if (strstr(cases[i].before, "BH"))
-            by_hand(&out, cases[i].before, cases[i].after, "hello\r\n" + 1);
-        else { /* bh= is behind b= */
-            uint8_t digest[32];
-            struct buf text = { 0 }, hash = { 0 };
-            sha256(SLICE("ello\r\n"), digest);
-            base64_add(&hash, slice_of(digest, 32));
-            const char *mark = strstr(cases[i].after, "BH");
-            buf_addf(&text, "%.*s%s%s", (int)(mark - cases[i].after), cases[i].after, buf_cstr(&hash), mark + 2);
-            struct buf begin = { 0 };
-            buf_addf(&begin, "X-BH: x\r\n%s", cases[i].before);
-            by_hand(&out, cases[i].before, buf_cstr(&text), "ello\r\n");
-            buf_deinit(&begin);
-            buf_deinit(&text);
-            buf_deinit(&hash);
-        }
+        by_hand(&out, cases[i].before, cases[i].after, "hey!\r\n");
         struct told told = judge(buf_slice(&out), &t, NULL);
         if (told.result != cases[i].result) print_error("%s: %s\n", cases[i].before, told.reason);
         assert_int_equal(told.result, cases[i].result);
@@ -183,4 +180,257 @@ static void tags(void **state)
         if (!cases[i].reason) assert_string_equal(told.identity, cases[i].identity);
     }
     buf_deinit(&out);
+}
+
+static void keys(void **state)
+{
+    static const struct {
+        const char *tags, *first, *second;
+        enum auth_dns_status status;
+        enum dkim_result result;
+        const char *reason;
+    } cases[] = {
+        { "", ED, NULL, AUTH_DNS_OK, DKIM_PASS, "the signature verified" },
+        { "", NULL, NULL, AUTH_DNS_TEMPFAIL, DKIM_TEMPERROR, "DNS did not answer for ed._domainkey.example.com" },
+        { "", NULL, NULL, AUTH_DNS_NODATA, DKIM_PERMERROR, "no key at ed._domainkey.example.com" },
+        { "", NULL, NULL, AUTH_DNS_NXDOMAIN, DKIM_PERMERROR, "no key at ed._domainkey.example.com" },
+        { "", "v=DKIM1; p=", NULL, AUTH_DNS_OK, DKIM_PERMERROR, "the key is revoked" },
+        { "", "v=spf1 -all", NULL, AUTH_DNS_OK, DKIM_PERMERROR, "key at ed._domainkey.example.com: v= is not DKIM1" },
+        { "", "v=spf1 -all", ED, AUTH_DNS_OK, DKIM_PASS, "the signature verified" },
+        { "", ED "; t=y", NULL, AUTH_DNS_OK, DKIM_PASS, "the signature verified" },
+        { "", RSA, ED, AUTH_DNS_OK, DKIM_PASS, "the signature verified" }, /* §6.1.2: one after the other */
+        { "", ED, RSA, AUTH_DNS_OK, DKIM_PASS, "the signature verified" },
+        { "", "v=DKIM1; p=", ED, AUTH_DNS_OK, DKIM_PASS, "the signature verified" },
+        { "", RSA, "v=DKIM1; p=", AUTH_DNS_OK, DKIM_PERMERROR, "the key is revoked" },
+        { "", "k=ed25519; p=/cHURo11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaa=", NULL, AUTH_DNS_OK, DKIM_FAIL, "the signature did not verify" },
+        { "", ED "; h=sha1", NULL, AUTH_DNS_OK, DKIM_PERMERROR, "the key is not for SHA-256 (h=)" },
+        { "", ED "; s=tlsrpt", NULL, AUTH_DNS_OK, DKIM_PERMERROR, "the key is not for mail (s=)" },
+        { "", ED "; t=s", NULL, AUTH_DNS_OK, DKIM_PASS, "the signature verified" },
+        { "i=joe@example.com;", ED "; t=s", NULL, AUTH_DNS_OK, DKIM_PASS, "the signature verified" },
+        { "i=joe@a.example.com;", ED "; t=s", NULL, AUTH_DNS_OK, DKIM_PERMERROR, "the key allows no subdomain in i= (t=s)" },
+        { "l=4;", ED, NULL, AUTH_DNS_OK, DKIM_POLICY, "the signature leaves the body's end out (l=)" },
+    };
+    struct buf out = { 0 };
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct dns_table t = { 0 };
+        char before[300];
+        snprintf(before, sizeof before, "DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=ed; h=from; bh=BH;%s b=", cases[i].tags);
+        dns_add(&t, "ed._domainkey.example.com", cases[i].status, cases[i].first)->late = (unsigned)i % 3;
+        if (cases[i].second) dns_add(&t, "ed._domainkey.example.com", cases[i].status, cases[i].second);
+        bool part = cases[i].result == DKIM_POLICY;
+        by_hand(&out, before, "", part ? "abcd" : "abcd\r\n"); /* the hash of all that is there */
+        if (part) buf_add_str(&out, "e\r\n");
+        struct told told = judge(buf_slice(&out), &t, NULL);
+        assert_string_equal(told.reason, cases[i].reason);
+        assert_int_equal(told.result, cases[i].result);
+        assert_int_equal(told.s.testing, cases[i].first && strstr(cases[i].first, "t=y") != NULL);
+        assert_int_equal(told.rounds, i % 3 + 1);
+        if (!part) continue;
+        assert_true(told.s.length == 4 && told.s.body == 7);
+        struct dkim_options o = { .trust_length = true };
+        assert_int_equal(judge(buf_slice(&out), &t, &o).result, DKIM_PASS);
+    }
+    buf_deinit(&out);
+}
+
+/* Signs with a key that is made for it. */
+static void sign(struct buf *out, struct slice text, const struct dkim_sign_options *o, const struct dkim_key *k)
+{
+    struct mail m;
+    uint8_t digest[32], signature[DKIM_SIGNATURE_MAX];
+    mail_begin(&m, text);
+    struct dkim_signer *s = dkim_sign_begin(o, &m.header, m.body, &m.arena);
+    assert_non_null(s);
+    mail_push(&m);
+    dkim_sign_digest(s, digest);
+    size_t n = dkim_key_sign(k, digest, signature);
+    buf_clear(out);
+    dkim_sign_finish(s, slice_of(signature, n), out);
+    mail_end(&m);
+}
+
+static void check_lines(struct slice field)
+{
+    struct slice line;
+    while (slice_cut(&field, '\n', &line) || line.n) assert_true(line.n <= 79 && line.p[line.n - 1] == '\r');
+}
+
+static void signing(void **state)
+{
+    static const char *const bodies[] = { "", "\r\n", "a", "a \r\n\r\n", "  a\tb \r\n\r\n \r\n", "\x80\xff\r\n" };
+    struct err err;
+    struct buf field = { 0 }, all = { 0 }, record = { 0 };
+    for (int type = DKIM_RSA; type <= DKIM_ED25519; type++) {
+        struct dkim_key *k = dkim_key_new((enum dkim_key_type)type, 1024, &err);
+        struct dns_table t = { 0 };
+        buf_clear(&record);
+        dkim_key_record(k, false, &record);
+        dns_add(&t, "s2026._domainkey.example.com", AUTH_DNS_OK, buf_cstr(&record));
+        for (size_t i = 0; i < 4 * countof(bodies); i++) {
+            struct dkim_sign_options o = { .domain = SLICE("Example.COM"), .selector = SLICE("s2026"), .type = (enum dkim_key_type)type,
+                                           .identity = SLICE("j=;\xc3\xb6 x@sub.example.com"), .header_canon = i & 1, .body_canon = i >> 1 & 1,
+                                           .time = NOW, .expires = NOW + 100 };
+            buf_clear(&all);
+            buf_addf(&all, "Received: x\r\nList-Id: a\r\nlist-ID:  b\r\nFROM: joe@example.com\r\nSubject:  a\r\n  b\r\nX-Y: z\r\n\r\n%s", bodies[i / 4]);
+            sign(&field, buf_slice(&all), &o, k);
+            check_lines(buf_slice(&field));
+            size_t n = field.n;
+            buf_add(&field, buf_slice(&all));
+            struct told told = judge(buf_slice(&field), &t, NULL);
+            assert_string_equal(told.reason, "the signature verified");
+            assert_string_equal(told.identity, "j=;\xc3\xb6 x@sub.example.com");
+            assert_string_equal(told.domain, "example.com");
+            assert_true(told.s.time == NOW && told.s.expires == NOW + 100 && told.s.length == UINT64_MAX);
+            assert_true(told.s.header_canon == o.header_canon && told.s.body_canon == o.body_canon);
+            /* Fields that are signed cannot be added (oversigning), others can. */
+            static const char *const more[] = { "From: eve@example.com\r\n", "To: eve\r\n", "Content-Type: x\r\n" };
+            for (size_t j = 0; j < countof(more); j++) {
+                buf_clear(&all);
+                buf_add_str(&all, more[j]);
+                buf_add(&all, buf_slice(&field));
+                assert_int_equal(judge(buf_slice(&all), &t, NULL).result, DKIM_FAIL);
+            }
+            buf_clear(&all);
+            buf_add_str(&all, "Received: y\r\nX-Y: y\r\nList-Id: c\r\nSender: z\r\n");
+            buf_add(&all, buf_slice(&field));
+            assert_int_equal(judge(buf_slice(&all), &t, NULL).result, DKIM_PASS);
+            assert_true(n < 1000);
+        }
+        dkim_key_free(&k);
+    }
+    buf_deinit(&field);
+    buf_deinit(&all);
+    buf_deinit(&record);
+}
+
+/* RFC 8463 §A.2's key gives the same field each time. */
+static void field_text(void **state)
+{
+    static const struct slice names[] = { { "subject", 7 }, { "X-None", 6 }, { "To", 2 }, { "Subject", 7 } }, over[] = { { "To", 2 }, { "X-Over", 6 } };
+    struct err err;
+    struct buf field = { 0 };
+    struct dkim_key *k = dkim_key_parse(SLICE(ED_SECRET), &err);
+    struct dkim_sign_options o = { .domain = SLICE("football.example.com"), .selector = SLICE("brisbane"), .type = DKIM_ED25519,
+                                   .header_canon = AUTH_RELAXED, .body_canon = AUTH_RELAXED, .time = 1528637909 };
+    sign(&field, slice_str(message), &o, k);
+    assert_string_equal(buf_cstr(&field),
+                        "DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed;\r\n\td=football.example.com; s=brisbane; t=1528637909; h=From:From:To:To:Cc:\r\n"
+                        "\tSubject:Subject:Date:Date:Reply-To:Message-ID:Message-ID:In-Reply-To:\r\n"
+                        "\tReferences:MIME-Version:Content-Type:Content-Transfer-Encoding;\r\n"
+                        "\tbh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=; b=m2qjfiVIC2etcnirmHK5j5JS3f\r\n"
+                        "\tVVxI5LNwlaTAgBanlGwe9Ge6LjD91vWysE1kjWq51shfT1xPOI+Ie5gx/YAA==\r\n");
+    o.domain = SLICE("b.example");
+    o.headers = names;
+    o.headers_n = countof(names);
+    sign(&field, slice_str(message), &o, k);
+    assert_non_null(strstr(buf_cstr(&field), "h=From:From:subject:subject:To:To;")); /* oversigned where listed */
+    o.oversign = over;
+    o.oversign_n = countof(over);
+    sign(&field, slice_str(message), &o, k);
+    assert_non_null(strstr(buf_cstr(&field), "h=From:From:subject:To:To:X-Over;"));
+    dkim_key_free(&k);
+    buf_deinit(&field);
+}
+
+/* h= walks from the bottom (§5.4.2): a field more at the top is not covered, one at the bottom is. */
+static void from_bottom(void **state)
+{
+    static const struct slice names[] = { { "Received", 8 }, { "Received", 8 } };
+    struct err err;
+    struct dns_table t = { 0 };
+    struct buf field = { 0 }, all = { 0 };
+    struct dkim_key *k = dkim_key_parse(SLICE(ED_SECRET), &err);
+    dns_add(&t, "b._domainkey.example.com", AUTH_DNS_OK, ED);
+    struct dkim_sign_options o = { .domain = SLICE("example.com"), .selector = SLICE("b"), .type = DKIM_ED25519, .headers = names, .headers_n = 2 };
+    sign(&field, SLICE("Received: 2\r\nReceived: 1\r\nFrom: a@b\r\n\r\nx\r\n"), &o, k);
+    static const struct {
+        const char *header;
+        enum dkim_result result;
+    } cases[] = {
+        { "Received: 2\r\nReceived: 1\r\nFrom: a@b\r\n", DKIM_PASS },
+        { "Received: 3\r\nReceived: 2\r\nFrom: a@b\r\nReceived: 1\r\n", DKIM_PASS },
+        { "Received: 2\r\nReceived: 1\r\nReceived: 0\r\nFrom: a@b\r\n", DKIM_FAIL },
+        { "Received: 1\r\nReceived: 2\r\nFrom: a@b\r\n", DKIM_FAIL },
+        { "Received: 1\r\nFrom: a@b\r\n", DKIM_FAIL },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        buf_clear(&all);
+        buf_addf(&all, "%s%s\r\nx\r\n", buf_cstr(&field), cases[i].header);
+        assert_int_equal(judge(buf_slice(&all), &t, NULL).result, cases[i].result);
+    }
+    dkim_key_free(&k);
+    buf_deinit(&field);
+    buf_deinit(&all);
+}
+
+static void small_keys(void **state)
+{
+    static const unsigned sizes[] = { 512, 768, 1016 };
+    for (size_t i = 0; i < countof(sizes); i++) { /* RFC 8301 §3.2 */
+        unsigned char *der = NULL;
+        EVP_PKEY *k = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)sizes[i]);
+        struct buf record = { 0 }, out = { 0 };
+        struct dns_table t = { 0 };
+        char reason[80];
+        int n = i2d_PUBKEY(k, &der);
+        buf_add_str(&record, "p=");
+        base64_add(&record, slice_of(der, (size_t)n));
+        dns_add(&t, "ed._domainkey.example.com", AUTH_DNS_OK, buf_cstr(&record));
+        by_hand(&out, "DKIM-Signature: v=1; a=rsa-sha256; d=example.com; s=ed; h=from; bh=BH; b=", "", "x\r\n");
+        struct told told = judge(buf_slice(&out), &t, NULL);
+        snprintf(reason, sizeof reason, "the key has %u bits; 1024 are needed", sizes[i]);
+        assert_string_equal(told.reason, reason);
+        assert_true(told.result == DKIM_POLICY && told.s.bits == sizes[i]);
+        struct dkim_options o = { .rsa_min = 512 };
+        assert_int_equal(judge(buf_slice(&out), &t, &o).result, DKIM_FAIL);
+        OPENSSL_free(der);
+        EVP_PKEY_free(k);
+        buf_deinit(&record);
+        buf_deinit(&out);
+    }
+}
+
+static void bounds(void **state)
+{
+    struct dns_table t = { 0 };
+    struct buf all = { 0 };
+    struct dkim_options o = { .signatures_max = 2 };
+    dns_add(&t, "brisbane._domainkey.football.example.com", AUTH_DNS_OK, ED);
+    dns_add(&t, "test._domainkey.football.example.com", AUTH_DNS_OK, RSA);
+    for (int i = 0; i < 2; i++) buf_add_str(&all, "DKIM-Signature: v=1\r\n");
+    buf_add_str(&all, signatures);
+    buf_add_str(&all, message);
+    struct told told = judge(buf_slice(&all), &t, &o); /* the good ones are beyond what is judged */
+    assert_true(told.result == DKIM_POLICY && told.n == 4);
+    o.signatures_max = 3;
+    assert_int_equal(judge(buf_slice(&all), &t, &o).result, DKIM_PASS);
+
+    struct buf many = { 0 };
+    for (int i = 0; i < AUTH_FIELDS_MAX; i++) buf_add_str(&many, "X: y\r\n");
+    buf_add(&many, buf_slice(&all));
+    assert_int_equal(judge(buf_slice(&many), &t, NULL).n, 0); /* beyond the header's limit: not even seen */
+    buf_clear(&many);
+    buf_add(&many, slice_of(signatures, strlen(signatures)));
+    for (int i = 0; i < AUTH_FIELDS_MAX; i++) buf_add_str(&many, "X: y\r\n");
+    buf_add_str(&many, message);
+    told = judge(buf_slice(&many), &t, NULL);
+    assert_string_equal(told.reason, "the header is too large to be judged");
+    assert_int_equal(told.result, DKIM_PERMERROR);
+
+    buf_clear(&many);
+    buf_add_str(&many, "DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=ed; bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=; b=AAAA; h=from");
+    for (int i = 0; i < 1024; i++) buf_add_str(&many, ":a");
+    buf_add_str(&many, "\r\nFrom: a\r\n\r\n");
+    assert_string_equal(judge(buf_slice(&many), &t, NULL).reason, "h= has too many names");
+    buf_deinit(&many);
+    buf_deinit(&all);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(examples), cmocka_unit_test(tags), cmocka_unit_test(keys), cmocka_unit_test(signing), cmocka_unit_test(field_text),
+        cmocka_unit_test(from_bottom), cmocka_unit_test(small_keys), cmocka_unit_test(bounds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -564,11 +564,11 @@ int main(void)
         cmocka_unit_test(test_rdata),
         cmocka_unit_test(test_silent_server),
         cmocka_unit_test(test_escaped_names),
-        cmocka_unit_test(test_any),
         cmocka_unit_test(test_bad_server),
     };
     const struct CMUnitTest with_server[] = {
         cmocka_unit_test(test_mx),       cmocka_unit_test(test_hostile_mx), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_any),
         cmocka_unit_test(test_addresses), cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_free_in_callback), cmocka_unit_test(test_targets), cmocka_unit_test(test_txt_and_tlsa), cmocka_unit_test(test_failures),
         cmocka_unit_test(test_loops),    cmocka_unit_test(test_hops),
