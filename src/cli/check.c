@@ -9,6 +9,7 @@
 #include "config/parse.h"
 #include "net/tls.h"
 #include "policy/policy.h"
+#include "route/rewrite.h"
 #include "signer/signer.h"
 
 static void usage(FILE *to)
@@ -89,6 +90,16 @@ static bool keys_ok(const struct config *c, struct config_report *r)
     return k;
 }
 
+/* Secrets of rewritten senders. */
+static bool rewriter_ok(const struct config *c, struct config_report *r)
+{
+    struct err err;
+    struct rewriter *w = rewriter_new(c, &err);
+    if (!w) report_error(r, c->srs.place, "srs.secrets_file", NULL, "%s", err.text);
+    rewriter_free(w);
+    return w;
+}
+
 int cli_check(int argc, char **argv)
 {
     const char *file = CLI_DEFAULT_CONFIG;
@@ -108,7 +119,7 @@ int cli_check(int argc, char **argv)
     struct config *c = NULL;
     if (config_read_file(file, &text, &err)) c = config_parse(buf_slice(&text), file, &report);
     else report_error(&report, (struct config_place){ 0 }, "", "name the file with -c FILE", "%s", err.text);
-    if (c && (!tls_check(c, buf_slice(&text), &report) || !lists_ok(c, &report) || !keys_ok(c, &report))) {
+    if (c && (!tls_check(c, buf_slice(&text), &report) || !lists_ok(c, &report) || !keys_ok(c, &report) || !rewriter_ok(c, &report))) {
         config_free(c);
         c = NULL;
     }

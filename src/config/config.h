@@ -125,12 +125,14 @@ struct config_domain {
     bool subdomains;
     struct config_hop deliver;   /* host NULL: inner_host, or the domain's MX when that is not set */
     struct config_recipients recipients;
+    bool rewrite_sender;         /* mail to it is sent with a sender at srs.domain */
     struct config_place place;
 };
 
 struct config_route {
     const char *to;              /* "example.org", ".example.org" (it and all below), "user@example.org"; lower case */
     struct config_hop via;
+    bool rewrite_sender;         /* as config_domain's */
     struct config_place place;
 };
 

@@ -91,6 +91,7 @@ static json_t *option_json(const struct config *c, const struct schema_table *in
     case SCHEMA_MAILBOX:
     case SCHEMA_PEER:
     case SCHEMA_HOST:
+    case SCHEMA_DNS_NAME:
     case SCHEMA_PATH:
         if (!*(const char *const *)field) return json_null();
         if (!**(const char *const *)field && o->type != SCHEMA_SECRET) return json_null();

@@ -87,6 +87,11 @@ static const struct schema_option hop_options[] = {
 const struct schema_table schema_hop = { TABLE(hop_options), .size = sizeof(struct config_hop),
                                                .place_offset = offsetof(struct config_hop, place) };
 
+#define REWRITE_SENDER(record, field) \
+    { .name = "rewrite_sender", .type = SCHEMA_BOOL, AT(record, field), .fallback = "no", \
+      .help = "Send this mail on with a sender at srs.domain in place of one of somebody else's domain: for next hops outside that check " \
+              "SPF. What comes back to it finds its way." }
+
 static const struct schema_option domain_options[] = {
     { .name = "name", .type = SCHEMA_DOMAIN, AT(config_domain, name), .required = true,
       .help = "The domain whose mail is accepted from everybody. International names are written as A-labels "
@@ -98,6 +103,7 @@ static const struct schema_option domain_options[] = {
       .example = "10.20.30.40:25" },
     { .name = "recipients", .type = SCHEMA_GROUP, .table = &schema_recipients,
       .help = "Whether its recipients are known." },
+    REWRITE_SENDER(config_domain, rewrite_sender),
 };
 const struct schema_table schema_domain = { TABLE(domain_options), .size = sizeof(struct config_domain),
                                                   .place_offset = offsetof(struct config_domain, place) };
@@ -110,6 +116,7 @@ static const struct schema_option route_options[] = {
       .help = "The next hop for them.", .example = "192.0.2.7:2525" },
     HOP_TLS(config_route, via.tls),
     HOP_SOURCE(config_route, via.source),
+    REWRITE_SENDER(config_route, rewrite_sender),
 };
 const struct schema_table schema_route = { TABLE(route_options), .size = sizeof(struct config_route),
                                                  .place_offset = offsetof(struct config_route, place) };

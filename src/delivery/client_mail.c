@@ -27,7 +27,7 @@ static void add_mail(const struct client *c, const struct part *p, struct buf *b
 {
     const struct envelope *e = &p->work->env;
     buf_add_str(b, "MAIL FROM:<");
-    client_utf8_add_address(c, e->sender, b);
+    client_utf8_add_address(c, p->rewritten ? p->work->rewritten : e->sender, b);
     buf_add_char(b, '>');
     if (c->has_size && !client_converts(c, p->work)) { /* RFC 1870 §5: without stuffed dots */
         buf_add_str(b, " SIZE=");

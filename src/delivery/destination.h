@@ -30,7 +30,7 @@ struct destination {
     uint64_t turn_us;                  /* how long the last group of commands took */
     uint64_t parked_n;
     struct list refill, kicked, starved; /* links */
-    struct part *filling;              /* while a work is routed */
+    struct part *filling[2];           /* while a work is routed: with the sender as it is, and rewritten */
     struct route_query *query;
     struct sts *sts;                   /* its MTA-STS policy; NULL: not asked for */
     struct asker *asker;               /* verify.c: it is asked about recipients, and no mail goes there; NULL: a next hop for mail */

@@ -2,7 +2,6 @@
  * How messages get into the queue: ids, submission, and what former runs left in a spool. */
 #include <assert.h>
 #include <stdlib.h>
-#include "base/utf8.h"
 #include "delivery/internal.h"
 
 /* ---- ids: milliseconds (42 bits), worker (10), counter (12) */
@@ -115,26 +114,6 @@ void queue_submit(struct queue *q, struct spool_draft *draft, const struct envel
     buf_clear(b);
     envelope_encode(e, b);
     spool_draft_commit(draft, e->id, buf_slice(b), &m->spool, on_commit, w);
-}
-
-static bool has_dots(struct slice text)
-{
-    return text.n && (text.p[0] == '.' || memmem(text.p, text.n, "\n.", 2));
-}
-
-bool queue_submit_own(struct queue *q, struct envelope *e, struct slice text, queue_submit_cb *cb, void *arg, struct err *err)
-{
-    struct spool_draft *draft = spool_draft_new(q->main->sp);
-    if (!spool_draft_append(draft, text, err)) {
-        spool_draft_free(&draft);
-        return false;
-    }
-    if (!e->id) e->id = queue_new_id(q);
-    e->arrival = clock_wall_ms();
-    e->text_size = text.n;
-    e->flags |= (has_dots(text) ? ENVELOPE_HAS_DOTS : 0) | (utf8_ascii(text) ? 0 : ENVELOPE_8BIT | ENVELOPE_HAS_8BIT);
-    queue_submit(q, draft, e, cb, arg);
-    return true;
 }
 
 /* ---- spools */

@@ -49,6 +49,7 @@ struct queue {
     uint64_t memory;                   /* of contents held */
     struct list spare_works;
     unsigned spare_work_n;
+    struct list signing;               /* own.c: mail of our own that waits for its signatures */
     struct list unsaved;               /* works with results that are not in the spool yet */
     struct htable destinations;
     struct list refill;                /* destinations that are up and have parked messages */
@@ -75,6 +76,8 @@ void queue_kick(struct queue *q);      /* runs the pump soon, from the loop */
 uint32_t queue_random(struct queue *q);
 /* intake.c */
 void queue_raise_id(struct queue *q, uint64_t id); /* later ids are larger, if this one is of this worker */
+/* own.c */
+void own_give_up_signing(struct queue *q); /* what waits for signatures is submitted without */
 /* control.c */
 void control_forget(struct queue *q, struct message *m); /* it is about to be freed */
 void control_free_all(struct queue *q);

@@ -73,7 +73,7 @@ static void close_empty_homes(struct queue *q)
 static void check_drained(struct queue *q)
 {
     if (!q->draining || !q->on_idle) return;
-    if ((q->commits || q->connections) && clock_mono_ms() < q->drain_until) return;
+    if ((q->commits || q->connections || !list_empty(&q->signing)) && clock_mono_ms() < q->drain_until) return;
     void (*on_idle)(void *arg) = q->on_idle;
     q->on_idle = NULL;
     save_results(q);
@@ -122,7 +122,7 @@ struct queue *queue_new(const struct queue_options *o)
     q->tick = event_new(o->base, -1, EV_PERSIST, on_tick, q);
     if (!q->pump || !q->timer || !q->tick) abort();
     event_add(q->tick, &(struct timeval){ TICK_MS / 1000, 0 });
-    struct list *heads[] = { &q->homes, &q->all, &q->due, &q->spare_works, &q->unsaved, &q->refill,
+    struct list *heads[] = { &q->homes, &q->all, &q->due, &q->spare_works, &q->signing, &q->unsaved, &q->refill,
                              &q->kicked, &q->idle, &q->pumping, &q->starved, &q->ops };
     for (size_t i = 0; i < countof(heads); i++) list_init(heads[i]);
     labels_init(&q->reasons);
@@ -182,6 +182,7 @@ void queue_stop(struct queue *q)
 {
     if (q->dead) return;
     save_results(q);
+    own_give_up_signing(q);
     q->draining = q->dead = true;
     control_free_all(q);
     free_clients(q);

@@ -10,6 +10,8 @@
 #include "spool/spool.h"
 
 struct queue;
+struct rewriter;
+struct signer_keys;
 struct store_link;
 
 struct queue_options {
@@ -20,6 +22,9 @@ struct queue_options {
     struct tls_client *tls;       /* NULL: never TLS */
     struct link *auth;            /* NULL: no hop with credentials can be used */
     struct link *fetch;           /* NULL: no MTA-STS, no TLS reports */
+    struct link *signer;          /* to the process that has the keys for DKIM, */
+    const struct signer_keys *keys; /* of which these are known; NULL: mail of our own is not signed */
+    const struct rewriter *rewriter; /* of senders; NULL: none is rewritten */
     struct store_link *store;     /* NULL: there is no history */
     unsigned worker;              /* 0..1023, part of ids */
 };
@@ -40,7 +45,8 @@ uint64_t queue_new_id(struct queue *q); /* unique over workers and restarts; gro
  * (ok: on disk). The envelope is copied. */
 typedef void queue_submit_cb(void *arg, bool ok, const struct err *err);
 void queue_submit(struct queue *q, struct spool_draft *draft, const struct envelope *e, queue_submit_cb *cb, void *arg);
-/* The same of a message that we wrote. Fills in the id (unless it has one), arrival, size, and the flags that tell of the text. False:
+/* The same of a message that we wrote; it is signed first when there is a key for its author's domain, and goes unsigned when the signer
+ * does not answer within dkim.timeout. Fills in the id (unless it has one), arrival, size, and the flags that tell of the text. False:
  * it could not be kept, and cb will not come. There is a spool for new messages. */
 bool queue_submit_own(struct queue *q, struct envelope *e, struct slice text, queue_submit_cb *cb, void *arg, struct err *err) MUST_CHECK;
 struct spool *queue_spool(struct queue *q); /* the one for new messages */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "delivery/internal.h"
+#include "route/rewrite.h"
 
 #define SPARE_WORKS 256
 
@@ -218,7 +219,20 @@ size_t work_read_text(const struct work *w, uint64_t at, char *to, size_t n)
 
 /* ---- sorting recipients by destination */
 
-static struct part *part_new(struct work *w, struct destination *d)
+/* Of mail that goes on from here. Once for a work. */
+static bool is_rewritten(struct work *w)
+{
+    struct buf b = { 0 };
+    if (!w->rewriting_tried && rewriter_wrap(w->q->o.rewriter, w->env.sender, clock_wall_ms(), &b)) {
+        w->rewritten = arena_slice(&w->arena, buf_slice(&b));
+        log_event(LOG_DEBUG, "sender-rewritten", LOG_ID(w->m->spool.id), LOG_TEXT("from", w->env.sender), LOG_TEXT("to", w->rewritten));
+    }
+    w->rewriting_tried = true;
+    buf_deinit(&b);
+    return w->rewritten.n;
+}
+
+static struct part *part_new(struct work *w, struct destination *d, bool rewritten)
 {
     struct part *p = arena_alloc(&w->arena, sizeof *p);
     p->work = w;
@@ -226,7 +240,8 @@ static struct part *part_new(struct work *w, struct destination *d)
     p->first = p->last = UINT32_MAX;
     list_push_back(&w->parts, &p->sibling);
     w->open++;
-    d->filling = p;
+    p->rewritten = rewritten;
+    d->filling[rewritten] = p;
     return p;
 }
 
@@ -273,8 +288,9 @@ static void route_recipient(struct work *w, uint32_t i)
     }
     if (w->env.flags & ENVELOPE_REQUIRETLS) route_require_tls(&hop);
     struct destination *d = destination_get(q, &hop);
-    struct part *p = d->filling;
-    if (!p || p->work != w || p->n >= q->config->delivery.recipients) p = part_new(w, d);
+    bool rewritten = hop.rewrite_sender && is_rewritten(w);
+    struct part *p = d->filling[rewritten];
+    if (!p || p->work != w || p->n >= q->config->delivery.recipients) p = part_new(w, d, rewritten);
     part_append(p, i);
 }
 
@@ -289,7 +305,7 @@ void work_begin(struct work *w)
     /* All are sorted before the first one goes out; a part may be finished in here. */
     list_each_safe(node, &w->parts) {
         struct part *p = list_entry(node, struct part, sibling);
-        p->dest->filling = NULL;
+        p->dest->filling[0] = p->dest->filling[1] = NULL;
     }
     list_each_safe(node, &w->parts) destination_add(list_entry(node, struct part, sibling));
     m->flags &= (uint8_t)~MESSAGE_FORCE;
@@ -386,13 +402,13 @@ void part_split(struct part *p, uint32_t most)
         uint32_t next = rcpts[i].next;
         bool moves = !rcpts[i].settled && (rcpts[i].later || (most && n >= most));
         rcpts[i].later = false;
-        if (moves && !rest) rest = part_new(p->work, p->dest);
+        if (moves && !rest) rest = part_new(p->work, p->dest, p->rewritten);
         part_append(moves ? rest : p, i);
         n += !moves;
         i = next;
     }
     if (!rest) return;
-    p->dest->filling = NULL;
+    p->dest->filling[p->rewritten] = NULL;
     rest->rounds = p->rounds + !most;
     destination_requeue(rest);
 }

@@ -23,6 +23,8 @@ struct work {
     struct spool_load *load;
     uint64_t memory;                   /* its share of queue.memory */
     struct work_rcpt *rcpts;
+    struct slice rewritten;            /* the sender, for recipients elsewhere (route/rewrite.h); empty: not needed, or as it is */
+    bool rewriting_tried;
     struct list parts;
     unsigned open;                     /* parts, and holds */
     struct destination *from;          /* it was parked there, and counts in its loading_n, */
@@ -45,6 +47,7 @@ struct part {
     struct list link;                  /* of destination.ready */
     struct work *work;
     struct destination *dest;
+    bool rewritten;                    /* it is sent with work.rewritten */
     uint32_t first, last, n;           /* recipients */
     unsigned tries;
     unsigned rounds;                   /* transactions its recipients were left over from */

@@ -8,14 +8,10 @@ static void skip_cfws(struct slice *s)
     size_t i = 0, depth = 0;
     for (; i < s->n; i++) {
         char c = s->p[i];
-        if (c == '(')
-            depth++;
-        else if (c == ')' && depth)
-            depth--;
-        else if (c == '\\' && depth)
-            i++;
-        else if (!depth && c != ' ' && c != '\t' && c != '\r' && c != '\n')
-            break;
+        if (c == '(') depth++;
+        else if (c == ')' && depth) depth--;
+        else if (c == '\\' && depth) i++;
+        else if (!depth && c != ' ' && c != '\t' && c != '\r' && c != '\n') break;
     }
     *s = slice_sub(*s, i, s->n);
 }

@@ -15,8 +15,8 @@ struct arc_sealer {
     struct slice results, message, seal; /* the fields; the last one up to "b=" */
 };
 
-struct arc_sealer *arc_seal_begin(const struct dkim_sign_options *o, const struct auth_header *header, struct auth_body *body,
-                                  struct arena *arena)
+struct arc_sealer *arc_seal_begin(const struct dkim_sign_options *o, const struct auth_header *header,
+                                  struct auth_body *body, struct arena *arena)
 {
     int wish = header->overflow ? -1 : auth_body_want(body, o->body_canon, UINT64_MAX);
     if (wish < 0) return NULL;
@@ -79,7 +79,10 @@ void arc_seal_digest(struct arc_sealer *s, struct slice message_signature, uint8
     buf_clear(&text);
     struct dkim_fold f = begin_field(&text, "ARC-Seal:"); /* §4.1.3 */
     fold_instance(&f, s->instance);
-    dkim_fold_seal(&f, &s->o, s->seen == ARC_NONE ? SLICE("none") : s->seen == ARC_PASS ? SLICE("pass") : SLICE("fail"));
+    dkim_fold_seal(&f, &s->o,
+                   s->seen == ARC_NONE   ? SLICE("none")
+                   : s->seen == ARC_PASS ? SLICE("pass")
+                                         : SLICE("fail"));
     s->seal = arena_slice(s->arena, buf_slice(&text));
     if (s->seen == ARC_PASS) { /* §5.1.2: a failed chain is not covered, our own set is as if it were the only one */
         arc_chain_read(s->header, &chain);

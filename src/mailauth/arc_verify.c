@@ -31,23 +31,24 @@ static const char *begin(struct arc_verifier *v)
     struct dkim_parts *last = &v->seals[c->n - 1];
     const char *wrong = NULL;
     for (size_t i = 0; i < c->n; i++) {
-        if (c->sets[i].message) dkim_parts_read(DKIM_ARC_MESSAGE_FIELD, c->sets[i].message, &v->o, v->arena, &v->messages[i]);
+        if (c->sets[i].message)
+            dkim_parts_read(DKIM_ARC_MESSAGE_FIELD, c->sets[i].message, &v->o, v->arena, &v->messages[i]);
         if (c->sets[i].seal) dkim_parts_read(DKIM_ARC_SEAL_FIELD, c->sets[i].seal, &v->o, v->arena, &v->seals[i]);
     }
     if (slice_eq(last->seen, SLICE("fail"))) return "the chain was marked as failed before";
     if (c->wrong) return c->wrong;
     for (size_t i = 0; i < c->n && !wrong; i++) {
-        if (v->seals[i].s.reason)
-            wrong = say(v, "seal", i, v->seals[i].s.reason);
+        if (v->seals[i].s.reason) wrong = say(v, "seal", i, v->seals[i].s.reason);
         else if (!slice_eq(v->seals[i].seen, i ? SLICE("pass") : SLICE("none")))
             wrong = say(v, "seal", i, i ? "cv= is not pass" : "cv= is not none");
     }
-    if (!wrong && v->messages[c->n - 1].s.reason) wrong = say(v, "message signature", c->n - 1, v->messages[c->n - 1].s.reason);
+    if (!wrong && v->messages[c->n - 1].s.reason)
+        wrong = say(v, "message signature", c->n - 1, v->messages[c->n - 1].s.reason);
     return wrong;
 }
 
-struct arc_verifier *arc_verify_begin(const struct dkim_options *o, const struct auth_header *header, struct auth_body *body,
-                                      struct arena *arena)
+struct arc_verifier *arc_verify_begin(const struct dkim_options *o, const struct auth_header *header,
+                                      struct auth_body *body, struct arena *arena)
 {
     struct arc_verifier *v = arena_alloc(arena, sizeof *v);
     *v = (struct arc_verifier){ .o = *o, .header = header, .body = body, .arena = arena };

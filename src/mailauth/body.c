@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Hashes of the canonical body, taken while it streams by (RFC 6376 §3.4.3, §3.4.4, §3.7).
  *
- * Text goes through up to three stages: blanks reduced (relaxed only), empty lines at the end withheld (both forms), hashed. One SHA-256
- * runs for each form; where somebody wants the first bytes only, its state is copied when it has seen so many. */
+ * Text goes through up to three stages: blanks reduced (relaxed only), empty lines at the end withheld (both forms),
+ * hashed. One SHA-256 runs for each form; where somebody wants the first bytes only, its state is copied when it has
+ * seen so many. */
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include "base/mem.h"
 #include "mailauth/dkim_parts.h"
 
 #define OUT_SIZE 8192
-#define DIRECT 1024 /* runs of so many bytes are hashed where they are */
 
 struct form {
-    EVP_MD_CTX *hash;  /* NULL: nobody wants this form */
-    uint64_t seen;     /* canonical bytes */
-    uint64_t next;     /* the lowest limit that is not reached */
-    bool whole;        /* somebody wants all of it */
-    uint64_t lines;    /* empty lines withheld: the end of the body may follow */
-    bool cr;           /* a CR withheld: is it one of a line's end? */
+    EVP_MD_CTX *hash; /* NULL: nobody wants this form */
+    uint64_t seen;    /* canonical bytes */
+    uint64_t next;    /* the lowest limit that is not reached */
+    bool whole;       /* somebody wants all of it */
+    uint64_t lines;   /* empty lines withheld: the end of the body may follow */
+    bool cr;          /* a CR withheld: is it one of a line's end? */
 };
 
 struct wish {
@@ -32,12 +32,12 @@ struct auth_body {
     struct form forms[2]; /* by enum auth_canon */
     struct wish wishes[AUTH_BODY_HASHES];
     size_t n;
-    bool blank, cr;       /* relaxed: blanks withheld, and a CR behind them */
+    bool blank, cr; /* relaxed: blanks withheld, and a CR behind them */
     size_t out_n;
-    char out[OUT_SIZE];   /* relaxed text that is to be hashed */
+    char out[OUT_SIZE]; /* relaxed text that is to be hashed */
 };
 
-/* SHA-256 fails where memory is at its end, or was taken out of the cryptographic library: no result could be trusted. */
+/* SHA-256 fails where memory is at its end, or OpenSSL has none: no result could be trusted. */
 static void must(bool ok)
 {
     if (!ok) abort();
@@ -63,7 +63,8 @@ void auth_body_free(struct auth_body **body)
 
 static EVP_MD_CTX *start(struct auth_body *b)
 {
-    if (!b->md) b->md = EVP_MD_fetch(NULL, "SHA256", NULL); /* once: each EVP_DigestInit_ex(EVP_sha256()) would look for it */
+    if (!b->md)
+        b->md = EVP_MD_fetch(NULL, "SHA256", NULL); /* once: each EVP_DigestInit_ex(EVP_sha256()) would look for it */
     must(b->md);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     must(ctx && EVP_DigestInit_ex2(ctx, b->md, NULL));
@@ -72,10 +73,8 @@ static EVP_MD_CTX *start(struct auth_body *b)
 
 void auth_body_sha256(struct auth_body *b, struct slice text, uint8_t digest[AUTH_DIGEST_N])
 {
-    if (b->scratch)
-        must(EVP_DigestInit_ex2(b->scratch, b->md, NULL));
-    else
-        b->scratch = start(b);
+    if (b->scratch) must(EVP_DigestInit_ex2(b->scratch, b->md, NULL));
+    else b->scratch = start(b);
     must(EVP_DigestUpdate(b->scratch, text.p, text.n) && EVP_DigestFinal_ex(b->scratch, digest, NULL));
 }
 
@@ -91,12 +90,9 @@ int auth_body_want(struct auth_body *b, enum auth_canon canon, uint64_t limit)
     }
     struct wish *w = &b->wishes[b->n];
     *w = (struct wish){ .canon = canon, .limit = limit };
-    if (limit == UINT64_MAX)
-        f->whole = true;
-    else if (limit == 0)
-        auth_body_sha256(b, SLICE(""), w->digest);
-    else if (limit < f->next)
-        f->next = limit;
+    if (limit == UINT64_MAX) f->whole = true;
+    else if (limit == 0) auth_body_sha256(b, SLICE(""), w->digest);
+    else if (limit < f->next) f->next = limit;
     return (int)b->n++;
 }
 
@@ -116,10 +112,8 @@ static void reach(struct auth_body *b, enum auth_canon canon)
     for (size_t i = 0; i < b->n; i++) {
         struct wish *w = &b->wishes[i];
         if (w->canon != canon) continue;
-        if (w->limit == f->seen)
-            finish_copy(b, f, w->digest);
-        else if (w->limit > f->seen && w->limit < f->next)
-            f->next = w->limit;
+        if (w->limit == f->seen) finish_copy(b, f, w->digest);
+        else if (w->limit > f->seen && w->limit < f->next) f->next = w->limit;
     }
 }
 
@@ -144,7 +138,7 @@ static void hash(struct auth_body *b, enum auth_canon canon, const char *p, size
 
 static void release(struct auth_body *b, enum auth_canon canon)
 {
-    static const char ends[] = "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n";
+    static const char ends[] = "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n";
     struct form *f = &b->forms[canon];
     while (f->lines) {
         size_t n = f->lines < sizeof ends / 2 ? (size_t)f->lines : sizeof ends / 2;
@@ -203,47 +197,58 @@ static void flush(struct auth_body *b)
     b->out_n = 0;
 }
 
-static void emit(struct auth_body *b, const char *p, size_t n)
+static void emit(struct auth_body *b, char c)
 {
-    if (b->out_n + n > OUT_SIZE || n >= DIRECT) flush(b);
-    if (n >= DIRECT) {
-        push(b, AUTH_RELAXED, p, n);
-        return;
-    }
-    memcpy(b->out + b->out_n, p, n);
-    b->out_n += n;
+    if (b->out_n == OUT_SIZE) flush(b);
+    b->out[b->out_n++] = c;
 }
 
 /* A CR that ends no line, and the blanks before it. */
 static void emit_cr(struct auth_body *b)
 {
-    if (b->blank) emit(b, " ", 1);
-    emit(b, "\r", 1);
+    if (b->blank) emit(b, ' ');
+    emit(b, '\r');
     b->blank = b->cr = false;
 }
 
-static inline bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
+static inline bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 typedef unsigned char bytes16 __attribute__((vector_size(16)));
 
-/* The first byte that may not stay as it is: a tab, a space with a blank, a CR or the piece's end behind it, a CR at the piece's end. */
-static size_t run_end(const char *p, size_t i, size_t n)
+/* The index, in memory, of the first byte that is not zero; there is one. */
+static inline size_t first_set(uint64_t v)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (size_t)__builtin_ctzll(v) / 8;
+#else
+    return (size_t)__builtin_clzll(v) / 8;
+#endif
+}
+
+/* Emits text from p+i on up to the first byte that may not stay as it is, and returns its index: a tab, a space with a
+ * blank, a CR or the piece's end behind it, a CR at the piece's end. What is copied too much is overwritten. */
+static size_t emit_run(struct auth_body *b, const char *p, size_t i, size_t n)
 {
     for (; i + 17 <= n; i += 16) {
         bytes16 c, d;
         uint64_t hits[2];
+        if (b->out_n + 16 > OUT_SIZE) flush(b);
         memcpy(&c, p + i, 16);
         memcpy(&d, p + i + 1, 16);
+        memcpy(b->out + b->out_n, &c, 16);
         c = (bytes16)((c == '\t') | ((c == ' ') & ((d == ' ') | (d == '\t') | (d == '\r'))));
         memcpy(hits, &c, 16);
-        if (hits[0] | hits[1]) break;
+        if (hits[0] | hits[1]) {
+            size_t at = hits[0] ? first_set(hits[0]) : 8 + first_set(hits[1]);
+            b->out_n += at;
+            return i + at;
+        }
+        b->out_n += 16;
     }
     for (; i < n; i++) {
         char c = p[i], d = i + 1 < n ? p[i + 1] : '\r';
         if (c == '\t' || (c == ' ' && (is_blank(d) || d == '\r')) || (c == '\r' && i + 1 == n)) break;
+        emit(b, c);
     }
     return i;
 }
@@ -252,7 +257,8 @@ static void push_relaxed(struct auth_body *b, const char *p, size_t n)
 {
     for (size_t i = 0; i < n;) {
         if (b->cr && p[i] == '\n') { /* at a piece's begin only */
-            emit(b, "\r\n", 2);
+            emit(b, '\r');
+            emit(b, '\n');
             b->blank = b->cr = false;
             i++;
             continue;
@@ -266,17 +272,13 @@ static void push_relaxed(struct auth_body *b, const char *p, size_t n)
                 b->cr = true;
                 break;
             }
-            if (!cr || p[i + 1] != '\n') emit(b, " ", 1);
+            if (!cr || p[i + 1] != '\n') emit(b, ' ');
             b->blank = false;
         }
-        size_t to = run_end(p, i, n);
-        emit(b, p + i, to - i);
-        i = to;
+        i = emit_run(b, p, i, n);
         if (i == n) break;
-        if (p[i++] == '\r')
-            b->cr = true;
-        else
-            b->blank = true;
+        if (p[i++] == '\r') b->cr = true;
+        else b->blank = true;
     }
 }
 

@@ -31,7 +31,7 @@ struct dkim_signature {
     const char *reason;          /* one clause, printable; never NULL */
 };
 struct dkim {
-    enum dkim_result result;     /* the best: pass, else policy/fail/neutral/temperror/permerror of the first that says most; none */
+    enum dkim_result result;     /* the best: pass, then policy, fail, temperror, permerror, neutral; none: no signature */
     struct dkim_signature *signatures; /* in the order of the header, the topmost first */
     size_t n;
 };

@@ -13,12 +13,12 @@ bool dkim_parts_body(struct dkim_parts *p, const struct auth_body *body)
     const uint8_t *digest = auth_body_digest(body, p->wish, &p->s.body);
     bool part = p->s.length != UINT64_MAX;
     if (part && p->s.length > p->s.body) return dkim_parts_set(p, DKIM_FAIL, "l= is larger than the body"); /* §3.5 */
-    if (memcmp(digest, p->hash.p, AUTH_DIGEST_N)) return dkim_parts_set(p, DKIM_FAIL, "body hash did not verify");
+    if (memcmp(digest, p->hash.p, AUTH_DIGEST_N) != 0) return dkim_parts_set(p, DKIM_FAIL, "body hash did not verify");
     return true;
 }
 
-void dkim_fields_add(const struct auth_header *h, const struct slice *names, size_t n, const struct auth_field *own, enum auth_canon canon,
-                     struct buf *out)
+void dkim_fields_add(const struct auth_header *h, const struct slice *names, size_t n, const struct auth_field *own,
+                     enum auth_canon canon, struct buf *out)
 {
     uint8_t taken[AUTH_FIELDS_MAX / 8 + 1] = { 0 };
     if (own) taken[(size_t)(own - h->fields) / 8] |= (uint8_t)(1u << (size_t)(own - h->fields) % 8);
@@ -41,14 +41,17 @@ void dkim_parts_own(const struct dkim_parts *p, enum auth_canon canon, struct bu
     if (!buf_reserve(out, raw.n)) return;
     buf_add(out, slice_sub(raw, 0, from));
     buf_add(out, slice_sub(raw, from + p->cut.n, raw.n));
-    if (canon == AUTH_RELAXED) out->n = begin + auth_relax_field(slice_of(out->p + begin, out->n - begin), out->p + begin);
+    if (canon == AUTH_RELAXED)
+        out->n = begin + auth_relax_field(slice_of(out->p + begin, out->n - begin), out->p + begin);
 }
 
-void dkim_parts_digest(const struct dkim_parts *p, const struct auth_header *header, struct auth_body *body, struct buf *scratch,
-                       uint8_t digest[AUTH_DIGEST_N])
+void dkim_parts_digest(const struct dkim_parts *p, const struct auth_header *header, struct auth_body *body,
+                       struct buf *scratch, uint8_t digest[AUTH_DIGEST_N])
 {
     buf_clear(scratch);
-    dkim_fields_add(header, p->names, p->names_n, p->field, p->s.header_canon, scratch);
+    /* §3.5: h= must not mean the field itself. A list that comes down to it takes it as it stands, with the signature
+     * in it: that never verifies. */
+    dkim_fields_add(header, p->names, p->names_n, p->instance ? p->field : NULL, p->s.header_canon, scratch);
     dkim_parts_own(p, p->s.header_canon, scratch);
     auth_body_sha256(body, buf_slice(scratch), digest);
 }
@@ -64,7 +67,8 @@ struct judging {
 };
 
 /* The record that comes furthest says the reason. True: it verified. */
-static bool says(struct judging *j, unsigned far, enum dkim_result result, const struct dkim_record *r, const char *reason)
+static bool says(struct judging *j, unsigned far, enum dkim_result result, const struct dkim_record *r,
+                 const char *reason)
 {
     struct dkim_parts *p = j->p;
     if (far <= j->far) return false;
@@ -96,16 +100,16 @@ static bool judge_record(struct judging *j, const struct dkim_record *r)
     if (r->type == DKIM_RSA && r->bits < least)
         return says(j, 4, DKIM_POLICY, r, arena_printf(j->arena, "the key has %u bits; %u are needed", r->bits, least));
     j->tried++;
-    if (!dkim_record_verify(r, j->digest, p->signature)) return says(j, 5, DKIM_FAIL, r, "the signature did not verify");
+    if (!dkim_record_verify(r, j->digest, p->signature))
+        return says(j, 5, DKIM_FAIL, r, "the signature did not verify");
     if (!j->o->trust_length && p->s.length < p->s.body) /* §8.2: what follows could be anybody's */
         says(j, 6, DKIM_POLICY, r, "the signature leaves the body's end out (l=)");
-    else
-        says(j, 6, DKIM_PASS, r, "the signature verified");
+    else says(j, 6, DKIM_PASS, r, "the signature verified");
     return true;
 }
 
-void dkim_parts_judge(struct dkim_parts *p, const struct dkim_options *o, const struct auth_dns_answer *a, const uint8_t digest[AUTH_DIGEST_N],
-                      struct arena *arena)
+void dkim_parts_judge(struct dkim_parts *p, const struct dkim_options *o, const struct auth_dns_answer *a,
+                      const uint8_t digest[AUTH_DIGEST_N], struct arena *arena)
 {
     struct judging j = { .p = p, .o = o, .digest = digest, .arena = arena };
     if (a->status == AUTH_DNS_TEMPFAIL) {
@@ -117,8 +121,7 @@ void dkim_parts_judge(struct dkim_parts *p, const struct dkim_options *o, const 
     for (size_t i = 0; a->status == AUTH_DNS_OK && i < a->n && !done && j.tried < DKIM_KEYS_MAX; i++) {
         struct dkim_record r;
         const char *wrong = dkim_record_parse(a->texts[i], arena, &r);
-        if (!wrong)
-            done = judge_record(&j, &r);
+        if (!wrong) done = judge_record(&j, &r);
         else if (!j.far)
             says(&j, 1, DKIM_PERMERROR, &r, arena_printf(arena, "key at %.*s: %s", SLICE_ARG(p->query), wrong));
         dkim_record_deinit(&r);

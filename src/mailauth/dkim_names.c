@@ -5,15 +5,18 @@
 
 #define NAMES_MOST 900 /* verifiers have limits, too */
 
-/* RFC 6376 §5.4.1, and what mail programs show or follow that has come since. Not those which are changed on the way: Return-Path, Received,
- * Bcc, Comments, Keywords. */
+/* RFC 6376 §5.4.1, and what mail programs show or follow that has come since. Not those which are changed on the way:
+ * Return-Path, Received, Bcc, Comments, Keywords. */
 static const struct slice usual[] = {
-    { "From", 4 }, { "To", 2 }, { "Cc", 2 }, { "Subject", 7 }, { "Date", 4 }, { "Reply-To", 8 }, { "Message-ID", 10 }, { "Sender", 6 },
-    { "In-Reply-To", 11 }, { "References", 10 }, { "MIME-Version", 12 }, { "Content-Type", 12 }, { "Content-Transfer-Encoding", 25 },
+    { "From", 4 }, { "To", 2 }, { "Cc", 2 }, { "Subject", 7 }, { "Date", 4 }, { "Reply-To", 8 }, { "Message-ID", 10 },
+    { "Sender", 6 }, { "In-Reply-To", 11 }, { "References", 10 }, { "MIME-Version", 12 }, { "Content-Type", 12 },
+    { "Content-Transfer-Encoding", 25 },
     { "Content-ID", 10 }, { "Content-Description", 19 }, { "Content-Disposition", 19 }, { "Content-Language", 16 },
-    { "Resent-Date", 11 }, { "Resent-From", 11 }, { "Resent-Sender", 13 }, { "Resent-To", 9 }, { "Resent-Cc", 9 }, { "Resent-Message-ID", 17 },
-    { "List-Id", 7 }, { "List-Help", 9 }, { "List-Unsubscribe", 16 }, { "List-Unsubscribe-Post", 21 }, { "List-Subscribe", 14 },
-    { "List-Post", 9 }, { "List-Owner", 10 }, { "List-Archive", 12 }, { "Auto-Submitted", 14 }, { "Autocrypt", 9 }, { "Feedback-ID", 11 },
+    { "Resent-Date", 11 }, { "Resent-From", 11 }, { "Resent-Sender", 13 }, { "Resent-To", 9 }, { "Resent-Cc", 9 },
+    { "Resent-Message-ID", 17 },
+    { "List-Id", 7 }, { "List-Help", 9 }, { "List-Unsubscribe", 16 }, { "List-Unsubscribe-Post", 21 },
+    { "List-Subscribe", 14 }, { "List-Post", 9 }, { "List-Owner", 10 }, { "List-Archive", 12 },
+    { "Auto-Submitted", 14 }, { "Autocrypt", 9 }, { "Feedback-ID", 11 },
 };
 #define OVERSIGNED 13 /* of these the first so many, but for Sender: lists add it to what they pass on */
 
@@ -56,7 +59,8 @@ static bool is_barred(const struct naming *g, struct slice name)
     return g->arc && (slice_istarts(name, SLICE("ARC-")) || slice_ieq(name, SLICE("Authentication-Results")));
 }
 
-struct dkim_names dkim_sign_names(const struct dkim_sign_options *o, const struct auth_header *header, bool arc, struct arena *arena)
+struct dkim_names dkim_sign_names(const struct dkim_sign_options *o, const struct auth_header *header, bool arc,
+                                  struct arena *arena)
 {
     const struct slice *list = o->headers ? o->headers : usual;
     size_t n = o->headers ? o->headers_n : countof(usual);

@@ -5,54 +5,55 @@
 #include "mailauth/arc.h"
 #include "mailauth/tags.h"
 
-#define DKIM_NAMES_MAX 1024      /* names in h=; each is searched among the fields */
-#define DKIM_KEYS_MAX 4          /* records of one name that are tried (RFC 6376 §6.1.2) */
+#define DKIM_NAMES_MAX 1024 /* names in h=; each is searched among the fields */
+#define DKIM_KEYS_MAX 4     /* records of one name that are tried (RFC 6376 §6.1.2) */
 
 enum dkim_kind { DKIM_SIGNATURE_FIELD, DKIM_ARC_MESSAGE_FIELD, DKIM_ARC_SEAL_FIELD };
 
 struct dkim_parts {
-    struct dkim_signature s;     /* what is told of it; s.reason NULL: nothing is wrong yet */
+    struct dkim_signature s; /* what is told of it; s.reason NULL: nothing is wrong yet */
     const struct auth_field *field;
-    struct slice signature;      /* b=, decoded */
-    struct slice cut;            /* the part of field->raw that is b='s value, blanks around it included (RFC 6376 §3.5) */
-    struct slice hash;           /* bh=, decoded */
-    struct slice *names;         /* h= */
+    struct slice signature; /* b=, decoded */
+    struct slice cut;       /* the part of field->raw that is b='s value, blanks around it included (RFC 6376 §3.5) */
+    struct slice hash;      /* bh=, decoded */
+    struct slice *names;    /* h= */
     size_t names_n;
     enum dkim_key_type type;
-    int wish;                    /* of the body */
-    struct slice query;          /* where its key is */
-    unsigned instance;           /* ARC: i= */
-    struct slice seen;           /* ARC-Seal: cv= */
+    int wish;           /* of the body */
+    struct slice query; /* where its key is */
+    unsigned instance;  /* ARC: i= */
+    struct slice seen;  /* ARC-Seal: cv= */
 };
 
 /* Reads the tags. False: something is wrong, s.result and s.reason tell what. */
-bool dkim_parts_read(enum dkim_kind kind, const struct auth_field *field, const struct dkim_options *o, struct arena *arena,
-                     struct dkim_parts *out);
+bool dkim_parts_read(enum dkim_kind kind, const struct auth_field *field, const struct dkim_options *o,
+                     struct arena *arena, struct dkim_parts *out);
 /* Wants its body hash. False as above: too many different ones. */
 bool dkim_parts_want(struct dkim_parts *p, struct auth_body *body);
 /* After the body's end: does bh= agree, and is enough of the body covered? False as above. */
 bool dkim_parts_body(struct dkim_parts *p, const struct auth_body *body);
 /* The digest of the header fields in h=, from the bottom, and of the signature's own field (RFC 6376 §3.7). */
-void dkim_parts_digest(const struct dkim_parts *p, const struct auth_header *header, struct auth_body *body, struct buf *scratch,
-                       uint8_t digest[AUTH_DIGEST_N]);
+void dkim_parts_digest(const struct dkim_parts *p, const struct auth_header *header, struct auth_body *body,
+                       struct buf *scratch, uint8_t digest[AUTH_DIGEST_N]);
 /* Own field with b= taken out, in canonical form, without CRLF. */
 void dkim_parts_own(const struct dkim_parts *p, enum auth_canon canon, struct buf *out);
 /* Judges the signature of `digest` by the key in `a` into s.result and s.reason. */
-void dkim_parts_judge(struct dkim_parts *p, const struct dkim_options *o, const struct auth_dns_answer *a, const uint8_t digest[AUTH_DIGEST_N],
-                      struct arena *arena);
+void dkim_parts_judge(struct dkim_parts *p, const struct dkim_options *o, const struct auth_dns_answer *a,
+                      const uint8_t digest[AUTH_DIGEST_N], struct arena *arena);
 /* s.result and s.reason are set; false. */
 bool dkim_parts_set(struct dkim_parts *p, enum dkim_result result, const char *reason);
 
-/* Appends the fields that `names` choose, canonical with CRLF, each name the lowest field of it that is not taken yet (RFC 6376 §5.4.2).
- * `own` is not taken; NULL: none. */
-void dkim_fields_add(const struct auth_header *header, const struct slice *names, size_t n, const struct auth_field *own, enum auth_canon canon,
-                     struct buf *out);
+/* Appends the fields that `names` choose, canonical with CRLF, each name the lowest field of it that is not taken yet
+ * (RFC 6376 §5.4.2). `own` is not taken; NULL: none. */
+void dkim_fields_add(const struct auth_header *header, const struct slice *names, size_t n,
+                     const struct auth_field *own, enum auth_canon canon, struct buf *out);
 uint32_t auth_name_hash(struct slice name);
 /* The relaxed form without CRLF into `to`, which has room for raw.n bytes or is raw itself. Returns its length. */
 size_t auth_relax_field(struct slice raw, char *to);
 /* SHA-256 with the body's handle. */
 void auth_body_sha256(struct auth_body *b, struct slice text, uint8_t digest[AUTH_DIGEST_N]);
-/* Base64 without blanks; padding may be missing (RFC 6376 §2.10) and bits behind the last byte may be set. False: not base64. */
+/* Base64 without blanks; padding may be missing (RFC 6376 §2.10) and bits behind the last byte may be set. False: not
+ * base64. */
 bool dkim_base64(struct slice text, struct arena *arena, struct slice *out);
 
 /* ---- signing */
@@ -60,9 +61,10 @@ struct dkim_names {
     struct slice *names;
     size_t n;
 };
-/* h= for this header, From first (RFC 6376 §5.4, §5.4.1). With `arc` only From is listed once more than it is there, DKIM-Signature fields
- * are covered, and Authentication-Results and ARC fields never are (RFC 8617 §4.1.2). */
-struct dkim_names dkim_sign_names(const struct dkim_sign_options *o, const struct auth_header *header, bool arc, struct arena *arena);
+/* h= for this header, From first (RFC 6376 §5.4, §5.4.1). With `arc` only From is listed once more than it is there,
+ * DKIM-Signature fields are covered, and Authentication-Results and ARC fields never are (RFC 8617 §4.1.2). */
+struct dkim_names dkim_sign_names(const struct dkim_sign_options *o, const struct auth_header *header, bool arc,
+                                  struct arena *arena);
 
 /* Writes a field of tags, folded. */
 struct dkim_fold {
@@ -73,7 +75,8 @@ struct dkim_fold {
 void dkim_fold_word(struct dkim_fold *f, struct slice word);
 void dkim_fold_tag(struct dkim_fold *f, const char *tag, struct slice value); /* "tag=value;" */
 /* a, c, d, s, t, x, i (unless ARC), h, bh and "b=" of a signature. */
-void dkim_fold_signature(struct dkim_fold *f, const struct dkim_sign_options *o, bool arc, struct dkim_names names, const uint8_t body[AUTH_DIGEST_N]);
+void dkim_fold_signature(struct dkim_fold *f, const struct dkim_sign_options *o, bool arc, struct dkim_names names,
+                         const uint8_t body[AUTH_DIGEST_N]);
 /* a, t, cv, d, s and "b=" of an ARC-Seal. */
 void dkim_fold_seal(struct dkim_fold *f, const struct dkim_sign_options *o, struct slice seen);
 /* Base64 behind what was written, broken anywhere. */

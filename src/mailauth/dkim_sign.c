@@ -22,10 +22,8 @@ static void put(struct dkim_fold *f, struct slice s)
 
 void dkim_fold_word(struct dkim_fold *f, struct slice word)
 {
-    if (f->column + 1 + word.n > LINE && f->column > 1)
-        fold(f);
-    else
-        put(f, SLICE(" "));
+    if (f->column + 1 + word.n > LINE && f->column > 1) fold(f);
+    else put(f, SLICE(" "));
     put(f, word);
 }
 
@@ -59,10 +57,8 @@ static void fold_identity(struct dkim_fold *f, struct slice identity)
     struct buf quoted = { 0 };
     for (size_t i = 0; i < identity.n; i++) {
         unsigned char c = (unsigned char)identity.p[i];
-        if (c > 0x20 && c < 0x7f && c != ';' && c != '=')
-            buf_add_char(&quoted, (char)c);
-        else
-            buf_addf(&quoted, "=%02X", c);
+        if (c > 0x20 && c < 0x7f && c != ';' && c != '=') buf_add_char(&quoted, (char)c);
+        else buf_addf(&quoted, "=%02X", c);
     }
     dkim_fold_tag(f, "i", buf_slice(&quoted));
     buf_deinit(&quoted);
@@ -73,10 +69,8 @@ static void fold_names(struct dkim_fold *f, struct dkim_names names)
     for (size_t i = 0; i < names.n; i++) {
         size_t more = names.names[i].n + 1;
         if (i == 0) {
-            if (f->column + 3 + more > LINE)
-                fold(f);
-            else
-                put(f, SLICE(" "));
+            if (f->column + 3 + more > LINE) fold(f);
+            else put(f, SLICE(" "));
             put(f, SLICE("h="));
         } else if (f->column + more > LINE) {
             fold(f);
@@ -86,7 +80,8 @@ static void fold_names(struct dkim_fold *f, struct dkim_names names)
     }
 }
 
-void dkim_fold_signature(struct dkim_fold *f, const struct dkim_sign_options *o, bool arc, struct dkim_names names, const uint8_t body[AUTH_DIGEST_N])
+void dkim_fold_signature(struct dkim_fold *f, const struct dkim_sign_options *o, bool arc, struct dkim_names names,
+                         const uint8_t body[AUTH_DIGEST_N])
 {
     static const char *const forms[] = { "simple", "relaxed" };
     struct buf text = { 0 };
@@ -143,8 +138,8 @@ struct dkim_signer {
     struct slice text; /* the field up to "b=" */
 };
 
-struct dkim_signer *dkim_sign_begin(const struct dkim_sign_options *o, const struct auth_header *header, struct auth_body *body,
-                                    struct arena *arena)
+struct dkim_signer *dkim_sign_begin(const struct dkim_sign_options *o, const struct auth_header *header,
+                                    struct auth_body *body, struct arena *arena)
 {
     int wish = header->overflow ? -1 : auth_body_want(body, o->body_canon, UINT64_MAX);
     if (wish < 0) return NULL;

@@ -22,16 +22,14 @@ static void begin_one(struct dkim_verifier *v, const struct auth_field *f)
     size_t most = v->o.signatures_max ? v->o.signatures_max : SIGNATURES_MAX;
     struct dkim_parts *p = &v->list[v->n++];
     if (!dkim_parts_read(DKIM_SIGNATURE_FIELD, f, &v->o, v->arena, p)) return;
-    if (v->header->overflow)
-        dkim_parts_set(p, DKIM_PERMERROR, "the header is too large to be judged");
+    if (v->header->overflow) dkim_parts_set(p, DKIM_PERMERROR, "the header is too large to be judged");
     else if (v->n > most) /* RFC 6376 §6.1, §8.4 */
         dkim_parts_set(p, DKIM_POLICY, "there are more signatures than are judged");
-    else
-        dkim_parts_want(p, v->body);
+    else dkim_parts_want(p, v->body);
 }
 
-struct dkim_verifier *dkim_verify_begin(const struct dkim_options *o, const struct auth_header *header, struct auth_body *body,
-                                        struct arena *arena)
+struct dkim_verifier *dkim_verify_begin(const struct dkim_options *o, const struct auth_header *header,
+                                        struct auth_body *body, struct arena *arena)
 {
     struct dkim_verifier *v = arena_alloc(arena, sizeof *v);
     *v = (struct dkim_verifier){ .o = *o, .header = header, .body = body, .arena = arena };
@@ -40,7 +38,8 @@ struct dkim_verifier *dkim_verify_begin(const struct dkim_options *o, const stru
     v->list = arena_alloc(arena, n * sizeof *v->list);
     uint32_t hash = auth_name_hash(field_name);
     for (size_t i = 0; i < header->n; i++)
-        if (header->fields[i].hash == hash && slice_ieq(header->fields[i].name, field_name)) begin_one(v, &header->fields[i]);
+        if (header->fields[i].hash == hash && slice_ieq(header->fields[i].name, field_name))
+            begin_one(v, &header->fields[i]);
     return v;
 }
 
@@ -64,8 +63,8 @@ static bool verify_one(struct dkim_verifier *v, struct dkim_parts *p, const stru
 
 static enum dkim_result best(enum dkim_result a, enum dkim_result b)
 {
-    static const int says[] = { [DKIM_NONE] = 0, [DKIM_NEUTRAL] = 1, [DKIM_PERMERROR] = 2, [DKIM_TEMPERROR] = 3, [DKIM_FAIL] = 4,
-                                [DKIM_POLICY] = 5, [DKIM_PASS] = 6 };
+    static const int says[] = { [DKIM_NONE] = 0, [DKIM_NEUTRAL] = 1, [DKIM_PERMERROR] = 2, [DKIM_TEMPERROR] = 3,
+                                [DKIM_FAIL] = 4, [DKIM_POLICY] = 5,  [DKIM_PASS] = 6 };
     return says[b] > says[a] ? b : a;
 }
 

@@ -68,7 +68,7 @@ struct lookups_calls {
 struct lookups *lookups_new(const struct lookups_calls *calls);
 void lookups_free(struct lookups **set); /* cancels what is open; clears the pointer; NULL is fine */
 struct auth_dns lookups_dns(struct lookups *set);
-/* Copies it. At most 64 records, 64 KiB: of MX and PTR the first 64 are kept, of the others it is TEMPFAIL then (a list that is cut would
+/* Copies it. At most 512 records, 64 KiB: of MX and PTR the first 64 are kept, of the others it is TEMPFAIL then (a list that is cut would
  * say that something is not there). Names that are not auth_dns_name_ok never come to `start`: they are
  * NXDOMAIN. */
 void lookup_answer(struct lookup *l, const struct auth_dns_answer *a);

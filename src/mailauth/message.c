@@ -33,7 +33,8 @@ void auth_header_add(struct auth_header *h, struct slice raw)
     struct slice copy = arena_slice(h->arena, raw);
     struct slice name = slice_sub(copy, 0, (size_t)colon);
     while (name.n && (name.p[name.n - 1] == ' ' || name.p[name.n - 1] == '\t')) name.n--;
-    h->fields[h->n++] = (struct auth_field){ copy, name, slice_sub(copy, (size_t)colon + 1, copy.n), auth_name_hash(name) };
+    h->fields[h->n++] =
+        (struct auth_field){ copy, name, slice_sub(copy, (size_t)colon + 1, copy.n), auth_name_hash(name) };
     h->bytes += raw.n;
 }
 
@@ -59,7 +60,8 @@ static size_t relax_name(struct slice name, char *to)
     return name.n;
 }
 
-/* RFC 6376 §3.4.2: folds taken out, runs of blanks made one space, none at the ends. `to` has room for value.n bytes. */
+/* RFC 6376 §3.4.2: folds taken out, runs of blanks made one space, none at the ends. `to` has room for value.n bytes.
+ */
 static size_t relax_value(struct slice value, char *to)
 {
     size_t n = 0;
@@ -98,10 +100,9 @@ void auth_canon_field(enum auth_canon canon, struct slice raw, struct buf *out)
     char *to = buf_reserve(out, raw.n + 2);
     if (!to) return;
     size_t n = raw.n;
-    if (canon == AUTH_RELAXED)
-        n = auth_relax_field(raw, to);
-    else if (n)
-        memcpy(to, raw.p, n); /* §3.4.1 */
-    memcpy(to + n, "\r\n", 2);
-    out->n += n + 2;
+    if (canon == AUTH_RELAXED) n = auth_relax_field(raw, to);
+    else if (n) memcpy(to, raw.p, n); /* §3.4.1 */
+    to[n++] = '\r';
+    to[n++] = '\n';
+    out->n += n;
 }

@@ -4,6 +4,7 @@
 #include "mailauth/spf_record.h"
 
 #define NAME_ROOM 1024 /* of a name that grows: only its last bytes count */
+#define PIECES_MAX 512 /* the last so many make a name: nearly all are a byte or more each */
 
 /* ---- reading */
 
@@ -93,9 +94,10 @@ static void add_value(struct target *to, const struct spf_piece *piece, struct s
         return;
     }
     for (size_t i = 0; i < s.n; i++) {
-        char hex[4];
-        if (is_unreserved(s.p[i])) add(to, slice_sub(s, i, i + 1));
-        else add(to, slice_of(hex, (size_t)snprintf(hex, sizeof hex, "%%%02X", (unsigned char)s.p[i])));
+        static const char digits[] = "0123456789ABCDEF";
+        unsigned char c = (unsigned char)s.p[i];
+        const char hex[3] = { '%', digits[c >> 4], digits[c & 15] };
+        add(to, is_unreserved(s.p[i]) ? slice_sub(s, i, i + 1) : slice_of(hex, sizeof hex));
     }
 }
 
@@ -199,23 +201,50 @@ static void expand_sender(const struct spf_scope *scope, const struct spf_piece 
     buf_deinit(&s);
 }
 
+static void expand_piece(const struct spf_scope *scope, const struct spf_piece *piece, struct target *to)
+{
+    char room[64];
+    if (!piece->letter) add(to, piece->literal);
+    else if (piece->letter == 's') expand_sender(scope, piece, to);
+    else transform(to, piece, value_of(scope, piece->letter, room));
+}
+
 static void expand(const struct spf_scope *scope, struct slice s, struct target *to)
 {
     struct spf_piece piece;
-    char room[64];
     while (s.n && !spf_piece_next(&s, &piece)) {
-        if (!piece.letter) add(to, piece.literal);
-        else if (piece.letter == 's') expand_sender(scope, &piece, to);
-        else transform(to, &piece, value_of(scope, piece.letter, room));
+        expand_piece(scope, &piece, to);
         if (!to->tail && to->n == to->room) return;
     }
+}
+
+/* The pieces at the end that fill a name. A record may hold tens of thousands, and each evaluation expands them: those in front of them
+ * would be cut off again (§7.3). */
+static struct slice last_pieces(const struct spf_scope *scope, struct slice spec)
+{
+    size_t starts[PIECES_MAX], n = 0, length = 0;
+    struct spf_piece piece;
+    for (struct slice rest = spec; rest.n; n++) {
+        starts[n % PIECES_MAX] = spec.n - rest.n;
+        if (spf_piece_next(&rest, &piece)) break;
+    }
+    size_t least = n > PIECES_MAX ? n - PIECES_MAX : 0;
+    while (n > least && length < SPF_NAME_MAX + 2) { /* one for the dot at its end, one for the dot before it */
+        char room[NAME_ROOM];
+        struct target to = { room, 0, sizeof room, true };
+        struct slice one = slice_sub(spec, starts[--n % PIECES_MAX], spec.n);
+        spf_piece_next(&one, &piece);
+        expand_piece(scope, &piece, &to);
+        length += to.n;
+    }
+    return n ? slice_sub(spec, starts[n % PIECES_MAX], spec.n) : spec;
 }
 
 size_t spf_expand_name(const struct spf_scope *scope, struct slice spec, char out[SPF_NAME_MAX])
 {
     char room[NAME_ROOM];
     struct target to = { room, 0, sizeof room, true };
-    expand(scope, spec, &to);
+    expand(scope, spec.n > 64 ? last_pieces(scope, spec) : spec, &to);
     struct slice name = slice_of(room, to.n), label;
     if (name.n && name.p[name.n - 1] == '.') name.n--;
     while (name.n > SPF_NAME_MAX) slice_cut(&name, '.', &label); /* §7.3 */

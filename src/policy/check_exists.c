@@ -77,6 +77,10 @@ static void run(struct check_call *c)
         check_skip(c, d ? "recipients.verify is off for this domain" : "not a domain of ours");
         return;
     }
+    if (policy_relay_verdict(c->run) && policy_relay_verdict(c->run)->rewritten) {
+        check_skip(c, "it is on its way back to a sender that was rewritten here");
+        return;
+    }
     size_t index = (size_t)(d - all);
     if (d->recipients.verify == CONFIG_VERIFY_LIST) {
         look_into_list(c, d, index);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The right to relay: clients that the list `relaying` trusts, and the verdict over each recipient (relay.h). */
+#include "base/clock.h"
 #include "policy/checks.h"
 #include "policy/list.h"
 #include "policy/pipeline.h"
@@ -60,12 +61,14 @@ static void run_relay(struct check_call *c)
     const struct relay_client who = { .zone = f->client.zone, .authed = f->account.n, .distrusted = f->distrusted,
                                       .sender = f->sender_domain, .ip = f->client.ip,
                                       .name = f->reverse == REVERSE_CONFIRMED ? f->reverse_name : SLICE(""),
+                                      .rewriter = check_engine(c)->rewriter, .now_ms = clock_wall_ms(),
                                       .list = check_lists(c)->relaying };
     struct relay_verdict v;
     relay_judge(check_engine(c)->config, &who, f->rcpt_address, &v);
     run_keep_relay(c, &v);
     const char *before = v.entry ? ": " : "", *entry = v.entry ? v.entry : "";
-    if (v.allowed) check_pass_by(c, v.place, "%s%s%s", v.why, before, entry);
+    if (v.rewritten) check_pass_by(c, v.place, "%s: it leads back to %s", v.why, v.original);
+    else if (v.allowed) check_pass_by(c, v.place, "%s%s%s", v.why, before, entry);
     else check_refuse(c, v.code, v.enhanced, v.place, v.text, "%s%s%s", v.why, before, entry);
 }
 

@@ -11,7 +11,7 @@
 
 #define MATCH_STEPS 10000 /* of one expression; an address has 320 characters at most */
 #define MATCH_HEAP 1024   /* KiB */
-#define LOCAL_MAX 64
+#define LOCAL_MAX ADDRESS_LOCAL_MAX
 #define DOMAIN_MAX 255
 #define KEY_MAX (LOCAL_MAX + 1 + DOMAIN_MAX)
 

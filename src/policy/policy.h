@@ -18,6 +18,7 @@ struct policy_run;
 struct provider_keeper;
 struct queue;
 struct resolver;
+struct rewriter;
 struct shared;
 struct store_link;
 struct link;
@@ -39,6 +40,7 @@ struct policy_engine_options {
     struct store_link *store;    /* NULL: nothing is remembered */
     struct shared *shared;       /* counts of all workers; NULL: nothing is counted */
     struct link *auth;           /* asks directories; NULL: none */
+    const struct rewriter *rewriter; /* of senders, which mail may come back to; NULL: none */
     struct queue *queue;         /* asks inner servers; NULL: none */
     const struct provider_keeper *providers; /* for explanations: it chooses zones; NULL: no zone names one */
     /* Something that the postmaster must be told. event: one word for the log; text: some sentences. */

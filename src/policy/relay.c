@@ -3,8 +3,7 @@
 #include "policy/relay.h"
 #include <stdio.h>
 #include "policy/list.h"
-
-#define LOCAL_MAX 64 /* RFC 5321 §4.5.3.1.1; the grammar has seen to it */
+#include "route/rewrite.h"
 
 /* A question, with its domains as A-labels. */
 struct asked {
@@ -59,7 +58,7 @@ static bool sends_for(const struct config_zone *zone, const char *sender)
 /* Characters that other mail systems take as "send it on from there". */
 static bool wants_routing(struct slice local)
 {
-    char plain[LOCAL_MAX];
+    char plain[ADDRESS_LOCAL_MAX]; /* the grammar has seen to it */
     if (local.n > sizeof plain) return true;
     size_t n = address_local_unquote(local, plain);
     for (size_t i = 0; i < n; i++)
@@ -118,6 +117,34 @@ static void reject(const struct asked *q, struct relay_verdict *out)
                  from ? q->sender : q->domain);
 }
 
+/* Only what we have rewritten ourselves leads anywhere. False: the domain holds others, too. */
+static bool judge_rewritten(const struct asked *q, struct relay_verdict *out)
+{
+    struct buf original = { .max = sizeof out->original - 1 };
+    struct config_place place = q->c->srs.place;
+    enum srs_outcome outcome = rewriter_unwrap(q->who->rewriter, q->rcpt->text, q->who->now_ms, &original);
+    bool shared = outcome == SRS_NOT && config_domain_of(q->c, slice_str(q->domain));
+    if (outcome == SRS_OK) {
+        memcpy(out->original, buf_cstr(&original), original.n + 1);
+        out->rewritten = true;
+        allow(out, place, "a sender that was rewritten here");
+    } else if (outcome == SRS_FORGED) {
+        refuse(out, "5.7.1", place, "the rewritten sender is none of ours: its hash is wrong");
+        snprintf(out->text, sizeof out->text, "this address was not made here: its hash is wrong");
+    } else if (outcome == SRS_EXPIRED) {
+        refuse(out, "5.1.1", place, "the rewritten sender is older than srs.keep");
+        snprintf(out->text, sizeof out->text, "this address was made for a message that is too old by now");
+    } else if (!shared && slice_ieq(q->rcpt->local, SLICE("postmaster"))) { /* RFC 5321 §4.5.1 */
+        out->postmaster = true;
+        allow(out, place, "the postmaster takes mail from everybody");
+    } else if (!shared) {
+        refuse(out, "5.1.1", place, "at srs.domain there are rewritten senders only");
+        snprintf(out->text, sizeof out->text, "there is no such recipient at %s", q->domain);
+    }
+    buf_deinit(&original);
+    return !shared;
+}
+
 static void judge_name(struct asked *q, struct relay_verdict *out)
 {
     const struct relay_client *who = q->who;
@@ -127,6 +154,8 @@ static void judge_name(struct asked *q, struct relay_verdict *out)
     bool listed = q->listed.entry, only_ours = listed && q->listed.action == CONFIG_RELAYING_OK;
     if (listed && q->listed.action == CONFIG_RELAYING_REJECT) {
         reject(q, out);
+    } else if (rewriter_is_domain(who->rewriter, q->domain) && judge_rewritten(q, out)) {
+        return;
     } else if (who->authed) {
         allow(out, (struct config_place){ 0 }, "a user of ours");
     } else if (listed && q->listed.on == CONFIG_RELAYING_CONNECT && q->listed.action == CONFIG_RELAYING_RELAY) {
@@ -142,7 +171,8 @@ void relay_judge(const struct config *c, const struct relay_client *who, const s
                  struct relay_verdict *out)
 {
     struct asked q = { .c = c, .who = who, .rcpt = rcpt };
-    out->allowed = out->postmaster = false;
+    out->allowed = out->postmaster = out->rewritten = false;
+    out->original[0] = 0;
     out->text[0] = 0;
     out->entry = NULL;
     if (!address_domain_ascii(who->sender, q.sender)) q.sender[0] = 0; /* none, or an address literal */

@@ -7,6 +7,7 @@
 
 struct list_entry;
 struct relaying;
+struct rewriter;
 
 struct relay_client {
     const struct config_zone *zone;
@@ -15,12 +16,16 @@ struct relay_client {
     struct slice sender;       /* domain of MAIL FROM, as written; empty: the null reverse-path */
     struct ip ip;              /* family 0: nobody the list could name */
     struct slice name;         /* forward-confirmed, A-labels, lower case; empty: none */
+    const struct rewriter *rewriter; /* of senders: what comes back to them is let through; NULL: none */
+    uint64_t now_ms;           /* for that: wall */
     const struct relaying *list; /* exceptions (config->relaying); NULL: none */
 };
 
 struct relay_verdict {
     bool allowed;
     bool postmaster;           /* allowed, and to be taken as <postmaster>: our own name means nobody else */
+    bool rewritten;            /* allowed, and to be taken as `original`, which somebody's sender was before we rewrote it */
+    char original[256];
     int code;                  /* 250, or the refusal: 550 */
     const char *enhanced;      /* "2.1.5", "5.7.1" ... */
     struct config_place place; /* the zone, domain or entry that decided; line 0: a rule of SMTP itself, or AUTH */
@@ -31,7 +36,9 @@ struct relay_verdict {
 
 /* `rcpt` has passed the strict grammar (address_parse_path). Domains are compared as A-labels. Does not block, keeps nothing. In
  * this order: postmaster is for everybody (RFC 5321 §4.5.1); address literals are for nobody, as nothing routes them; then what the
- * list `relaying` says: who is rejected is refused, whoever it is. Users may send to any domain. So may clients that the list lets
+ * list `relaying` says: who is rejected is refused, whoever it is. At srs.domain there are rewritten senders, for everybody: bounces
+ * have no sender, but answers of machines do, and the hash protects; what is forged or too old goes nowhere, and unless it is a relay
+ * domain, too, nobody else is there. Users may send to any domain. So may clients that the list lets
  * relay, and a trusted zone, unless it is bound to sender domains and this sender is of none of them, or the list says ok: then relay
  * domains are all there is. The others only to relay domains and those that the list adds, and there to no local part that asks us
  * to route it further ("user%there@here", "there!user@here", "\"user@there\"@here"). */

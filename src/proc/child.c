@@ -14,6 +14,7 @@
 #include "net/tls.h"
 #include "proc/process.h"
 #include "proc/worker.h"
+#include "route/rewrite.h"
 
 #define KILL_AFTER_MS 15000 /* past the time it was given to drain */
 
@@ -105,7 +106,7 @@ static void forget_secrets(const struct master *m, const struct generation *but)
     if (m->next && m->next != but) config_forget_secrets(m->next->config);
 }
 
-/* Private keys are the workers' alone. OpenSSL wipes what it frees. */
+/* Private keys and secrets of rewritten senders are the workers' alone. OpenSSL wipes what it frees. */
 static void forget_keys(const struct master *m)
 {
     const struct generation *const all[] = { m->current, m->next };
@@ -113,6 +114,7 @@ static void forget_keys(const struct master *m)
         if (!all[i]) continue;
         tls_server_free(all[i]->server_tls);
         tls_client_free(all[i]->client_tls);
+        rewriter_free(all[i]->rewriter);
     }
     tls_tickets_free(m->tickets);
 }
@@ -136,7 +138,7 @@ _Noreturn static void be_worker(const struct slot *s, int channel)
     close_all_but(channel, -1);
     forget_secrets(m, NULL);
     leave(worker_main(&(struct worker_start){
-        .config = g->config, .server_tls = g->server_tls, .client_tls = g->client_tls, .policy = g->policy, .keys = g->keys, .shared = g->master->shared, .channel = channel,
+        .config = g->config, .server_tls = g->server_tls, .client_tls = g->client_tls, .policy = g->policy, .keys = g->keys, .rewriter = g->rewriter, .shared = g->master->shared, .channel = channel,
         .spool_root = root, .slot = s->index, .generation = g->number, .user = &m->relay_user,
     }));
 }

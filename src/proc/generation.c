@@ -13,6 +13,7 @@
 #include "proc/directory.h"
 #include "proc/process.h"
 #include "proc/tls.h"
+#include "route/rewrite.h"
 #include "signer/signer.h"
 
 #define WORKERS_MAX 256
@@ -53,6 +54,7 @@ struct generation *generation_new(struct master *m, struct config *c, const stru
     g->slots = mem_zalloc(g->slot_n * sizeof *g->slots);
     g->deadline = evtimer_new(m->base, on_deadline, g);
     if (!helpers_prepare(g, c, err) || !load_tls(g, c, err) || !(g->policy = policy_new(c, err)) || !(g->keys = signer_keys_new(c, err)) ||
+        !(g->rewriter = rewriter_new(c, err)) ||
         !(g->listeners = listen_set_open(c, g->slot_n, former, patient, err))) {
         generation_free(&g);
         return NULL;
@@ -151,6 +153,7 @@ void generation_free(struct generation **gp)
     listen_set_free(&g->listeners);
     policy_free(g->policy);
     signer_keys_free(g->keys);
+    rewriter_free(g->rewriter);
     tls_server_free(g->server_tls);
     tls_client_free(g->client_tls);
     config_free(g->config);

@@ -22,6 +22,7 @@ struct tls_server;
 struct tls_client;
 struct tls_tickets;
 struct policy;
+struct rewriter;
 struct signer_keys;
 struct shared;
 
@@ -72,6 +73,7 @@ struct generation {
     struct tls_client *client_tls;
     struct policy *policy;
     struct signer_keys *keys;
+    struct rewriter *rewriter;
     struct listen_set *listeners;
     struct slot *slots;
     unsigned slot_n;

@@ -134,12 +134,13 @@ static bool begin(struct worker *w, int n, struct spool *sp, struct err *err)
 {
     w->queue = queue_new(&(struct queue_options){ .base = w->base, .streams = w->streams, .config = w->config,
         .resolver = w->resolver, .tls = w->start->client_tls, .auth = w->auth, .fetch = w->fetch,
+        .signer = w->signer, .keys = w->start->keys, .rewriter = w->start->rewriter,
         .store = w->config->store.history ? w->store : NULL, .worker = (unsigned)n });
     queue_add_spool(w->queue, sp, false, NULL, NULL);
     w->providers = provider_keeper_new(w->base, w->resolver, w->config, w->start->spool_root);
     w->policy = policy_engine_new(&(struct policy_engine_options){ .base = w->base, .config = w->config,
         .policy = w->start->policy, .resolver = w->resolver, .store = w->store, .shared = w->start->shared, .auth = w->auth,
-        .queue = w->queue, .providers = w->providers, .alarm = worker_alarm, .alarm_arg = w });
+        .rewriter = w->start->rewriter, .queue = w->queue, .providers = w->providers, .alarm = worker_alarm, .alarm_arg = w });
     w->server = server_new(&(struct server_options){ .base = w->base, .streams = w->streams, .config = w->config,
         .queue = w->queue, .tls = w->start->server_tls, .auth = w->auth, .providers = w->providers, .policy = w->policy, .signer = w->signer, .keys = w->start->keys,
         .store = w->config->store.history ? w->store : NULL, .shared = w->start->shared, .column = w->column });

@@ -7,6 +7,7 @@
 struct privilege_user;
 struct tls_server;
 struct tls_client;
+struct rewriter;
 struct signer_keys;
 
 struct worker_start {
@@ -15,6 +16,7 @@ struct worker_start {
     struct tls_client *client_tls;
     const struct policy *policy;
     const struct signer_keys *keys;
+    const struct rewriter *rewriter;
     struct shared *shared;
     int channel;             /* to the master */
     const char *spool_root;  /* directories with numbers for names */

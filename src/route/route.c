@@ -181,6 +181,7 @@ static void decide(const struct route_table *t, const struct key *k, size_t loca
     else if (relay && c->inner_host.host) choose(out, &c->inner_host, "inner_host", c->inner_host.place);
     else if (!relay && c->smarthost.host) choose(out, &c->smarthost, "smarthost", c->smarthost.place);
     else memcpy(out->domain, domain.p, domain.n);
+    out->rewrite_sender = route ? route->rewrite_sender : relay && relay->rewrite_sender;
     set_key(t, out);
 }
 

@@ -16,6 +16,7 @@ struct route_hop {
     char domain[256];             /* the recipient's domain, lower case; "" when hop decides alone */
     const char *why;              /* "route", "domain", "inner_host", "smarthost", "mx": for traces */
     struct config_place place;    /* the line that decided, line 0 for mx */
+    bool rewrite_sender;          /* for mail of others, which goes on from here: rewrite.h. No part of the key */
     bool require_tls;             /* for mail that may only travel over proven TLS (RFC 8689): route_require_tls */
     char key[400];                /* names the destination: equal keys share connections and back-off, e.g.
                                      "mx:example.com:25", "host:192.0.2.7:2525"; also what people read. A hop with a source

@@ -86,7 +86,7 @@ static bool domains_equal(struct slice a, struct slice b)
 /* Local parts of an account are compared without case, and without the quotes that are not needed (RFC 5321 §4.1.2). */
 static bool is_mailbox(struct slice allowed, const struct address *sender)
 {
-    char a[64], b[64]; /* the grammar sees to it */
+    char a[ADDRESS_LOCAL_MAX], b[ADDRESS_LOCAL_MAX]; /* the grammar sees to it */
     struct address parsed;
     if (address_parse(allowed, &parsed) || !domains_equal(parsed.domain, sender->domain)) return false;
     size_t n = address_local_unquote(parsed.local, a), m = address_local_unquote(sender->local, b);

@@ -8,13 +8,12 @@
 #include "server/session.h"
 
 #define ROOM_FIRST 4
-#define LOCAL_MAX 64                  /* the grammar saw to it */
-#define KEY_MAX (LOCAL_MAX + 1 + 256) /* local part, @, domain, NUL */
+#define KEY_MAX (ADDRESS_LOCAL_MAX + 1 + 256) /* local part, @, domain, NUL */
 
 /* One for all forms of an address: the local part without the quotes (RFC 5321 §4.1.2), the domain as A-labels. */
 static struct slice key_of(const struct address *a, char room[KEY_MAX])
 {
-    assert(a->local.n <= LOCAL_MAX);
+    assert(a->local.n <= ADDRESS_LOCAL_MAX); /* the grammar saw to it */
     size_t n = address_local_unquote(a->local, room);
     room[n++] = '@';
     if (!address_domain_ascii(a->domain, room + n)) return a->text;
@@ -175,7 +174,10 @@ static void keep(struct session *s, const struct command *c, const struct comman
 /* The checks have nothing against it. */
 static void take(struct session *s, const struct address *path, const struct command_rcpt_params *params)
 {
-    bool postmaster = policy_relay_verdict(s->run)->postmaster;
+    const struct relay_verdict *v = policy_relay_verdict(s->run);
+    bool postmaster = v->postmaster;
+    struct address original;
+    if (v->rewritten && !address_parse(slice_str(v->original), &original)) path = &original; /* it goes back to whom it came from */
     struct slice rcpt = postmaster ? SLICE("postmaster") : path->text;
     char room[KEY_MAX];
     struct slice key = postmaster ? rcpt : key_of(path, room);

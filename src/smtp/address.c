@@ -125,6 +125,13 @@ static const char *take_domain(struct slice s, size_t *at, struct address *out)
     return NULL;
 }
 
+/* Of a sender that was rewritten on the way. */
+static bool is_rewritten(struct slice local)
+{
+    bool form = local.n > 5 && slice_istarts(local, SLICE("SRS")) && (local.p[3] == '0' || local.p[3] == '1');
+    return form && (local.p[4] == '=' || local.p[4] == '+' || local.p[4] == '-') && local.n <= ADDRESS_LOCAL_MAX;
+}
+
 /* Mailbox, or with postmaster_ok a lone "postmaster". */
 static const char *take_mailbox(struct slice s, size_t *at, bool postmaster_ok, struct address *out)
 {
@@ -132,7 +139,7 @@ static const char *take_mailbox(struct slice s, size_t *at, bool postmaster_ok, 
     const char *why = from < s.n && s.p[from] == '"' ? take_quoted(s, at) : take_dot_string(s, at);
     if (why) return why;
     out->local = slice_sub(s, from, *at);
-    if (out->local.n > LOCAL_MAX) return "the local part is longer than 64 octets";
+    if (out->local.n > LOCAL_MAX && !is_rewritten(out->local)) return "the local part is longer than 64 octets";
     if (!utf8_clean(out->local)) return not_utf8;
     if (*at == s.n || s.p[*at] != '@') {
         if (*at < s.n && s.p[*at] != '>') return "a character that is not allowed in the local part";

@@ -15,6 +15,10 @@ struct address {
     bool utf8;            /* some byte of it is not ASCII (RFC 6531 §3.3); the whole is well-formed UTF-8 then */
 };
 
+/* Octets of a local part, at most. RFC 5321 §4.5.3.1.1 says 64; of the longer ones, which a server may take, those of rewritten senders are
+ * taken ("SRS0=...", mailauth/srs.h): they hold a whole address. */
+#define ADDRESS_LOCAL_MAX 254
+
 /* Parses a path "<...>" at the start of *in and moves *in behind it. A source route is skipped. "<>" only when null_ok,
  * "<postmaster>" (any case) only when postmaster_ok. UTF-8 is taken (RFC 6531 §3.3: in local parts, and domains of U-labels) and told
  * by out->utf8: whether it may be used is the caller's question. Lengths are octets. Returns NULL or what is wrong, fit to be sent

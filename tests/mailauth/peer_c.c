@@ -191,7 +191,12 @@ static json_t *run_dkim(const json_t *c)
             bool again = status == DKIM_STAT_CBTRYAGAIN || status == DKIM_STAT_KEYFAIL;
             json_array_append_new(list, json_pack("{s:s, s:s}", "result", again ? "temperror" : word_of(sigs[i]), "reason", why ? why : ""));
         }
-    json_t *j = json_pack("{s:o, s:i}", "signatures", list, "status", (int)status);
+    const char *error = dkim_geterror(dkim);
+    if (error && strcmp(error, "CRLF at end of body missing") == 0) { /* its caller sees to that */
+        json_decref(list);
+        list = NULL;
+    }
+    json_t *j = json_pack("{s:o*, s:i, s:s}", "signatures", list, "status", (int)status, "error", error ? error : "");
     dkim_free(dkim);
     buf_deinit(&message);
     return j;

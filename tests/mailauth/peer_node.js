@@ -59,6 +59,7 @@ const runs = {
     },
     async dmarc(c) {
         if (c.walk || c.from.length !== 1) return none;
+        if ([c.spf || {}, ...c.dkim].some(s => s.result === 'temperror')) return none; // it cannot be told of them
         const authors = addressparser(c.from[0], { flatten: true }).map(a => a.address);
         const spfDomains = c.spf && c.spf.result === 'pass' ? [c.spf.domain] : [];
         const dkimDomains = c.dkim.filter(s => s.result === 'pass').map(s => ({ id: '1', domain: s.domain }));

@@ -87,6 +87,7 @@ sub run_dkim {
     my $v = Mail::DKIM::Verifier->new;
     $v->PRINT(decode_base64($c->{message}));
     $v->CLOSE;
+    return { result => undef } if grep { $_->result_detail =~ /unsupported algorithm ed25519/ } $v->signatures;    # without CryptX
     return { signatures => [ map { { result => $words{ $_->result } || $_->result, reason => $_->result_detail } } $v->signatures ] };
 }
 

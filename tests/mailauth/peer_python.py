@@ -66,13 +66,18 @@ def run_dkim(c):
     try:
         n = sum(1 for name, _ in dkim.rfc822_parse(message)[0] if name.lower() == b"dkim-signature")
     except dkim.DKIMException:
-        return {"result": "permerror", "signatures": []}
+        return {"result": None, "reason": "it cannot read the header"}  # a blank before the colon (RFC 5322 §4.5.8)
     return {"signatures": [{"result": one_signature(message, i)} for i in range(n)]}
 
 
 def run_arc(c):
+    message = base64.b64decode(c["message"])
     try:
-        cv, _, reason = dkim.ARC(base64.b64decode(c["message"]), minkey=1024).verify(dnsfunc=key_lookup)
+        dkim.rfc822_parse(message)
+    except dkim.DKIMException:
+        return {"result": None, "reason": "it cannot read the header"}
+    try:
+        cv, _, reason = dkim.ARC(message, minkey=1024).verify(dnsfunc=key_lookup)
     except dkim.DKIMException as e:
         return {"result": "fail", "reason": str(e)}
     return {"result": cv.decode() if cv else "fail", "reason": reason}

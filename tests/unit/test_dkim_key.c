@@ -38,7 +38,8 @@ static void records(void **state)
         { "h=SHA256; k=ed25519; p=" ED, NULL, DKIM_ED25519, 256, "e" }, /* §3.2: values count by letter case */
         { "p=" ED "; k=ed25519", NULL, DKIM_ED25519, 256, "2e" },
         { "k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7 hcvPapiMlrwI\r\n\taaPcHURo", NULL, DKIM_ED25519, 256, "2e" }, /* folded, no padding */
-        { "k=rsa; v=DKIM1; p=" RSA, "v= is not its first tag", 0, 0, "" },
+        { "k=rsa; v=DKIM1; p=" RSA, NULL, DKIM_RSA, 1024, "2e" }, /* not the first tag: as all other verifiers */
+        { "k=rsa; p=" RSA "; v=DKIM2", "v= is not DKIM1", 0, 0, "" },
         { "v=dkim1; p=" RSA, "v= is not DKIM1", 0, 0, "" },
         { "v=; p=" RSA, "v= is not DKIM1", 0, 0, "" },
         { "v=DKIM1; k=dsa; p=" RSA, "its key type (k=) is not known", 0, 0, "" },

@@ -155,17 +155,17 @@ static void limits(void **state)
     }
     assert_int_equal(get(set, AUTH_DNS_TXT, "more.example")->status, AUTH_DNS_TEMPFAIL);
     assert_int_equal(w.n, LOOKUPS_MAX);
-    struct slice texts[65];
+    struct slice texts[513];
     for (size_t i = 0; i < countof(texts); i++) texts[i] = SLICE("x");
-    lookup_answer(w.started[0], &(struct auth_dns_answer){ .status = AUTH_DNS_OK, .n = 64, .texts = texts });
-    lookup_answer(w.started[1], &(struct auth_dns_answer){ .status = AUTH_DNS_OK, .n = 65, .texts = texts });
+    lookup_answer(w.started[0], &(struct auth_dns_answer){ .status = AUTH_DNS_OK, .n = 512, .texts = texts });
+    lookup_answer(w.started[1], &(struct auth_dns_answer){ .status = AUTH_DNS_OK, .n = 513, .texts = texts });
     char *big = mem_zalloc(65537);
     texts[0] = slice_of(big, 65536);
     lookup_answer(w.started[2], &(struct auth_dns_answer){ .status = AUTH_DNS_OK, .n = 1, .texts = texts });
     texts[0].n++;
     lookup_answer(w.started[3], &(struct auth_dns_answer){ .status = AUTH_DNS_OK, .n = 1, .texts = texts });
     free(big);
-    assert_int_equal(get(set, AUTH_DNS_TXT, "n0.example")->n, 64);
+    assert_int_equal(get(set, AUTH_DNS_TXT, "n0.example")->n, 512);
     assert_int_equal(get(set, AUTH_DNS_TXT, "n1.example")->status, AUTH_DNS_TEMPFAIL);
     assert_int_equal(get(set, AUTH_DNS_TXT, "n2.example")->texts[0].n, 65536);
     assert_int_equal(get(set, AUTH_DNS_TXT, "n3.example")->status, AUTH_DNS_TEMPFAIL);

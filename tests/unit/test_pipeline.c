@@ -13,10 +13,11 @@
 enum kind { PASSES, REFUSES, DEFERS, ALLOWS, SCORES, HOLDS };
 static struct told {
     enum kind kind;
-    bool waits, waits_for_earlier;
+    bool waits, waits_for_earlier, in_background;
+    const char *waits_for; /* another check */
     struct check_call *call; /* while it waits */
     unsigned ran, cancelled;
-} told[10];
+} told[12];
 static unsigned order[64], order_n;
 
 static void answer(struct check_call *c, enum kind kind)
@@ -39,7 +40,9 @@ static void run(struct check_call *c)
     unsigned n = (unsigned)atoi(c->check->name);
     order[order_n++] = n;
     told[n].ran++;
+    if (told[n].in_background) check_in_background(c);
     if (told[n].waits_for_earlier) check_when_earlier_done(c, as_told);
+    else if (told[n].waits_for) check_when_answered(c, told[n].waits_for, as_told);
     else if (told[n].waits) told[n].call = c;
     else answer(c, told[n].kind);
 }
@@ -73,6 +76,17 @@ static const struct check table[] = {
 };
 static const struct check for_all = CHECK(9, STAGE_CONNECT, 1, FOR_ALL); /* behind 2, in tests that want it */
 
+/* Some of the end of the text, in a table of their own: 4 in the background, 10 waits for it. */
+static const struct check at_the_end[] = {
+    CHECK(0, STAGE_CONNECT, 0, FOR_ALL),
+    CHECK(4, STAGE_MAIL, 0, FOR_STRANGERS, .spared_by = ALLOW_CLIENT, .always_runs = true),
+    CHECK(3, STAGE_MAIL, 0, FOR_STRANGERS),
+    CHECK(5, STAGE_RCPT, 0, FOR_ALL),
+    CHECK(7, STAGE_DATA, 0, FOR_ALL),
+    CHECK(9, STAGE_CONTENT, 0, FOR_STRANGERS),
+    CHECK(10, STAGE_CONTENT, 1, FOR_STRANGERS, .spared_by = ALLOW_CLIENT, .always_runs = true),
+};
+
 /* ---- a world */
 
 static struct config config;
@@ -101,9 +115,22 @@ static int setup(void **state)
         list[i] = &table[i];
         while (stage < table[i].stage) policy.from[++stage] = i;
     }
-    policy.from[STAGES] = countof(table);
+    policy.from[STAGE_CONTENT] = policy.from[STAGES] = countof(table);
     engine = (struct policy_engine){ .o = { .config = &config, .policy = &policy } };
     engine.counts = mem_zalloc((countof(table) + 1) * sizeof *engine.counts);
+    return 0;
+}
+
+static int setup_at_the_end(void **state)
+{
+    setup(state);
+    memset(policy.from, 0, sizeof policy.from);
+    policy.n = countof(at_the_end);
+    for (size_t i = 0, stage = 0; i < countof(at_the_end); i++) {
+        policy.checks[i] = &at_the_end[i];
+        while (stage < at_the_end[i].stage) policy.from[++stage] = i;
+    }
+    policy.from[STAGES] = countof(at_the_end);
     return 0;
 }
 
@@ -385,6 +412,99 @@ static void test_who_is_a_stranger_again(void **state)
     policy_run_free(&r);
 }
 
+/* ---- the background, and the end of the text */
+
+static void test_nobody_waits_for_the_background_before_the_end(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[4].waits = told[4].in_background = true;
+    told[10].waits_for = "4";
+    ask(r, STAGE_CONNECT);
+    assert_int_equal(ask_for_a_mail(r), POLICY_PASS);
+    policy_set_recipients(r, 1);
+    assert_int_equal(ask(r, STAGE_DATA), POLICY_PASS);
+    assert_int_equal(ask(r, STAGE_CONTENT), POLICY_WAIT);
+    assert_int_equal(told[9].ran, 1);
+    assert_int_equal(told[10].ran, 1);
+    told[10].kind = HOLDS;
+    goes_on(4);
+    assert_int_equal(got.outcome, POLICY_HOLD);
+    policy_end_transaction(r);
+    assert_int_equal(ask_for_a_mail(r), POLICY_PASS); /* and is broken off with its transaction */
+    policy_end_transaction(r);
+    assert_int_equal(told[4].cancelled, 1);
+    assert_int_equal(r->background, 0);
+    policy_run_free(&r);
+}
+
+static void test_the_background_without_one_who_waits_for_it(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[4].waits = told[4].in_background = true;
+    ask(r, STAGE_CONNECT);
+    assert_int_equal(ask_for_a_mail(r), POLICY_PASS);
+    policy_set_recipients(r, 1);
+    ask(r, STAGE_DATA);
+    assert_int_equal(ask(r, STAGE_CONTENT), POLICY_WAIT);
+    goes_on(4);
+    assert_int_equal(calls, 1);
+    assert_int_equal(got.outcome, POLICY_PASS);
+    policy_run_free(&r);
+}
+
+static void test_who_waits_for_another_of_its_step(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[4].waits = true;
+    told[3].waits_for = "4";
+    told[3].kind = ALLOWS; /* and what it allows spares the other */
+    told[4].kind = REFUSES;
+    ask(r, STAGE_CONNECT);
+    assert_int_equal(ask_for_a_mail(r), POLICY_WAIT);
+    assert_int_equal(told[3].ran, 1);
+    goes_on(4);
+    assert_int_equal(got.outcome, POLICY_PASS);
+    policy_run_free(&r);
+}
+
+/* What always runs is judged for those who are allowed, too, and refuses none of them. */
+static void test_a_refusal_that_is_spared(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[0].kind = ALLOWS;
+    told[4].kind = told[10].kind = REFUSES;
+    ask(r, STAGE_CONNECT);
+    assert_int_equal(ask_for_a_mail(r), POLICY_PASS);
+    policy_set_recipients(r, 1);
+    ask(r, STAGE_DATA);
+    assert_int_equal(ask(r, STAGE_CONTENT), POLICY_PASS);
+    assert_int_equal(told[4].ran + told[10].ran, 2);
+    assert_false(r->rejected);
+    json_t *all = trace_json(policy_trace(r));
+    const json_t *last = json_array_get(all, json_array_size(all) - 1);
+    assert_string_equal(json_string_value(json_object_get(last, "outcome")), "pass");
+    assert_string_equal(json_string_value(json_object_get(last, "stage")), "content");
+    assert_string_equal(json_string_value(json_object_get(last, "why")), "bad 1; an allow entry spares it");
+    json_decref(all);
+    policy_run_free(&r);
+}
+
+static void test_a_refusal_at_the_end(void **state)
+{
+    struct policy_run *r = begin(&stranger);
+    told[9].waits = true;
+    told[10].kind = REFUSES;
+    ask(r, STAGE_CONNECT);
+    ask_for_a_mail(r);
+    policy_set_recipients(r, 1);
+    ask(r, STAGE_DATA);
+    assert_int_equal(ask(r, STAGE_CONTENT), POLICY_WAIT);
+    goes_on(9);
+    assert_int_equal(got.outcome, POLICY_REJECT);
+    assert_string_equal(got.check, "10");
+    policy_run_free(&r);
+}
+
 static void test_forgetting(void **state)
 {
     struct policy_run *r = begin(&stranger);
@@ -590,6 +710,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_who_logs_in_late_is_asked_what_was_passed_over, setup_for_all, teardown),
         cmocka_unit_test_setup_teardown(test_who_logs_in_while_checks_run, setup_for_all, teardown),
         cmocka_unit_test_setup_teardown(test_who_is_a_stranger_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nobody_waits_for_the_background_before_the_end, setup_at_the_end, teardown),
+        cmocka_unit_test_setup_teardown(test_the_background_without_one_who_waits_for_it, setup_at_the_end, teardown),
+        cmocka_unit_test_setup_teardown(test_who_waits_for_another_of_its_step, setup_at_the_end, teardown),
+        cmocka_unit_test_setup_teardown(test_a_refusal_that_is_spared, setup_at_the_end, teardown),
+        cmocka_unit_test_setup_teardown(test_a_refusal_at_the_end, setup_at_the_end, teardown),
         cmocka_unit_test_setup_teardown(test_forgetting, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_early_check_is_not_skipped_by_a_later_refusal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_late_allow_spares_what_was_refused, setup, teardown),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mail signed by other programs: keys, their records, DKIM and ARC by dkimpy, DKIM by opendkim-testmsg."""
+"""Mail signed by other programs: keys, their records, DKIM and ARC by dkimpy, DKIM by OpenDKIM."""
 import base64
 import subprocess
 
-from lib.programs import have
+from lib.programs import Program
 
 
 class RsaKey:
@@ -42,8 +42,68 @@ class EdKey(RsaKey):
         self.record = "v=DKIM1; k=ed25519; p=" + base64.b64encode(key.verify_key.encode()).decode()
 
 
-def opendkim_sign(key, message):
-    """The message signed by OpenDKIM's library."""
-    done = subprocess.run([have("opendkim-testmsg"), "-d", key.domain, "-k", key.path, "-s", key.selector], input=message,
-                          capture_output=True, check=True)
-    return done.stdout
+class OpenDkim(Program):
+    """OpenDKIM as a milter ("inet:127.0.0.1:PORT") that signs all mail of the key's domain."""
+
+    def __init__(self, key, **settings):
+        super().__init__()
+        path = self.write("key.pem", key.pem.decode())
+        path.chmod(0o600)
+        lines = {"Mode": "s", "Domain": key.domain, "Selector": key.selector, "KeyFile": path, "Socket": f"inet:{self.port}@127.0.0.1",
+                 "InternalHosts": "0.0.0.0/0", "RequireSafeKeys": "no", "Syslog": "no", "Background": "no", **settings}
+        config = self.write("conf", "".join(f"{k} {v}\n" for k, v in lines.items()))
+        self.start("opendkim", "-f", "-x", config)
+
+    @property
+    def milter(self):
+        return f"inet:127.0.0.1:{self.port}"
+
+
+class RelayKey(RsaKey):
+    """A PEM file as the relay reads it, RSA or (kind "ed25519") Ed25519."""
+
+    def __init__(self, folder, domain, selector="s", kind="rsa", bits=2048):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.domain, self.selector, self.path = domain, selector, folder / f"{selector}.{domain}.pem"
+        size = ["-pkeyopt", f"rsa_keygen_bits:{bits}"] if kind == "rsa" else []
+        subprocess.run(["openssl", "genpkey", "-algorithm", kind, *size, "-out", self.path], check=True, capture_output=True)
+        self.path.chmod(0o600)
+        der = subprocess.run(["openssl", "pkey", "-in", self.path, "-pubout", "-outform", "DER"], check=True, capture_output=True).stdout
+        self.pem, self.algorithm = self.path.read_bytes(), f"{kind}-sha256".encode()
+        self.record = f"v=DKIM1; k={kind}; p=" + base64.b64encode(der if kind == "rsa" else der[-32:]).decode()
+
+    @property
+    def entry(self):
+        """For dkim.keys."""
+        return {"domain": self.domain, "selector": self.selector, "file": str(self.path)}
+
+    @property
+    def name(self):
+        return f"{self.selector}._domainkey.{self.domain}"
+
+
+def tags(field):
+    """Of a signature's value."""
+    text = b"".join(field.split()).decode()
+    return dict(tag.split("=", 1) for tag in text.split(";") if tag)
+
+
+def signatures(message, name=b"DKIM-Signature"):
+    """The tags of each signature in the message, from the top."""
+    head = message.split(b"\r\n\r\n", 1)[0].replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")
+    return [tags(line.split(b":", 1)[1]) for line in head.split(b"\r\n") if line.lower().startswith(name.lower() + b":")]
+
+
+def answers(keys):
+    """A look-up for dkimpy that knows these keys."""
+    records = {key.name: key.record.encode() for key in keys}
+    return lambda name, timeout=5: records.get((name.decode() if isinstance(name, bytes) else name).rstrip("."))
+
+
+def verified(message, keys):
+    """(domain, selector) of each signature in the message, after dkimpy has found that all are right."""
+    import dkim
+    found = signatures(message)
+    for i in range(len(found)):
+        assert dkim.DKIM(message).verify(idx=i, dnsfunc=answers(keys)), (found[i], message[:3000])
+    return [(t["d"], t["s"]) for t in found]
