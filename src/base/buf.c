@@ -90,13 +90,28 @@ void buf_consume(struct buf *b, size_t n)
     b->n -= n;
 }
 
+/* As much of it as there is room for. */
+static void add_run(struct buf *b, struct slice s)
+{
+    size_t room = !b->max ? s.n : b->n < b->max ? b->max - b->n : 0;
+    buf_add(b, slice_sub(s, 0, room));
+    if (room < s.n) b->overflow = true;
+}
+
 void buf_add_printable(struct buf *b, struct slice s, size_t max_in)
 {
     size_t end = s.n < max_in ? s.n : max_in;
     for (size_t i = 0; i < end;) {
+        size_t run = i;
+        while (run < end && s.p[run] >= 0x20 && s.p[run] < 0x7F && s.p[run] != '\\') run++;
+        if (run > i) {
+            add_run(b, slice_sub(s, i, run));
+            i = run;
+            continue;
+        }
         unsigned char c = (unsigned char)s.p[i];
         size_t len = 1;
-        bool plain = c >= 0x20 && c < 0x7F && c != '\\';
+        bool plain = false;
         if (c >= 0x80) {
             uint32_t code = 0;
             len = utf8_char(slice_sub(s, i, end), &code);

@@ -13,6 +13,8 @@
 static const char help[] =
     "usage: postern dkim new    DOMAIN [--selector NAME] [--type rsa|ed25519] [--bits N] [--testing]\n"
     "                           [--directory DIR] [-c FILE] [--json]\n"
+    "       postern dkim new    --all [--write] [--selector NAME] [--type rsa|ed25519] [--bits N]\n"
+    "                           [--directory DIR] [-c FILE] [--json]\n"
     "       postern dkim show   DOMAIN [--key FILE --selector NAME] [-c FILE] [--json]\n"
     "       postern dkim check  DOMAIN [--key FILE --selector NAME] [-c FILE] [--dns HOST:PORT] [--json]\n"
     "       postern dkim rotate DOMAIN [--key FILE --selector NAME] [--type rsa|ed25519] [--directory DIR]\n"
@@ -22,6 +24,8 @@ static const char help[] =
     "of the configuration; check tells whether the record is published and fits; rotate leads from one key to\n"
     "the next: run it, do what it says, run it again.\n"
     "\n"
+    "  --all               a key for each relay domain of the configuration that has none\n"
+    "  --write             and its lines, with enabled: no, into the configuration (`postern config history`)\n"
     "  --selector NAME     its name; new: selector-YYYY-MM-DD-N unless given\n"
     "  --type, --bits      rsa with 2048 bits unless given; 1024 to 4096\n"
     "  --testing           the record says t=y: receivers are not to mind\n"
@@ -85,8 +89,11 @@ static bool fits(struct dkim_options_cli *o, const char *domain)
     if (!o->op) return complain("", "what is to be done: new, show, check or rotate?", "");
     for (size_t i = 0; i < countof(ops); i++) known = known || is(o, ops[i]);
     if (!known) return complain("there is no \"", o->op, "\": new, show, check or rotate");
-    if (!domain) return complain("", o->op, " needs a DOMAIN");
-    if (!address_domain_ascii(slice_str(domain), o->domain) || !resolver_name_ok(slice_str(o->domain)))
+    if (o->all && !is(o, "new")) return complain("", o->op, " takes no --all");
+    if (o->write && !o->all) return complain("", "--write", " is for new --all");
+    if (o->all && domain) return complain("--all is for all domains, not for \"", domain, "\"");
+    if (!domain && !o->all) return complain("", o->op, " needs a DOMAIN");
+    if (domain && (!address_domain_ascii(slice_str(domain), o->domain) || !resolver_name_ok(slice_str(o->domain))))
         return complain("\"", domain, "\" is no domain");
     if (o->selector && (!resolver_name_ok(slice_str(o->selector)) || strlen(o->selector) + strlen(o->domain) > 240))
         return complain("--selector: \"", o->selector, "\" is no name: letters, digits, hyphens, underscores and dots");
@@ -108,6 +115,8 @@ static int read_options(int argc, char **argv, struct dkim_options_cli *o)
         }
         if (cli_flag(argv, i, "--json")) o->json = true;
         else if (cli_flag(argv, i, "--testing")) o->testing = true;
+        else if (cli_flag(argv, i, "--all")) o->all = true;
+        else if (cli_flag(argv, i, "--write")) o->write = true;
         else if (cli_config_option(argc, argv, &i, &o->config_file) || cli_option(argc, argv, &i, "--selector", &o->selector) ||
                  cli_option(argc, argv, &i, "--type", &o->type) || cli_option(argc, argv, &i, "--bits", &o->bits_text) ||
                  cli_option(argc, argv, &i, "--directory", &o->directory) || cli_option(argc, argv, &i, "--key", &o->key) ||
@@ -130,13 +139,13 @@ static int load_config(struct run *r)
 {
     struct dkim_options_cli *o = &r->o;
     const char *file = o->config_file ? o->config_file : CLI_DEFAULT_CONFIG;
-    bool places = is(o, "new") || is(o, "rotate"), needed = (places && !o->directory) || (!is(o, "new") && !o->key);
+    bool places = is(o, "new") || is(o, "rotate"), needed = o->all || (places && !o->directory) || (!is(o, "new") && !o->key);
     struct config_report report;
     r->config = config_load(file, &report);
     config_report_deinit(&report);
     if (!r->config && (needed || o->config_file)) {
         fprintf(stderr, "postern: the configuration %s cannot be read or has errors: see `postern check`%s\n", file,
-                needed && is(o, "new") ? ", or say where keys are with --directory" : "");
+                needed && is(o, "new") && !o->all ? ", or say where keys are with --directory" : "");
         return EX_CONFIG;
     }
     const char *slash = strrchr(file, '/');
@@ -236,6 +245,7 @@ static int run(struct run *r)
         fprintf(stderr, "postern dkim: %s\n", err.text);
         return EX_NOINPUT;
     }
+    if (r->o.all) return dkim_all(&r->o, &r->place, r->config);
     if (is(&r->o, "new")) return make(r);
     if (is(&r->o, "rotate")) return dkim_rotate(&r->o, &r->place, &r->keys);
     if (!r->keys.n) return none(r);

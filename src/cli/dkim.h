@@ -14,7 +14,7 @@ struct dkim_options_cli {
     char domain[256];            /* A-labels, lower case */
     unsigned bits;               /* 0: not given */
     enum dkim_key_type key_type;
-    bool json, testing;
+    bool json, testing, all, write;
 };
 
 /* A key file and the selector it is published under. */
@@ -48,6 +48,10 @@ void dkim_files_list(const char *directory, const char *domain, struct dkim_name
 /* Was a's key made after b's? By the dates in selectors that we named, else by the files' times. */
 bool dkim_file_newer(const struct dkim_named_key *a, const struct dkim_named_key *b);
 
+/* ---- dkim_all.c */
+/* Makes a key for each relay domain that has none, and shows them or writes their lines into the configuration. Returns an exit code. */
+int dkim_all(const struct dkim_options_cli *o, const struct dkim_place *place, const struct config *c);
+
 /* ---- dkim_published.c */
 enum dkim_published { DKIM_PUBLISHED, DKIM_DIFFERS, DKIM_MISSING, DKIM_UNANSWERED };
 struct dkim_finding {
@@ -67,6 +71,8 @@ void dkim_print_finding(const struct dkim_options_cli *o, const struct dkim_name
 json_t *dkim_finding_json(const struct dkim_options_cli *o, const struct dkim_named_key *k, const struct dkim_finding *f);
 /* "dkim:", and these keys. */
 void dkim_add_lines(const struct dkim_options_cli *o, const struct dkim_named_key *const *keys, size_t n, struct buf *out);
+/* {domain: ..., selector: ..., file: ...}, for the configuration. */
+void dkim_add_entry(const char *domain, const struct dkim_named_key *k, bool enabled, struct buf *out);
 
 /* ---- dkim_rotate.c */
 /* Returns an exit code. `current` are loaded. */

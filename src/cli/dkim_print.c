@@ -22,13 +22,20 @@ static void add_quoted(struct buf *out, const char *s)
     buf_add_char(out, '"');
 }
 
+void dkim_add_entry(const char *domain, const struct dkim_named_key *k, bool enabled, struct buf *out)
+{
+    buf_addf(out, "{domain: %s, selector: %s, file: ", domain, k->selector);
+    add_quoted(out, k->file);
+    buf_add_str(out, enabled ? "}" : ", enabled: no}");
+}
+
 void dkim_add_lines(const struct dkim_options_cli *o, const struct dkim_named_key *const *keys, size_t n, struct buf *out)
 {
     buf_add_str(out, "dkim:\n  keys:\n");
     for (size_t i = 0; i < n; i++) {
-        buf_addf(out, "    - {domain: %s, selector: %s, file: ", o->domain, keys[i]->selector);
-        add_quoted(out, keys[i]->file);
-        buf_add_str(out, "}\n");
+        buf_add_str(out, "    - ");
+        dkim_add_entry(o->domain, keys[i], true, out);
+        buf_add_char(out, '\n');
     }
 }
 

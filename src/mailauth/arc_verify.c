@@ -72,7 +72,7 @@ struct arc_verifier *arc_verify_begin(const struct dkim_options *o, const struct
 void arc_verify_ask(struct arc_verifier *v, const struct auth_dns *dns)
 {
     for (size_t i = v->chain.n; i-- > 0 && !v->wrong;) {
-        if (!v->messages[i].s.reason) dns->get(dns->arg, AUTH_DNS_TXT, v->messages[i].query, NULL);
+        if (i == v->chain.n - 1) dns->get(dns->arg, AUTH_DNS_TXT, v->messages[i].query, NULL);
         if (!v->seals[i].s.reason) dns->get(dns->arg, AUTH_DNS_TXT, v->seals[i].query, NULL);
     }
 }
@@ -130,38 +130,47 @@ static void tell_sets(struct arc_verifier *v, struct arc *out)
 /* One of the signatures that must pass; a failure counts more than an answer that is missing. */
 static void weigh(struct arc_verifier *v, struct arc *out, const struct dkim_parts *p, const char *what, size_t i)
 {
-    if (p->s.result == DKIM_PASS || out->result == ARC_FAIL) return;
+    if (!p->s.reason || p->s.result == DKIM_PASS || out->result == ARC_FAIL) return;
     bool later = p->s.result == DKIM_TEMPERROR;
     if (later && out->result == ARC_TEMPERROR) return;
     out->result = later ? ARC_TEMPERROR : ARC_FAIL;
     out->reason = say(v, what, i, p->s.reason);
 }
 
-bool arc_verify(struct arc_verifier *v, const struct auth_dns *dns, struct arc *out)
+/* The newest message signature and all seals, up to the first failure: fifty sets would be work for nothing. */
+static bool verify_chain(struct arc_verifier *v, const struct auth_dns *dns, struct arc *out)
 {
     size_t n = v->chain.n;
+    bool known = verify_message(v, n - 1, dns);
+    weigh(v, out, &v->messages[n - 1], "message signature", n - 1);
+    for (size_t i = n; i-- > 0 && out->result != ARC_FAIL;) {
+        known = verify_seal(v, i, dns) && known;
+        weigh(v, out, &v->seals[i], "seal", i);
+    }
+    return known || out->result == ARC_FAIL;
+}
+
+/* §5.2 step 5 may go on with the older message signatures: only a whole chain makes that worth while. */
+static bool find_oldest_pass(struct arc_verifier *v, const struct auth_dns *dns, struct arc *out)
+{
     bool known = true;
+    for (size_t i = v->chain.n; i-- > 0;) known = verify_message(v, i, dns) && known;
+    for (size_t i = v->chain.n; known && i-- > 0 && !out->oldest_pass;)
+        if (v->messages[i].s.result != DKIM_PASS) out->oldest_pass = (unsigned)i + 2;
+    return known;
+}
+
+bool arc_verify(struct arc_verifier *v, const struct auth_dns *dns, struct arc *out)
+{
     *out = (struct arc){ .result = ARC_NONE, .reason = "there is no chain" };
-    if (!n && !v->wrong) return true;
+    if (!v->chain.n && !v->wrong) return true;
+    *out = (struct arc){ .result = ARC_PASS, .reason = "the chain is whole" };
     if (v->wrong) {
         out->result = ARC_FAIL;
         out->reason = v->wrong;
-        if (n) tell_sets(v, out);
-        return true;
-    }
-    for (size_t i = n; i-- > 0;) {
-        known = verify_message(v, i, dns) && known;
-        known = verify_seal(v, i, dns) && known;
-    }
-    if (!known) return false;
-    tell_sets(v, out);
-    out->result = ARC_PASS;
-    out->reason = "the chain is whole";
-    weigh(v, out, &v->messages[n - 1], "message signature", n - 1);
-    for (size_t i = n; i-- > 0;) weigh(v, out, &v->seals[i], "seal", i);
-    for (size_t i = n; i-- > 0 && !out->oldest_pass;)
-        if (v->messages[i].s.result != DKIM_PASS) out->oldest_pass = (unsigned)i + 2;
-    if (out->result != ARC_PASS) out->oldest_pass = 0;
+    } else if (!verify_chain(v, dns, out) || (out->result == ARC_PASS && !find_oldest_pass(v, dns, out)))
+        return false;
+    if (v->chain.n) tell_sets(v, out);
     return true;
 }
 

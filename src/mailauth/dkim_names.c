@@ -30,7 +30,7 @@ struct naming {
 static bool named(const struct naming *g, struct slice name)
 {
     for (size_t i = 0; i < g->n; i++)
-        if (slice_ieq(g->names[i], name)) return true;
+        if (g->names[i].n == name.n && slice_ieq(g->names[i], name)) return true;
     return false;
 }
 
@@ -64,7 +64,10 @@ struct dkim_names dkim_sign_names(const struct dkim_sign_options *o, const struc
 {
     const struct slice *list = o->headers ? o->headers : usual;
     size_t n = o->headers ? o->headers_n : countof(usual);
-    struct naming g = { .header = header, .names = arena_alloc(arena, NAMES_MOST * sizeof *g.names), .arc = arc };
+    /* Each field once, and each name once more. */
+    size_t room = header->n + n + (o->oversign ? o->oversign_n : 0) + 2;
+    struct naming g = { .header = header, .arc = arc };
+    g.names = arena_alloc(arena, (room < NAMES_MOST ? room : NAMES_MOST) * sizeof *g.names);
     add(&g, SLICE("From"), true);
     for (size_t i = 0; i < n; i++)
         if (!is_barred(&g, list[i])) add(&g, list[i], !arc && is_oversigned(o, list[i]));

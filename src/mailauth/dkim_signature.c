@@ -217,7 +217,11 @@ static bool read_method(struct reading *r)
 static bool read_number(struct reading *r, const char *tag, uint64_t *out)
 {
     struct slice value = tags_get(&r->tags, tag);
-    return !value.p || (value.n <= 12 && slice_to_u64(value, UINT64_MAX, out)); /* 1*12DIGIT */
+    if (!value.p) return true;
+    for (size_t i = 0; i < value.n; i++)
+        if (value.p[i] < '0' || value.p[i] > '9') return false;
+    if (value.n > 12) value = SLICE("999999999999"); /* §3.5: "may consider any value longer than 12 digits to be infinite" */
+    return slice_to_u64(value, UINT64_MAX, out);
 }
 
 static bool read_times(struct reading *r)

@@ -13,16 +13,19 @@
 #include "mailauth/dkim_parts.h"
 
 #define RSA_BYTES_MAX 1024 /* modulus: 8192 bits */
-#define EXPONENT_MAX 8     /* bytes: larger ones only cost time; 65537 is the one in use */
+#define EXPONENT_MAX 4     /* bytes: larger ones only cost time, with 8192 bits over a millisecond; 65537 is the one in use */
 
 /* ---- base64 */
 
+/* RFC 4648 §4; -1: not of its alphabet. */
 static int value_of(char c)
 {
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
+    static const signed char values['z' - '+' + 1] = {
+        62, -1, -1, -1, 63, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, -1, -1, -1, -1, -1, -1, -1, 0,  1,  2,  3,  4,
+        5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, -1, -1, -1, -1, -1, -1,
+        26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51,
+    };
+    return c >= '+' && c <= 'z' ? values[c - '+'] : -1;
 }
 
 bool dkim_base64(struct slice text, struct arena *arena, struct slice *out)
@@ -35,7 +38,16 @@ bool dkim_base64(struct slice text, struct arena *arena, struct slice *out)
     if (text.n % 4 == 1 || (pad && (text.n + pad) % 4)) return false;
     char *to = arena_alloc(arena, text.n / 4 * 3 + 3);
     uint32_t v = 0;
-    for (size_t i = 0; i < text.n; i++) {
+    size_t i = 0;
+    for (const char *p = text.p; i + 4 <= text.n; i += 4, p += 4, n += 3) {
+        int d[4] = { value_of(p[0]), value_of(p[1]), value_of(p[2]), value_of(p[3]) };
+        if ((d[0] | d[1] | d[2] | d[3]) < 0) return false;
+        int four = d[0] << 18 | d[1] << 12 | d[2] << 6 | d[3];
+        to[n] = (char)(four >> 16);
+        to[n + 1] = (char)(four >> 8);
+        to[n + 2] = (char)four;
+    }
+    for (; i < text.n; i++) {
         int d = value_of(text.p[i]);
         if (d < 0) return false;
         v = v << 6 | (uint32_t)d;

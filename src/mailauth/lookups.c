@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The DNS answers of one message: each question is asked once, each answer kept until the message is done. */
 #include <assert.h>
-#include <stdlib.h>
-#include "base/hash.h"
 #include "base/mem.h"
 #include "mailauth/dns.h"
 
@@ -12,15 +10,18 @@
 #define NAME_MAX_N 253 /* RFC 1035 §2.3.4, without the root */
 #define LABEL_MAX 63
 
+#define BUCKETS 64
+
 struct entry {
     struct lookup l; /* first: entries and look-ups are cast into each other */
-    uint64_t hash;
+    struct entry *chain;
+    uint32_t hash;
     struct auth_dns_answer copy;
 };
 struct lookups {
     struct lookups_calls calls;
-    struct arena arena;
-    struct htable table;
+    struct arena arena; /* it holds this itself */
+    struct entry *buckets[BUCKETS];
     struct lookup *all;
     size_t n, open, starting;
     bool given_up;
@@ -34,18 +35,17 @@ struct question {
 static const struct auth_dns_answer tempfail = { .status = AUTH_DNS_TEMPFAIL };
 static const struct auth_dns_answer nxdomain = { .status = AUTH_DNS_NXDOMAIN };
 
-static uint64_t hash_of_entry(const void *item) { return ((const struct entry *)item)->hash; }
-
-static uint64_t hash_of_question(const struct question *q)
+/* FNV-1a. Who chooses names that collide makes no more than LOOKUPS_MAX of them. */
+static uint32_t hash_of(const struct question *q)
 {
-    uint64_t hash = q->type == AUTH_DNS_PTR ? hash_bytes(slice_of(q->ip->bytes, 16)) : hash_ibytes(q->name);
-    return hash ^ ((uint64_t)q->type * 0x9E3779B97F4A7C15);
+    struct slice s = q->type == AUTH_DNS_PTR ? slice_of(q->ip->bytes, 16) : q->name;
+    uint32_t h = 2166136261u ^ (uint32_t)q->type;
+    for (size_t i = 0; i < s.n; i++) h = (h ^ (unsigned char)ascii_lower(s.p[i])) * 16777619u;
+    return h ^ h >> 16;
 }
 
-static bool is_same(const void *item, const void *key)
+static bool is_same(const struct lookup *l, const struct question *q)
 {
-    const struct lookup *l = item;
-    const struct question *q = key;
     if (l->type != q->type) return false;
     return q->type == AUTH_DNS_PTR ? ip_eq(&l->ip, q->ip) : slice_ieq(slice_str(l->name), q->name);
 }
@@ -54,18 +54,22 @@ bool auth_dns_name_ok(struct slice name) /* RFC 1035 §2.3.4 */
 {
     size_t label = 0;
     for (size_t i = 0; i < name.n; i++) {
-        if (!name.p[i] || (name.p[i] == '.' && !label)) return false;
-        label = name.p[i] == '.' ? 0 : label + 1;
-        if (label > LABEL_MAX) return false;
+        if (name.p[i] != '.') {
+            if (!name.p[i] || ++label > LABEL_MAX) return false;
+        } else {
+            if (!label) return false;
+            label = 0;
+        }
     }
     return label && name.n <= NAME_MAX_N;
 }
 
 struct lookups *lookups_new(const struct lookups_calls *calls)
 {
-    struct lookups *set = mem_new(struct lookups);
+    struct arena arena = { 0 };
+    struct lookups *set = arena_alloc(&arena, sizeof *set);
     set->calls = *calls;
-    htable_init(&set->table, hash_of_entry);
+    set->arena = arena;
     return set;
 }
 
@@ -85,9 +89,8 @@ void lookups_free(struct lookups **set)
     if (!s) return;
     *set = NULL;
     cancel_all(s);
-    htable_deinit(&s->table);
-    arena_deinit(&s->arena);
-    free(s);
+    struct arena arena = s->arena;
+    arena_deinit(&arena);
 }
 
 void lookups_give_up(struct lookups *set)
@@ -98,18 +101,19 @@ void lookups_give_up(struct lookups *set)
 
 bool lookups_pending(const struct lookups *set) { return set->open > 0; }
 
-static struct lookup *add(struct lookups *set, const struct question *q, uint64_t hash)
+static struct lookup *add(struct lookups *set, const struct question *q, uint32_t hash)
 {
     struct entry *e = arena_alloc(&set->arena, sizeof *e);
     char *name = arena_strdup(&set->arena, q->type == AUTH_DNS_PTR ? SLICE("") : q->name);
     for (char *c = name; *c; c++) *c = ascii_lower(*c);
     e->hash = hash;
+    e->chain = set->buckets[hash % BUCKETS];
+    set->buckets[hash % BUCKETS] = e;
     e->l = (struct lookup){ .set = set, .type = q->type, .name = name, .next = set->all };
     if (q->type == AUTH_DNS_PTR) e->l.ip = *q->ip;
     set->all = &e->l;
     set->n++;
     set->open++;
-    htable_add(&set->table, e);
     return &e->l;
 }
 
@@ -118,11 +122,11 @@ static const struct auth_dns_answer *get(void *arg, enum auth_dns_type type, str
     struct lookups *set = arg;
     struct question q = { type, name, ip };
     if (type != AUTH_DNS_PTR && !auth_dns_name_ok(name)) return &nxdomain;
-    uint64_t hash = hash_of_question(&q);
-    struct lookup *l = htable_find(&set->table, hash, is_same, &q);
-    if (l) return l->answer;
+    uint32_t hash = hash_of(&q);
+    for (const struct entry *e = set->buckets[hash % BUCKETS]; e; e = e->chain)
+        if (e->hash == hash && is_same(&e->l, &q)) return e->l.answer;
     if (set->given_up || set->n >= LOOKUPS_MAX) return &tempfail;
-    l = add(set, &q, hash);
+    struct lookup *l = add(set, &q, hash);
     set->starting++;
     set->calls.start(set->calls.arg, l);
     set->starting--;

@@ -76,6 +76,7 @@ static size_t relax_value(struct slice value, char *to)
             if (blank) to[n++] = ' ';
             blank = false;
             to[n++] = c;
+            while (i + 1 < value.n && value.p[i + 1] > ' ') to[n++] = value.p[++i];
         }
     }
     return n;

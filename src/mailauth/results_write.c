@@ -12,7 +12,13 @@ static bool is_printable(char c) { return c >= 0x20 && c < 0x7F; }
 
 static bool is_token_char(char c) /* RFC 2045 §5.1 */
 {
-    return c > 0x20 && c < 0x7F && !strchr("()<>@,;:\\\"/[]?=", c);
+    switch (c) {
+    case '(': case ')': case '<': case '>': case '@': case ',': case ';': case ':':
+    case '\\': case '"': case '/': case '[': case ']': case '?': case '=':
+        return false;
+    default:
+        return c > 0x20 && c < 0x7F;
+    }
 }
 
 static bool is_token(struct slice s)

@@ -129,6 +129,11 @@ static bool find_target(struct eval *e, struct slice spec, struct name *out)
         name_set(out, e->scope.domain);
         return true;
     }
+    if (spec.n <= SPF_NAME_MAX && slice_find(spec, '%') < 0) { /* most have no macro */
+        name_set(out, spec);
+        if (out->p[out->n - 1] == '.') out->n--; /* §7.3 */
+        return auth_dns_name_ok(name_slice(out));
+    }
     if (e->wide && (spf_macro_uses(spec, 'l') || spf_macro_uses(spec, 's'))) return false; /* RFC 8616 §4 */
     if (!prepare(e, spec)) return false;
     out->n = spf_expand_name(&e->scope, spec, out->p);

@@ -4,8 +4,8 @@
 #include "base/mem.h"
 #include "mailauth/spf_record.h"
 
-static bool is_alpha(char c) { return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z'; }
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static bool is_alpha(char c) { return (unsigned char)((c | 0x20) - 'a') < 26; }
+static bool is_digit(char c) { return (unsigned char)(c - '0') < 10; }
 static bool is_in_name(char c) { return is_alpha(c) || is_digit(c) || c == '-' || c == '_' || c == '.'; }
 
 /* toplabel (§7.1): no number, so that an address is not taken for a name. */
@@ -22,15 +22,15 @@ static bool is_toplabel(struct slice s)
 const char *spf_macro_string_check(struct slice s, bool explain)
 {
     struct spf_piece piece;
-    while (s.n) {
-        bool literal = s.p[0] != '%';
-        const char *why = spf_piece_next(&s, &piece);
+    for (struct slice rest = s; rest.n;) {
+        const char *why = rest.p[0] == '%' ? spf_piece_next(&rest, &piece) : NULL;
         if (why) return why;
-        if (!literal) continue;
-        for (size_t i = 0; i < piece.literal.n; i++) {
-            char c = piece.literal.p[i];
+        while (rest.n && rest.p[0] != '%') {
+            char c = rest.p[0];
             if (c < 0x21 || c > 0x7E)
                 if (!explain || c != ' ') return "a character that is not allowed"; /* §7.1, macro-literal */
+            rest.p++;
+            rest.n--;
         }
     }
     return NULL;
@@ -42,16 +42,13 @@ const char *spf_domain_spec_check(struct slice spec)
     const char *why = spf_macro_string_check(spec, false);
     if (why) return why;
     struct spf_piece piece;
-    struct slice rest = spec;
-    bool literal = false;
-    while (rest.n) {
-        const char *from = rest.p;
-        spf_piece_next(&rest, &piece);
+    struct slice tail = spec;
+    for (ptrdiff_t at; (at = slice_find(tail, '%')) >= 0;) {
+        tail = slice_sub(tail, (size_t)at, tail.n);
+        spf_piece_next(&tail, &piece);
         if (piece.letter && strchr("crt", piece.letter)) return "a macro that is for explanations only"; /* §7.2 */
-        literal = *from != '%';
     }
-    if (!literal) return NULL; /* §7.1, domain-end */
-    struct slice tail = piece.literal;
+    if (!tail.n) return NULL; /* §7.1, domain-end */
     if (tail.p[tail.n - 1] == '.') tail.n--;
     size_t at = tail.n;
     while (at && tail.p[at - 1] != '.') at--;
@@ -110,16 +107,16 @@ static const char *take_spec(struct slice s, bool needed, struct spf_term *t)
 /* ip4-network: four numbers without zeros before them. */
 static bool parse_ip4(struct slice s, uint8_t out[4])
 {
-    size_t at = 0;
+    const char *p = s.p, *end = p + s.n;
     for (int i = 0; i < 4; i++) {
-        size_t from = at;
+        const char *from = p;
         unsigned v = 0;
-        while (at < s.n && at < from + 3 && is_digit(s.p[at])) v = v * 10 + (unsigned)(s.p[at++] - '0');
-        if (at == from || v > 255 || (at - from > 1 && s.p[from] == '0')) return false;
-        if (i < 3 && (at == s.n || s.p[at++] != '.')) return false;
+        while (p < end && p < from + 3 && is_digit(*p)) v = v * 10 + (unsigned)(*p++ - '0');
+        if (p == from || v > 255 || (p - from > 1 && *from == '0')) return false;
+        if (i < 3 && (p == end || *p++ != '.')) return false;
         out[i] = (uint8_t)v;
     }
-    return at == s.n;
+    return p == end;
 }
 
 static bool parse_ip6(struct slice s, uint8_t out[16])
@@ -134,11 +131,15 @@ static bool parse_ip6(struct slice s, uint8_t out[16])
 static const char *take_network(struct slice s, struct spf_term *t) /* §5.6 */
 {
     bool six = t->kind == SPF_IP6;
-    struct slice head;
     if (!s.n || s.p[0] != ':') return "the address is missing";
-    s = slice_sub(s, 1, s.n);
+    struct slice head = slice_of(s.p + 1, s.n - 1);
+    ptrdiff_t at = slice_find(head, '/');
     t->net.prefix = six ? 128 : 32;
-    if (slice_cut(&s, '/', &head) && !parse_prefix(s, six ? 128 : 32, &t->net.prefix)) return "not a prefix length";
+    if (at >= 0) {
+        s = slice_of(head.p + at + 1, head.n - (size_t)at - 1);
+        head.n = (size_t)at;
+        if (!parse_prefix(s, six ? 128 : 32, &t->net.prefix)) return "not a prefix length";
+    }
     /* Not ip_parse: a mapped address stays one of IPv6, which no client of IPv4 matches (§5). */
     t->net.ip.family = six ? 6 : 4;
     return (six ? parse_ip6(head, t->net.ip.bytes) : parse_ip4(head, t->net.ip.bytes)) ? NULL : "not an IP address";
@@ -151,7 +152,7 @@ static const char *take_mechanism(struct slice name, struct slice arguments, str
         [SPF_PTR] = { "ptr", 3 }, [SPF_EXISTS] = { "exists", 6 },   [SPF_IP4] = { "ip4", 3 }, [SPF_IP6] = { "ip6", 3 },
     };
     size_t i = name.n ? 0 : countof(known);
-    while (i < countof(known) && (*known[i].p != ascii_lower(*name.p) || !slice_ieq(name, known[i]))) i++;
+    while (i < countof(known) && (known[i].n != name.n || *known[i].p != ascii_lower(*name.p) || !slice_ieq(name, known[i]))) i++;
     if (i == countof(known)) return "an unknown mechanism";
     t->kind = (enum spf_kind)i;
     switch (t->kind) {
@@ -182,12 +183,12 @@ static const char *parse_term(struct slice s, struct spf_term *t)
 {
     static const char marks[] = "+-~?";
     static const enum spf_result results[] = { SPF_PASS, SPF_FAIL, SPF_SOFTFAIL, SPF_NEUTRAL };
-    const char *mark = s.p[0] ? strchr(marks, s.p[0]) : NULL;
+    const char *mark = memchr(marks, s.p[0], sizeof marks - 1);
     *t = (struct spf_term){ .result = mark ? results[mark - marks] : SPF_PASS, .text = s }; /* §4.6.2 */
-    if (mark) s = slice_sub(s, 1, s.n);
-    size_t at = 0;
-    while (at < s.n && (at ? is_in_name(s.p[at]) : is_alpha(s.p[at]))) at++;
-    struct slice name = slice_sub(s, 0, at), rest = slice_sub(s, at, s.n);
+    if (mark) s = slice_of(s.p + 1, s.n - 1);
+    size_t at = s.n && is_alpha(s.p[0]);
+    while (at && at < s.n && is_in_name(s.p[at])) at++;
+    struct slice name = slice_of(s.p, at), rest = slice_of(s.p + at, s.n - at);
     if (!rest.n || rest.p[0] != '=') return take_mechanism(name, rest, t);
     if (mark || !name.n) return "a modifier with a qualifier or without a name";
     return take_modifier(name, slice_sub(rest, 1, rest.n), t);
@@ -200,10 +201,13 @@ bool spf_record_is(struct slice text)
 
 bool spf_term_next(struct slice *terms, struct spf_term *out, const char **why)
 {
-    struct slice one = { NULL, 0 };
-    while (terms->n && !one.n) slice_cut(terms, ' ', &one);
-    if (!one.n) return false;
-    *why = parse_term(one, out);
+    const char *p = terms->p, *end = p + terms->n;
+    while (p < end && *p == ' ') p++;
+    if (p == end) return false;
+    const char *stop = memchr(p, ' ', (size_t)(end - p));
+    if (!stop) stop = end;
+    *terms = slice_of(stop, (size_t)(end - stop));
+    *why = parse_term(slice_of(p, (size_t)(stop - p)), out);
     return true;
 }
 

@@ -38,15 +38,23 @@ struct slice tags_get(const struct tags *t, const char *name)
     return (struct slice){ NULL, 0 };
 }
 
+static bool is_space(char c)
+{
+    return c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n');
+}
+
 struct slice tags_packed(const struct tags *t, const char *name, struct arena *arena)
 {
     struct slice value = tags_get(t, name);
     if (!value.n) return value;
     char *to = arena_alloc(arena, value.n);
     size_t n = 0;
-    for (size_t i = 0; i < value.n; i++) {
-        char c = value.p[i];
-        if (c != ' ' && c != '\t' && c != '\r' && c != '\n') to[n++] = c;
+    for (size_t i = 0; i < value.n;) {
+        size_t from = i;
+        while (i < value.n && !is_space(value.p[i])) i++;
+        memcpy(to + n, value.p + from, i - from);
+        n += i - from;
+        while (i < value.n && is_space(value.p[i])) i++;
     }
     return slice_of(to, n);
 }

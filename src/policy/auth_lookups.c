@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Look-ups of mail authentication: with each answer all checks that wait are tried again, and their time is limited. */
+ * Look-ups of mail authentication: with each answer all checks that wait are tried again, and their time is limited. Signatures take
+ * up to a millisecond each, those of somebody who means harm more: they are spread over turns of the loop. */
 #include "policy/auth_lookups.h"
 #include <event2/event.h>
 #include <stdlib.h>
 #include "base/mem.h"
 #include "net/mailauth_dns.h"
+
+#define KEYS_PER_TURN 2
 
 struct waiting {
     struct check_call *call;     /* NULL: free */
@@ -16,6 +19,8 @@ struct auth_lookups {
     struct lookups *set;
     struct event *timer;         /* NULL: no limit yet */
     bool *gone;                  /* of a wake() under way */
+    unsigned keys;               /* told in this turn */
+    struct event *turn;          /* the next one; NULL: nobody needed it yet */
     struct waiting waiting[AUTH_WAITING_MAX];
 };
 
@@ -59,11 +64,33 @@ void auth_lookups_free(struct auth_lookups **lp)
     if (!l) return;
     if (l->gone) *l->gone = true;
     if (l->timer) event_free(l->timer);
+    if (l->turn) event_free(l->turn);
     lookups_free(&l->set);
     free(l);
 }
 
 struct auth_dns auth_lookups_dns(struct auth_lookups *l) { return lookups_dns(l->set); }
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    struct auth_lookups *l = arg;
+    l->keys = 0;
+    wake(l);
+}
+
+static const struct auth_dns_answer *get_key(void *arg, enum auth_dns_type type, struct slice name, const struct ip *ip)
+{
+    static const struct timeval at_once = { 0, 0 };
+    struct auth_lookups *l = arg;
+    struct auth_dns dns = lookups_dns(l->set);
+    const struct auth_dns_answer *a = dns.get(dns.arg, type, name, ip);
+    if (!a || l->keys++ < KEYS_PER_TURN) return a;
+    if (!l->turn && !(l->turn = evtimer_new(l->engine->base, on_turn, l))) abort(); /* as mem_alloc */
+    evtimer_add(l->turn, &at_once);
+    return NULL;
+}
+
+struct auth_dns auth_lookups_keys(struct auth_lookups *l) { return (struct auth_dns){ .get = get_key, .arg = l }; }
 
 void auth_lookups_limit(struct auth_lookups *l)
 {
@@ -75,7 +102,10 @@ void auth_lookups_limit(struct auth_lookups *l)
     evtimer_add(l->timer, &tv);
 }
 
-bool auth_lookups_open(const struct auth_lookups *l) { return lookups_pending(l->set); }
+bool auth_lookups_open(const struct auth_lookups *l)
+{
+    return lookups_pending(l->set) || (l->turn && evtimer_pending(l->turn, NULL));
+}
 
 void auth_lookups_wait(struct auth_lookups *l, struct check_call *c, void (*go_on)(struct check_call *c))
 {

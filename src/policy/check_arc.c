@@ -17,7 +17,7 @@ static void tell(struct check_call *c, const struct arc *a)
 static void go(struct check_call *c)
 {
     struct message_auth *m = c->run->text;
-    struct auth_dns dns = auth_lookups_dns(m->lookups);
+    struct auth_dns dns = auth_lookups_keys(m->lookups);
     struct arc found;
     while (!arc_verify(m->arc_verifier, &dns, &found)) {
         if (!auth_lookups_open(m->lookups)) continue;

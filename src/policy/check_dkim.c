@@ -24,7 +24,7 @@ static const char *describe(struct check_call *c, const struct dkim *d)
 static void go(struct check_call *c)
 {
     struct message_auth *m = c->run->text;
-    struct auth_dns dns = auth_lookups_dns(m->lookups);
+    struct auth_dns dns = auth_lookups_keys(m->lookups);
     struct dkim found;
     while (!dkim_verify(m->dkim_verifier, &dns, &found)) {
         if (!auth_lookups_open(m->lookups)) continue;

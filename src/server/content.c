@@ -75,6 +75,39 @@ static void judge(struct session *s, struct slice name, struct slice value, bool
     if (policy_text_is_forged(s->run, name, value, truncated)) cut(s);
 }
 
+/* There is no cutting it out: what is behind the header is body. */
+static void on_stray_field(void *arg, struct slice name, struct slice value, bool truncated)
+{
+    struct session *s = arg;
+    if (policy_text_is_forged(s->run, name, value, truncated))
+        text_spoil(s, 550, "5.6.0", "an Authentication-Results field that claims to be of this host stands behind a line that is no field");
+}
+
+/* Many readers go on behind a line that is no field. To all of them a first line with a blank before it is the rest of the last of our
+ * own fields, and what follows is header (RFC 5322 §2.2.3). */
+void text_look_behind(struct session *s, struct slice text)
+{
+    struct transaction *tx = &s->tx;
+    struct header_reader *r = &tx->stray;
+    if (!r->on_field) {
+        header_reader_init(r, on_stray_field, s);
+        tx->in_stray_line = true;
+    }
+    while (text.n && (!r->ended || r->malformed)) {
+        struct slice line;
+        if (tx->in_stray_line) {
+            if (!slice_cut(&text, '\n', &line)) return;
+            tx->in_stray_line = false;
+            header_reader_deinit(r);
+            header_reader_init(r, on_stray_field, s);
+        }
+        size_t n = header_read(r, text);
+        if (!r->ended) return;
+        tx->in_stray_line = r->malformed;
+        text = slice_sub(text, n, text.n);
+    }
+}
+
 /* Other readers go on behind a line that is no field, and find a From there that nobody has looked at. */
 void text_check_header(struct session *s)
 {

@@ -9,8 +9,8 @@
  * RSET and EHLO lead from MAIL and RCPT back to READY, STARTTLS from there by TLS to START, the last reply to OVER.
  *
  * Which command is fit for which phase stands in line.c's table; a handler (one file per verb or kin) replies and sets
- * the phase. Replies keep the order of the commands: while a commit is under way, while the spool is congested and
- * while too many replies wait for the client to read them, the session takes no input: it is held, and the client with
+ * the phase. Replies keep the order of the commands: while checks are asked, while a commit is under way, while the spool is
+ * congested and while too many replies wait for the client to read them, the session takes no input: it is held, and the client with
  * it.
  *
  * Ownership. A session belongs to its stream's callbacks. Handlers never free it: they call session_hang_up, and the
@@ -255,6 +255,7 @@ void session_reset(struct session *s)
     signing_cancel(&tx->signing);
     spool_draft_free(&tx->draft);
     header_reader_deinit(&tx->header);
+    header_reader_deinit(&tx->stray);
     *tx = (struct transaction){ 0 };
     if (s->run) policy_end_transaction(s->run);
     s->congested = false;

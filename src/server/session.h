@@ -104,6 +104,8 @@ struct transaction {
     struct spool_draft *draft;   /* NULL in SESSION_DATA: the text goes to waste */
     struct data_reader data;
     struct header_reader header;
+    struct header_reader stray;  /* of what stands behind a line that is no field; begins with the first */
+    bool in_stray_line;          /* the rest of such a line is passed over */
     struct refusal refusal;
 };
 

@@ -160,12 +160,11 @@ void text_keep(struct session *s, struct slice text)
     struct err err;
     if (!tx->draft) return;
     size_t header = 0;
-    if (!tx->header.ended) {
-        tx->reading_header = true; /* a field may refuse the message: the draft stays while its bytes are read */
-        header = header_read(&tx->header, text);
-        tx->reading_header = false;
-        if (tx->refusal.code) spool_draft_free(&tx->draft);
-    }
+    tx->reading_header = true; /* a field may refuse the message: the draft stays while its bytes are read */
+    if (!tx->header.ended) header = header_read(&tx->header, text);
+    if (tx->judged && tx->header.malformed) text_look_behind(s, slice_sub(text, header, text.n));
+    tx->reading_header = false;
+    if (tx->refusal.code) spool_draft_free(&tx->draft);
     if (tx->judged && tx->draft && tx->header.ended) judge_body(s, slice_sub(text, header, text.n));
     if (tx->draft && !spool_draft_added(tx->draft, text.n, &err)) text_spoil_storage(s, &err);
 }
@@ -215,6 +214,7 @@ void text_finish(struct session *s)
 {
     struct transaction *tx = &s->tx;
     if (!tx->refusal.code) header_finish(&tx->header);
+    if (!tx->refusal.code && tx->stray.on_field && !tx->in_stray_line) header_finish(&tx->stray);
     text_check_header(s);
     text_check_limits(s);
     text_check_line_ends(s);

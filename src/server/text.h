@@ -25,6 +25,9 @@ void text_give_up(struct session *s); /* tells tx.refusal and ends the transacti
 /* content.c: what a header field says; also keeps what listings show. For header_reader_init, arg is the session. */
 void text_on_field(void *arg, struct slice name, struct slice value, bool truncated);
 void text_check_header(struct session *s); /* once the text is complete */
+/* The header ended in a line that is no field: is there one of those behind it that would have been cut out? `text`: from somewhere within
+ * that line on, and then the pieces that follow. */
+void text_look_behind(struct session *s, struct slice text);
 
 /* sign.c. At the end of the header: the message is to be signed, or sealed, if there is a key for it. */
 void text_sign_begin(struct session *s);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/pool.h"
 #include "mailauth/key.h"
@@ -106,6 +107,15 @@ static bool read_digest(const json_t *m, uint8_t out[32])
     return ok;
 }
 
+/* The file was changed since the workers looked at it, and this process was started again: they would say a=rsa-sha256 of what is not. */
+static void refuse_type(struct job *j, json_int_t number)
+{
+    log_event(LOG_ERROR, "key-changed", LOG_STR("file", signer_key_at(j->process->helper.config, (size_t)number)->file),
+              LOG_STR("reason", "it holds another kind of key than before: reload the configuration"));
+    answer(j->peer, j->id, SLICE(""));
+    free(j);
+}
+
 static bool on_message(struct helper_peer *hp, const json_t *m)
 {
     struct process *p = process_of(hp->process);
@@ -121,6 +131,10 @@ static bool on_message(struct helper_peer *hp, const json_t *m)
         return false;
     }
     j->key = p->keys[number];
+    if (json_integer_value(json_object_get(m, "type")) != (json_int_t)dkim_key_type(j->key)) {
+        refuse_type(j, number);
+        return true;
+    }
     list_push_back(&peer->jobs, &j->node);
     if (pool_add(p->pool, run, j)) return true;
     answer(peer, j->id, SLICE(""));

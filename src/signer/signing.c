@@ -129,13 +129,14 @@ static void on_answer(struct link_request *r, const json_t *answer);
 
 static void ask(struct signature *g, const uint8_t digest[AUTH_DIGEST_N])
 {
+    const struct signer_keys *k = g->signing->keys;
     struct buf b = { 0 };
     base64_add(&b, slice_of(digest, AUTH_DIGEST_N));
     g->asked = true;
     g->n = 0;
     link_ask(g->signing->link, &g->request,
-             json_pack("{s:s, s:I, s:s%}", "op", "sign", "key", (json_int_t)g->key, "digest", b.p, b.n),
-             (unsigned)g->signing->keys->config->dkim.timeout, on_answer);
+             json_pack("{s:s, s:I, s:i, s:s%}", "op", "sign", "key", (json_int_t)g->key, "type", (int)k->types[g->key], "digest", b.p, b.n),
+             (unsigned)k->config->dkim.timeout, on_answer);
     buf_deinit(&b);
 }
 

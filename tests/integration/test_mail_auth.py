@@ -334,6 +334,20 @@ def test_malformed_header(plain, keys):
     assert got.data.endswith(message)
 
 
+@pytest.mark.parametrize("line", [b"no field", b"From a@b Mon Jan  1 00:00:00 2024", b" behind a blank"])
+def test_forged_fields_behind_a_line_that_is_no_field(plain, line):
+    """Most readers go on there with the header; and a blank makes the first line one of ours."""
+    rest = text("a@nothing.test", b"x\r\n")
+    for bdat in (None, 100000):
+        for message in (b"X: y\r\n" + line + b"\r\n" + FORGED[1] + b"\r\n" + rest, line + b"\r\n" + FORGED[0] + b"\r\n" + rest,
+                        line + b"\r\n\x80\r\n" + line + b"\r\nX: y\r\n" + FORGED[3] + b"\r\n\r\n", line + b"\r\n" + FORGED[0] + b"\r\n"):
+            if message.startswith(b"X") and line.startswith(b" "):
+                continue
+            assert send(plain, message, expect=550, bdat=bdat, params="BODY=8BITMIME")[0].enhanced == "5.6.0"
+        for message in (line + b"\r\n" + TRUE[0] + b"\r\n" + rest, line + b"\r\n\r\n" + FORGED[0] + b"\r\n"):
+            assert send(plain, message, bdat=bdat and 7)[1].data.endswith(message)
+
+
 # ---- DMARC
 
 def test_dmarc_without_honor(plain):
@@ -408,6 +422,22 @@ def test_trusted_sealers_excuse(make, keys):
     broken = through_list(keys["list"], original, b"dmarc=pass header.from=signer.test")[:-2] + b"!\r\n"
     reply, _ = send(relay, broken, expect=550)
     assert trace(relay, reply)["arc"]["outcome"] == "skip"
+
+
+def test_long_chains_and_many_signatures(plain, keys):
+    """More than is judged in one turn of the loop."""
+    message = text("a@signer.test", b"body\r\n")
+    for i in range(8):
+        message = keys["ed" if i % 2 else "rsa"].sign(message)
+    for i in range(9):
+        seen = b"Authentication-Results: h%d.test; arc=%s\r\n" % (i, b"pass" if i else b"none")
+        message = keys["list"].seal(seen + message, f"h{i}.test")
+    reply, got = send(plain, message)
+    told = results(got)
+    assert told.count("dkim=pass") == 8 and "arc=pass (9 sets" in told and "dmarc=pass" in told, told
+    assert "9 sets" in trace(plain, reply)["arc"]["why"]
+    twice = keys["rsa"].sign(message)
+    assert results(send(plain, twice)[1]).count("dkim=policy") == 1
 
 
 # ---- Authentication-Results

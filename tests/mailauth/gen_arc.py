@@ -106,4 +106,4 @@ def make(seed, n, processes):
         if what in ("no key", "late"):
             key = r.choice(sorted(k for k in z if f"relay{r.randrange(1, len(c['hops']) + 1)}." in k) or sorted(z))
             z[key] = {"TXT": "SERVFAIL"} if what == "late" else {}
-        yield {"do": "arc", "message": base64.b64encode(m.join(fields, body)).decode(), "zone": z, "tags": [f"change: {what}", "sealers: " + " ".join(c["hops"])]}
+        yield {"do": "arc", "message": base64.b64encode(m.join(fields, body)).decode(), "zone": z, "tags": [f"body: {'whole' if body.endswith(bytes([13, 10])) or not body else 'without CRLF'}", f"change: {what}", "sealers: " + " ".join(c["hops"])]}

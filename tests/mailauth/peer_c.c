@@ -103,7 +103,8 @@ static json_t *run_spf(const json_t *c)
     SPF_request_query_mailfrom(request, &response);
     SPF_result_t result = response ? SPF_response_result(response) : SPF_RESULT_INVALID;
     int error = response ? SPF_response_errcode(response) : 0;
-    if (result == SPF_RESULT_INVALID) result = SPF_RESULT_PERMERROR; /* a record it cannot read */
+    if (result == SPF_RESULT_INVALID) /* it says why not */
+        result = error == SPF_E_DNS_ERROR ? SPF_RESULT_TEMPERROR : SPF_RESULT_PERMERROR;
     json_t *j = json_pack("{s:s, s:o, s:s}", "result", SPF_strresult(result), "explanation",
                           text_json(response ? SPF_response_get_explanation(response) : NULL), "reason", error ? SPF_strerror(error) : "");
     if (response) SPF_response_free(response);

@@ -100,7 +100,9 @@ class Comparison:
             if not k:
                 self._fail(case, f"{peers.NAMES[c.peer, self.subject]} differs, and no class explains it")
                 return False
-        if others and len(against) == len(others) and not any(k.alone for _, k in classes):
+        classes = [(c, k) for c, k in classes if not k.unsupported or self.known.update([k.name])]
+        others = [c for c in others if c not in against or any(c is x for x, _ in classes)]
+        if others and len(classes) == len(others) and not any(k.alone for _, k in classes):
             self._fail(case, "all that support the case agree against us: " + ", ".join(k.name for _, k in classes))
             return False
         for c, k in classes:

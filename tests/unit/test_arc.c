@@ -202,6 +202,21 @@ static void keys(void **state)
     end(&s);
 }
 
+/* A chain that is broken costs one signature, not fifty sets of them; keys of older message signatures are asked for only when it is whole. */
+static void costs(void **state)
+{
+    struct sealed s;
+    char reason[200];
+    begin(&s);
+    for (size_t i = 0; i < 5; i++) visit(&s, (int)i % 2, reason);
+    replace(&s.text, "hello", "hallo");
+    s.t.records[0].asked = s.t.records[1].asked = 0;
+    assert_int_equal(visit(&s, -1, reason).result, ARC_FAIL);
+    assert_string_equal(reason, "message signature of instance 5: the signature did not verify");
+    assert_int_equal(s.t.records[0].asked + s.t.records[1].asked, 1 + 5 + 1); /* ahead, and then the newest one */
+    end(&s);
+}
+
 /* 50 sets are the most. */
 static void many(void **state)
 {
@@ -219,7 +234,7 @@ static void many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole), cmocka_unit_test(broken), cmocka_unit_test(oldest), cmocka_unit_test(keys), cmocka_unit_test(many),
+        cmocka_unit_test(whole), cmocka_unit_test(broken), cmocka_unit_test(oldest), cmocka_unit_test(keys), cmocka_unit_test(many), cmocka_unit_test(costs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
