@@ -68,7 +68,7 @@ def _(r, f, b, s):
 @change("field folded")
 def _(r, f, b, s):
     i = r.randrange(len(f))
-    return [re.sub(rb"(?<=\S) (?=\S)", b"\r\n ", x, count=1) if j == i else x for j, x in enumerate(f)], b
+    return [re.sub(rb"(:[^\r]*?\S) (?=\S)", rb"\1\r\n ", x, count=1) if j == i else x for j, x in enumerate(f)], b
 
 
 @change("fields unfolded")
