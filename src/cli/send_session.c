@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "cli/send.h"
 
+#define DEATH_SECONDS 5 /* of silence, then the server's kernel is asked whether the connection is still there */
+
 static void on_event(struct load_io *io, uint32_t events);
 
 static void touch(struct send_session *s)
@@ -180,11 +182,22 @@ static void read_some(struct send_session *s)
 }
 
 /* ---- connecting */
+/* A server that is killed while it is being connected to may be gone without the client's end hearing of it: nobody would ever
+ * speak, so the kernel is to ask whether somebody is there. A server that is only slow confirms it. */
+static void notice_death(int fd)
+{
+    int one = 1, seconds = DEATH_SECONDS;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
+}
+
 static void connected(struct send_session *s)
 {
     struct send *c = s->send;
     int one = 1;
     setsockopt(s->io.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    notice_death(s->io.fd);
     c->totals.connections++;
     s->stage = SEND_GREETING;
     load_io_want(&s->io, EPOLLIN);

@@ -263,6 +263,28 @@ def test_vanishing(sink, stage, how):
     assert totals["connections"] == 20
 
 
+def test_a_server_that_is_gone_without_a_word():
+    """A server that is killed while a client connects to it can leave the client's end of the connection behind, which hears of
+    nothing. TCP_REPAIR closes a connection that way."""
+    script = [b"220 x\r\n", b"250 x\r\n", b"250 x\r\n", b"250 x\r\n", b"354 x\r\n", b"250 x\r\n", b"221 x\r\n"]
+
+    class Dying(ScriptedServer):
+        def converse(self, c):
+            if self.connections == 1:
+                c.setsockopt(socket.IPPROTO_TCP, 19, 1)  # TCP_REPAIR
+                c.close()
+            else:
+                super().converse(c)
+    with socket.socket() as trial:
+        try:
+            trial.setsockopt(socket.IPPROTO_TCP, 19, 1)
+        except PermissionError:
+            pytest.skip("needs CAP_NET_ADMIN")
+    with Dying(script) as s:
+        code, sums = load(s.address, "--retry", "30")
+    assert code == 0 and sums["retries"] == 1 and s.connections == 2 and sums["seconds"] < 20
+
+
 def test_vanishing_in_silence(sink):
     s = sink()
     start = time.monotonic()

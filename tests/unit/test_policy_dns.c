@@ -121,11 +121,25 @@ static void turn(struct fixture *f, unsigned ms)
     }
 }
 
+static bool is_any(const struct fixture *f, enum dns_list_state state)
+{
+    const struct dns_list *l;
+    for (size_t i = 0; (l = dns_lists_at(f->engine.parts.dns_lists, i)); i++)
+        if (dns_list_state(l) == state) return true;
+    return false;
+}
+
+/* Until no list is in that state any more; at most 20 s. */
+static void turn_while(struct fixture *f, enum dns_list_state state)
+{
+    for (uint64_t end = clock_mono_ms() + 20000; is_any(f, state) && clock_mono_ms() < end;) turn(f, 5);
+}
+
 /* The same, and the lists have passed their tests. */
 static void begin_tested(struct fixture *f)
 {
     begin(f);
-    turn(f, 200);
+    turn_while(f, DNS_LIST_UNKNOWN);
 }
 
 static void close_dns(struct fixture *f)
@@ -312,7 +326,7 @@ static void test_client_list(void **state)
     f.lists[0].answer_n = 1;
     begin(&f);
     assert_true(state_is(&f, "unknown"));
-    turn(&f, 200);
+    turn_while(&f, DNS_LIST_UNKNOWN);
     assert_true(state_is(&f, "up"));
     assert_int_equal(client(&f, "192.0.2.6"), POLICY_PASS);
     assert_non_null(strstr(why_of(&f, &check_dns_lists_client), "not listed in 1"));
@@ -413,7 +427,7 @@ static void test_lists_everybody(void **state)
     add_list(&f, "bl.example", 0, CONFIG_DNS_LIST_REJECT, 1);
     begin(&f);
     assert_int_equal(client(&f, "192.0.2.7"), POLICY_PASS); /* asked at once, not believed yet */
-    turn(&f, 200);
+    turn_while(&f, DNS_LIST_UNKNOWN);
     assert_true(state_is(&f, "off"));
     unsigned asked = f.dns.asked;
     assert_int_equal(client(&f, "192.0.2.7"), POLICY_PASS);
@@ -422,7 +436,7 @@ static void test_lists_everybody(void **state)
     assert_string_equal(json_string_value(reason), "it lists 127.0.0.1, which no list may");
     json_decref(reason);
     f.dns.records = list_records;
-    turn(&f, 600); /* it is tested anew */
+    turn_while(&f, DNS_LIST_OFF); /* it is tested anew */
     assert_true(state_is(&f, "up"));
     assert_int_equal(client(&f, "192.0.2.7"), POLICY_REJECT);
     close_dns(&f);
@@ -459,7 +473,7 @@ static void test_test_points(void **state)
         add_list(&f, "bl.example", cases[i].of, CONFIG_DNS_LIST_REJECT, 1);
         f.lists[0].test = cases[i].test;
         begin(&f);
-        for (int k = 0; k < 100 && state_is(&f, "unknown"); k++) turn(&f, 30);
+        turn_while(&f, DNS_LIST_UNKNOWN);
         assert_true(state_is(&f, cases[i].reason ? "off" : "up"));
         json_t *reason = figures(&f, "reason");
         if (cases[i].reason) assert_memory_equal(json_string_value(reason), cases[i].reason, strlen(cases[i].reason));
@@ -562,7 +576,7 @@ static void test_broken_off_while_it_waits(void **state)
         connect_from(&f, "192.0.2.7");
         policy_set_helo(f.run, SLICE("spammer.example"));
         ask(&f, STAGE_HELO);
-        turn(&f, 100);
+        for (int k = 0; k < 200 && !slot(&f, &check_dns_lists_helo)->go_on; k++) turn(&f, 5);
         assert_int_equal(slot(&f, &check_dns_lists_client)->state, SLOT_RUNNING);
         assert_int_equal(slot(&f, &check_dns_lists_helo)->state, SLOT_RUNNING); /* it waits for the client's */
         assert_non_null(slot(&f, &check_dns_lists_helo)->go_on);
