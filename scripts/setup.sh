@@ -3,8 +3,10 @@
 set -eu
 run="gcc meson ninja-build pkg-config libevent-dev libssl-dev libunbound-dev libyaml-dev libjansson-dev libseccomp-dev
      libmicrohttpd-dev libcurl4-openssl-dev zlib1g-dev libgsasl-dev libldap-dev libcrypt-dev libidn2-dev libsqlite3-dev libpcre2-dev libpsl-dev publicsuffix"
-test="libcmocka-dev dovecot-core sasl2-bin libsasl2-modules libsasl2-modules-db python3 python3-pytest python3-pytest-xdist python3-yaml python3-cryptography knot postfix swaks sslscan haproxy nginx libnginx-mod-mail s-nail openssl iproute2 procps msmtp nodejs node-nodemailer curl man-db slapd dovecot-imapd python3-dkim python3-nacl python3-authres opendkim miltertest libmail-dkim-perl"
-bench="postfix iproute2 python3 procps"
+test="libcmocka-dev dovecot-core sasl2-bin libsasl2-modules libsasl2-modules-db python3 python3-pytest python3-pytest-xdist python3-yaml python3-cryptography knot postfix swaks sslscan haproxy nginx libnginx-mod-mail s-nail openssl iproute2 procps msmtp nodejs node-nodemailer curl man-db slapd dovecot-imapd python3-dkim python3-nacl python3-authres opendkim miltertest libmail-dkim-perl
+      python3-spf python3-dnspython libmail-spf-perl libmail-dmarc-perl libmail-srs-perl libopendkim-dev libopendmarc-dev libspf2-dev publicsuffix"
+command -v npm >/dev/null || test="$test npm" # some builds of nodejs bring it along
+bench="postfix iproute2 python3 procps libcmocka-dev libspf2-dev libopendkim-dev libopendmarc-dev publicsuffix python3-dkim openssl nodejs"
 fuzz="clang libclang-rt-14-dev"
 lint="clang-tidy cppcheck valgrind"
 
@@ -24,11 +26,19 @@ unpack_exim() {
     "$peers/peers.sh" setup exim >/dev/null 2>&1 || echo "Exim could not be fetched; its tests will be skipped" >&2
 }
 
+# One peer of src/mailauth comes from npm. Without it the comparison is skipped.
+mailauth="$(dirname "$0")/../tests/mailauth"
+fetch_mailauth() {
+    [ "$1" = test ] && [ ! -d "$mailauth/node_modules/mailauth" ] || return 0
+    (cd "$mailauth" && npm ci --ignore-scripts --no-audit --no-fund --silent) >/dev/null 2>&1 ||
+        echo "npm's mailauth could not be fetched; the comparison with it will be skipped" >&2
+}
+
 missing=
 for p in $want; do
     dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
 done
-[ -n "$missing" ] || { unpack_exim "${1:-run}"; exit 0; }
+[ -n "$missing" ] || { unpack_exim "${1:-run}"; fetch_mailauth "${1:-run}"; exit 0; }
 
 echo "Installing Debian packages:$missing"
 as_root=
@@ -54,3 +64,4 @@ $as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommen
     { tail -n 40 "$log" >&2; echo "apt-get could not install:$missing" >&2; exit 69; }
 rm -f "$log"
 unpack_exim "${1:-run}"
+fetch_mailauth "${1:-run}"

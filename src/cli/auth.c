@@ -17,7 +17,7 @@ static const char help[] =
     "                          [--dns HOST:PORT] [--json]\n"
     "       postern auth arc   FILE [--dns HOST:PORT] [--json]\n"
     "\n"
-    "Prints the result (pass, fail, softfail, neutral, none, policy, temperror, permerror) and why; dmarc as\n"
+    "Prints the result (pass, fail, softfail, neutral, none, temperror, permerror) and why; dmarc as\n"
     "second word what the domain asks for (none, quarantine, reject); further lines tell of each signature.\n"
     "FILE is a message, - standard input.\n"
     "\n"
@@ -58,14 +58,7 @@ struct job {
 
 /* ---- options */
 
-static bool complain(const char *before, const char *what, const char *behind)
-{
-    struct buf b = { 0 };
-    buf_add_printable(&b, slice_str(what), 200);
-    fprintf(stderr, "postern auth: %s%s%s\n\n", before, buf_cstr(&b), behind);
-    buf_deinit(&b);
-    return false;
-}
+static bool complain(const char *before, const char *what, const char *behind) { return cli_complain("auth", before, what, behind); }
 
 static bool take_word(struct options *o, const char *word)
 {

@@ -11,12 +11,13 @@
 
 /* ---- auth_dns.c */
 struct auth_world;
-/* "HOST:PORT" or "HOST" of a name server; NULL: those of the system. Blocks. NULL with err; err->code is 0 when `server` is not understood. */
+/* "HOST:PORT" or "HOST" of a name server; NULL: those of the system. Blocks. NULL with err; err->code is 0 when `server` is not
+ * understood. */
 struct auth_world *auth_world_new(const char *server, struct err *err);
 void auth_world_free(struct auth_world **w); /* NULL is fine */
 struct auth_dns auth_world_dns(struct auth_world *w);
-/* Calls check until it says true, as answers come. When the time of all runs is up what is open is answered with TEMPFAIL, and so is what is
- * asked later. Blocks. */
+/* Calls check until it says true, as answers come. When the time of all runs is up what is open is answered with TEMPFAIL, and so is
+ * what is asked later. Blocks. */
 void auth_world_run(struct auth_world *w, bool (*check)(void *arg, const struct auth_dns *dns), void *arg);
 
 /* ---- auth_message.c */
@@ -32,6 +33,8 @@ bool auth_message_read(struct auth_message *m, const char *file, struct arena *a
 void auth_message_deinit(struct auth_message *m);
 
 /* ---- auth_print.c: to standard output, disarmed */
+/* The word for a signature's result: one that holds and is not believed (DKIM_POLICY) has failed for whoever asks. */
+const char *auth_dkim_word(enum dkim_result r);
 void auth_print_spf(const struct spf *r);
 void auth_print_dkim(const struct dkim *r);
 void auth_print_arc(const struct arc *r);

@@ -47,7 +47,8 @@ static json_t *names_of(struct slice list)
 static json_t *signature_json(const struct dkim_signature *s)
 {
     json_t *j = json_object();
-    set_str(j, "result", dkim_result_name(s->result));
+    set_str(j, "result", auth_dkim_word(s->result));
+    set_str(j, "in_header", dkim_result_name(s->result));
     set_str(j, "reason", s->reason);
     set(j, "domain", s->domain);
     set(j, "selector", s->selector);
@@ -70,7 +71,7 @@ static json_t *signature_json(const struct dkim_signature *s)
 json_t *auth_json_dkim(const struct dkim *r)
 {
     json_t *j = json_object(), *all = json_array();
-    set_str(j, "result", dkim_result_name(r->result));
+    set_str(j, "result", auth_dkim_word(r->result));
     for (size_t i = 0; i < r->n; i++) json_array_append_new(all, signature_json(&r->signatures[i]));
     json_object_set_new(j, "signatures", all);
     return j;

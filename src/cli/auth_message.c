@@ -31,7 +31,8 @@ static void begin_body(struct reading *r)
 {
     if (r->told) return;
     r->told = true;
-    if (r->header.malformed) r->m->header.overflow = true; /* as the relay: where the header ends is not certain, so no signature can be judged */
+    /* As in the relay: where the header ends is not certain, so no signature can be judged. */
+    if (r->header.malformed) r->m->header.overflow = true;
     if (r->m->on_header) r->m->on_header(r->m->arg);
 }
 

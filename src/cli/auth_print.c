@@ -39,6 +39,8 @@ void auth_print_spf(const struct spf *r)
     buf_deinit(&b);
 }
 
+const char *auth_dkim_word(enum dkim_result r) { return dkim_result_name(r == DKIM_POLICY ? DKIM_FAIL : r); }
+
 /* The signature that says why the best result is what it is; NULL: there is none. */
 static const struct dkim_signature *best_of(const struct dkim *r)
 {
@@ -50,13 +52,13 @@ static const struct dkim_signature *best_of(const struct dkim *r)
 static void add_dkim(struct buf *b, const struct dkim *r)
 {
     const struct dkim_signature *s = best_of(r);
-    add_result(b, dkim_result_name(r->result), s ? s->domain : (struct slice){ 0 },
+    add_result(b, auth_dkim_word(r->result), s ? s->domain : (struct slice){ 0 },
                s ? slice_str(s->reason) : SLICE("the message is not signed"));
 }
 
 static void add_signature(struct buf *b, const struct dkim_signature *s)
 {
-    buf_add_str(b, dkim_result_name(s->result));
+    buf_add_str(b, auth_dkim_word(s->result));
     buf_add_str(b, " d=");
     add(b, s->domain);
     buf_add_str(b, " s=");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * `postern check`: is the configuration right, and if not, where and why. */
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,14 +81,22 @@ static bool lists_ok(const struct config *c, struct config_report *r)
     return p;
 }
 
+/* Who may not read secrets can check the rest. True: no error. */
+static bool told(struct config_report *r, struct config_place place, const char *option, const struct err *err)
+{
+    if (err->code == EACCES) report_warning(r, place, option, "run it as root", "%s", err->text);
+    else report_error(r, place, option, NULL, "%s", err->text);
+    return err->code == EACCES;
+}
+
 /* Keys for signing. */
 static bool keys_ok(const struct config *c, struct config_report *r)
 {
     struct err err;
     struct signer_keys *k = signer_keys_new(c, &err);
-    if (!k) report_error(r, (struct config_place){ 0 }, "", NULL, "%s", err.text);
+    bool ok = k || told(r, (struct config_place){ 0 }, "", &err);
     signer_keys_free(k);
-    return k;
+    return ok;
 }
 
 /* Secrets of rewritten senders. */
@@ -95,9 +104,9 @@ static bool rewriter_ok(const struct config *c, struct config_report *r)
 {
     struct err err;
     struct rewriter *w = rewriter_new(c, &err);
-    if (!w) report_error(r, c->srs.place, "srs.secrets_file", NULL, "%s", err.text);
+    bool ok = w || told(r, c->srs.place, "srs.secrets_file", &err);
     rewriter_free(w);
-    return w;
+    return ok;
 }
 
 int cli_check(int argc, char **argv)

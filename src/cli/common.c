@@ -74,6 +74,17 @@ bool cli_read_file(const char *name, size_t max, struct buf *out, struct err *er
     return k == 0 || err_sys(err, code, "cannot read %.300s", name);
 }
 
+bool cli_write_all(int fd, struct slice s)
+{
+    while (s.n) {
+        ssize_t k = write(fd, s.p, s.n);
+        if (k < 0 && errno == EINTR) continue;
+        if (k <= 0) return false;
+        s = slice_sub(s, (size_t)k, s.n);
+    }
+    return true;
+}
+
 /* ---- the daemon */
 
 char *cli_socket_path(const char *socket, const char *config)
@@ -250,6 +261,15 @@ int cli_fail(const struct err *err)
     case EPERM: return EX_NOPERM;
     default: return EX_UNAVAILABLE;
     }
+}
+
+bool cli_complain(const char *command, const char *before, const char *what, const char *behind)
+{
+    struct buf b = { 0 };
+    buf_add_printable(&b, slice_str(what), 260);
+    fprintf(stderr, "postern %s: %s%s%s\n\n", command, before, buf_cstr(&b), behind);
+    buf_deinit(&b);
+    return false;
 }
 
 /* ---- words for people */

@@ -28,11 +28,17 @@ bool cli_daemon_option(int argc, char **argv, int *at, const char **config, cons
  * read. Blocks. */
 bool cli_read_file(const char *name, size_t max, struct buf *out, struct err *err) MUST_CHECK;
 
+/* All of it, however many calls that takes. False with errno. Blocks. */
+bool cli_write_all(int fd, struct slice s) MUST_CHECK;
+
 /* Where the daemon listens: socket if given, else below run_directory of the configuration, else the default. Blocks.
  * The caller frees. */
 char *cli_socket_path(const char *socket, const char *config);
 /* "postern: TEXT" on standard error; the exit code that goes with a cli_request that failed. */
 int cli_fail(const struct err *err);
+/* "postern COMMAND: BEFORE WHAT BEHIND", without blanks between, and an empty line on standard error; `what`, which somebody typed, is made
+ * printable. False. */
+bool cli_complain(const char *command, const char *before, const char *what, const char *behind);
 /* A configuration's findings, a line each: "file:line:column: error: option: text (hint)". */
 void cli_print_finding(const char *file, unsigned line, unsigned column, bool warning, const char *option,
                        const char *text, const char *hint);

@@ -56,23 +56,29 @@ void dkim_keys_of(const struct config *c, const char *domain, struct dkim_named_
     }
 }
 
+/* The key that seals is published like the others. */
+static void add_sealing_key(const struct config *c, const char *domain, struct dkim_named_keys *out)
+{
+    const struct config_dkim_key *k = &c->arc.key;
+    if (!k->selector || !k->file || out->n == DKIM_KEYS_MAX) return;
+    if (!slice_ieq(slice_str(k->domain ? k->domain : c->hostname), slice_str(domain))) return;
+    struct dkim_named_key *to = &out->items[out->n++];
+    *to = (struct dkim_named_key){ .waits = !c->arc.seal };
+    snprintf(to->selector, sizeof to->selector, "%s", k->selector);
+    snprintf(to->file, sizeof to->file, "%s", k->file);
+}
+
 /* ---- options */
 
-static bool complain(const char *before, const char *what, const char *behind)
-{
-    struct buf b = { 0 };
-    buf_add_printable(&b, slice_str(what), 260);
-    fprintf(stderr, "postern dkim: %s%s%s\n\n", before, buf_cstr(&b), behind);
-    buf_deinit(&b);
-    return false;
-}
+static bool complain(const char *before, const char *what, const char *behind) { return cli_complain("dkim", before, what, behind); }
 
 static bool is(const struct dkim_options_cli *o, const char *op) { return !strcmp(o->op, op); }
 
 static bool read_type(struct dkim_options_cli *o)
 {
     uint64_t bits;
-    if (o->type && strcmp(o->type, "rsa") != 0 && strcmp(o->type, "ed25519") != 0) return complain("--type is rsa or ed25519, not \"", o->type, "\"");
+    if (o->type && strcmp(o->type, "rsa") != 0 && strcmp(o->type, "ed25519") != 0)
+        return complain("--type is rsa or ed25519, not \"", o->type, "\"");
     o->key_type = o->type && !strcmp(o->type, "ed25519") ? DKIM_ED25519 : DKIM_RSA;
     if (!o->bits_text) return true;
     if (o->key_type == DKIM_ED25519) return complain("", "ed25519 keys have one size: leave --bits out", "");
@@ -151,7 +157,8 @@ static int load_config(struct run *r)
     const char *slash = strrchr(file, '/');
     if (o->directory) buf_add_str(&r->directory, o->directory);
     else buf_addf(&r->directory, "%.*skeys", slash ? (int)(slash + 1 - file) : 0, file);
-    r->place = (struct dkim_place){ .directory = buf_cstr(&r->directory), .owner = r->config ? r->config->system.sign_user : "postern-sign" };
+    r->place = (struct dkim_place){ .directory = buf_cstr(&r->directory),
+                                    .owner = r->config ? r->config->system.sign_user : "postern-sign" };
     return 0;
 }
 
@@ -161,7 +168,10 @@ static bool load_keys(struct run *r, struct err *err)
         r->keys.n = 1;
         snprintf(r->keys.items[0].selector, sizeof r->keys.items[0].selector, "%s", r->o.selector);
         snprintf(r->keys.items[0].file, sizeof r->keys.items[0].file, "%s", r->o.key);
-    } else if (r->config) dkim_keys_of(r->config, r->o.domain, &r->keys);
+    } else if (r->config) {
+        dkim_keys_of(r->config, r->o.domain, &r->keys);
+        if (!is(&r->o, "rotate")) add_sealing_key(r->config, r->o.domain, &r->keys);
+    }
     for (size_t i = 0; i < r->keys.n && !is(&r->o, "new"); i++) {
         r->keys.items[i].key = dkim_key_load(r->keys.items[i].file, err);
         if (!r->keys.items[i].key) return false;

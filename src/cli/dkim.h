@@ -39,8 +39,9 @@ struct dkim_place {
     const char *directory;
     const char *owner;           /* user whom keys belong to when we are root; "" , or nobody: who we are */
 };
-/* Makes a key and its file, readable by its owner alone. A selector that is not given is named with the date: the first free one that `taken`
- * does not hold either. A file that is there is never written to. Blocks, for seconds. False with err; err->code is EEXIST for such a file. */
+/* Makes a key and its file, readable by its owner alone. A selector that is not given is named with the date: the first free one that
+ * `taken` does not hold either. A file that is there is never written to. Blocks, for seconds. False with err; err->code is EEXIST for
+ * such a file. */
 bool dkim_file_new(const struct dkim_options_cli *o, const struct dkim_place *place, const struct dkim_named_keys *taken,
                    struct dkim_named_key *out, struct err *err) MUST_CHECK;
 /* The domain's keys in the directory, loaded; those that cannot be are left out with a line on standard error. */

@@ -146,13 +146,12 @@ int dkim_all(const struct dkim_options_cli *o, const struct dkim_place *place, c
     const char *file = o->config_file ? o->config_file : CLI_DEFAULT_CONFIG;
     struct all all = { 0 };
     struct err err;
-    int code = make(o, place, c, &all, &err) ? 0 : fail(&err, EX_CANTCREAT);
-    if (all.n && o->write) { /* those that were made, whatever came after them */
-        int written = write_entries(&all, file);
-        if (!code) code = written;
-    }
+    int code = make(o, place, c, &all, &err) ? 0 : fail(&err, EX_CANTCREAT), writing = 0;
+    bool write = all.n && o->write; /* those that were made, whatever came after them */
+    if (write) writing = write_entries(&all, file);
+    if (!code) code = writing;
     if (o->json) print_json(&all);
-    else if (all.n) print(&all, file, o->write && !code);
+    else if (all.n) print(&all, file, write && !writing);
     else if (!code) printf("%s: each of the %zu relay domains has a key\n", file, c->domain_n);
     for (size_t i = 0; i < all.n; i++) dkim_key_free(&all.items[i].key.key);
     free(all.items);

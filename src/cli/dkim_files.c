@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "cli/common.h"
 #include "cli/dkim.h"
 
 #define MARK "._domainkey."
@@ -37,17 +38,6 @@ static bool make_directory(const char *path, gid_t gid, struct err *err)
     return gid == (gid_t)-1 || chown(path, (uid_t)-1, gid) == 0 || err_sys(err, errno, "cannot give the folder %.300s to its group", path);
 }
 
-static bool write_all(int fd, struct slice s)
-{
-    while (s.n) {
-        ssize_t k = write(fd, s.p, s.n);
-        if (k < 0 && errno == EINTR) continue;
-        if (k <= 0) return false;
-        s = slice_sub(s, (size_t)k, s.n);
-    }
-    return true;
-}
-
 /* What is made is on the disk before it is published. */
 static bool sync_directory(const char *path)
 {
@@ -65,7 +55,7 @@ static bool write_file(const char *path, const struct dkim_place *place, struct 
     if (!make_directory(place->directory, gid, err)) return false;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) return err_sys(err, errno, errno == EEXIST ? "%.300s is there already and stays as it is" : "cannot make %.300s", path);
-    bool ok = write_all(fd, pem) && fchmod(fd, 0600) == 0 && (uid == (uid_t)-1 || fchown(fd, uid, gid) == 0) && fsync(fd) == 0;
+    bool ok = cli_write_all(fd, pem) && fchmod(fd, 0600) == 0 && (uid == (uid_t)-1 || fchown(fd, uid, gid) == 0) && fsync(fd) == 0;
     int code = errno;
     if (close(fd) != 0 && ok) {
         ok = false;

@@ -2,6 +2,7 @@
  * Keys, what is to be published of them, and what was found published: in words and as JSON. */
 #include <stdio.h>
 #include "cli/dkim.h"
+#include "config/dump.h"
 
 static const char *type_name(const struct dkim_key *k) { return dkim_key_type(k) == DKIM_ED25519 ? "ed25519" : "rsa"; }
 
@@ -10,22 +11,10 @@ static void add_host(const struct dkim_options_cli *o, const struct dkim_named_k
     buf_addf(out, "%s._domainkey.%s", k->selector, o->domain);
 }
 
-/* A text in double quotes for YAML. */
-static void add_quoted(struct buf *out, const char *s)
-{
-    buf_add_char(out, '"');
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\') buf_add_char(out, '\\');
-        if ((unsigned char)*s < 0x20 || *s == 0x7F) buf_addf(out, "\\x%02X", (unsigned char)*s);
-        else buf_add_char(out, *s);
-    }
-    buf_add_char(out, '"');
-}
-
 void dkim_add_entry(const char *domain, const struct dkim_named_key *k, bool enabled, struct buf *out)
 {
     buf_addf(out, "{domain: %s, selector: %s, file: ", domain, k->selector);
-    add_quoted(out, k->file);
+    yaml_add_scalar(out, slice_str(k->file));
     buf_add_str(out, enabled ? "}" : ", enabled: no}");
 }
 

@@ -90,7 +90,8 @@ void dkim_published_check(struct auth_world *w, const char *domain, const struct
         buf_addf(&out->hint, "it is at %s: the zone's name was added to the host once more, so leave %s out of it, or end it in a dot",
                  q.name, domain);
     else
-        buf_add_str(&out->hint, "publish it (`postern dkim show` prints it); a record just made may take until the old answer's time is over");
+        buf_add_str(&out->hint,
+                    "publish it (`postern dkim show` prints it); one just published may be seen only when an older answer has expired");
 }
 
 void dkim_finding_deinit(struct dkim_finding *f)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * postern dkim rotate: tells from the configuration, the key files and the DNS how far the change of a key has come, and does or says what is
- * next. Nothing is remembered elsewhere:
+ * postern dkim rotate: tells from the configuration, the key files and the DNS how far the change of a key has come, and does or says
+ * what is next. Nothing is remembered elsewhere:
  *
  *     a newer key file beside the one in use, its record not published   -> publish it                      "waiting"
  *     one that is published                                              -> put it in use                   "switch"
@@ -36,8 +36,10 @@ static const struct dkim_named_key *current_of(const struct dkim_options_cli *o,
     while (first < all->n && all->items[first].waits) first++;
     if (first == all->n) return NULL;
     enum dkim_key_type type = o->type ? o->key_type : dkim_key_type(all->items[first].key);
-    for (size_t i = first; i < all->n; i++)
-        if (!all->items[i].waits && dkim_key_type(all->items[i].key) == type && (!found || dkim_file_newer(&all->items[i], found))) found = &all->items[i];
+    for (size_t i = first; i < all->n; i++) {
+        const struct dkim_named_key *k = &all->items[i];
+        if (!k->waits && dkim_key_type(k->key) == type && (!found || dkim_file_newer(k, found))) found = k;
+    }
     return found;
 }
 

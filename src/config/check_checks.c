@@ -5,8 +5,6 @@
 #include "config/match.h"
 #include "config/parse.h"
 
-static const struct yaml_node *either(const struct yaml_node *a, const struct yaml_node *b) { return a ? a : b; }
-
 /* ---- lists of matches */
 
 /* Proof is what SPF says of a sender. */
@@ -16,7 +14,8 @@ static void check_proven(const struct check *k, const struct config_match *m, bo
     if (!m->proven) return;
     if (!senders) yaml_error(k->report, proven, "remove it", "only senders can be proven: this is no list of senders");
     else if (!k->c->checks.spf.enabled)
-        yaml_error(k->report, proven, "set checks.spf.enabled: yes, or remove proven", "without SPF nothing is ever proven: the entry never counts");
+        yaml_error(k->report, proven, "set checks.spf.enabled: yes, or remove proven",
+                   "without SPF nothing is ever proven: the entry never counts");
 }
 
 /* node: the entry, a single word or a group. */
@@ -40,7 +39,7 @@ static void check_match(const struct check *k, const struct config_match *m, enu
 static void check_matches(const struct check *k, const struct config_match_list *l, enum list_of of, bool senders,
                           const struct yaml_node *list)
 {
-    const struct yaml_node *item = list && list->kind == YAML_LIST ? list->children : list;
+    const struct yaml_node *item = yaml_items(list);
     for (size_t i = 0; i < l->n && item; i++, item = item->next) check_match(k, &l->entries[i], of, senders, item);
 }
 
@@ -48,7 +47,7 @@ static void check_matches(const struct check *k, const struct config_match_list 
 static void check_postmaster(const struct check *k, const struct yaml_node *list)
 {
     const struct config_match_list *l = &k->c->checks.block_recipients;
-    const struct yaml_node *item = list && list->kind == YAML_LIST ? list->children : list;
+    const struct yaml_node *item = yaml_items(list);
     struct match m;
     for (size_t i = 0; i < l->n && item; i++, item = item->next) {
         if (!l->entries[i].match || match_parse(slice_str(l->entries[i].match), LIST_OF_ADDRESSES, &m)) continue;
@@ -98,7 +97,7 @@ static void check_greylist(const struct check *k, const struct yaml_node *checks
                            *within = yaml_get(node, "retry_within");
     if (!c->greylist.enabled) return;
     if (c->greylist.delay >= c->greylist.retry_within)
-        yaml_error(k->report, either(within, delay), "make retry_within longer, for example 1d",
+        yaml_error(k->report, yaml_either(within, delay), "make retry_within longer, for example 1d",
                    "a first attempt is forgotten before its delay is over: nothing would ever pass");
     else if (c->greylist.delay < 30000)
         yaml_warning(k->report, delay, "write at least 30s; 2m is usual", "a delay this short stops hardly any spam");
@@ -154,12 +153,13 @@ static void check_dmarc(const struct check *k, const struct yaml_node *checks)
     if (c->dmarc.enabled && c->dmarc.suffixes && c->dmarc.organization == CONFIG_ORGANIZATION_WALK && !c->greylist.enabled)
         yaml_warning(k->report, suffixes, "remove it, or set organization: list", "with organization: tree_walk no list is read");
     if (!c->dmarc.enabled && acts)
-        yaml_error(k->report, either(yaml_get(dmarc, "honor"), overrides), "set enabled: yes", "DMARC is not checked: nothing would be done");
+        yaml_error(k->report, yaml_either(yaml_get(dmarc, "honor"), overrides), "set enabled: yes",
+                   "DMARC is not checked: nothing would be done");
     if (c->dmarc.enabled && !c->spf.enabled && !c->dkim.enabled && acts)
         yaml_error(k->report, dmarc, "set checks.spf.enabled or checks.dkim.enabled: yes",
                    "without SPF and DKIM nothing passes DMARC: all mail of domains with a policy would be lost");
     else if (c->dmarc.enabled && !c->spf.enabled && !c->dkim.enabled)
-        yaml_warning(k->report, either(dmarc, checks), "set dmarc.enabled: no, or one of the others: yes",
+        yaml_warning(k->report, yaml_either(dmarc, checks), "set dmarc.enabled: no, or one of the others: yes",
                      "without SPF and DKIM nothing passes DMARC");
 }
 
@@ -198,7 +198,7 @@ static bool starts(const char *url, const char *scheme) { return slice_istarts(s
 
 static void check_directory(const struct check *k, const struct config_recipients *r, const struct yaml_node *node)
 {
-    const struct yaml_node *ldap = yaml_get(node, "ldap"), *where = either(ldap, yaml_get(node, "verify")),
+    const struct yaml_node *ldap = yaml_get(node, "ldap"), *where = yaml_either(ldap, yaml_get(node, "verify")),
                            *url = yaml_get(ldap, "url"), *filter = yaml_get(ldap, "filter");
     check_file(k, yaml_get(ldap, "ca"), r->ldap.ca, CHECK_FILE);
     check_file(k, yaml_get(ldap, "password_file"), r->ldap.password_file, CHECK_FILE_SECRET_LATER);

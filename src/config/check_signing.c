@@ -40,7 +40,7 @@ static void check_key(const struct check *k, size_t i, const struct yaml_node *n
 static void check_names(const struct check *k, const char **names, size_t n, const struct yaml_node *list)
 {
     static const char *const never[] = { "Return-Path", "Received", "DKIM-Signature", "Bcc" };
-    const struct yaml_node *item = list && list->kind == YAML_LIST ? list->children : list;
+    const struct yaml_node *item = yaml_items(list);
     for (size_t i = 0; i < n && item; i++, item = item->next) {
         bool ok = names[i][0] != 0;
         for (const char *p = names[i]; *p; p++) ok &= *p > ' ' && *p < 0x7F && *p != ':' && *p != ';';
@@ -81,7 +81,8 @@ static void check_arc(const struct check *k)
     check_file(k, yaml_get(arc, "file"), a->key.file, CHECK_FILE_SECRET);
     check_selector(k, a->key.selector, yaml_get(arc, "selector"));
     if (a->seal && (!a->key.selector || !a->key.file))
-        yaml_error(k->report, yaml_get(arc, "seal"), "`postern dkim new` makes a key and shows what to write", "sealing needs selector and file");
+        yaml_error(k->report, yaml_get(arc, "seal"), "`postern dkim new` makes a key and shows what to write",
+                   "sealing needs selector and file");
     if (a->seal && !k->c->checks.arc.enabled)
         yaml_error(k->report, yaml_get(arc, "seal"), "set checks.arc.enabled: yes", "what is not validated cannot be sealed");
 }
@@ -90,7 +91,8 @@ static void check_arc(const struct check *k)
 static void check_rewriting(const struct check *k, bool rewrites, const struct yaml_node *entry)
 {
     if (rewrites && !k->c->srs.domain)
-        yaml_error(k->report, yaml_get(entry, "rewrite_sender"), "add srs.domain and srs.secrets_file", "there is no domain for rewritten senders");
+        yaml_error(k->report, yaml_get(entry, "rewrite_sender"), "add srs.domain and srs.secrets_file",
+                   "there is no domain for rewritten senders");
 }
 
 static void check_srs(const struct check *k)

@@ -92,7 +92,7 @@ static void keep_envelope(struct own *o, const struct envelope *e)
 /* False: it is none that is signed, and as it was. */
 static bool sign(struct queue *q, struct spool_draft *draft, const struct envelope *e, struct slice text, queue_submit_cb *cb, void *arg)
 {
-    if (!q->o.keys || !q->o.signer) return false;
+    if (!q->config->dkim.key_n || !q->o.keys || !q->o.signer) return false;
     struct own *o = mem_new(struct own);
     *o = (struct own){ .q = q, .draft = draft, .body = auth_body_new(), .cb = cb, .arg = arg };
     o->header.arena = &o->arena;

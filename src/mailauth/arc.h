@@ -22,7 +22,7 @@ struct arc {
 };
 
 struct arc_verifier;
-/* As dkim_verify_begin, dkim_verify_ask, dkim_verify and dkim_verify_deinit. Of the options `now` and rsa_min count. The newest message
+/* As dkim_verify_begin, dkim_verify_ask, dkim_verify and dkim_verify_deinit. Of the options `now`, rsa_min and keys count. The newest message
  * signature and the seals are asked for and judged, the older message signatures only where those pass. */
 struct arc_verifier *arc_verify_begin(const struct dkim_options *o, const struct auth_header *header, struct auth_body *body,
                                       struct arena *arena);

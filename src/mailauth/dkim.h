@@ -14,6 +14,7 @@ struct dkim_options {
     unsigned signatures_max;     /* judged at most, from the top; 0: 8. Those beyond are told of as DKIM_POLICY */
     bool trust_length;           /* a signature whose l= leaves part of the body out may pass; else it is DKIM_POLICY */
     unsigned rsa_min;            /* bits; 0: 1024 (RFC 8301 §3.2) */
+    struct dkim_keys *keys;      /* of earlier messages; outlives the verifier. NULL: each is read anew */
 };
 
 struct dkim_signature {

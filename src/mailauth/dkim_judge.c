@@ -118,13 +118,19 @@ void dkim_parts_judge(struct dkim_parts *p, const struct dkim_options *o, const 
     }
     dkim_parts_set(p, DKIM_PERMERROR, NULL);
     bool done = false;
-    for (size_t i = 0; a->status == AUTH_DNS_OK && i < a->n && !done && j.tried < DKIM_KEYS_MAX; i++) {
-        struct dkim_record r;
-        const char *wrong = dkim_record_parse(a->texts[i], arena, &r);
-        if (!wrong) done = judge_record(&j, &r);
+    size_t n = a->n < DKIM_RECORDS_MAX ? a->n : DKIM_RECORDS_MAX;
+    for (size_t i = 0; a->status == AUTH_DNS_OK && i < n && !done && j.tried < DKIM_KEYS_MAX; i++) {
+        struct dkim_record own = { 0 };
+        const char *wrong = NULL;
+        const struct dkim_record *r = dkim_keys_read(o->keys, a->texts[i], &wrong);
+        if (!r) {
+            wrong = dkim_record_parse(a->texts[i], arena, &own);
+            r = &own;
+        }
+        if (!wrong) done = judge_record(&j, r);
         else if (!j.far)
-            says(&j, 1, DKIM_PERMERROR, &r, arena_printf(arena, "key at %.*s: %s", SLICE_ARG(p->query), wrong));
-        dkim_record_deinit(&r);
+            says(&j, 1, DKIM_PERMERROR, r, arena_printf(arena, "key at %.*s: %s", SLICE_ARG(p->query), wrong));
+        dkim_record_deinit(&own);
     }
     if (!p->s.reason) p->s.reason = arena_printf(arena, "no key at %.*s", SLICE_ARG(p->query));
 }

@@ -6,7 +6,8 @@
 #include "mailauth/tags.h"
 
 #define DKIM_NAMES_MAX 1024 /* names in h=; each is searched among the fields */
-#define DKIM_KEYS_MAX 4     /* records of one name that are tried (RFC 6376 §6.1.2) */
+#define DKIM_KEYS_MAX 4     /* records of one name that are tried (RFC 6376 §6.1.2), */
+#define DKIM_RECORDS_MAX 16 /* of so many that are read */
 
 enum dkim_kind { DKIM_SIGNATURE_FIELD, DKIM_ARC_MESSAGE_FIELD, DKIM_ARC_SEAL_FIELD };
 
@@ -47,6 +48,10 @@ bool dkim_parts_set(struct dkim_parts *p, enum dkim_result result, const char *r
  * (RFC 6376 §5.4.2). `own` is not taken; NULL: none. */
 void dkim_fields_add(const struct auth_header *header, const struct slice *names, size_t n,
                      const struct auth_field *own, enum auth_canon canon, struct buf *out);
+/* The record that this text makes, and what is wrong with it; kept until the next call. NULL: it is not kept (no `k`, a long text). */
+const struct dkim_record *dkim_keys_read(struct dkim_keys *k, struct slice text, const char **wrong);
+/* Set up for verifying more than once. */
+void dkim_record_make_ready(struct dkim_record *r);
 uint32_t auth_name_hash(struct slice name);
 /* The relaxed form without CRLF into `to`, which has room for raw.n bytes or is raw itself. Returns its length. */
 size_t auth_relax_field(struct slice raw, char *to);

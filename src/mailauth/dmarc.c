@@ -338,6 +338,6 @@ bool dmarc_check(const struct dmarc_input *in, const struct auth_dns *dns, struc
     }
     if (authors.wrong && severity(out) <= 4)
         *out = (struct dmarc){ .result = DMARC_PERMERROR, .pct = 100, .reason = slice_str(authors.wrong),
-                               .author = authors.n ? authors.domains[0] : SLICE("") };
+                               .author = authors.n ? out->author : SLICE("") };
     return complete;
 }

@@ -188,11 +188,14 @@ const char *dkim_record_parse(struct slice text, struct arena *arena, struct dki
 
 void dkim_record_deinit(struct dkim_record *r)
 {
+    EVP_PKEY_CTX_free(r->ready);
+    r->ready = NULL;
     EVP_PKEY_free(r->key);
     r->key = NULL;
 }
 
-static bool verify_rsa(EVP_PKEY *key, const uint8_t digest[32], struct slice signature)
+/* NULL: OpenSSL failed. */
+static EVP_PKEY_CTX *ready_rsa(EVP_PKEY *key)
 {
     /* RFC 8017 §8.2.2: PKCS#1 v1.5. All parameters at once: each call to set one would be a search for its name. */
     char padding[] = OSSL_PKEY_RSA_PAD_MODE_PKCSV15, md[] = "SHA256";
@@ -202,9 +205,21 @@ static bool verify_rsa(EVP_PKEY *key, const uint8_t digest[32], struct slice sig
         OSSL_PARAM_construct_end(),
     };
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
-    bool ok = ctx && EVP_PKEY_verify_init_ex(ctx, params) == 1 &&
-              EVP_PKEY_verify(ctx, (const unsigned char *)signature.p, signature.n, digest, 32) == 1;
+    if (ctx && EVP_PKEY_verify_init_ex(ctx, params) == 1) return ctx;
     EVP_PKEY_CTX_free(ctx);
+    return NULL;
+}
+
+void dkim_record_make_ready(struct dkim_record *r)
+{
+    if (r->key && r->type == DKIM_RSA && !r->ready) r->ready = ready_rsa(r->key);
+}
+
+static bool verify_rsa(const struct dkim_record *r, const uint8_t digest[32], struct slice signature)
+{
+    EVP_PKEY_CTX *ctx = r->ready ? r->ready : ready_rsa(r->key);
+    bool ok = ctx && EVP_PKEY_verify(ctx, (const unsigned char *)signature.p, signature.n, digest, 32) == 1;
+    if (!r->ready) EVP_PKEY_CTX_free(ctx);
     return ok;
 }
 
@@ -220,7 +235,7 @@ static bool verify_ed25519(EVP_PKEY *key, const uint8_t digest[32], struct slice
 bool dkim_record_verify(const struct dkim_record *r, const uint8_t digest[32], struct slice signature)
 {
     if (!r->key) return false;
-    bool ok = r->type == DKIM_RSA ? verify_rsa(r->key, digest, signature) : verify_ed25519(r->key, digest, signature);
+    bool ok = r->type == DKIM_RSA ? verify_rsa(r, digest, signature) : verify_ed25519(r->key, digest, signature);
     if (!ok) ERR_clear_error();
     return ok;
 }

@@ -20,12 +20,19 @@ struct dkim_record {
     bool email;                  /* s= allows it */
     struct slice p;              /* the key as published (base64), for comparison */
     struct evp_pkey_st *key;     /* NULL when revoked; dkim_record_deinit */
+    struct evp_pkey_ctx_st *ready; /* RSA: set up for verifying, of kept records only */
 };
 /* NULL, or what is wrong with it, one clause. RSA keys up to 8192 bits are read (their size is the caller's question). */
 const char *dkim_record_parse(struct slice text, struct arena *arena, struct dkim_record *out);
 void dkim_record_deinit(struct dkim_record *r);
 /* RSA: PKCS#1 v1.5 with SHA-256; Ed25519 over the digest (RFC 8463 §3). */
 bool dkim_record_verify(const struct dkim_record *r, const uint8_t digest[32], struct slice signature);
+
+/* Keys kept from message to message, found by the whole text of their record: to read one and make it ready takes as long as to verify a
+ * signature. For one thread at a time. */
+struct dkim_keys;
+struct dkim_keys *dkim_keys_new(size_t n); /* at most n, each up to 16 KiB */
+void dkim_keys_free(struct dkim_keys **k); /* clears the pointer; NULL is fine */
 
 /* ---- private */
 struct dkim_key;

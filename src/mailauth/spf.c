@@ -11,6 +11,7 @@
 #define TERMS_MAX 10   /* §4.6.4: terms that cost a look-up */
 #define VOIDS_MAX 2    /* §4.6.4 */
 #define NAMES_MAX 10   /* §4.6.4: of an MX or PTR answer */
+#define BYTES_MAX 65536 /* of all records: they are read anew with each answer */
 #define EXPLANATION_MAX 1000
 #define QUOTE_MAX 256  /* bytes of a term or name in reasons */
 
@@ -25,6 +26,7 @@ struct eval {
     const struct auth_dns *dns;
     struct spf_scope scope;      /* its domain is that of the record being judged */
     unsigned terms, voids;
+    size_t bytes;                /* of the records so far */
     bool waiting;                /* an answer is missing: whatever comes out is not yet true */
     bool wide;                   /* the sender's local part is not ASCII */
     struct slice mechanism;      /* what matched, or is at fault */
@@ -303,7 +305,8 @@ static enum spf_result check_host(struct eval *e, struct slice first)
         e->scope.domain = name_slice(&domain);
         if (!find_record(e, e->scope.domain, &text, &result))
             return redirected && result == SPF_NONE ? SPF_PERMERROR : result; /* §6.1 */
-        const char *why = spf_record_parse(text, &record, &bad);
+        e->bytes += text.n;
+        const char *why = e->bytes > BYTES_MAX ? "more than 64 KiB of records" : spf_record_parse(text, &record, &bad);
         if (why) { /* §4.6: before anything is judged */
             note(e, bad, why);
             return SPF_PERMERROR;

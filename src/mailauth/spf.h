@@ -28,7 +28,7 @@ struct spf {
 };
 
 /* False: answers are missing, call again. What comes out is in `arena`, or constant. Never more than the 10 look-ups, 2 void look-ups, 10
- * names of MX and PTR each of §4.6.4 are judged; records up to 64 KiB. With answers that come late it asks ahead for what the terms
+ * names of MX and PTR each of §4.6.4 are judged; records up to 64 KiB in all. With answers that come late it asks ahead for what the terms
  * behind may need, up to the first that surely ends the check. */
 bool spf_check(const struct spf_input *in, const struct auth_dns *dns, struct arena *arena, struct spf *out);
 const char *spf_result_name(enum spf_result r); /* "none" ...; RFC 8601 §2.7.2 */

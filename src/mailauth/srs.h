@@ -6,7 +6,12 @@
  *
  * Strength: letter case is ignored in comparing the hash, since servers there are that fold it on the way. A guess
  * hits a character with 1 in 32 at best, so that n characters are worth 5 n bits: the 4 of other programs one guess
- * in a million, which a bot gets in a day; the 8 that are the default here one in 10^12. */
+ * in a million, which a bot gets in a day; the 8 that are the default here one in 10^12.
+ *
+ * The hash knows no borders between the parts: who got "SRS0=HHHH=TT=example.co=mjoe" made for an address of his has
+ * "SRS0=HHHH=TT=example.com=joe" with it, for as many days. So mail to such an address is to be taken as what it is
+ * for only, a notice (with a null sender), and what it leads back to is judged as any recipient of a stranger's
+ * mail. */
 #ifndef POSTERN_MAILAUTH_SRS_H
 #define POSTERN_MAILAUTH_SRS_H
 #include "base/buf.h"

@@ -124,6 +124,7 @@ struct policy_parts {
     struct dns_lists *dns_lists;   /* their health; NULL: none is on */
     struct recipients *recipients; /* which there are; NULL: nobody is asked */
     struct memo *memo;             /* of answers of the store */
+    struct dkim_keys *dkim_keys;   /* public ones that were read before */
 };
 struct policy_parts *check_parts(const struct check_call *c);
 

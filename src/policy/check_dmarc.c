@@ -94,6 +94,8 @@ static void tell(struct check_call *c, const struct dmarc *d)
     struct arc_excuse excuse;
     if (d->result == DMARC_PERMERROR && config->checks.dmarc.honor) {
         refuse_unknown(c, d, why);
+    } else if (d->result == DMARC_PERMERROR && (o = find_override(config, d->author)) && o->action != CONFIG_DMARC_NONE) {
+        override(c, d, o, why); /* a second From is no way round it either */
     } else if (d->result == DMARC_TEMPERROR || d->result == DMARC_PERMERROR) {
         check_skip(c, "%s", why);
     } else if (d->result != DMARC_FAIL) {

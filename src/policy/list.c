@@ -135,14 +135,20 @@ static void sort_nets(struct list_match *l)
     l->net_n = n;
 }
 
+/* Of the same key the first counts. */
+static void add_keys(struct list_match *l, bool proven)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (l->items[i].entry.proven == proven && l->items[i].key.n &&
+            !htable_find(&l->keys, hash_of_item(&l->items[i]), item_is, &l->items[i].key))
+            htable_add(&l->keys, &l->items[i]);
+}
+
 static void finish(struct list_match *l)
 {
     sort_nets(l);
-    for (unsigned proven = 0; proven <= l->proven; proven++) /* of two, the one that wants no proof */
-        for (size_t i = 0; i < l->n; i++)
-            if (l->items[i].entry.proven == proven && l->items[i].key.n &&
-                !htable_find(&l->keys, hash_of_item(&l->items[i]), item_is, &l->items[i].key))
-                htable_add(&l->keys, &l->items[i]);
+    add_keys(l, false); /* of two, the one that wants no proof */
+    if (l->proven) add_keys(l, true);
     if (!l->expression_n) return;
     l->match_data = pcre2_match_data_create(1, NULL);
     l->match_limits = pcre2_match_context_create(NULL);

@@ -42,7 +42,8 @@ bool list_is_empty(const struct list_match *l);
 bool list_has_hosts(const struct list_match *l); /* of clients: some entry is about their names */
 bool list_has_proven(const struct list_match *l);
 
-/* The nearest entry; kind NONE: none. No allocation but PCRE2's, whose work is limited: an expression that runs out of it does not match. */
+/* The nearest entry; kind NONE: none. No allocation but PCRE2's, whose work is limited: an expression that runs out of it does not
+ * match. */
 void list_find_ip(const struct list_match *l, const struct ip *ip, struct list_found *out);
 void list_find_host(const struct list_match *l, struct slice name, struct list_found *out);   /* lower case */
 /* local: as written; domain: A-labels, lower case; both empty: the null reverse-path, which only "<>" is. */

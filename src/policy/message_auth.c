@@ -87,7 +87,8 @@ void policy_text_header_end(struct policy_run *run, bool malformed)
     const struct config_checks *k = options(run);
     m->header.overflow |= malformed;
     if (!m->verified || !m->kept) return;
-    struct dkim_options o = { .now = clock_wall_ms(), .trust_length = k->dkim.trust_length };
+    struct dkim_options o = { .now = clock_wall_ms(), .trust_length = k->dkim.trust_length,
+                              .keys = run->engine->parts.dkim_keys };
     m->lookups = auth_lookups_new(&run->engine->o);
     m->sample = throw_dice();
     struct auth_dns dns = auth_lookups_dns(m->lookups);

@@ -7,12 +7,15 @@
 #include <stdlib.h>
 #include "base/mem.h"
 #include "base/public_suffix.h"
+#include "mailauth/key.h"
 #include "policy/dns_lists.h"
 #include "policy/explain.h"
 #include "policy/list.h"
 #include "policy/memo.h"
 #include "policy/recipients.h"
 #include "policy/relay.h"
+
+#define DKIM_KEYS_KEPT 256 /* some 4 KiB each */
 
 /* ---- made once of a configuration */
 
@@ -178,6 +181,7 @@ struct policy_engine *policy_engine_new(const struct policy_engine_options *o)
     list_init(&e->explains);
     e->counts = mem_zalloc((o->policy->n + 1) * sizeof *e->counts);
     e->parts.memo = memo_new();
+    if (o->config->checks.dkim.enabled || o->config->checks.arc.enabled) e->parts.dkim_keys = dkim_keys_new(DKIM_KEYS_KEPT);
     e->parts.dns_lists = dns_lists_new(o);
     e->parts.recipients = recipients_new(&e->o);
     return e;
@@ -188,6 +192,7 @@ void policy_engine_free(struct policy_engine *e)
     if (!e) return;
     explain_break_off(e);
     memo_free(e->parts.memo);
+    dkim_keys_free(&e->parts.dkim_keys);
     dns_lists_free(e->parts.dns_lists);
     recipients_free(e->parts.recipients);
     free(e->counts);

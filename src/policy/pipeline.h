@@ -37,8 +37,9 @@ struct slot {
     int32_t score;
     uint32_t us;                   /* RUNNING: when it began, low bits; DONE: how long it took */
     const struct finding *finding; /* NULL: nothing to say */
-    void (*go_on)(struct check_call *call); /* RUNNING: when the earlier stages are complete, or `after` has answered; NULL: it does not wait */
-    const struct slot *after;
+    /* RUNNING: called when the earlier stages are complete, or `after` has answered; NULL: it does not wait. */
+    void (*go_on)(struct check_call *call);
+    const struct slot *after;      /* NULL: the earlier stages */
 };
 
 /* How long things are known: the arenas of a run. */

@@ -103,7 +103,8 @@ void policy_set_recipients(struct policy_run *run, uint32_t n);
 void policy_end_transaction(struct policy_run *run);
 
 /* Starts the checks of the stage and says what is known: of CONNECT, HELO and MAIL only what must be told there. RCPT waits for all
- * that came before but what runs in the background, for which CONTENT waits. DATA answers at once. With WAIT, cb comes from the loop, once; until then nothing else may be asked. Fast when no check is on. */
+ * that came before but what runs in the background, for which CONTENT waits. DATA answers at once. With WAIT, cb comes from the loop,
+ * once; until then nothing else may be asked. Fast when no check is on. */
 typedef void policy_cb(void *arg, const struct policy_verdict *v);
 void policy_ask(struct policy_run *run, enum policy_stage stage, struct policy_verdict *out, policy_cb *cb, void *arg);
 

@@ -117,14 +117,29 @@ static void reject(const struct asked *q, struct relay_verdict *out)
                  from ? q->sender : q->domain);
 }
 
+/* The list has the last word here, too. */
+static bool is_rejected(struct asked *q, struct slice original)
+{
+    struct address a;
+    char domain[256];
+    if (!q->who->list || address_parse(original, &a) || !address_domain_ascii(a.domain, domain)) return false;
+    struct relaying_found found = { 0 };
+    relaying_find_recipient(q->who->list, slice_str(domain), &found);
+    if (!found.entry || found.action != CONFIG_RELAYING_REJECT) return false;
+    q->listed = found;
+    return true;
+}
+
 /* Only what we have rewritten ourselves leads anywhere. False: the domain holds others, too. */
-static bool judge_rewritten(const struct asked *q, struct relay_verdict *out)
+static bool judge_rewritten(struct asked *q, struct relay_verdict *out)
 {
     struct buf original = { .max = sizeof out->original - 1 };
     struct config_place place = q->c->srs.place;
     enum srs_outcome outcome = rewriter_unwrap(q->who->rewriter, q->rcpt->text, q->who->now_ms, &original);
     bool shared = outcome == SRS_NOT && config_domain_of(q->c, slice_str(q->domain));
-    if (outcome == SRS_OK) {
+    if (outcome == SRS_OK && is_rejected(q, buf_slice(&original))) {
+        reject(q, out);
+    } else if (outcome == SRS_OK) {
         memcpy(out->original, buf_cstr(&original), original.n + 1);
         out->rewritten = true;
         allow(out, place, "a sender that was rewritten here");

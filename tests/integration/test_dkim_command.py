@@ -151,6 +151,18 @@ def test_show_and_check_of_the_configuration(conf, zone):
     assert "postern dkim new other.test" in done.stderr
 
 
+def test_the_key_that_seals(conf, zone):
+    path = conf()
+    key = new(path, "--selector", "arc", "--type", "ed25519")
+    text = yaml.safe_load(path.read_text())
+    for host, arc in (("mx.mail.test", {"domain": "mail.test"}), ("mail.test", {})):
+        path.write_text(yaml.safe_dump({**text, "hostname": host, "arc": {"seal": True, "selector": "arc", "file": key["key"], **arc}}))
+        assert key["value"] in postern("dkim", "show", "mail.test", "-c", path, check=0).stdout
+        assert postern("dkim", "check", "mail.test", "-c", path, "--dns", zone(key["bind"]).server, check=0).stdout.startswith("published arc.")
+        assert "has the selector" in postern("dkim", "new", "mail.test", "--selector", "arc", "-c", path, check=73).stderr
+        postern("dkim", "rotate", "mail.test", "-c", path, check=65)
+
+
 def test_check_without_an_answer(conf, zone):
     proxy = DnsProxy(zone("").port)
     proxy.mode = "servfail"
@@ -236,3 +248,87 @@ def test_unreadable(conf, tmp_path):
     text = tmp_path / "text"
     text.write_text("no key")
     assert str(text) in postern("dkim", "show", "mail.test", "--key", text, "--selector", "s", check=66).stderr
+
+
+# ---- new --all
+
+@pytest.fixture
+def many(tmp_path):
+    """A configuration with comments, three relay domains and a key for one of them."""
+    path = tmp_path / "postern.yaml"
+    key = json.loads(postern("dkim", "new", "has.test", "--directory", tmp_path / "keys", "--selector", "s1", "--type", "ed25519", "--json", check=0).stdout)
+    path.write_text(f"""# mine
+hostname: mx.mail.test
+domains:
+  - {{name: has.test, deliver: 192.0.2.1}}   # has one
+  - {{name: Lacks.test, deliver: 192.0.2.1}}
+  - {{name: xn--bcher-kva.example, deliver: 192.0.2.1, subdomains: yes}}
+system: {{user: "", admin_user: "", auth_user: "", sign_user: "", store_user: ""}}
+dkim:
+  subdomains: no # why not
+  keys:
+    - {{domain: HAS.test, selector: s1, file: {key["key"]}}}
+""")
+    return path
+
+
+def test_new_for_all(many):
+    before = many.read_text()
+    told = postern("dkim", "new", "--all", "--type", "ed25519", "-c", many, check=0).stdout
+    assert many.read_text() == before and "has.test" not in told and "Written" not in told
+    lines = yaml.safe_load(told[told.index("dkim:"):told.index("They do not sign yet")])["dkim"]["keys"]
+    assert [(k["domain"], k["enabled"]) for k in lines] == [("lacks.test", False), ("xn--bcher-kva.example", False)]
+    assert all(pathlib.Path(k["file"]).exists() for k in lines)
+
+
+def test_new_for_all_written(many):
+    before = many.read_text()
+    made = json.loads(postern("dkim", "new", "--all", "--write", "--type", "ed25519", "--json", "-c", many, check=0).stdout)
+    assert [k["domain"] for k in made] == ["lacks.test", "xn--bcher-kva.example"]
+    after = many.read_text()
+    assert after.startswith(before.rstrip("\n")) and "# why not" in after
+    keys = yaml.safe_load(after)["dkim"]["keys"]
+    assert [(k["domain"], k.get("enabled")) for k in keys] == [("HAS.test", None), ("lacks.test", False), ("xn--bcher-kva.example", False)]
+    postern("check", "-c", many, check=0)
+    assert "before dkim new --all" in postern("config", "history", "-c", many, check=0).stdout
+    shown = postern("dkim", "show", "lacks.test", "-c", many, check=0).stdout
+    assert made[0]["value"] in shown
+    done = postern("dkim", "new", "--all", "--write", "-c", many, check=0)
+    assert "each of the 3 relay domains has a key" in done.stdout and many.read_text() == after
+    postern("config", "rollback", "1", "-c", many, check=0)
+    assert many.read_text() == before
+
+
+def test_new_for_all_without_dkim(conf):
+    path = conf()
+    text = yaml.safe_load(path.read_text())
+    del text["dkim"]
+    path.write_text(yaml.safe_dump(text))
+    postern("dkim", "new", "--all", "--write", "-c", path, check=0)
+    keys = yaml.safe_load(path.read_text())["dkim"]["keys"]
+    assert [k["domain"] for k in keys] == ["mail.test"] and keys[0]["selector"].endswith("-1")
+
+
+@pytest.mark.parametrize("args,says", [
+    (["new", "--all", "mail.test"], "not for"), (["show", "--all"], "takes no --all"), (["new", "mail.test", "--write"], "is for new --all"),
+    (["new", "--all", "--key", "x"], "takes no --key")])
+def test_bad_usage_of_all(args, says):
+    done = postern("dkim", *args, check=64)
+    assert says in done.stderr and not done.stdout
+
+
+@pytest.mark.root
+def test_keys_that_only_root_reads(many):
+    """Somebody else may check the configuration: what he cannot read is a warning."""
+    folder = many.parent
+    key = folder / "keys/s1._domainkey.has.test.pem"
+    for path in [folder, *folder.parents][:4]:
+        path.chmod(0o755)
+    (folder / "keys").chmod(0o755)
+    many.chmod(0o644)
+    key.chmod(0o600)
+    from lib.daemon import environment
+    from lib.util import BINARY
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(BINARY), "check", "-c", many], capture_output=True, text=True,
+                          env=environment())
+    assert done.returncode == 0 and "warning" in done.stdout and "s1._domainkey" in done.stdout, done.stdout + done.stderr

@@ -392,6 +392,9 @@ def test_dmarc_overrides(make):
     reply, got = send(relay, text("a@sub.excused.test"))
     assert "override for sub.excused.test" in results(got) and trace(relay, reply)["dmarc"]["line"]
     send(relay, text("a@watching.test"), expect=550)
+    for second in (b"From: x@nothing.test\r\n", b"no field\r\n", b"From : y@[127.0.0.1]\r\n"):
+        send(relay, text("a@watching.test", b"x\r\n").replace(b"To:", second + b"To:"), expect=550)
+        send(relay, second + text("a@watching.test", b"x\r\n"), expect=250 if second.startswith(b"no") else 550)
     send(relay, text("a@keeping.test"), to="held3@example.com")
     relay.wait_queued()
     _, got = send(relay, text("a@rejecting.test"))

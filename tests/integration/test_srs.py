@@ -240,6 +240,19 @@ def test_by_mail_srs(relay):
     assert done.stdout == "sender@client.example", done.stderr
 
 
+@pytest.mark.root
+def test_who_has_the_secrets(make, tmp_path):
+    """The master, which reads them, and the workers, which need them; not who looks into databases or speaks with web servers."""
+    from lib.signing import RelayKey
+    from test_auth_process import memory_has, processes
+    relay = make(dkim={"keys": [RelayKey(tmp_path, "x.test", kind="ed25519").entry]})
+    rewritten(relay)
+    own = processes(relay)
+    assert {"admin", "store", "signer", "relay-0", "master"} <= set(own)
+    for name, pids in own.items():
+        assert bool(memory_has(pids[0], [SECRET])) == (name in ("master", "relay-0")), name
+
+
 # ---- the configuration
 
 @pytest.mark.parametrize("content,says", [

@@ -171,6 +171,19 @@ def test_what_is_counted(world, relay):
     assert not list((relay.folder / "data/fetch").glob("counts-*"))
 
 
+def test_signed(world, postern, tmp_path):
+    """RFC 8460 §3: by the domain of who sends it."""
+    pytest.importorskip("dkim")
+    from lib.signing import RelayKey, verified
+    world.reports.clear()
+    key = RelayKey(tmp_path, "postern.example", "s")
+    relay = postern(**world.changes(dkim={"keys": [key.entry]}))
+    deliver(relay, "plain")
+    send_reports(relay, "plain.test")
+    assert verified(world.reports.wait_to("tls@reports.test", 1, 30).data, [key]) == [("postern.example", "s")]
+    assert list(mailed(world, 1)) == ["plain.test"]
+
+
 def test_by_https(world, relay):
     deliver(relay, "web", 2)
     send_reports(relay, "web.test")

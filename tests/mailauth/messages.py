@@ -34,18 +34,18 @@ def body(r):
     return (text + "\r\n" * r.choice([0, 1, 1, 1, 1, 2, 4])).encode("latin-1")
 
 
-def field(r, name):
+def field(r, name, obsolete):
     written = r.choice([name, name, name, name.upper(), name.lower()])
     value = r.choice(VALUES.get(name, ["some value", "x"]))
-    return (written + r.choice([":", ":", ":", " :" if r.random() < 0.03 else ":"]) + r.choice([" ", " ", " ", "", "  ", "\t"]) + value).encode("latin-1")
+    return (written + r.choice([":", ":", ":", " :" if obsolete and r.random() < 0.03 else ":"]) + r.choice([" ", " ", " ", "", "  ", "\t"]) + value).encode("latin-1")
 
 
-def message(r):
-    """(fields without CRLF, body)"""
+def message(r, obsolete=False):
+    """(fields without CRLF, body). obsolete: there may be a blank before a colon (RFC 5322 §4.5.8)."""
     names = ["From"] + r.sample(NAMES[1:], r.randrange(2, 8))
     names += r.sample(names[1:], r.choice([0, 0, 0, 1]))
     r.shuffle(names)
-    return [field(r, n) for n in names], body(r)
+    return [field(r, n, obsolete) for n in names], body(r)
 
 
 def join(fields, text):

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import logging
+import re
 import sys
 import types
 import warnings
@@ -52,6 +53,9 @@ def run_spf(c):
     return {"result": result, "explanation": explanation}
 
 
+OBSOLETE = re.compile(rb"^[!-9;-~]+[ \t]+:", re.M)  # a blank before the colon (RFC 5322 §4.5.8)
+
+
 def one_signature(message, i):
     try:
         return "pass" if dkim.DKIM(message, minkey=1024).verify(i, dnsfunc=key_lookup) else "fail"
@@ -63,10 +67,12 @@ def one_signature(message, i):
 
 def run_dkim(c):
     message = base64.b64decode(c["message"])
+    if OBSOLETE.search(message.partition(b"\r\n\r\n")[0]):
+        return {"result": None, "reason": "it cannot read the header"}
     try:
         n = sum(1 for name, _ in dkim.rfc822_parse(message)[0] if name.lower() == b"dkim-signature")
     except dkim.DKIMException:
-        return {"result": None, "reason": "it cannot read the header"}  # a blank before the colon (RFC 5322 §4.5.8)
+        return {"result": None, "reason": "it cannot read the header"}
     return {"signatures": [{"result": one_signature(message, i)} for i in range(n)]}
 
 

@@ -65,7 +65,13 @@ class Case:
 
 
 def explain(c):
-    return next((k for k in KNOWN[c.case["do"]] if c.peer in k.peers and k.when(c)), None)
+    """The classes that may explain it; the first is the one that is counted."""
+    return [k for k in KNOWN[c.case["do"]] if c.peer in k.peers and k.when(c)]
+
+
+def excused(classes):
+    """All stand against us: a class says that they may, or each has a reason of its own, and the case is just unlucky."""
+    return any(k.alone for _, ks in classes for k in ks) or len({ks[0].name for _, ks in classes}) >= 3
 
 
 class Comparison:
@@ -96,17 +102,17 @@ class Comparison:
         others = [c for c in others if c.says is not None]
         against = [c for c in others if c.says != mine]
         classes = [(c, explain(c)) for c in against]
-        for c, k in classes:
-            if not k:
+        for c, ks in classes:
+            if not ks:
                 self._fail(case, f"{peers.NAMES[c.peer, self.subject]} differs, and no class explains it")
                 return False
-        classes = [(c, k) for c, k in classes if not k.unsupported or self.known.update([k.name])]
+        for _, ks in classes:
+            self.known[ks[0].name] += 1
+        classes = [(c, ks) for c, ks in classes if not ks[0].unsupported]
         others = [c for c in others if c not in against or any(c is x for x, _ in classes)]
-        if others and len(classes) == len(others) and not any(k.alone for _, k in classes):
-            self._fail(case, "all that support the case agree against us: " + ", ".join(k.name for _, k in classes))
+        if others and len(classes) == len(others) and not excused(classes):
+            self._fail(case, "all that support the case agree against us: " + ", ".join(ks[0].name for _, ks in classes))
             return False
-        for c, k in classes:
-            self.known[k.name] += 1
         return not against
 
     def _fail(self, case, what):

@@ -37,6 +37,8 @@ static void test_path_good(void **state)
         { "<>", "", "", "", ADDRESS_NO_DOMAIN },
         { "<PostMaster>", "PostMaster", "PostMaster", "", ADDRESS_NO_DOMAIN },
         { "<" R64 "@" L63 ".com>", R64 "@" L63 ".com", R64, L63 ".com", ADDRESS_NAME },
+        { "<SRS0=" R64 "=" R64 "@x.y>", "SRS0=" R64 "=" R64 "@x.y", "SRS0=" R64 "=" R64, "x.y", ADDRESS_NAME },
+        { "<srs1+" R64 "@x.y>", "srs1+" R64 "@x.y", "srs1+" R64, "x.y", ADDRESS_NAME },
     };
     for (size_t i = 0; i < countof(good); i++) {
         char line[400];
@@ -132,6 +134,9 @@ static void test_path_bad(void **state)
         "<a@\xe2\x98\x83 b>",
         "<@\xc3\xa4:x@y>",
         "<" R64 "x@b>",
+        "<SRS2=" R64 "@b>",
+        "<SRS0." R64 "@b>",
+        "<SRS0=" R64 R64 R64 R64 "@b>",
         "<a@" R64 ">",
         "<a@" L63 "x.b>",
         "<" R64 "@" L63 "." L63 "." L63 ">",

@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include "base/base64.h"
 #include "base/mem.h"
-#include "mailauth/key.h"
+#include "mailauth/dkim_parts.h"
 
 #define ED "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 #define RSA "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWRiGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQiY/J16JYi0Qvx/byYzCNb3W91y3FutACDfzwQ/" \
@@ -176,6 +176,47 @@ static void made(void **state)
     }
 }
 
+static void kept(void **state)
+{
+    struct err err;
+    uint8_t digest[32] = { 1, 2, 3 }, signature[DKIM_SIGNATURE_MAX];
+    const char *wrong = "";
+    char *longer = calloc(1, 5000);
+    struct dkim_keys *none = NULL;
+    assert_null(dkim_keys_read(NULL, SLICE("p=" RSA), &wrong));
+    dkim_keys_free(&none);
+    for (int type = 0; type < 2; type++) {
+        struct dkim_keys *keys = dkim_keys_new(1);
+        struct dkim_key *k = dkim_key_new(type ? DKIM_ED25519 : DKIM_RSA, 1024, &err);
+        struct buf record = { 0 };
+        dkim_key_record(k, false, &record);
+        size_t n = dkim_key_sign(k, digest, signature);
+        for (int i = 0; i < 5; i++) { /* the text is another one each time */
+            char *text = strdup(buf_cstr(&record));
+            const struct dkim_record *r = dkim_keys_read(keys, slice_str(text), &wrong);
+            free(text);
+            assert_true(r && !wrong && (r->type == DKIM_ED25519) == type && r->p.n && (type || r->ready));
+            assert_true(dkim_record_verify(r, digest, slice_of(signature, n)));
+            signature[7] ^= 1;
+            assert_false(dkim_record_verify(r, digest, slice_of(signature, n)));
+            signature[7] ^= 1;
+            assert_true(dkim_record_verify(r, digest, slice_of(signature, n)));
+            if (i < 2) continue;
+            r = dkim_keys_read(keys, i == 2 ? SLICE("p=" RSA) : i == 3 ? SLICE("p=AAAA") : SLICE("p="), &wrong); /* takes the only place */
+            assert_non_null(r);
+            if (i == 3) assert_string_equal(wrong, "the key is not an RSA key");
+            else assert_true(!wrong && r->revoked == (i == 4) && !dkim_record_verify(r, digest, slice_of(signature, n)));
+        }
+        memset(longer, ' ', 4999);
+        assert_null(dkim_keys_read(keys, slice_of(longer, 4999), &wrong));
+        dkim_keys_free(&keys);
+        assert_null(keys);
+        dkim_key_free(&k);
+        buf_deinit(&record);
+    }
+    free(longer);
+}
+
 static void refused(void **state)
 {
     struct err err;
@@ -210,7 +251,7 @@ static void refused(void **state)
     unlink(name);
 }
 
-static void bind(void **state)
+static void bind_lines(void **state)
 {
     struct buf out = { 0 };
     char text[600];
@@ -233,7 +274,7 @@ static void bind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(records), cmocka_unit_test(der), cmocka_unit_test(made), cmocka_unit_test(refused), cmocka_unit_test(bind),
+        cmocka_unit_test(records), cmocka_unit_test(der), cmocka_unit_test(made), cmocka_unit_test(kept), cmocka_unit_test(refused), cmocka_unit_test(bind_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,11 +5,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include "base/mem.h"
 #include "config/config.h"
 #include "policy/checks.h"
 #include "policy/pipeline.h"
+#include "route/rewrite.h"
 
 static struct config_domain domains[] = {
     { .name = "example.com", .place = { 3, 5 } },
@@ -47,6 +49,21 @@ static struct relay_verdict judge(const struct config *c, const struct relaying 
     assert_int_equal(v.allowed, v.code == 250);
     assert_int_equal(v.allowed, v.text[0] == 0);
     assert_true(v.why[0]);
+    return v;
+}
+
+/* The recipient as written. */
+static struct relay_verdict judge_rewritten(const struct config *c, const struct relaying *l, const struct rewriter *r, const struct config_zone *zone,
+                                            uint64_t now, const char *rcpt)
+{
+    struct relay_client who = { .zone = zone, .rewriter = r, .now_ms = now, .list = l };
+    struct relay_verdict v;
+    struct address a;
+    assert_null(address_parse(slice_str(rcpt), &a));
+    relay_judge(c, &who, &a, &v);
+    assert_int_equal(v.allowed, v.text[0] == 0);
+    assert_int_equal(v.rewritten, v.original[0] != 0);
+    if (!v.allowed) assert_false(v.rewritten || v.postmaster);
     return v;
 }
 
@@ -389,6 +406,79 @@ static void lists_are_checked(void **state)
     findings("checks: {block: {recipients: [postmaster@]}}", "the postmaster must be reachable", false);
 }
 
+#define NOW 1795335178000u
+#define A_DAY 86400000u
+
+static struct rewriter *rewriter(struct config *c, const char *domain)
+{
+    struct err err;
+    char name[] = "/tmp/postern-secrets-XXXXXX";
+    static const char text[] = "\n  the-secret-of-this-test  \r\nanother-secret-of-it\n";
+    int fd = mkstemp(name);
+    assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
+    close(fd);
+    c->srs = (struct config_srs){ .domain = domain, .secrets_file = name, .keep = 21ull * A_DAY };
+    struct rewriter *r = rewriter_new(c, &err);
+    unlink(name);
+    if (!r) fail_msg("%s", err.text);
+    return r;
+}
+
+static void wrap(const struct rewriter *r, const char *sender, struct buf *out)
+{
+    buf_clear(out);
+    assert_true(rewriter_wrap(r, slice_str(sender), NOW, out));
+    buf_cstr(out);
+}
+
+static void rewritten_senders_come_back(void **state)
+{
+    struct config_relaying listed[] = { { .match = "bad.example", .on = TO, .action = REJECT, .place = { 20, 5 } } };
+    struct config c;
+    struct relaying *l = compile(&c, listed, 1);
+    struct rewriter *r = rewriter(&c, "srs.example");
+    struct buf b = { 0 };
+    wrap(r, "user@away.example", &b);
+    const struct config_zone *const zones[] = { &internet, &lan };
+    for (size_t i = 0; i < countof(zones); i++) {
+        for (unsigned days = 0; days <= 21; days += 7) {
+            struct relay_verdict v = judge_rewritten(&c, l, r, zones[i], NOW + (uint64_t)days * A_DAY, buf_cstr(&b));
+            assert_true(v.allowed && v.rewritten);
+            assert_string_equal(v.original, "user@away.example");
+        }
+        assert_string_equal(judge_rewritten(&c, l, r, zones[i], NOW + 22ull * A_DAY, buf_cstr(&b)).enhanced, "5.1.1");
+        for (size_t at = 5; at < b.n && b.p[at] != '@'; at++) { /* every character counts, but for letter case */
+            char was = b.p[at];
+            b.p[at] = was == 'x' || was == 'X' ? 'y' : 'x';
+            assert_false(judge_rewritten(&c, l, r, zones[i], NOW, buf_cstr(&b)).allowed);
+            b.p[at] = was;
+        }
+        assert_string_equal(judge_rewritten(&c, l, r, zones[i], NOW, "user@srs.example").enhanced, "5.1.1");
+        assert_true(judge_rewritten(&c, l, r, zones[i], NOW, "Postmaster@SRS.example").postmaster);
+    }
+    /* without the secrets it is a domain like any other */
+    assert_string_equal(judge_rewritten(&c, l, NULL, &internet, NOW, buf_cstr(&b)).enhanced, "5.7.1");
+    wrap(r, "user@bad.example", &b);
+    assert_string_equal(judge_rewritten(&c, l, r, &lan, NOW, buf_cstr(&b)).enhanced, "5.7.1");
+    buf_clear(&b);
+    static const char *const kept[] = { "", "user", "a@example.com", "a@deep.example.net", "a@mx.example.com", "a@srs.example", "a@[192.0.2.1]" };
+    for (size_t i = 0; i < countof(kept); i++) assert_false(rewriter_wrap(r, slice_str(kept[i]), NOW, &b));
+    assert_int_equal(b.n, 0);
+    wrap(r, "a@b\xC3\xBC" "cher.example", &b); /* its domain as A-labels, in a local part that is ASCII */
+    assert_non_null(strstr(buf_cstr(&b), "=xn--bcher-kva.example=a@srs.example"));
+    rewriter_free(r);
+    /* a domain that has others, too */
+    r = rewriter(&c, "example.com");
+    wrap(r, "user@away.example", &b);
+    assert_true(judge_rewritten(&c, l, r, &internet, NOW, buf_cstr(&b)).rewritten);
+    assert_true(judge_rewritten(&c, l, r, &internet, NOW, "user@example.com").allowed);
+    b.p[6] ^= 1;
+    assert_string_equal(judge_rewritten(&c, l, r, &internet, NOW, buf_cstr(&b)).enhanced, "5.7.1");
+    rewriter_free(r);
+    relaying_free(l);
+    buf_deinit(&b);
+}
+
 static void other_checks_are_checked(void **state)
 {
     findings("checks: {greylist: {enabled: yes, delay: 10s}}", "hardly any spam", false);
@@ -421,6 +511,7 @@ int main(void)
         cmocka_unit_test(listed_domains_are_no_detour),
         cmocka_unit_test(postmaster_is_reached_all_the_same),
         cmocka_unit_test(no_list_opens_the_relay),
+        cmocka_unit_test(rewritten_senders_come_back),
         cmocka_unit_test(listed_clients_are_trusted),
         cmocka_unit_test(dangerous_entries_are_refused),
         cmocka_unit_test(lists_are_checked),

@@ -282,6 +282,14 @@ static void long_texts(void **state)
     w.record = buf_cstr(&record);
     check_at_once(&w, &in, &arena, &spf);
     assert_int_equal(spf.result, SPF_FAIL);
+    buf_clear(&record); /* 64 KiB in all: a record that includes itself is read twice */
+    buf_add_str(&record, "v=spf1 include:t.example ");
+    while (record.n < 40000) buf_add_str(&record, "ip4:198.51.100.0/24 ");
+    w.record = buf_cstr(&record);
+    check_at_once(&w, &in, &arena, &spf);
+    assert_int_equal(spf.result, SPF_PERMERROR);
+    assert_int_equal(spf.lookups, 1);
+    assert_true(slice_eq(spf.reason, SLICE("more than 64 KiB of records at t.example")));
     buf_deinit(&record);
     arena_deinit(&arena);
     arena_deinit(&w.arena);

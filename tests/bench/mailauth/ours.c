@@ -15,6 +15,7 @@ struct ours {
     struct lookups_calls calls;
     struct arena arena;                 /* of a message */
     const struct psl_ctx_st *psl;
+    struct dkim_keys *keys;             /* of earlier messages */
     struct auth_header header;          /* dmarc alone: read once */
     struct spf spf;
     struct dkim dkim;
@@ -94,7 +95,7 @@ static void dmarc(void *arg)
     arena_reset(&o->arena);
 }
 
-enum { DO_SPF = 1, DO_DKIM = 2, DO_ARC = 4, DO_DMARC = 8 };
+enum { DO_SPF = 1, DO_DKIM = 2, DO_ARC = 4, DO_DMARC = 8, KNOWN = 16 };
 
 /* As src/policy/check_spf.c and message_auth.c. */
 static void verify(struct ours *o, unsigned what)
@@ -117,7 +118,8 @@ static void verify(struct ours *o, unsigned what)
     ours_header(&header, o->m);
     set = lookups_new(&o->calls);
     struct auth_dns dns = lookups_dns(set);
-    struct dkim_options options = { .now = o->now };
+    struct dkim_keys *fresh = what & KNOWN ? NULL : dkim_keys_new(64); /* no message was there before */
+    struct dkim_options options = { .now = o->now, .keys = fresh ? fresh : o->keys };
     struct dkim_verifier *d = what & DO_DKIM ? dkim_verify_begin(&options, &header, body, &o->arena) : NULL;
     struct arc_verifier *a = what & DO_ARC ? arc_verify_begin(&options, &header, body, &o->arena) : NULL;
     struct dmarc_input in = { .header = &header, .psl = o->psl };
@@ -140,6 +142,7 @@ static void verify(struct ours *o, unsigned what)
     }
     dkim_verify_deinit(d);
     arc_verify_deinit(a);
+    dkim_keys_free(&fresh);
     lookups_free(&set);
     auth_body_free(&body);
     arena_reset(&o->arena);
@@ -149,13 +152,16 @@ static void dkim(void *arg) { verify(arg, DO_DKIM); }
 static void arc(void *arg) { verify(arg, DO_ARC); }
 static void message(void *arg) { verify(arg, DO_SPF | DO_DKIM | DO_DMARC); }
 static void message_arc(void *arg) { verify(arg, DO_SPF | DO_DKIM | DO_DMARC | DO_ARC); }
+static void message_known(void *arg) { verify(arg, DO_SPF | DO_DKIM | DO_DMARC | KNOWN); }
+static void message_arc_known(void *arg) { verify(arg, DO_SPF | DO_DKIM | DO_DMARC | DO_ARC | KNOWN); }
 
 static const struct {
     const char *name;
     void (*once)(void *arg);
     bool arc;
 } measurements[] = { { "spf", spf, false }, { "dkim", dkim, false }, { "dmarc", dmarc, false }, { "arc", arc, true },
-    { "message", message, false }, { "message-arc", message_arc, true } };
+    { "message", message, false }, { "message-arc", message_arc, true },
+    { "message-known", message_known, false }, { "message-arc-known", message_arc_known, true } };
 
 int main(int argc, char **argv)
 {
@@ -167,6 +173,7 @@ int main(int argc, char **argv)
     if (ours_sign(&o.w, argv[2], argv[3])) return 0;
     make_answers(&o);
     o.now = (uint64_t)time(NULL) * 1000;
+    o.keys = dkim_keys_new(64);
     o.psl = public_suffix_psl(public_suffix_load());
     o.header.arena = &kept;
     ours_header(&o.header, &o.w.plain);
