@@ -17,17 +17,17 @@ static const char help[] =
     "                          [--dns HOST:PORT] [--json]\n"
     "       postern auth arc   FILE [--dns HOST:PORT] [--json]\n"
     "\n"
-    "Prints the result (pass, fail, softfail, neutral, none, temperror, permerror) and why; dmarc as\n"
-    "second word what the domain asks for (none, quarantine, reject); further lines tell of each signature.\n"
+    "Prints the result (pass, fail, softfail, neutral, none, temperror, permerror) and why. The second word\n"
+    "of dmarc is what the domain asks for (none, quarantine, reject). Further lines tell of each signature.\n"
     "FILE is a message, - standard input.\n"
     "\n"
     "  --ip IP            the client the message came from\n"
     "  --helo NAME        what it said in EHLO\n"
     "  --from ADDRESS     the sender in MAIL FROM; not given or <>: the null sender, so NAME is judged\n"
-    "  --dns HOST:PORT    asks this name server instead of the system's\n"
-    "  --psl FILE         the public suffix list instead of the system's; - is standard input\n"
-    "  --tree-walk        finds the organisational domain by the DNS tree walk instead of the list\n"
-    "  --json             every detail\n";
+    "  --dns HOST:PORT    ask this name server instead of the system's\n"
+    "  --psl FILE         the public suffix list, instead of the system's; - is standard input\n"
+    "  --tree-walk        find the organisational domain by the DNS tree walk instead of the list\n"
+    "  --json             print every detail\n";
 
 enum { SPF = 1, DKIM = 2, DMARC = 4, ARC = 8 };
 

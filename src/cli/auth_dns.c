@@ -91,6 +91,6 @@ void auth_world_run(struct auth_world *w, bool (*check)(void *arg, const struct 
     while (!check(arg, &dns)) {
         w->answered = false;
         while (!w->answered && !w->over && lookups_pending(w->lookups)) event_base_loop(w->base, EVLOOP_ONCE);
-        if (!w->answered) lookups_give_up(w->lookups);
+        if (w->over) lookups_give_up(w->lookups);
     }
 }

@@ -20,19 +20,20 @@ static const char help[] =
     "       postern dkim rotate DOMAIN [--key FILE --selector NAME] [--type rsa|ed25519] [--directory DIR]\n"
     "                           [-c FILE] [--dns HOST:PORT] [--json]\n"
     "\n"
-    "Keys that mail of DOMAIN is signed with. new makes one and shows its record; show does that for those\n"
-    "of the configuration; check tells whether the record is published and fits; rotate leads from one key to\n"
-    "the next: run it, do what it says, run it again.\n"
+    "Keys that mail of DOMAIN is signed with. new makes one and shows its DNS record; show shows the records of\n"
+    "those in the configuration; check tells whether they are published and fit the keys; rotate leads from one\n"
+    "key to the next: run it, do what it says, run it again.\n"
     "\n"
-    "  --all               a key for each relay domain of the configuration that has none\n"
-    "  --write             and its lines, with enabled: no, into the configuration (`postern config history`)\n"
-    "  --selector NAME     its name; new: selector-YYYY-MM-DD-N unless given\n"
+    "  --all               make a key for each relay domain of the configuration that has none\n"
+    "  --write             put their lines, with enabled: no, into the configuration (`postern config history`)\n"
+    "  --selector NAME     the key's name; new: selector-YYYY-MM-DD-N unless given\n"
     "  --type, --bits      rsa with 2048 bits unless given; 1024 to 4096\n"
-    "  --testing           the record says t=y: receivers are not to mind\n"
-    "  --directory DIR     where key files are; keys, beside the configuration, unless given\n"
+    "  --testing           the record says t=y: receivers are asked not to mind what fails\n"
+    "  --directory DIR     where key files are; the folder keys beside the configuration unless given\n"
     "  --key FILE          this key file instead of those of the configuration\n"
     "  -c, --config FILE   the configuration (" CLI_DEFAULT_CONFIG ")\n"
-    "  --dns HOST:PORT     asks this name server instead of the system's\n";
+    "  --dns HOST:PORT     ask this name server instead of the system's\n"
+    "  --json              print every detail\n";
 
 struct run {
     struct dkim_options_cli o;

@@ -109,7 +109,6 @@ bool dkim_file_new(const struct dkim_options_cli *o, const struct dkim_place *pl
                    struct dkim_named_key *out, struct err *err)
 {
     struct buf pem = { 0 };
-    char real[1024];
     *out = (struct dkim_named_key){ 0 };
     if (o->selector && is_taken(taken, o->selector)) return err_set(err, "the configuration has the selector %.100s already", o->selector);
     out->key = dkim_key_new(o->key_type, o->bits ? o->bits : 2048, err);
@@ -118,8 +117,9 @@ bool dkim_file_new(const struct dkim_options_cli *o, const struct dkim_place *pl
                                            : err_set(err, "the key cannot be written as PEM");
     buf_wipe(&pem);
     if (!ok) dkim_key_free(&out->key);
-    else if (realpath(place->directory, real) && strlen(real) + strlen(o->domain) + 300 < sizeof out->file)
-        set_file(out, real, o->domain); /* the configuration may lie elsewhere */
+    char *real = ok ? realpath(place->directory, NULL) : NULL;
+    if (real && strlen(real) + strlen(o->domain) + 300 < sizeof out->file) set_file(out, real, o->domain); /* the configuration may lie elsewhere */
+    free(real);
     return ok;
 }
 

@@ -2,6 +2,10 @@
  * Options of the policy checks. */
 #include "config/schema_table.h"
 
+/* A group whose place is kept: findings of its checks name its line. */
+#define PLACED(group, field, rows, text) \
+    { .name = group, .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, field.place), .table = &(rows), .help = text }
+
 /* ---- lists of matches */
 
 static const struct schema_option match_options[] = {
@@ -269,7 +273,7 @@ static const struct schema_option dmarc_options[] = {
       .table = &override_table, .help = "Domains for which something else holds, whether or not policies are honored. The nearest "
       "entry decides." },
     { .name = "organization", .type = SCHEMA_ENUM, AT(config, checks.dmarc.organization), .fallback = "list",
-      .words = organizations, .help = "How it is found which domains belong together: by the public suffix list (RFC 7489), or by "
+      .words = organizations, .help = "How it is decided which domains belong together: by the public suffix list (RFC 7489), or by "
       "a walk up the tree of the DNS (its successor)." },
     { .name = "suffixes", .type = SCHEMA_PATH, AT(config, checks.dmarc.suffixes), .nullable = true, .shown = "the system's",
       .help = "File with the public suffix list." },
@@ -281,22 +285,22 @@ static const struct schema_option checks_options[] = {
       .help = "Tell refusals that are decided earlier at RCPT, so that the log names sender and recipient." },
     { .name = "allow", .type = SCHEMA_GROUP, .table = &allow_table, .help = "Who is spared filtering." },
     { .name = "block", .type = SCHEMA_GROUP, .table = &block_table, .help = "Who is refused." },
-    { .name = "greeting_pause", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.greeting_pause.place), .table = &pause_table, .help = "Clients that cannot wait." },
-    { .name = "client_limits", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.client_limits.place), .table = &client_limits_table, .help = "Connections of one client." },
-    { .name = "recipient_limit", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.recipient_limit.place), .table = &recipient_limit_table, .help = "Recipients of a message." },
-    { .name = "helo", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.helo.place), .table = &helo_table, .help = "What clients call themselves." },
-    { .name = "reverse_dns", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.reverse_dns.place), .table = &reverse_table, .help = "Names of clients in the DNS." },
-    { .name = "sender", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.sender.place), .table = &sender_table, .help = "Addresses of senders." },
-    { .name = "recipient", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.recipient.place), .table = &recipient_table, .help = "Addresses of recipients." },
+    PLACED("greeting_pause", checks.greeting_pause, pause_table, "Clients that cannot wait."),
+    PLACED("client_limits", checks.client_limits, client_limits_table, "Connections of one client."),
+    PLACED("recipient_limit", checks.recipient_limit, recipient_limit_table, "Recipients of a message."),
+    PLACED("helo", checks.helo, helo_table, "What clients call themselves."),
+    PLACED("reverse_dns", checks.reverse_dns, reverse_table, "Names of clients in the DNS."),
+    PLACED("sender", checks.sender, sender_table, "Addresses of senders."),
+    PLACED("recipient", checks.recipient, recipient_table, "Addresses of recipients."),
     { .name = "dns_lists", .type = SCHEMA_GROUP, .table = &dns_lists_table, .help = "Lists in the DNS." },
-    { .name = "greylist", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.greylist.place), .table = &greylist_table, .help = "Greylisting." },
-    { .name = "reputation", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.reputation.place), .table = &reputation_table, .help = "What was seen of a network so far." },
+    PLACED("greylist", checks.greylist, greylist_table, "Greylisting."),
+    PLACED("reputation", checks.reputation, reputation_table, "What was seen of a network so far."),
     { .name = "authentication_timeout", .type = SCHEMA_TIME, AT(config, checks.authentication_timeout), .fallback = "10s", .min = 100,
       .max = MINUTE, .help = "How long the look-ups for SPF, DKIM, ARC and DMARC of one message may take, all together." },
-    { .name = "spf", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.spf.place), .table = &spf_table, .help = "Who may send for a domain." },
-    { .name = "dkim", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.dkim.place), .table = &check_dkim_table, .help = "Signatures of domains." },
-    { .name = "arc", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.arc.place), .table = &check_arc_table, .help = "What others saw before us." },
-    { .name = "dmarc", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, checks.dmarc.place), .table = &dmarc_table, .help = "Policies of authors' domains." },
+    PLACED("spf", checks.spf, spf_table, "Who may send for a domain."),
+    PLACED("dkim", checks.dkim, check_dkim_table, "Signatures of domains."),
+    PLACED("arc", checks.arc, check_arc_table, "What others saw before us."),
+    PLACED("dmarc", checks.dmarc, dmarc_table, "Policies of authors' domains."),
 };
 const struct schema_table schema_checks = { TABLE(checks_options) };
 
@@ -360,8 +364,8 @@ static const struct schema_option open_relay_options[] = {
 };
 static const struct schema_table open_relay_table = { TABLE(open_relay_options) };
 static const struct schema_option guard_options[] = {
-    { .name = "outbound", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, guard.outbound.place), .table = &outbound_table, .help = "Against accounts and clients that were taken over." },
-    { .name = "open_relay", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, guard.open_relay.place), .table = &open_relay_table, .help = "Against trust that reaches too far." },
+    PLACED("outbound", guard.outbound, outbound_table, "Against accounts and clients that were taken over."),
+    PLACED("open_relay", guard.open_relay, open_relay_table, "Against trust that reaches too far."),
 };
 const struct schema_table schema_guard = { TABLE(guard_options) };
 

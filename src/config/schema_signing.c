@@ -5,7 +5,8 @@
 static const struct schema_option key_options[] = {
     { .name = "domain", .type = SCHEMA_DNS_NAME, AT(config_dkim_key, domain), .required = true,
       .help = "The author's domain, which signs.", .example = "example.com" },
-    { .name = "selector", .type = SCHEMA_DNS_NAME, AT(config_dkim_key, selector), .required = true,
+    /* No name of a host: "20260101" is one, too (RFC 6376 §3.1). check_signing.c looks at it. */
+    { .name = "selector", .type = SCHEMA_STRING, AT(config_dkim_key, selector), .required = true,
       .help = "The key's name: it is published at <selector>._domainkey.<domain>.", .example = "selector-2026-11-21-1" },
     { .name = "file", .type = SCHEMA_PATH, AT(config_dkim_key, file), .required = true,
       .help = "The private key, a PEM file: RSA with 1024 to 8192 bits, or Ed25519. `postern dkim new` makes one.",
@@ -46,7 +47,7 @@ static const struct schema_option arc_options[] = {
       .help = "Add a seal to mail of strangers that is passed on, with what was found about it here." },
     { .name = "domain", .type = SCHEMA_DNS_NAME, AT(config, arc.key.domain), .nullable = true, .shown = "hostname",
       .help = "The domain that seals.", .example = "example.com" },
-    { .name = "selector", .type = SCHEMA_DNS_NAME, AT(config, arc.key.selector), .nullable = true,
+    { .name = "selector", .type = SCHEMA_STRING, AT(config, arc.key.selector), .nullable = true,
       .help = "The key's name.", .example = "arc-2026" },
     { .name = "file", .type = SCHEMA_PATH, AT(config, arc.key.file), .nullable = true, .help = "The private key, a PEM file.",
       .example = "keys/arc.pem" },

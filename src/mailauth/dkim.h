@@ -11,7 +11,7 @@ enum dkim_result { DKIM_NONE, DKIM_PASS, DKIM_FAIL, DKIM_POLICY, DKIM_NEUTRAL, D
 
 struct dkim_options {
     uint64_t now;                /* wall ms */
-    unsigned signatures_max;     /* judged at most, from the top; 0: 8. Those beyond are told of as DKIM_POLICY */
+    unsigned signatures_max;     /* judged at most, from the top; 0: 8. Those beyond are told of as DKIM_POLICY, up to 20 in all */
     bool trust_length;           /* a signature whose l= leaves part of the body out may pass; else it is DKIM_POLICY */
     unsigned rsa_min;            /* bits; 0: 1024 (RFC 8301 §3.2) */
     struct dkim_keys *keys;      /* of earlier messages; outlives the verifier. NULL: each is read anew */

@@ -2,6 +2,8 @@
  * A signature against the message and its key (RFC 6376 §6.1.2, §6.1.3). */
 #include "mailauth/dkim_parts.h"
 
+#define RSA_MOST 4096u /* RFC 8301 §3.2 demands no more, and the time a stranger can cost us grows with it */
+
 bool dkim_parts_want(struct dkim_parts *p, struct auth_body *body)
 {
     p->wish = auth_body_want(body, p->s.body_canon, p->s.length);
@@ -99,6 +101,8 @@ static bool judge_record(struct judging *j, const struct dkim_record *r)
     if (r->strict && !strict_holds(p)) return says(j, 2, DKIM_PERMERROR, r, "the key allows no subdomain in i= (t=s)");
     if (r->type == DKIM_RSA && r->bits < least)
         return says(j, 4, DKIM_POLICY, r, arena_printf(j->arena, "the key has %u bits; %u are needed", r->bits, least));
+    if (r->bits > RSA_MOST)
+        return says(j, 4, DKIM_POLICY, r, arena_printf(j->arena, "the key has %u bits; %u are verified at most", r->bits, RSA_MOST));
     j->tried++;
     if (!dkim_record_verify(r, j->digest, p->signature))
         return says(j, 5, DKIM_FAIL, r, "the signature did not verify");

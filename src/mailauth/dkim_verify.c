@@ -4,6 +4,7 @@
 #include "mailauth/dkim_parts.h"
 
 #define SIGNATURES_MAX 8
+#define TOLD_MAX 20 /* those below them are not even read */
 
 struct dkim_verifier {
     struct dkim_options o;
@@ -35,9 +36,10 @@ struct dkim_verifier *dkim_verify_begin(const struct dkim_options *o, const stru
     *v = (struct dkim_verifier){ .o = *o, .header = header, .body = body, .arena = arena };
     size_t n = auth_header_count(header, field_name);
     if (!n) return v;
+    if (n > TOLD_MAX) n = TOLD_MAX;
     v->list = arena_alloc(arena, n * sizeof *v->list);
     uint32_t hash = auth_name_hash(field_name);
-    for (size_t i = 0; i < header->n; i++)
+    for (size_t i = 0; i < header->n && v->n < n; i++)
         if (header->fields[i].hash == hash && slice_ieq(header->fields[i].name, field_name))
             begin_one(v, &header->fields[i]);
     return v;

@@ -23,14 +23,16 @@ static const char base32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 /* ---- the hash */
 
 /* HMAC-SHA1 over the parts in lower case, one behind the other, as base64. */
-static bool make_hash(struct slice secret, const struct slice *parts, size_t parts_n, char out[HASH_TEXT])
+static bool make_hash(const struct srs *s, struct slice secret, const struct slice *parts, size_t parts_n, char out[HASH_TEXT])
 {
     struct buf text = { 0 }, encoded = { 0 };
     uint8_t mac[EVP_MAX_MD_SIZE];
     unsigned mac_n = 0;
     bool ok = secret.n > 0 && secret.n <= 4096;
-    for (size_t i = 0; i < parts_n; i++)
+    for (size_t i = 0; i < parts_n; i++) {
         for (size_t k = 0; k < parts[i].n; k++) buf_add_char(&text, ascii_lower(parts[i].p[k]));
+        if (!s->shared) buf_add_char(&text, '\n'); /* in no address: where a part ends is part of what is signed */
+    }
     buf_add_char(&text, 0); /* never NULL */
     ok = ok && HMAC(EVP_sha1(), secret.p, (int)secret.n, (const uint8_t *)text.p, text.n - 1, mac, &mac_n) && mac_n == 20;
     if (ok) {
@@ -58,7 +60,7 @@ static bool hash_ok(const struct srs *s, struct slice hash, const struct slice *
     for (size_t k = 0; k < s->keys_n; k++) {
         char right[HASH_TEXT];
         unsigned char differs = 0;
-        if (!make_hash(s->keys[k].secret, parts, parts_n, right)) continue;
+        if (!make_hash(s, s->keys[k].secret, parts, parts_n, right)) continue;
         for (size_t i = 0; i < hash.n; i++) differs |= (unsigned char)(ascii_lower(right[i]) ^ ascii_lower(hash.p[i]));
         good |= differs == 0;
         mem_wipe(right, sizeof right);
@@ -189,7 +191,7 @@ bool srs_forward(const struct srs *s, struct slice sender, uint64_t now_ms, stru
         parts[1] = domain;
         parts[2] = local;
     }
-    bool ok = make_hash(s->keys[0].secret, parts, again ? 2 : 3, hash);
+    bool ok = make_hash(s, s->keys[0].secret, parts, again ? 2 : 3, hash);
     buf_add_str(&b, again ? "SRS1=" : "SRS0=");
     if (ok) buf_add(&b, slice_of(hash, hash_n_of(s)));
     for (size_t i = 0; i < (again ? 2u : 3u); i++) {

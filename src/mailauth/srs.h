@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  * SRS, the Sender Rewriting Scheme: a forwarder's own address around the sender's, so that SPF holds and a bounce
  * finds its way back. SRS0=HHHH=TT=domain=local@forwarder and, of one that is rewritten already,
- * SRS1=HHHH=first==HHHH=TT=domain=local@forwarder. The form, the hash (HMAC-SHA1 over the parts in lower case,
- * base64) and the day (base32, modulo 1024) are those of Mail::SRS and postsrsd: a secret can be shared with them.
+ * SRS1=HHHH=first==HHHH=TT=domain=local@forwarder. The form and the day (base32, modulo 1024) are those of Mail::SRS
+ * and postsrsd. The hash is HMAC-SHA1 over the parts in lower case, base64.
  *
  * Strength: letter case is ignored in comparing the hash, since servers there are that fold it on the way. A guess
  * hits a character with 1 in 32 at best, so that n characters are worth 5 n bits: the 4 of other programs one guess
  * in a million, which a bot gets in a day; the 8 that are the default here one in 10^12.
  *
- * The hash knows no borders between the parts: who got "SRS0=HHHH=TT=example.co=mjoe" made for an address of his has
- * "SRS0=HHHH=TT=example.com=joe" with it, for as many days. So mail to such an address is to be taken as what it is
- * for only, a notice (with a null sender), and what it leads back to is judged as any recipient of a stranger's
- * mail. */
+ * Theirs knows no borders between the parts: who got "SRS0=HHHH=TT=example.co=mjoe" made for an address of his has
+ * "SRS0=HHHH=TT=example.com=joe" with it, for as many days, and so a way through the forwarder. Ours does, unless the
+ * secret is shared with them. */
 #ifndef POSTERN_MAILAUTH_SRS_H
 #define POSTERN_MAILAUTH_SRS_H
 #include "base/buf.h"
@@ -22,6 +21,7 @@ struct srs_key {
 struct srs {
     const struct srs_key *keys;  /* the first signs, each is good for unwrapping: rotation */
     size_t keys_n;
+    bool shared;                 /* the secrets are those of Mail::SRS or postsrsd elsewhere: hashes as theirs, see above */
     struct slice domain;         /* the forwarder's */
     unsigned days;               /* a bounce is taken back for so long; 1..500; 0: 21 */
     unsigned hash_n;             /* characters of the hash, 4..20; 0: 8. Unwrapping takes so many or more: all must be right */

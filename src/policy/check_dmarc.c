@@ -2,7 +2,6 @@
  * DMARC (RFC 7489): is the message its author's? When it is not, these decide, the first that has a say: a trusted sealer for whom it
  * still was (ARC), an entry of `overrides`, the policy of the author's domain where policies are honored. Nothing is done for what
  * cannot be looked up. */
-#include "base/public_suffix.h"
 #include "policy/checks.h"
 #include "policy/message_auth_parts.h"
 
@@ -116,11 +115,11 @@ static void tell(struct check_call *c, const struct dmarc *d)
 static void go(struct check_call *c)
 {
     struct message_auth *m = c->run->text;
-    const struct config *config = check_engine(c)->config;
     struct auth_dns dns = auth_lookups_dns(m->lookups);
-    struct dmarc_input in = { .header = &m->header, .spf = check_facts(c)->spf, .dkim = m->dkim, .sample = m->sample };
+    struct dmarc_input in = message_auth_input(m);
     struct dmarc found;
-    if (config->checks.dmarc.organization == CONFIG_ORGANIZATION_LIST) in.psl = public_suffix_psl(check_lists(c)->suffixes);
+    in.spf = check_facts(c)->spf;
+    in.dkim = m->dkim;
     while (!dmarc_check(&in, &dns, check_arena(c), &found)) {
         if (!auth_lookups_open(m->lookups)) continue;
         auth_lookups_wait(m->lookups, c, go);

@@ -65,12 +65,18 @@ void policy_text_field(struct policy_run *run, struct slice raw, bool truncated)
     m->header.overflow |= truncated;
 }
 
+struct dmarc_input message_auth_input(const struct message_auth *m)
+{
+    struct dmarc_input in = { .header = &m->header, .sample = m->sample };
+    if (options(m->run)->dmarc.organization == CONFIG_ORGANIZATION_LIST) in.psl = public_suffix_psl(run_policy(m->run)->lists.suffixes);
+    return in;
+}
+
 /* The record of the policy is asked for while the body is coming. What comes of it, with nothing proved, is nobody's business. */
 static void ask_for_policy(struct message_auth *m, const struct auth_dns *dns)
 {
     struct dmarc nothing;
-    struct dmarc_input in = { .header = &m->header, .psl = public_suffix_psl(run_policy(m->run)->lists.suffixes) };
-    if (options(m->run)->dmarc.organization == CONFIG_ORGANIZATION_WALK) in.psl = NULL;
+    struct dmarc_input in = message_auth_input(m);
     dmarc_check(&in, dns, m->header.arena, &nothing);
 }
 

@@ -23,6 +23,9 @@ struct message_auth {
     unsigned sample;             /* for pct=: 0..99 */
 };
 
+/* message_auth.c: what DMARC is told of the message; what SPF and DKIM found is not in it yet. */
+struct dmarc_input message_auth_input(const struct message_auth *m);
+
 struct arc_excuse {
     struct slice sealer;
     const char *what;            /* "DMARC": what passed there; a constant */

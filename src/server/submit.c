@@ -69,15 +69,15 @@ static void on_committed(void *arg, bool ok, const struct err *err)
 const char *text_missing(struct session *s)
 {
     struct transaction *tx = &s->tx;
-    bool trusted = s->account || s->zone->trust == CONFIG_TRUST_RELAY;
+    bool ours = s->listener->role == CONFIG_ROLE_SUBMISSION && (s->account || s->zone->trust == CONFIG_TRUST_RELAY);
     struct buf out = { 0 };
     if (tx->missing) return tx->missing;
-    if (s->listener->role == CONFIG_ROLE_SUBMISSION && trusted && !tx->has_date) {
+    if (ours && !tx->has_date) {
         buf_add_str(&out, "Date: ");
         clock_add_rfc5322(&out, clock_wall_ms());
         buf_add_str(&out, "\r\n");
     }
-    if (s->listener->role == CONFIG_ROLE_SUBMISSION && trusted && !tx->has_message_id) {
+    if (ours && !tx->has_message_id) {
         buf_add_str(&out, "Message-ID: <");
         id_add(&out, tx->id);
         buf_addf(&out, "@%s>\r\n", s->server->o.config->hostname);

@@ -10,7 +10,7 @@ import pytest
 
 from lib.programs import have
 from lib.smtp import STRANGER, TRUSTED, Smtp, queued_id
-from lib.util import free_port
+from lib.util import wait_until
 
 SECRET = "a-secret-of-24-characters"
 FORM = re.compile(r"^SRS0=[A-Za-z0-9+/]{8}=[A-Z2-7]{2}=client\.example=sender@srs\.example$")
@@ -220,7 +220,8 @@ def test_explain_and_trace(relay):
     with Smtp(relay.port) as c:
         c.ehlo()
         reply = c.message(address, sender="")
-    assert "leads back to sender@client.example" in " ".join(relay.command("trace", queued_id(reply)).stdout.split())
+    wait_until(lambda: "leads back to sender@client.example" in " ".join(relay.command("trace", queued_id(reply), check=None).stdout.split()),
+               "the trace")
 
 
 def test_dsn_goes_the_original_way(relay):

@@ -180,7 +180,7 @@ static json_t *run_srs(const json_t *c, struct zone *z, bool late, struct arena 
     (void)z, (void)late;
     static const char *const outcomes[] = { "not", "ok", "forged", "expired" };
     struct srs_key key = { case_text(c, "secret", arena) };
-    struct srs s = { .keys = &key, .keys_n = 1, .domain = case_text(c, "domain", arena),
+    struct srs s = { .shared = true, .keys = &key, .keys_n = 1, .domain = case_text(c, "domain", arena),
         .days = (unsigned)json_integer_value(json_object_get(c, "days")),
         .hash_n = (unsigned)json_integer_value(json_object_get(c, "hash")) };
     uint64_t now = (uint64_t)json_integer_value(json_object_get(c, "now")) * 1000;

@@ -81,8 +81,9 @@ SPF = [
           "RFC 7208 §4.6.4, §6.1", "The limit is of terms that are evaluated; a redirect behind a term that matched, or beside all, is not."),
     Class("Mail::SPF: ip6 with a mapped address", {PERL}, seen(r"ip6:::ffff:"), "ours", "RFC 7208 §5, §5.6", "A client with IPv4 is compared with ip4 alone."),
     Class("mailauth: redirect beside all", {NODE}, lambda c: "Invalid redirect" in c.reason, "ours", "RFC 7208 §6.1", "redirect in a record with all is ignored, whatever its domain."),
-    Class("mailauth: the domain of ptr", {NODE}, lambda c: re.search(r"\bptr( |$)", c.records, re.M) is not None and "arpa" in " ".join(c.asked), "ours", "RFC 7208 §4.8, §5.5",
-          "Within include, ptr without a domain means the included domain, not the sender's."),
+    Class("mailauth: the domain within include", {NODE}, lambda c: re.search(r"\bptr( |$)|%\{d", c.records, re.M | re.I) is not None and c.records.count("v=spf1") > 1, "ours",
+          "RFC 7208 §4.8, §5.5, §7.2", "Within include, %{d} and a ptr without a domain mean the included domain, not the sender's."),
+    Class("mailauth: names that are none", {NODE}, lambda c: "Invalid domain" in c.reason, "ours", "RFC 7208 §4.8, §7.3", "What macros make need not be a host name; if it cannot exist the term does not match."),
     Class("mailauth: terms that cost a look-up", {NODE}, lambda c: "cost a look-up" in c.my_reason or "Too many DNS requests" in c.reason, "ours", "RFC 7208 §4.6.4",
           "Terms are counted, not look-ups: ptr is one, mx is one whatever the number of its names."),
 ]

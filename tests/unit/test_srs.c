@@ -18,6 +18,13 @@ static struct srs setup(unsigned hash_n)
     return (struct srs){ .keys = keys, .keys_n = 1, .domain = SLICE("fwd.example"), .hash_n = hash_n };
 }
 
+static struct srs as_others(void)
+{
+    struct srs s = setup(4);
+    s.shared = true;
+    return s;
+}
+
 static const char *forward(struct srs s, const char *sender, uint64_t now)
 {
     static struct buf b;
@@ -52,9 +59,21 @@ static void peers(void **state)
         { "srs1+GGGG=first.example=-HHHH=TT=example.com=joe@second.example", "SRS1=kxjS=first.example=-HHHH=TT=example.com=joe@fwd.example" },
     };
     for (size_t i = 0; i < countof(cases); i++) {
-        assert_string_equal(forward(setup(4), cases[i].sender, NOW), cases[i].srs);
-        if (!slice_istarts(slice_str(cases[i].sender), SLICE("SRS"))) assert_string_equal(reverse(setup(4), cases[i].srs, NOW), cases[i].sender);
+        assert_string_equal(forward(as_others(), cases[i].sender, NOW), cases[i].srs);
+        if (!slice_istarts(slice_str(cases[i].sender), SLICE("SRS"))) assert_string_equal(reverse(as_others(), cases[i].srs, NOW), cases[i].sender);
     }
+}
+
+/* Where a domain ends is signed, too. */
+static void borders(void **state)
+{
+    char address[300];
+    snprintf(address, sizeof address, "%s", forward(setup(0), "mjoe@example.co", NOW));
+    char *at = strstr(address, "example.co=mjoe");
+    assert_non_null(at);
+    assert_string_equal(reverse(setup(0), address, NOW), "mjoe@example.co");
+    memcpy(at, "example.com=joe", 15);
+    assert_string_equal(reverse(setup(0), address, NOW), "forged");
 }
 
 static void there_and_back(void **state)
@@ -160,7 +179,8 @@ static void malformed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(peers), cmocka_unit_test(there_and_back), cmocka_unit_test(several_stations),
+        cmocka_unit_test(peers),
+        cmocka_unit_test(borders), cmocka_unit_test(there_and_back), cmocka_unit_test(several_stations),
         cmocka_unit_test(rotation), cmocka_unit_test(malformed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
