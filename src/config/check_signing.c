@@ -11,7 +11,7 @@ static bool is_same(const char *a, const char *b) { return slice_ieq(slice_str(a
 
 static void check_selector(const struct check *k, const char *selector, const struct yaml_node *node)
 {
-    if (selector && !address_domain_ok(slice_str(selector), false))
+    if (selector && *selector && !address_domain_ok(slice_str(selector), false))
         yaml_error(k->report, node, "letters, digits, hyphens, underscores and dots, for example selector-2026-11-21-1",
                    "\"%s\" is no selector", report_quote(k->report, slice_str(selector)));
 }

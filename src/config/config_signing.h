@@ -37,6 +37,7 @@ struct config_arc {
 struct config_srs {
     const char *domain;          /* of our rewritten addresses; NULL: off */
     const char *secrets_file;    /* one a line: the first signs, all are good for what comes back */
+    bool shared;                 /* the secrets are those of other programs: hashes as theirs */
     uint64_t keep;               /* ms a bounce is taken back for: whole days */
     struct config_place place;
 };

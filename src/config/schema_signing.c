@@ -60,6 +60,9 @@ static const struct schema_option srs_options[] = {
     { .name = "secrets_file", .type = SCHEMA_PATH, AT(config, srs.secrets_file), .nullable = true,
       .help = "File with secrets, one a line: the first one signs, each is good for what comes back. To change it, put a new line in "
               "front, and remove the old one after `keep`.", .example = "secrets/srs" },
+    { .name = "shared", .type = SCHEMA_BOOL, AT(config, srs.shared), .fallback = "no",
+      .help = "The secrets are shared with other forwarders (Mail::SRS, postsrsd): make hashes like theirs, which are weaker: who gets an "
+              "address made can move the border between its parts." },
     { .name = "keep", .type = SCHEMA_TIME, AT(config, srs.keep), .fallback = "21d", .min = DAY, .max = 365 * DAY,
       .help = "How long a bounce to a rewritten address is taken back." },
 };

@@ -4,6 +4,8 @@
 
 /* ---- reading results: comments become blanks, quoted strings lose their quotes and what has a meaning outside of them */
 
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
 static size_t skip_comment(struct slice s, size_t i)
 {
     unsigned depth = 0;
@@ -19,12 +21,10 @@ static size_t take_quoted(struct slice s, size_t i, struct buf *out)
 {
     for (i++; i < s.n && s.p[i] != '"'; i++) {
         if (s.p[i] == '\\' && i + 1 < s.n) i++;
-        buf_add_char(out, memchr(" \t\r\n;=", s.p[i], 6) ? '?' : s.p[i]);
+        buf_add_char(out, is_blank(s.p[i]) || s.p[i] == ';' || s.p[i] == '=' ? '?' : s.p[i]);
     }
     return i + 1;
 }
-
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
 /* "dmarc=pass header.from=example.org;spf=..." with single blanks, none around "=" and ";". */
 static void simplify(struct slice s, struct buf *out)

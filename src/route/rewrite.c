@@ -75,7 +75,7 @@ struct rewriter *rewriter_new(const struct config *c, struct err *err)
     r->config = c;
     if (!c->srs.domain || !c->srs.secrets_file) return r;
     r->text = mem_zalloc(FILE_MAX);
-    r->srs = (struct srs){ .keys = r->keys, .domain = slice_str(c->srs.domain), .days = (unsigned)(c->srs.keep / DAY_MS) };
+    r->srs = (struct srs){ .keys = r->keys, .domain = slice_str(c->srs.domain), .shared = c->srs.shared, .days = (unsigned)(c->srs.keep / DAY_MS) };
     if (load_secrets(r, err)) return r;
     rewriter_free(r);
     return NULL;

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import time
+import types
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -72,8 +73,8 @@ class World:
     def __init__(self, folder):
         self.keys = Keys()
         self.knot = Knot(folder, {"test": "", "mail.test": ZONE + self.keys.zone(),
-                                  "other.test": f'@ TXT "v=spf1 ip4:192.0.2.1 -all"\nrsa_1._domainkey TXT "v=DKIM1; p={self.keys.rsa_p[:250]}"'
-                                                f' "{self.keys.rsa_p[250:]}"'})
+                                  "other.test": '@ TXT "v=spf1 ip4:192.0.2.1 -all"\n'
+                                                f'rsa_1._domainkey TXT "v=DKIM1; p={self.keys.rsa_p[:250]}" "{self.keys.rsa_p[250:]}"'})
         self.psl = folder / "psl.dat"
         self.psl.write_text("// ours\ntest\nmail.test\n")
 
@@ -242,7 +243,8 @@ def test_dkim_of_a_message_that_trickles_in(world, ends):
 def test_dkim_of_a_large_header(world, mail):
     fields = b"".join(b"X-Field-%d: %s\r\n %s\r\n" % (n, b"a" * (n * 7 % 900), b"b" * (n % 70)) for n in range(400))
     for ends in (b"\r\n", b"\n"):
-        told = world.lines("dkim", mail(world.sign(fields + MESSAGE, include_headers=[b"from", b"x-field-399", b"x-field-1"]).replace(b"\r\n", ends)))
+        signed = world.sign(fields + MESSAGE, include_headers=[b"from", b"x-field-399", b"x-field-1"])
+        told = world.lines("dkim", mail(signed.replace(b"\r\n", ends)))
         assert told[0].startswith("pass "), told
 
 
@@ -290,7 +292,8 @@ def test_nothing_hostile_reaches_the_terminal(world, mail):
     signed = world.sign().replace(b"d=mail.test", b"d=mail" + bad + b".test").replace(b"s=rsa_1", b"s=" + bad)
     content = b"ARC-Seal: i=1; cv=none; d=" + bad + b"; s=" + bad + b"; a=rsa-sha256; b=AA==\r\n" + signed.replace(b"ann@", bad + b"@")
     path = mail(content)
-    for args in (["dkim", path], ["arc", path], ["dmarc", path, "--ip", "192.0.2.1", "--helo", "\x1b]0;x\x07", "--from", "a\x1b@mail.test"]):
+    for args in (["dkim", path], ["arc", path],
+                 ["dmarc", path, "--ip", "192.0.2.1", "--helo", "\x1b]0;x\x07", "--from", "a\x1b@mail.test"]):
         for form in ([], ["--json"]):
             out = world.auth(*args, *form).stdout
             assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", out), repr(out)
@@ -299,7 +302,8 @@ def test_nothing_hostile_reaches_the_terminal(world, mail):
 @pytest.mark.skipif(not have("opendkim") or not have("miltertest"), reason="opendkim and opendkim-tools are not installed")
 @pytest.mark.parametrize("canon", ["simple", "relaxed"])
 def test_dkim_signed_by_opendkim(world, mail, tmp_path, canon):
-    signer = OpenDkim(tmp_path / "opendkim", world.keys.pem, "mail.test", "rsa_1", canon)
+    key = types.SimpleNamespace(pem=world.keys.pem, domain="mail.test", selector="rsa_1")
+    signer = OpenDkim(key, tmp_path / "opendkim", Canonicalization=f"{canon}/{canon}")
     try:
         signed = signer.sign(MESSAGE, "ann@mail.test")
     finally:
@@ -359,7 +363,8 @@ def test_dmarc_none_and_permerror(world, mail):
 def test_dmarc_json(world, mail):
     told = json.loads("\n".join(dmarc(world, mail(world.sign()), "ann@mail.test", "192.0.2.1", "--json")))
     assert told["result"] == "pass" and told["asked"] == "none" and told["published"] == "reject" and told["author"] == "mail.test"
-    assert told["spf_aligned"] and told["dkim_aligned"] and told["spf"]["result"] == "pass" and told["dkim"]["signatures"][0]["bits"] == 2048
+    assert told["spf_aligned"] and told["dkim_aligned"] and told["spf"]["result"] == "pass"
+    assert told["dkim"]["signatures"][0]["bits"] == 2048
     assert told["reports"] == "mailto:reports@mail.test" and told["record"].startswith("v=DMARC1")
 
 

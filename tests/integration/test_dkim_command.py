@@ -83,6 +83,15 @@ def test_types(conf, args, kind, bits):
     assert getattr(loaded, "key_size", 256) == bits
 
 
+@pytest.mark.parametrize("selector", ["20260101", "7", "a_b", "2026.mail", "x-1"])
+def test_selectors_are_those_of_the_configuration(tmp_path, conf, selector):
+    key = new(tmp_path / "none.yaml", "--selector", selector, "--type", "ed25519", "--directory", tmp_path / "keys")
+    path = conf(entry(key))
+    assert f"selector: {selector}, file: " in key["configuration"]
+    postern("check", "-c", path, check=0)
+    assert f"host   {selector}._domainkey.mail.test\n" in postern("dkim", "show", "mail.test", "-c", path, check=0).stdout
+
+
 def test_testing_and_directory(tmp_path):
     done = postern("dkim", "new", "mail.test", "--directory", tmp_path / "d", "--testing", "--selector", "s", check=0)
     assert "t=y" in done.stdout and (tmp_path / "d/s._domainkey.mail.test.pem").exists()
@@ -158,7 +167,8 @@ def test_the_key_that_seals(conf, zone):
     for host, arc in (("mx.mail.test", {"domain": "mail.test"}), ("mail.test", {})):
         path.write_text(yaml.safe_dump({**text, "hostname": host, "arc": {"seal": True, "selector": "arc", "file": key["key"], **arc}}))
         assert key["value"] in postern("dkim", "show", "mail.test", "-c", path, check=0).stdout
-        assert postern("dkim", "check", "mail.test", "-c", path, "--dns", zone(key["bind"]).server, check=0).stdout.startswith("published arc.")
+        done = postern("dkim", "check", "mail.test", "-c", path, "--dns", zone(key["bind"]).server, check=0)
+        assert done.stdout.startswith("published arc.")
         assert "has the selector" in postern("dkim", "new", "mail.test", "--selector", "arc", "-c", path, check=73).stderr
         postern("dkim", "rotate", "mail.test", "-c", path, check=65)
 
@@ -256,7 +266,8 @@ def test_unreadable(conf, tmp_path):
 def many(tmp_path):
     """A configuration with comments, three relay domains and a key for one of them."""
     path = tmp_path / "postern.yaml"
-    key = json.loads(postern("dkim", "new", "has.test", "--directory", tmp_path / "keys", "--selector", "s1", "--type", "ed25519", "--json", check=0).stdout)
+    key = json.loads(postern("dkim", "new", "has.test", "--directory", tmp_path / "keys", "--selector", "s1", "--type", "ed25519", "--json",
+                             check=0).stdout)
     path.write_text(f"""# mine
 hostname: mx.mail.test
 domains:
@@ -310,7 +321,8 @@ def test_new_for_all_without_dkim(conf):
 
 
 @pytest.mark.parametrize("args,says", [
-    (["new", "--all", "mail.test"], "not for"), (["show", "--all"], "takes no --all"), (["new", "mail.test", "--write"], "is for new --all"),
+    (["new", "--all", "mail.test"], "not for"), (["show", "--all"], "takes no --all"),
+    (["new", "mail.test", "--write"], "is for new --all"),
     (["new", "--all", "--key", "x"], "takes no --key")])
 def test_bad_usage_of_all(args, says):
     done = postern("dkim", *args, check=64)

@@ -4,6 +4,8 @@ import base64
 import json
 import random
 import re
+import socket
+import struct
 import time
 
 import pytest
@@ -39,13 +41,25 @@ _dmarc.sub.excused TXT "v=DMARC1; p=reject"
 _dmarc.excused TXT "v=DMARC1; p=reject"
 rejecting TXT "v=spf1 ip4:127.0.0.1 -all"
 pass.rejecting TXT "v=spf1 ip4:127.0.0.1 -all"
+_dmarc.half TXT "v=DMARC1; p=reject; pct=50"
+_dmarc.few TXT "v=DMARC1; p=reject; pct=20"
+_dmarc.most TXT "v=DMARC1; p=quarantine; pct=80"
+_dmarc.trial TXT "v=DMARC1; p=reject; t=y"
+_dmarc.walk TXT "v=DMARC1; p=reject"
+own.walk TXT "v=spf1 ip4:127.0.0.1 -all"
+_dmarc.registry TXT "v=DMARC1; p=reject; psd=y"
+one.registry TXT "v=spf1 ip4:127.0.0.1 -all"
+two.registry TXT "v=spf1 ip4:127.0.0.1 -all"
+_dmarc.parent TXT "v=DMARC1; p=none; np=reject"
+here.parent TXT "v=spf1 -all"
 """
 
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):
     folder = tmp_path_factory.mktemp("keys")
-    return {"rsa": RsaKey(folder, "signer.test"), "big": RsaKey(folder, "big.test", bits=4096), "weak": RsaKey(folder, "weak.test", bits=512 * 2),
+    return {"rsa": RsaKey(folder, "signer.test"), "big": RsaKey(folder, "big.test", bits=4096),
+            "weak": RsaKey(folder, "weak.test", bits=512 * 2),
             "ed": EdKey(folder, "signer.test"), "list": RsaKey(folder, "lists.test"), "other": RsaKey(folder, "otherlists.test"),
             "missing": RsaKey(folder, "nokey.test")}
 
@@ -159,8 +173,8 @@ def trace(relay, reply):
 
 # ---- SPF
 
-@pytest.mark.parametrize("domain, result", [("pass", "pass"), ("fail", "fail"), ("soft", "softfail"), ("neutral", "neutral"), ("perm", "permerror"),
-                                            ("temp", "temperror"), ("nothing", "none")])
+@pytest.mark.parametrize("domain, result", [("pass", "pass"), ("fail", "fail"), ("soft", "softfail"), ("neutral", "neutral"),
+                                            ("perm", "permerror"), ("temp", "temperror"), ("nothing", "none")])
 def test_spf_results(plain, domain, result):
     reply, got = send(plain, text(), f"a@{domain}.test", helo="helo.test")
     told = results(got)
@@ -229,7 +243,8 @@ def test_proven_entries(make):
                  greylist={"enabled": True, "private_exempt": False, "delay": "1m"})
     with Smtp(relay.port) as c:
         c.ehlo()
-        for sender, code in [("a@pass.test", 550), ("a@nothing.test", 450), ("a@fail.test", 550), ("known@fail.test", 250), ("x@pass.test", 550)]:
+        for sender, code in [("a@pass.test", 550), ("a@nothing.test", 450), ("a@fail.test", 550), ("known@fail.test", 250),
+                             ("x@pass.test", 550)]:
             c.mail(sender)
             c.rcpt("u@example.com", code)
             c.cmd("RSET", 250)
@@ -286,7 +301,7 @@ def test_dkim_pass(plain, keys, body, canon):
 @pytest.mark.skipif(not have("opendkim"), reason="opendkim is not installed")
 @pytest.mark.parametrize("canon", ["relaxed/relaxed", "simple/simple", "relaxed/simple"])
 def test_dkim_by_opendkim(plain, keys, postfix, canon):
-    from lib.signing import OpenDkim
+    from lib.opendkim import OpenDkim
     signer = OpenDkim(keys["rsa"], Canonicalization=canon)
     try:
         source = postfix(f"127.0.0.1:{plain.port}", smtpd_milters=signer.milter)
@@ -382,6 +397,60 @@ def test_dmarc_honored(make):
     send(relay, text("a@rejecting.test"), source=TRUSTED)
 
 
+def fates(relay, author, n):
+    """Of n messages that fail: how many were refused, are held, were passed on."""
+    told, to = [], [f"{author}{i}@example.com" for i in range(n)]
+    for rcpt in to:
+        with Smtp(relay.port) as c:
+            c.ehlo("client.test")
+            c.mail("a@nothing.test")
+            c.rcpt(rcpt)
+            told.append(c.data(on_wire(text(f"a@{author}.test")), (250, 550), raw=True))
+    refused = [r for r in told if r.code == 550]
+    assert all(r.enhanced == "5.7.1" for r in refused)
+
+    def rest():
+        return sum(bool(m["hold"]) for m in relay.queue()), sum(len(relay.sink.to(rcpt)) for rcpt in to)
+    wait_until(lambda: sum(rest()) == n - len(refused), lambda: f"all of {n}: {rest()} and {len(refused)} were refused")
+    return len(refused), *rest()
+
+
+def test_dmarc_rate(make):
+    """pct=: some are spared, and get what is next weaker."""
+    refused, held, passed = fates(make(dmarc={"honor": True}), "half", 40)
+    assert refused > 0 and held > 0 and not passed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("author, low, high", [("few", 5, 40), ("most", 60, 95)])
+def test_dmarc_rates_are_kept(make, author, low, high):
+    refused, held, passed = fates(make(dmarc={"honor": True}), author, 100)
+    if author == "few":
+        assert low <= refused <= high and not passed
+    else:
+        assert low <= held <= high and not refused
+
+
+def test_dmarc_by_tree_walk(make, plain):
+    """RFC 9989: what belongs together is in the DNS; pct= is no more, t= and np= are heeded."""
+    relay = make(dmarc={"honor": True, "organization": "tree_walk"})
+    for author, sender, result in [
+            ("walk", "own.walk", "pass"), ("a.b.c.walk", "own.walk", "pass"), ("a.b.c.d.e.f.g.h.i.walk", "own.walk", "pass"),
+            ("own.walk", "two.registry", None), ("x.walk", "nothing", None),
+            ("mail.one.registry", "one.registry", "pass"), ("one.registry", "two.registry", None),
+            ("never", "nothing", None), ("here.parent", "nothing", "fail"), ("gone.parent", "nothing", None),
+            ("nothing", "nothing", "none")]:
+        reply, got = send(relay, text(f"a@{author}.test"), f"a@{sender}.test", expect=250 if result else 550)
+        if result:
+            assert f"dmarc={result}" in results(got), (author, results(got))
+        else:
+            assert reply.enhanced == "5.7.1" and f"{author}.test asks" in reply.text
+    reply, _ = send(relay, text("a@trial.test"), to="held4@example.com")
+    assert "under test" in trace(relay, reply)["dmarc"]["why"] and relay.wait_queued()
+    _, got = send(plain, text("a@one.registry.test"), "a@two.registry.test")
+    assert "dmarc=pass" in results(got), "by the list both belong to registry.test"
+
+
 def test_dmarc_overrides(make):
     relay = make(dmarc={"overrides": [{"domain": ".excused.test", "action": "reject"}, {"domain": "sub.excused.test", "action": "none"},
                                       {"domain": "watching.test", "action": "reject"}, {"domain": "keeping.test", "action": "quarantine"}]})
@@ -413,13 +482,15 @@ def through_list(key, message, seen, host=b"lists.test"):
 def test_trusted_sealers_excuse(make, keys):
     relay = make(dmarc={"honor": True}, arc={"sealers": ["lists.test"]})
     original = keys["rsa"].sign(text("a@signer.test", b"body\r\n"))
-    for seen in (b"dmarc=pass header.from=signer.test", b"dkim=pass header.d=signer.test", b"spf=pass (a; b \\( c) smtp.mailfrom=x@signer.test"):
+    for seen in (b"dmarc=pass header.from=signer.test", b"dkim=pass header.d=signer.test",
+                 b"spf=pass (a; b \\( c) smtp.mailfrom=x@signer.test"):
         reply, got = send(relay, through_list(keys["list"], original, seen))
         assert "arc=pass" in results(got) and "local policy: sealed by lists.test" in results(got), results(got)
         rows = trace(relay, reply)
         assert "excused" in rows["dmarc"]["why"] and "lists.test" in rows["arc"]["why"]
-    for seen in (b"dmarc=fail header.from=signer.test", b"dkim=pass header.d=lists.test", b"spf=fail (spf=pass) smtp.mailfrom=x@signer.test",
-                 b"dmarc=pass header.from=victim.test", b"dmarc=fail header.from=signer.test; dkim=pass header.d=signer.test"):
+    for seen in (b"dmarc=fail header.from=signer.test", b"dkim=pass header.d=lists.test",
+                 b"spf=fail (spf=pass) smtp.mailfrom=x@signer.test", b"dmarc=pass header.from=victim.test",
+                 b"dmarc=fail header.from=signer.test; dkim=pass header.d=signer.test"):
         send(relay, through_list(keys["list"], original, seen), expect=550)
     send(relay, through_list(keys["other"], original, b"dmarc=pass header.from=signer.test", b"otherlists.test"), expect=550)
     broken = through_list(keys["list"], original, b"dmarc=pass header.from=signer.test")[:-2] + b"!\r\n"
@@ -445,13 +516,16 @@ def test_long_chains_and_many_signatures(plain, keys):
 
 # ---- Authentication-Results
 
-FORGED = [b"Authentication-Results: mx.postern.example; spf=pass", b"AUTHENTICATION-results:\r\n\tMX.Postern.EXAMPLE; dkim=pass\r\n header.d=x",
-          b"Authentication-Results: (a (b) \\) c) \"mx.postern.example\" 1 ; dmarc=pass", b"authentication-results : mx.postern.example;none"]
+FORGED = [b"Authentication-Results: mx.postern.example; spf=pass",
+          b"AUTHENTICATION-results:\r\n\tMX.Postern.EXAMPLE; dkim=pass\r\n header.d=x",
+          b"Authentication-Results: (a (b) \\) c) \"mx.postern.example\" 1 ; dmarc=pass",
+          b"authentication-results : mx.postern.example;none"]
 TRUE = [b"Authentication-Results: other.example; spf=pass", b"X-Authentication-Results: mx.postern.example; spf=pass",
         b"ARC-Authentication-Results: i=9; mx.postern.example; spf=pass"]
 
 
-@pytest.mark.parametrize("body", [b"small\r\n", b".dot\r\n..\r\n.\x2e.\r\n", "grüße\r\n".encode(), b"line of text\r\n" * 60000], ids=["small", "dots", "8bit", "large"])
+@pytest.mark.parametrize("body", [b"small\r\n", b".dot\r\n..\r\n.\x2e.\r\n", "grüße\r\n".encode(), b"line of text\r\n" * 60000],
+                         ids=["small", "dots", "8bit", "large"])
 def test_forged_fields_are_cut_out(plain, body):
     base = text("a@nothing.test", body)
     fields = [TRUE[0], FORGED[0], FORGED[1], TRUE[1], FORGED[2], TRUE[2], FORGED[3]]
@@ -469,7 +543,8 @@ def test_forged_fields_are_cut_out(plain, body):
 
 def test_forged_fields_at_the_ends(plain):
     """The first of all, the last of the header, and one without a body behind it."""
-    for message, clean in [(FORGED[0] + b"\r\n" + text(), None), (b"From: a@nothing.test\r\n" + FORGED[1] + b"\r\n\r\nbody\r\n", b"From: a@nothing.test\r\n\r\nbody\r\n"),
+    for message, clean in [(FORGED[0] + b"\r\n" + text(), None),
+                           (b"From: a@nothing.test\r\n" + FORGED[1] + b"\r\n\r\nbody\r\n", b"From: a@nothing.test\r\n\r\nbody\r\n"),
                            (b"From: a@nothing.test\r\n" + FORGED[0] + b"\r\n", b"From: a@nothing.test\r\n")]:
         clean = clean or message[len(FORGED[0]) + 2:]
         _, got = send(plain, message)
@@ -514,9 +589,11 @@ def test_trusted_mail_is_left_alone(plain):
 def test_users_mail_is_left_alone(postern, sink, names):
     from lib.daemon import postern as command
     relay = postern(smarthost=sink.hop, domains=[{"name": "example.com", "deliver": sink.hop}], dns={"servers": [names.server]},
-                    zones={"old": {"networks": ["127.0.0.5"], "auth_without_tls": True}}, listeners=[{"address": f"127.0.0.1:{free_port()}", "auth": True}],
+                    zones={"old": {"networks": ["127.0.0.5"], "auth_without_tls": True}},
+                    listeners=[{"address": f"127.0.0.1:{free_port()}", "auth": True}],
                     auth={"sender_must_match": False, "backend": "users"},
-                    checks={"sender": OFF, "recipient": OFF, **{n: {"enabled": True} for n in ("spf", "dkim", "arc", "dmarc")}, "dmarc": {"enabled": True, "honor": True}})
+                    checks={"sender": OFF, "recipient": OFF, **{n: {"enabled": True} for n in ("spf", "dkim", "arc")},
+                            "dmarc": {"enabled": True, "honor": True}})
     relay.port = int(relay.config["listeners"][0]["address"].rsplit(":", 1)[1])
     assert command("user", "add", "joe", "-c", relay.config_path, stdin="secret-word\n").returncode == 0
     with Smtp(relay.port, source="127.0.0.5") as c:
@@ -595,6 +672,39 @@ def test_who_leaves_while_it_is_looked_up(make, names, keys):
     proxy.stop()
 
 
+def test_a_client_that_leaves_before_the_checks_have_answered(make, names, keys):
+    """Its message is taken, or it is forgotten and will come again: never both, and the log says which."""
+    proxy = DnsProxy(int(names.server.split(":")[1]))
+    relay = make(proxy.server)
+    proxy.delay = 0.25
+    ways = [(how, wait) for how in ("close", "reset", "half", "quit", "drip") for wait in (0, 0.15, 0.3, 0.8)]
+    for how, wait in ways:
+        with Smtp(relay.port, timeout=5) as c:
+            c.ehlo(f"{how}.test")
+            c.mail(f"a@{how}{int(wait * 100)}.pass.test")
+            c.rcpt(f"{how}{wait}@example.com")
+            c.cmd("DATA", 354)
+            whole = on_wire(keys["rsa"].sign(text("a@signer.test")))
+            c.send(whole[:-1] if how == "drip" else whole + (b"QUIT\r\n" if how == "quit" else b""))
+            if how == "half":
+                c.sock.shutdown(socket.SHUT_WR)
+            time.sleep(wait)
+            if how == "drip":
+                c.send(whole[-1:])
+            if how == "reset":
+                c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    def over():
+        return {m[1] for m in re.finditer(r" (?:accepted|disconnect) .*?\bsession=(\S+)", relay.log())}
+    wait_until(lambda: len(over()) == len(ways), lambda: f"an end of each session: {relay.log_tail()}")
+    relay.wait_queue_empty()
+    taken = relay.log().count(" accepted ")
+    assert 0 < taken < len(ways), "both happen"
+    arrived = [len(relay.sink.to(f"{how}{wait}@example.com")) for how, wait in ways]
+    assert max(arrived) == 1 and sum(arrived) == taken, dict(zip(ways, arrived))
+    send(relay, text(), "a@pass.test")
+    proxy.stop()
+
+
 def test_next_message_of_a_session(plain, keys):
     """Nothing of one is left over for the next."""
     with Smtp(plain.port) as c:
@@ -623,7 +733,8 @@ def test_next_message_of_a_session(plain, keys):
     ({"block": {"clients": [{"match": "192.0.2.1", "proven": True}]}}, "no list of senders"),
     ({"dmarc": {"enabled": False, "honor": True}}, "DMARC is not checked"),
     ({"dmarc": {"honor": True}, "spf": {"enabled": False}, "dkim": {"enabled": False}}, "nothing passes DMARC"),
-    ({"dmarc": {"overrides": [{"domain": "a.example", "action": "none"}, {"domain": "A.example", "action": "reject"}]}}, "has an override already"),
+    ({"dmarc": {"overrides": [{"domain": "a.example", "action": "none"}, {"domain": "A.example", "action": "reject"}]}},
+     "has an override already"),
     ({"arc": {"enabled": False, "sealers": ["l.example"]}}, "ARC is not checked"),
     ({"arc": {"sealers": ["l.example"]}, "dmarc": {"enabled": False}}, "nothing for a seal to excuse"),
     ({"dmarc": {"suffixes": "/nowhere/list"}}, "/nowhere/list"),

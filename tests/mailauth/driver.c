@@ -218,6 +218,7 @@ static json_t *run_case(const json_t *c)
         json_t *now = runs[i].run(c, &z, false, &arena), *asked = z.asked;
         z.asked = NULL;
         json_t *late = runs[i].run(c, &z, true, &arena);
+        if (strcmp(what, "arc") == 0) json_object_set(late, "reason", json_object_get(now, "reason")); /* whichever failure is met first */
         if (!json_equal(now, late)) json_object_set(now, "late", late);
         json_object_set_new(now, "asked", asked);
         json_object_set(now, "id", json_object_get(c, "id"));

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenDKIM as a signer: the milter on a port of its own, asked by miltertest."""
+"""OpenDKIM as a signer: the milter on a port of its own, asked by a server or by miltertest."""
 import subprocess
 
 from lib.programs import Program, have
@@ -23,23 +23,21 @@ def quoted(text):
 
 
 class OpenDkim(Program):
-    def __init__(self, folder, pem, domain, selector, canon):
+    """A milter that signs all mail of the key's domain. key: its pem, domain and selector; settings: of opendkim.conf."""
+
+    def __init__(self, key, folder=None, **settings):
         super().__init__(folder)
-        key = self.write("key.pem", pem.decode())
-        key.chmod(0o600)
-        config = self.write("opendkim.conf", f"""
-            Mode s
-            Socket inet:{self.port}@127.0.0.1
-            Domain {domain}
-            Selector {selector}
-            KeyFile {key}
-            Canonicalization {canon}/{canon}
-            SignatureAlgorithm rsa-sha256
-            RequireSafeKeys no
-            Syslog no
-            Background no
-            """.replace("            ", ""))
+        path = self.write("key.pem", key.pem.decode())
+        path.chmod(0o600)
+        lines = {"Mode": "s", "Domain": key.domain, "Selector": key.selector, "KeyFile": path, "Socket": f"inet:{self.port}@127.0.0.1",
+                 "InternalHosts": "0.0.0.0/0", "SignatureAlgorithm": "rsa-sha256", "RequireSafeKeys": "no", "Syslog": "no",
+                 "Background": "no", **settings}
+        config = self.write("opendkim.conf", "".join(f"{k} {v}\n" for k, v in lines.items()))
         self.start("opendkim", "-f", "-x", config)
+
+    @property
+    def milter(self):
+        return f"inet:127.0.0.1:{self.port}"
 
     def sign(self, message, sender):
         """The message with its signature in front; it must have CRLF line ends and no folded fields."""

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mail signed by other programs: keys, their records, DKIM and ARC by dkimpy, DKIM by OpenDKIM."""
+"""Mail signed by dkimpy, DKIM and ARC: keys, and their records."""
 import base64
 import subprocess
-
-from lib.programs import Program
 
 
 class RsaKey:
@@ -40,23 +38,6 @@ class EdKey(RsaKey):
         self.domain, self.selector, self.algorithm = domain, selector, b"ed25519-sha256"
         self.pem = base64.b64encode(key.encode())
         self.record = "v=DKIM1; k=ed25519; p=" + base64.b64encode(key.verify_key.encode()).decode()
-
-
-class OpenDkim(Program):
-    """OpenDKIM as a milter ("inet:127.0.0.1:PORT") that signs all mail of the key's domain."""
-
-    def __init__(self, key, **settings):
-        super().__init__()
-        path = self.write("key.pem", key.pem.decode())
-        path.chmod(0o600)
-        lines = {"Mode": "s", "Domain": key.domain, "Selector": key.selector, "KeyFile": path, "Socket": f"inet:{self.port}@127.0.0.1",
-                 "InternalHosts": "0.0.0.0/0", "RequireSafeKeys": "no", "Syslog": "no", "Background": "no", **settings}
-        config = self.write("conf", "".join(f"{k} {v}\n" for k, v in lines.items()))
-        self.start("opendkim", "-f", "-x", config)
-
-    @property
-    def milter(self):
-        return f"inet:127.0.0.1:{self.port}"
 
 
 class RelayKey(RsaKey):
