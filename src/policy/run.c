@@ -344,7 +344,7 @@ void check_when_earlier_done(struct check_call *c, void (*go_on)(struct check_ca
 void check_when_answered(struct check_call *c, const char *other, void (*go_on)(struct check_call *c))
 {
     const struct slot *s = c->run->slots, *own = call_slot(c);
-    while (s < own && strcmp(s->call.check->name, other)) s++;
+    while (s < own && strcmp(s->call.check->name, other) != 0) s++;
     if (s == own || s->state != SLOT_RUNNING) {
         go_on(c);
         return;

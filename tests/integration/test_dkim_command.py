@@ -85,7 +85,7 @@ def test_types(conf, args, kind, bits):
 
 @pytest.mark.parametrize("selector", ["20260101", "7", "a_b", "2026.mail", "x-1"])
 def test_selectors_are_those_of_the_configuration(tmp_path, conf, selector):
-    key = new(tmp_path / "none.yaml", "--selector", selector, "--type", "ed25519", "--directory", tmp_path / "keys")
+    key = new(conf(), "--selector", selector, "--type", "ed25519", "--directory", tmp_path / "keys")
     path = conf(entry(key))
     assert f"selector: {selector}, file: " in key["configuration"]
     postern("check", "-c", path, check=0)
@@ -119,8 +119,8 @@ def check(key, server, code, *more):
 
 def test_check(conf, zone):
     path = conf()
-    keys = {name: new(path, "--selector", name) for name in ("good", "other", "missing", "twice", "revoked", "slip", "broken", "sha1", "web",
-                                                               "testing")}
+    names = ("good", "other", "missing", "twice", "revoked", "slip", "broken", "sha1", "web", "testing")
+    keys = {name: new(path, "--selector", name) for name in names}
     keys["ed"] = new(path, "--selector", "ed", "--type", "ed25519")
     value = {name: k["value"] for name, k in keys.items()}
     odd = "".join(f'{name}._domainkey TXT {text}\n' for name, text in {
@@ -341,6 +341,6 @@ def test_keys_that_only_root_reads(many):
     key.chmod(0o600)
     from lib.daemon import environment
     from lib.util import BINARY
-    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(BINARY), "check", "-c", many], capture_output=True, text=True,
-                          env=environment())
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(BINARY), "check", "-c", many],
+                          capture_output=True, text=True, env=environment())
     assert done.returncode == 0 and "warning" in done.stdout and "s1._domainkey" in done.stdout, done.stdout + done.stderr

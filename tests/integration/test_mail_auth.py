@@ -410,7 +410,7 @@ def fates(relay, author, n):
     assert all(r.enhanced == "5.7.1" for r in refused)
 
     def rest():
-        return sum(bool(m["hold"]) for m in relay.queue()), sum(len(relay.sink.to(rcpt)) for rcpt in to)
+        return sum(m["state"] == "held" for m in relay.queue()), sum(len(relay.sink.to(rcpt)) for rcpt in to)
     wait_until(lambda: sum(rest()) == n - len(refused), lambda: f"all of {n}: {rest()} and {len(refused)} were refused")
     return len(refused), *rest()
 
