@@ -221,17 +221,22 @@ static int show(struct run *r)
     return 0;
 }
 
-static int check(struct run *r)
+struct auth_world *dkim_world_new(const struct dkim_options_cli *o, int *code)
 {
     struct err err;
-    struct auth_world *w = auth_world_new(r->o.dns, &err);
-    json_t *all = json_array();
+    struct auth_world *w = auth_world_new(o->dns, &err);
+    if (w) return w;
+    fprintf(stderr, "postern dkim: %s%s\n", err.code ? "" : "--dns: ", err.text);
+    *code = err.code ? EX_UNAVAILABLE : EX_USAGE;
+    return NULL;
+}
+
+static int check(struct run *r)
+{
     int code = 0;
-    if (!w) {
-        fprintf(stderr, "postern dkim: %s%s\n", err.code ? "" : "--dns: ", err.text);
-        json_decref(all);
-        return err.code ? EX_UNAVAILABLE : EX_USAGE;
-    }
+    struct auth_world *w = dkim_world_new(&r->o, &code);
+    if (!w) return code;
+    json_t *all = json_array();
     for (size_t i = 0; i < r->keys.n; i++) {
         struct dkim_finding f;
         dkim_published_check(w, r->o.domain, &r->keys.items[i], &f);

@@ -31,6 +31,8 @@ struct dkim_named_keys {
 void dkim_named_keys_deinit(struct dkim_named_keys *k);
 
 /* ---- dkim.c */
+/* For look-ups. NULL: told on standard error why, and *code is the exit code. */
+struct auth_world *dkim_world_new(const struct dkim_options_cli *o, int *code);
 /* The keys the configuration has for the domain, in their order; not loaded. */
 void dkim_keys_of(const struct config *c, const char *domain, struct dkim_named_keys *out);
 

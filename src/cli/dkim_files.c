@@ -118,7 +118,8 @@ bool dkim_file_new(const struct dkim_options_cli *o, const struct dkim_place *pl
     buf_wipe(&pem);
     if (!ok) dkim_key_free(&out->key);
     char *real = ok ? realpath(place->directory, NULL) : NULL;
-    if (real && strlen(real) + strlen(o->domain) + 300 < sizeof out->file) set_file(out, real, o->domain); /* the configuration may lie elsewhere */
+    if (real && strlen(real) + strlen(o->domain) + 300 < sizeof out->file)
+        set_file(out, real, o->domain); /* the configuration may lie elsewhere */
     free(real);
     return ok;
 }

@@ -43,16 +43,13 @@ static const struct dkim_named_key *current_of(const struct dkim_options_cli *o,
     return found;
 }
 
-static bool look(struct rotation *r, const struct dkim_named_key *k, struct dkim_finding *f)
+/* 0 or an exit code. */
+static int look(struct rotation *r, const struct dkim_named_key *k, struct dkim_finding *f)
 {
-    struct err err;
-    if (!r->world) r->world = auth_world_new(r->o->dns, &err);
-    if (r->world) {
-        dkim_published_check(r->world, r->o->domain, k, f);
-        return true;
-    }
-    fprintf(stderr, "postern dkim: %s\n", err.text);
-    return false;
+    int code = 0;
+    if (!r->world) r->world = dkim_world_new(r->o, &code);
+    if (r->world) dkim_published_check(r->world, r->o->domain, k, f);
+    return code;
 }
 
 static void add_step(struct rotation *r, const char *step, const struct dkim_named_key *k, const struct dkim_finding *f)
@@ -97,8 +94,9 @@ static void print_switch(struct rotation *r, const struct dkim_named_key *next)
 /* A key that is prepared. */
 static int go_on(struct rotation *r, const struct dkim_named_key *next)
 {
-    struct dkim_finding f;
-    if (!look(r, next, &f)) return EX_UNAVAILABLE;
+    struct dkim_finding f = { 0 };
+    int code = look(r, next, &f);
+    if (code) return code;
     bool ready = f.state == DKIM_PUBLISHED;
     if (r->json) add_step(r, ready ? "switch" : "waiting", next, &f);
     else if (ready) print_switch(r, next);
@@ -115,8 +113,9 @@ static int go_on(struct rotation *r, const struct dkim_named_key *next)
 /* One that was in use before. */
 static int retire(struct rotation *r, const struct dkim_named_key *old)
 {
-    struct dkim_finding f;
-    if (!look(r, old, &f)) return EX_UNAVAILABLE;
+    struct dkim_finding f = { 0 };
+    int code = look(r, old, &f);
+    if (code) return code;
     if (r->json) add_step(r, "retire", old, &f);
     else if (f.state == DKIM_PUBLISHED)
         printf("retire %s: a week after the switch remove its record %s._domainkey.%s, or empty its p=; then delete %s\n", old->selector,

@@ -217,6 +217,7 @@ def test_rotate_of_a_key_file(conf, zone, tmp_path):
     assert [(x["step"], x["type"]) for x in told] == [("prepared", "ed25519")]
     told = json.loads(postern("dkim", *args, check=75).stdout)
     assert [(x["step"], x["state"]) for x in told] == [("waiting", "missing")]
+    assert "--dns: " in postern("dkim", *[a if a != server else "nowhere:x" for a in args], check=64).stderr
 
 
 def test_rotate_needs_a_key(conf):
@@ -308,6 +309,16 @@ def test_new_for_all_written(many):
     assert "each of the 3 relay domains has a key" in done.stdout and many.read_text() == after
     postern("config", "rollback", "1", "-c", many, check=0)
     assert many.read_text() == before
+
+
+def test_new_for_all_that_ends_half_way(many):
+    """What was made is written, and told as written."""
+    there = many.parent / "keys/s1._domainkey.xn--bcher-kva.example.pem"
+    there.write_text("mine")
+    done = postern("dkim", "new", "--all", "--write", "--selector", "s1", "--type", "ed25519", "-c", many, check=73)
+    assert str(there) in done.stderr and there.read_text() == "mine"
+    assert f"Written into {many}" in done.stdout and "s1._domainkey.lacks.test" in done.stdout
+    assert [k["domain"] for k in yaml.safe_load(many.read_text())["dkim"]["keys"]] == ["HAS.test", "lacks.test"]
 
 
 def test_new_for_all_without_dkim(conf):
