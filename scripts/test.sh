@@ -14,11 +14,11 @@ free=$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
 TMPDIR=${tmp:-${TMPDIR:-/tmp}} meson test -C "$build" --no-rebuild --print-errorlogs || exit 1
 
 echo "== conversations"
-marks=()
-[ "$what" = all ] || marks=(-m "not slow")
+marks=() jobs=4
+[ "$what" = all ] || { marks=(-m "not slow"); jobs=7; }
 # Most of a conversation is waiting: more of them than cores. Paths of Unix sockets must be short.
 folder=$(mktemp -d /tmp/pt.XXXX)
-/usr/bin/python3 -m pytest -q -ra -n "${TEST_JOBS:-4}" --durations=5 --basetemp "$folder/t" "${marks[@]}" tests/integration "$@"
+/usr/bin/python3 -m pytest -q -ra -n "${TEST_JOBS:-$jobs}" --durations=5 --basetemp "$folder/t" "${marks[@]}" tests/integration "$@"
 status=$?
 [ $status = 0 ] && rm -rf "$folder" || echo "What the tests left is in $folder"
 exit $status

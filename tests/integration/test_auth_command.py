@@ -181,6 +181,7 @@ def test_spf_temperror(world, mode):
     assert done.stdout.startswith("temperror ")
 
 
+@pytest.mark.slow
 def test_a_silent_name_server_ends_in_time(world, mail):
     proxy = DnsProxy(world.knot.port)
     proxy.mode = "silent"
@@ -300,7 +301,7 @@ def test_nothing_hostile_reaches_the_terminal(world, mail):
 
 
 @pytest.mark.skipif(not have("opendkim") or not have("miltertest"), reason="opendkim and opendkim-tools are not installed")
-@pytest.mark.parametrize("canon", ["simple", "relaxed"])
+@pytest.mark.parametrize("canon", [pytest.param("simple", marks=pytest.mark.slow), "relaxed"])
 def test_dkim_signed_by_opendkim(world, mail, tmp_path, canon):
     key = types.SimpleNamespace(pem=world.keys.pem, domain="mail.test", selector="rsa_1")
     signer = OpenDkim(key, tmp_path / "opendkim", Canonicalization=f"{canon}/{canon}")

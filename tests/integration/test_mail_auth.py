@@ -299,7 +299,8 @@ def test_dkim_pass(plain, keys, body, canon):
 
 @pytest.mark.root
 @pytest.mark.skipif(not have("opendkim"), reason="opendkim is not installed")
-@pytest.mark.parametrize("canon", ["relaxed/relaxed", "simple/simple", "relaxed/simple"])
+@pytest.mark.parametrize("canon", ["relaxed/relaxed", pytest.param("simple/simple", marks=pytest.mark.slow),
+                                   pytest.param("relaxed/simple", marks=pytest.mark.slow)])
 def test_dkim_by_opendkim(plain, keys, postfix, canon):
     from lib.opendkim import OpenDkim
     signer = OpenDkim(keys["rsa"], Canonicalization=canon)
@@ -672,6 +673,7 @@ def test_who_leaves_while_it_is_looked_up(make, names, keys):
     proxy.stop()
 
 
+@pytest.mark.slow
 def test_a_client_that_leaves_before_the_checks_have_answered(make, names, keys):
     """Its message is taken, or it is forgotten and will come again: never both, and the log says which."""
     proxy = DnsProxy(int(names.server.split(":")[1]))

@@ -138,6 +138,7 @@ def test_unknown_are_forgotten(relay, usual):
     rcpt(r, "nobody@example.com", expect=250)
 
 
+@pytest.mark.slow
 def test_known_are_refreshed(relay, usual):
     r = relay(verify="smtp", keep_known="12s")
     began = time.monotonic()

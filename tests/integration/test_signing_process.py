@@ -98,6 +98,7 @@ def test_who_leaves_meanwhile(make, key):
     assert len(verified(send(relay, text()), [key])) == 1
 
 
+@pytest.mark.slow
 def test_killed_in_a_loop_under_load(make, key):
     """All that was promised arrives once, signed."""
     relay = make(key, timeout="3s", changes={"system": {"workers": 2}})
