@@ -31,6 +31,7 @@ def config_of(kind, folder):
          'listeners': [{'address': f'{HOST}:{PORTS[kind]}'}], 'log': {'level': 'info'}, 'queue': {'free_space': '0%'},
          'dns': {'servers': [f'{HOST}:{DNS}']}}
     none = {'sender': {'resolvable': False}, 'recipient': {'resolvable': False}, 'reputation': {'enabled': False}}
+    none |= {check: {'enabled': False} for check in ('spf', 'dkim', 'arc', 'dmarc')}  # which need the DNS
     if kind == 'core':
         c |= {'checks': none, 'store': {'history': 0}, 'guard': {'outbound': {'enabled': False}, 'open_relay': {'enabled': False}}}
     if kind == 'checks':
