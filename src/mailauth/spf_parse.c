@@ -213,11 +213,12 @@ bool spf_term_next(struct slice *terms, struct spf_term *out, const char **why)
 
 const char *spf_record_parse(struct slice text, struct spf_record *out, struct slice *bad)
 {
-    struct spf_term spare, *t = out->terms;
+    struct spf_term spare;
     const char *why;
     out->n = 0;
     out->all = false;
     out->redirect = out->exp = slice_of(NULL, 0);
+    struct spf_term *t = &out->terms[0];
     struct slice rest = out->rest = slice_sub(text, 6, text.n);
     while (spf_term_next(&rest, t, &why)) {
         struct slice *once = t->kind == SPF_REDIRECT ? &out->redirect : t->kind == SPF_EXP ? &out->exp : NULL;
