@@ -42,7 +42,7 @@ bool dkim_base64(struct slice text, struct arena *arena, struct slice *out)
     for (const char *p = text.p; i + 4 <= text.n; i += 4, p += 4, n += 3) {
         int d[4] = { value_of(p[0]), value_of(p[1]), value_of(p[2]), value_of(p[3]) };
         if ((d[0] | d[1] | d[2] | d[3]) < 0) return false;
-        int four = d[0] << 18 | d[1] << 12 | d[2] << 6 | d[3];
+        uint32_t four = (uint32_t)d[0] << 18 | (uint32_t)d[1] << 12 | (uint32_t)d[2] << 6 | (uint32_t)d[3];
         to[n] = (char)(four >> 16);
         to[n + 1] = (char)(four >> 8);
         to[n + 2] = (char)four;

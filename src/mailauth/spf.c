@@ -199,9 +199,7 @@ static enum spf_result check_host(struct eval *e, struct slice domain);
 
 static enum verdict match_include(struct eval *e, const struct spf_term *t, const struct name *target) /* §5.2 */
 {
-    struct slice outer = e->scope.domain;
     enum spf_result r = target->n ? check_host(e, name_slice(target)) : SPF_NONE;
-    e->scope.domain = outer;
     switch (r) {
     case SPF_PASS: return MATCH;
     case SPF_TEMPERROR: return TEMPERROR;
@@ -294,15 +292,13 @@ static bool redirect(struct eval *e, const struct spf_record *record, struct nam
     return false;
 }
 
-static enum spf_result check_host(struct eval *e, struct slice first)
+static enum spf_result judge_domain(struct eval *e, struct name *domain)
 {
-    struct name domain;
     struct spf_record record;
     struct slice text, bad = { NULL, 0 };
     enum spf_result result;
-    name_set(&domain, first);
     for (bool redirected = false;; redirected = true) {
-        e->scope.domain = name_slice(&domain);
+        e->scope.domain = name_slice(domain);
         if (!find_record(e, e->scope.domain, &text, &result))
             return redirected && result == SPF_NONE ? SPF_PERMERROR : result; /* §6.1 */
         e->bytes += text.n;
@@ -313,10 +309,20 @@ static enum spf_result check_host(struct eval *e, struct slice first)
         }
         if (judge_terms(e, &record, &result)) return result;
         if (!record.redirect.n || record.all) break;
-        if (!redirect(e, &record, &domain, &result)) return result;
+        if (!redirect(e, &record, domain, &result)) return result;
     }
     note(e, slice_of(NULL, 0), NULL);
     return SPF_NEUTRAL; /* §4.7 */
+}
+
+static enum spf_result check_host(struct eval *e, struct slice first)
+{
+    struct slice outer = e->scope.domain;
+    struct name domain;
+    name_set(&domain, first);
+    enum spf_result r = judge_domain(e, &domain);
+    e->scope.domain = outer;
+    return r;
 }
 
 /* ---- the whole */

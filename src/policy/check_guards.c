@@ -100,7 +100,7 @@ struct counted {
 static bool is_plain(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++)
-        if (!memchr("@._+-:", s.p[i], 6) && !(s.p[i] >= '0' && s.p[i] <= '9') && !((s.p[i] | 32) >= 'a' && (s.p[i] | 32) <= 'z')) return false;
+        if (!(s.p[i] && strchr("@._+-:", s.p[i])) && !(s.p[i] >= '0' && s.p[i] <= '9') && !((s.p[i] | 32) >= 'a' && (s.p[i] | 32) <= 'z')) return false;
     return true;
 }
 
