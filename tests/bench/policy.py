@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What the policy checks cost: messages a second and CPU per message through a relay without any and through one with all that need no
-DNS (allow and block lists of 100,000 entries each, greylisting, limits, pause exemption, reputation, guards, history), in alternation;
+DNS (allow and block lists of 100,000 entries each, greylisting, limits, pause exemption, reputation, guards), and through one that writes the
+history as well, in alternation;
 and the CPU of a client that is refused at once by a block list.
     policy.py PATH_TO_POSTERN [--messages N] [--sessions N] [--rounds N] [--refusals N]
 """
@@ -10,7 +11,7 @@ import argparse, os, shutil, socket, statistics, subprocess, tempfile, threading
 from common import HOST, Relay, run, wait_for
 
 SINK, DNS = 2536, 2535
-PORTS = {'core': 2537, 'checks': 2538, 'refusing': 2539}
+PORTS = {'core': 2537, 'checks': 2538, 'history': 2544, 'refusing': 2539}
 ENTRIES = 100_000
 
 
@@ -32,9 +33,11 @@ def config_of(kind, folder):
          'dns': {'servers': [f'{HOST}:{DNS}']}}
     none = {'sender': {'resolvable': False}, 'recipient': {'resolvable': False}, 'reputation': {'enabled': False}}
     none |= {check: {'enabled': False} for check in ('spf', 'dkim', 'arc', 'dmarc')}  # which need the DNS
+    if kind in ('core', 'checks'):
+        c |= {'store': {'history': 0}}
     if kind == 'core':
-        c |= {'checks': none, 'store': {'history': 0}, 'guard': {'outbound': {'enabled': False}, 'open_relay': {'enabled': False}}}
-    if kind == 'checks':
+        c |= {'checks': none, 'guard': {'outbound': {'enabled': False}, 'open_relay': {'enabled': False}}}
+    if kind in ('checks', 'history'):
         c['checks'] = none | write_lists(folder) | {
             'reputation': {'enabled': True}, 'greeting_pause': {'enabled': True, 'pause': '10ms'},
             'greylist': {'enabled': True, 'delay': '1s', 'private_exempt': False},
@@ -70,7 +73,7 @@ def load(binary, relay, o, messages, *more):
 
 
 def compare(binary, folder, o, what, *more):
-    relays = {kind: start(binary, folder, kind) for kind in ('core', 'checks')}
+    relays = {kind: start(binary, folder, kind) for kind in ('core', 'checks', 'history')}
     for relay in relays.values():
         load(binary, relay, o, 1000, '--retry', 10, *more)  # knows the client now
     rates, cpus = {kind: [] for kind in relays}, {kind: [] for kind in relays}
@@ -84,8 +87,9 @@ def compare(binary, folder, o, what, *more):
         shutil.rmtree(f'{folder}/{kind}')
         shutil.rmtree(f'{folder}/{kind}-run', ignore_errors=True)
     rate, cpu = ({k: statistics.median(v) for k, v in d.items()} for d in (rates, cpus))
-    print(f"{what}: {rate['core']:.0f} messages/s without checks, {rate['checks']:.0f} with all: {100 - 100 * rate['checks'] / rate['core']:.1f} % "
-          f"less; CPU per message {cpu['core']:.0f} us and {cpu['checks']:.0f} us (medians of {o.rounds})", flush=True)
+    print(f"{what}: {rate['core']:.0f} messages/s, {cpu['core']:.0f} us of CPU per message without checks (medians of {o.rounds})")
+    for kind, name in (('checks', 'with all checks'), ('history', 'with them and the history')):
+        print(f"  {name}: {rate[kind]:.0f} messages/s, {100 - 100 * rate[kind] / rate['core']:.1f} % less; {cpu[kind]:.0f} us", flush=True)
 
 
 def refusals(binary, folder, o):
