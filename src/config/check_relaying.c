@@ -8,8 +8,6 @@
 
 static const char form_hint[] = "write an IP address, a network, a host or domain, or .example.org for it and all below";
 
-static const struct yaml_node *either(const struct yaml_node *a, const struct yaml_node *b) { return a ? a : b; }
-
 /* A client that is let relay is not to be anybody. */
 static void check_trusting(const struct check *k, const struct match *m, const struct yaml_node *where, uint64_t *public)
 {
@@ -29,7 +27,7 @@ static void check_relay_entry(const struct check *k, const struct config_relayin
 {
     const struct yaml_node *match = yaml_get(node, "match"), *on = yaml_get(node, "on");
     if (r->on & CONFIG_RELAYING_FROM)
-        yaml_error(k->report, either(on, node), "write on: connect for clients, on: to for recipients, or on: [connect, to]",
+        yaml_error(k->report, yaml_either(on, node), "write on: connect for clients, on: to for recipients, or on: [connect, to]",
                    "it would relay for strangers: anybody can claim to be a sender of %s", report_quote(k->report, match->text));
     if (m->form != MATCH_NETWORK && !strchr(m->domain, '.'))
         yaml_error(k->report, match, "name your own domain or host below it", "it would relay for strangers: %s is a top-level domain",
@@ -51,7 +49,7 @@ static void check_entry(const struct check *k, const struct config_relaying *r, 
         return;
     }
     if (m.form == MATCH_NETWORK && !(r->on & CONFIG_RELAYING_CONNECT))
-        yaml_error(k->report, either(on, node), "write on: connect, or name a domain",
+        yaml_error(k->report, yaml_either(on, node), "write on: connect, or name a domain",
                    "senders and recipients have no address: %s is never found", report_quote(k->report, match->text));
     else if (r->action == CONFIG_RELAYING_RELAY) check_relay_entry(k, r, &m, node, public);
 }

@@ -47,7 +47,7 @@ static void fold_instance(struct dkim_fold *f, size_t instance)
 void arc_seal_message_digest(struct arc_sealer *s, const struct arc *chain, struct slice results, uint8_t digest[32])
 {
     uint64_t size;
-    struct buf text = { 0 }, all = { 0 };
+    struct buf text = { 0 };
     assert(arc_may_seal(chain));
     s->instance = chain->n + 1;
     s->seen = chain->result;
@@ -60,11 +60,7 @@ void arc_seal_message_digest(struct arc_sealer *s, const struct arc *chain, stru
     fold_instance(&f, s->instance);
     dkim_fold_signature(&f, &s->o, true, s->names, auth_body_digest(s->body, s->wish, &size));
     s->message = arena_slice(s->arena, buf_slice(&text));
-    dkim_fields_add(s->header, s->names.names, s->names.n, NULL, s->o.header_canon, &all);
-    auth_canon_field(s->o.header_canon, s->message, &all);
-    all.n -= 2;
-    auth_body_sha256(s->body, buf_slice(&all), digest);
-    buf_deinit(&all);
+    dkim_sign_cover(&s->o, s->header, s->names, s->message, s->body, digest);
     buf_deinit(&text);
 }
 

@@ -2,6 +2,7 @@
  * What DKIM and ARC have in common: a signature's tags, the text it covers, its key. Of this folder only. */
 #ifndef POSTERN_MAILAUTH_DKIM_PARTS_H
 #define POSTERN_MAILAUTH_DKIM_PARTS_H
+#include <openssl/types.h>
 #include "mailauth/arc.h"
 #include "mailauth/tags.h"
 
@@ -52,6 +53,9 @@ void dkim_fields_add(const struct auth_header *header, const struct slice *names
 const struct dkim_record *dkim_keys_read(struct dkim_keys *k, struct slice text, const char **wrong);
 /* Set up for verifying more than once. */
 void dkim_record_make_ready(struct dkim_record *r);
+/* An RSA key set up for PKCS#1 v1.5 with SHA-256 (RFC 8017 §8.2). init: EVP_PKEY_sign_init_ex or EVP_PKEY_verify_init_ex. The caller
+ * frees it. NULL: OpenSSL failed. */
+EVP_PKEY_CTX *dkim_rsa_ready(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *ctx, const OSSL_PARAM *params));
 uint32_t auth_name_hash(struct slice name);
 /* The relaxed form without CRLF into `to`, which has room for raw.n bytes or is raw itself. Returns its length. */
 size_t auth_relax_field(struct slice raw, char *to);
@@ -84,6 +88,9 @@ void dkim_fold_signature(struct dkim_fold *f, const struct dkim_sign_options *o,
                          const uint8_t body[AUTH_DIGEST_N]);
 /* a, t, cv, d, s and "b=" of an ARC-Seal. */
 void dkim_fold_seal(struct dkim_fold *f, const struct dkim_sign_options *o, struct slice seen);
+/* The digest that is signed: of the fields `names` choose and of the signature's own text, without its CRLF (RFC 6376 §3.7). */
+void dkim_sign_cover(const struct dkim_sign_options *o, const struct auth_header *header, struct dkim_names names, struct slice own,
+                     struct auth_body *body, uint8_t digest[AUTH_DIGEST_N]);
 /* Base64 behind what was written, broken anywhere. */
 void dkim_fold_base64(struct buf *out, struct slice bytes);
 

@@ -149,20 +149,27 @@ struct dkim_signer *dkim_sign_begin(const struct dkim_sign_options *o, const str
     return s;
 }
 
+void dkim_sign_cover(const struct dkim_sign_options *o, const struct auth_header *header, struct dkim_names names, struct slice own,
+                     struct auth_body *body, uint8_t digest[AUTH_DIGEST_N])
+{
+    struct buf all = { 0 };
+    dkim_fields_add(header, names.names, names.n, NULL, o->header_canon, &all);
+    auth_canon_field(o->header_canon, own, &all);
+    all.n -= 2; /* §3.7: without its CRLF */
+    auth_body_sha256(body, buf_slice(&all), digest);
+    buf_deinit(&all);
+}
+
 void dkim_sign_digest(struct dkim_signer *s, uint8_t digest[32])
 {
     uint64_t size;
-    struct buf text = { 0 }, all = { 0 };
+    struct buf text = { 0 };
     struct dkim_fold f = { &text, 0 };
     put(&f, SLICE("DKIM-Signature:"));
     dkim_fold_tag(&f, "v", SLICE("1"));
     dkim_fold_signature(&f, &s->o, false, s->names, auth_body_digest(s->body, s->wish, &size));
     s->text = arena_slice(s->arena, buf_slice(&text));
-    dkim_fields_add(s->header, s->names.names, s->names.n, NULL, s->o.header_canon, &all);
-    auth_canon_field(s->o.header_canon, s->text, &all);
-    all.n -= 2; /* §3.7: without its CRLF */
-    auth_body_sha256(s->body, buf_slice(&all), digest);
-    buf_deinit(&all);
+    dkim_sign_cover(&s->o, s->header, s->names, s->text, s->body, digest);
     buf_deinit(&text);
 }
 

@@ -5,7 +5,7 @@
 #include "mailauth/dkim_parts.h"
 #include "smtp/address.h"
 
-#define NAME_MAX 253     /* of a name in DNS */
+#define DNS_NAME_MAX 253     /* of a name in DNS */
 #define FUTURE_MAX 86400 /* seconds: clocks that are wrong by their time zone are many */
 
 struct reading {
@@ -55,7 +55,7 @@ static bool read_names(struct reading *r)
     /* RFC 6376 §3.6.2.1 */
     p->query =
         slice_str(arena_printf(r->arena, "%.*s._domainkey.%.*s", SLICE_ARG(p->s.selector), SLICE_ARG(p->s.domain)));
-    return p->query.n <= NAME_MAX || unclear(p, "the name of its key is too long");
+    return p->query.n <= DNS_NAME_MAX || unclear(p, "the name of its key is too long");
 }
 
 static bool read_algorithm(struct reading *r)

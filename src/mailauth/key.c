@@ -194,10 +194,9 @@ void dkim_record_deinit(struct dkim_record *r)
     r->key = NULL;
 }
 
-/* NULL: OpenSSL failed. */
-static EVP_PKEY_CTX *ready_rsa(EVP_PKEY *key)
+EVP_PKEY_CTX *dkim_rsa_ready(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *ctx, const OSSL_PARAM *params))
 {
-    /* RFC 8017 §8.2.2: PKCS#1 v1.5. All parameters at once: each call to set one would be a search for its name. */
+    /* All parameters at once: each call to set one would be a search for its name. */
     char padding[] = OSSL_PKEY_RSA_PAD_MODE_PKCSV15, md[] = "SHA256";
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_SIGNATURE_PARAM_PAD_MODE, padding, 0),
@@ -205,19 +204,19 @@ static EVP_PKEY_CTX *ready_rsa(EVP_PKEY *key)
         OSSL_PARAM_construct_end(),
     };
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
-    if (ctx && EVP_PKEY_verify_init_ex(ctx, params) == 1) return ctx;
+    if (ctx && init(ctx, params) == 1) return ctx;
     EVP_PKEY_CTX_free(ctx);
     return NULL;
 }
 
 void dkim_record_make_ready(struct dkim_record *r)
 {
-    if (r->key && r->type == DKIM_RSA && !r->ready) r->ready = ready_rsa(r->key);
+    if (r->key && r->type == DKIM_RSA && !r->ready) r->ready = dkim_rsa_ready(r->key, EVP_PKEY_verify_init_ex);
 }
 
 static bool verify_rsa(const struct dkim_record *r, const uint8_t digest[32], struct slice signature)
 {
-    EVP_PKEY_CTX *ctx = r->ready ? r->ready : ready_rsa(r->key);
+    EVP_PKEY_CTX *ctx = r->ready ? r->ready : dkim_rsa_ready(r->key, EVP_PKEY_verify_init_ex);
     bool ok = ctx && EVP_PKEY_verify(ctx, (const unsigned char *)signature.p, signature.n, digest, 32) == 1;
     if (!r->ready) EVP_PKEY_CTX_free(ctx);
     return ok;

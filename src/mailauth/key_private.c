@@ -3,18 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
 #include <openssl/pem.h>
-#include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/base64.h"
 #include "base/mem.h"
-#include "mailauth/key.h"
+#include "mailauth/dkim_parts.h"
 
 #define FILE_MAX 65536
 #define BITS_MIN 1024 /* RFC 8301 §3.2 */
@@ -29,21 +26,6 @@ struct dkim_key {
 
 static int no_password(char *to, int room, int writing, void *arg) { return -1; }
 
-/* NULL: OpenSSL failed. */
-static EVP_PKEY_CTX *make_ready(EVP_PKEY *key)
-{
-    char padding[] = OSSL_PKEY_RSA_PAD_MODE_PKCSV15, md[] = "SHA256";
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_SIGNATURE_PARAM_PAD_MODE, padding, 0),
-        OSSL_PARAM_construct_utf8_string(OSSL_SIGNATURE_PARAM_DIGEST, md, 0),
-        OSSL_PARAM_construct_end(),
-    };
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
-    if (ctx && EVP_PKEY_sign_init_ex(ctx, params) == 1) return ctx;
-    EVP_PKEY_CTX_free(ctx);
-    return NULL;
-}
-
 /* Takes the key over. */
 static struct dkim_key *wrap(EVP_PKEY *key, struct err *err)
 {
@@ -56,7 +38,7 @@ static struct dkim_key *wrap(EVP_PKEY *key, struct err *err)
         err_set(err, "the RSA key has %d bits; make one with %d to %d (2048 is usual)", bits, BITS_MIN, BITS_MAX);
     } else {
         k = mem_new(struct dkim_key);
-        *k = (struct dkim_key){ key, rsa ? make_ready(key) : NULL, rsa ? DKIM_RSA : DKIM_ED25519, (unsigned)bits };
+        *k = (struct dkim_key){ key, rsa ? dkim_rsa_ready(key, EVP_PKEY_sign_init_ex) : NULL, rsa ? DKIM_RSA : DKIM_ED25519, (unsigned)bits };
         return k;
     }
     EVP_PKEY_free(key);
