@@ -4,13 +4,18 @@
 #include <event2/event.h>
 #include <microhttpd.h>
 #include <stdlib.h>
+#include <errno.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include "admin/internal.h"
 #include "base/log.h"
 
 #define CONNECTIONS 64
 #define CONNECTION_MEMORY 32768
 #define IDLE_SECONDS 30
+#define BODY_FILE_MAX (64u << 20)
 
 struct admin_http {
     struct admin *admin;
@@ -52,8 +57,71 @@ void http_error(struct http_request *r, int status, const char *text)
     http_answer(r, status, json_pack("{s:s}", "error", text));
 }
 
+void http_client(struct http_request *r, char *out, size_t size)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct ucred who;
+    socklen_t n = sizeof who;
+    if (info && getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0) snprintf(out, size, "uid %u", (unsigned)who.uid);
+    else snprintf(out, size, "somebody");
+}
+
+/* ---- files as answers */
+
+struct http_file {
+    struct buf before;
+    int fd;
+    uint64_t at, n;
+};
+
+static ssize_t read_download(void *arg, uint64_t at, char *to, size_t max)
+{
+    const struct http_file *f = arg;
+    if (at < f->before.n) {
+        struct slice s = slice_sub(buf_slice(&f->before), (size_t)at, (size_t)at + max);
+        memcpy(to, s.p, s.n);
+        return (ssize_t)s.n;
+    }
+    at -= f->before.n;
+    if (at >= f->n) return MHD_CONTENT_READER_END_OF_STREAM;
+    ssize_t k;
+    do k = pread(f->fd, to, f->n - at < max ? (size_t)(f->n - at) : max, (off_t)(f->at + at));
+    while (k < 0 && errno == EINTR);
+    return k > 0 ? k : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void free_download(void *arg)
+{
+    struct http_file *f = arg;
+    close(f->fd);
+    buf_deinit(&f->before);
+    free(f);
+}
+
+void http_answer_file(struct http_request *r, struct slice before, int fd, uint64_t at, uint64_t n)
+{
+    r->download = mem_new(struct http_file);
+    *r->download = (struct http_file){ .fd = fd, .at = at, .n = n };
+    buf_add(&r->download->before, before);
+    http_answer(r, MHD_HTTP_OK, NULL);
+}
+
+static enum MHD_Result respond_file(struct http_request *r)
+{
+    struct http_file *f = r->download;
+    struct MHD_Response *response = MHD_create_response_from_callback(f->before.n + f->n, 65536, read_download, f, free_download);
+    if (!response) return MHD_NO;
+    r->download = NULL;
+    MHD_add_response_header(response, "Content-Type", "application/octet-stream"); /* nothing that anybody would open by itself */
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    enum MHD_Result rc = MHD_queue_response(r->connection, (unsigned)r->status, response);
+    MHD_destroy_response(response);
+    return rc;
+}
+
 static enum MHD_Result respond(struct http_request *r)
 {
+    if (r->download) return respond_file(r);
     char *text = json_dumps(r->answer, JSON_COMPACT);
     if (!text) return MHD_NO;
     struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
@@ -117,9 +185,29 @@ static struct http_request *request_new(struct admin *a, struct MHD_Connection *
     r->connection = c;
     r->path = mem_strdup(path);
     r->body.max = ADMIN_BODY_MAX;
+    r->file = -1;
     r->route = api_route_find(method, slice_str(r->path), &r->rest, &status);
     if (!r->route) http_error(r, status, status == 405 ? "not with this method" : "no such thing here");
     return r;
+}
+
+/* What does not fit is read and forgotten, so that the answer is heard. */
+static void take_body(struct http_request *r, struct slice data)
+{
+    if (!r->route || !r->route->body_file) {
+        buf_add(&r->body, data);
+        return;
+    }
+    if (r->file < 0 && !r->body.overflow) r->file = memfd_create("body", MFD_CLOEXEC);
+    r->body.overflow |= r->file < 0 || r->file_n + data.n > BODY_FILE_MAX;
+    while (data.n && !r->body.overflow) {
+        ssize_t k = write(r->file, data.p, data.n);
+        if (k < 0 && errno == EINTR) continue;
+        r->body.overflow = k <= 0;
+        if (k <= 0) break;
+        data = slice_sub(data, (size_t)k, data.n);
+        r->file_n += (uint64_t)k;
+    }
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path, const char *method,
@@ -130,8 +218,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         *state = request_new(arg, connection, path, method);
         return MHD_YES;
     }
-    if (*data_n) { /* a body that is too large is read to its end and forgotten, so that the answer is heard */
-        buf_add(&r->body, slice_of(data, *data_n));
+    if (*data_n) {
+        take_body(r, slice_of(data, *data_n));
         *data_n = 0;
         return MHD_YES;
     }
@@ -150,6 +238,8 @@ static void on_completed(void *arg, struct MHD_Connection *c, void **state, enum
     if (!r) return;
     json_decref(r->answer);
     json_decref(r->parts);
+    if (r->download) free_download(r->download);
+    if (r->file >= 0) close(r->file);
     buf_deinit(&r->body);
     free(r->path);
     free(r);

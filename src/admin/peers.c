@@ -18,6 +18,7 @@ struct ask {
     struct list waits;
     unsigned missing;
     json_t *answers;
+    int fd;              /* that came with an answer; -1: none */
     struct event *timer;
     ask_cb *cb;
     void *arg;
@@ -32,9 +33,19 @@ static void finish(evutil_socket_t fd, short what, void *arg)
         k->missing++;
         free(list_entry(node, struct wait, node));
     }
+    k->admin->came = k->fd;
     k->cb(k->arg, k->answers, k->missing);
+    if (k->admin->came >= 0) close(k->admin->came);
+    k->admin->came = -1;
     event_free(k->timer);
     free(k);
+}
+
+int ask_take_fd(struct admin *a)
+{
+    int fd = a->came;
+    a->came = -1;
+    return fd;
 }
 
 static void finish_soon(struct ask *k)
@@ -49,6 +60,7 @@ static struct ask *ask_new(struct admin *a, unsigned ms, ask_cb *cb, void *arg)
     k->admin = a;
     k->id = ++a->last_id;
     k->answers = json_array();
+    k->fd = -1;
     k->cb = cb;
     k->arg = arg;
     k->timer = evtimer_new(a->base, finish, k);
@@ -58,12 +70,12 @@ static struct ask *ask_new(struct admin *a, unsigned ms, ask_cb *cb, void *arg)
     return k;
 }
 
-static void wait_for(struct ask *k, struct peer *p, json_t *message)
+static void wait_for(struct ask *k, struct peer *p, json_t *message, int fd)
 {
     struct wait *w = mem_new(struct wait);
     w->peer = p;
     list_push_back(&k->waits, &w->node);
-    channel_send(p->channel, message, -1);
+    channel_send(p->channel, message, fd);
     json_decref(message);
 }
 
@@ -71,32 +83,37 @@ void ask_workers(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void
 {
     struct ask *k = ask_new(a, ms, cb, arg);
     list_each(it, &a->workers)
-        wait_for(k, list_entry(it, struct peer, node), json_pack("{s:I, s:O}", "id", k->id, "request", request));
+        wait_for(k, list_entry(it, struct peer, node), json_pack("{s:I, s:O}", "id", k->id, "request", request), -1);
     json_decref(request);
     if (list_empty(&k->waits)) finish_soon(k);
 }
 
-void ask_worker(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void *arg)
+void ask_worker_with(struct admin *a, json_t *request, int fd, unsigned ms, ask_cb *cb, void *arg)
 {
     struct ask *k = ask_new(a, ms, cb, arg);
     bool any = !list_empty(&a->workers);
     if (any)
-        wait_for(k, list_entry(a->workers.prev, struct peer, node), json_pack("{s:I, s:O}", "id", k->id, "request", request));
+        wait_for(k, list_entry(a->workers.prev, struct peer, node), json_pack("{s:I, s:O}", "id", k->id, "request", request), fd);
     else finish_soon(k);
     k->missing = !any;
     json_decref(request);
 }
 
+void ask_worker(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void *arg)
+{
+    ask_worker_with(a, request, -1, ms, cb, arg);
+}
+
 void ask_master(struct admin *a, const char *op, unsigned ms, ask_cb *cb, void *arg)
 {
     struct ask *k = ask_new(a, ms, cb, arg);
-    wait_for(k, a->master, json_pack("{s:s, s:I}", "op", op, "id", k->id));
+    wait_for(k, a->master, json_pack("{s:s, s:I}", "op", op, "id", k->id), -1);
 }
 
 void ask_store(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void *arg)
 {
     struct ask *k = ask_new(a, ms, cb, arg);
-    if (a->store) wait_for(k, a->store, json_pack("{s:I, s:O}", "id", k->id, "request", request));
+    if (a->store) wait_for(k, a->store, json_pack("{s:I, s:O}", "id", k->id, "request", request), -1);
     else finish_soon(k);
     k->missing = !a->store;
     json_decref(request);
@@ -161,21 +178,27 @@ static void on_message(void *arg, const json_t *m, int fd)
         add_store(p->admin, m, fd);
         return;
     }
-    if (fd >= 0) close(fd);
     const json_t *answer = json_object_get(m, "answer");
     json_int_t id = json_integer_value(json_object_get(m, "id"));
     list_each_safe(it, &p->admin->asks) {
         struct ask *k = list_entry(it, struct ask, node);
         if (k->id != id) continue;
+        if (fd >= 0 && k->fd < 0 && p == p->admin->store) {
+            k->fd = fd;
+            fd = -1;
+        }
         settle(k, p, answer);
-        return;
+        break;
     }
+    if (fd >= 0) close(fd);
 }
 
 void peers_open(struct admin *a, int master_fd)
 {
     list_init(&a->workers);
     list_init(&a->asks);
+    list_init(&a->bulks);
+    a->came = -1;
     a->master = mem_new(struct peer);
     a->master->admin = a;
     a->master->master = true;

@@ -299,16 +299,25 @@ static const struct route routes[] = {
     { "POST", "/v1/queue/delete", serve_change, "remove these without telling their senders" },
     { "GET", "/v1/trace", trace_serve,
       "the history: id; or sender, recipient, address, client, since, until (ms), outcome, message_id, subject, limit, before" },
+    { "GET", "/v1/quarantine", quarantine_serve_list,
+      "what is kept apart; kind, state, learnt, sender, recipient, subject, reason, since, until (ms), score_min, score_max, limit, before" },
+    { "POST", "/v1/quarantine/release", quarantine_serve_change, "let these go to their recipients; ids, filters or all; recipients, delete" },
+    { "POST", "/v1/quarantine/delete", quarantine_serve_change, "remove these; ids, filters or all; recipients" },
+    { "POST", "/v1/quarantine/train", quarantine_serve_change, "learn from these; ids, filters or all; as: spam, ham, forget" },
+    { "GET", "/v1/quarantine/*", quarantine_serve_show, "one message by its id: headers, findings, trace" },
+    { "GET", "/v1/quarantine/*/view", quarantine_serve_view, "what is in it, with nothing active: headers, text, parts, links" },
+    { "GET", "/v1/quarantine/*/raw", quarantine_serve_raw, "the message as it came" },
+    { "POST", "/v1/learn/*", quarantine_serve_learn, "learn the message that is the body as spam, as ham, or forget it", .body_file = true },
 };
 
 static bool path_fits(const struct route *route, struct slice path, struct slice *rest)
 {
-    struct slice p = slice_str(route->path);
+    struct slice p = slice_str(route->path), before;
     *rest = (struct slice){ 0 };
-    if (p.p[p.n - 1] != '*') return slice_eq(p, path);
-    p.n--;
-    *rest = slice_sub(path, p.n, path.n);
-    return slice_starts(path, p) && rest->n && slice_find(*rest, '/') < 0;
+    if (!slice_cut(&p, '*', &before)) return slice_eq(before, path); /* p: what is behind the asterisk */
+    if (!slice_starts(path, before) || path.n < before.n + p.n) return false;
+    *rest = slice_sub(path, before.n, path.n - p.n);
+    return rest->n && slice_find(*rest, '/') < 0 && slice_eq(slice_sub(path, path.n - p.n, path.n), p);
 }
 
 const struct route *api_route_find(const char *method, struct slice path, struct slice *rest, int *status)

@@ -137,7 +137,7 @@ static void cancel(struct exchange *e)
     exchange_free(e);
 }
 
-static bool on_message(struct helper_peer *p, const json_t *m)
+static bool on_message(struct helper_peer *p, const json_t *m, int fd)
 {
     static const char *const beginnings[] = { [EXCHANGE_SERVER] = "server", [EXCHANGE_CLIENT] = "client",
                                               [EXCHANGE_RECIPIENT] = "recipient" };

@@ -10,17 +10,13 @@
 #include <unistd.h>
 #include <fcntl.h>
 #include "base/buf.h"
+#include "base/channel_frame.h"
 #include "base/list.h"
 #include "base/log.h"
 
 #define OUT_MAX (64u << 20) /* a peer that does not read for so long is as good as dead */
 #define FDS_MAX 32          /* descriptors that came and whose frame is not complete yet */
 #define READ_SIZE 65536
-
-struct frame_head {
-    uint32_t n;      /* bytes of text that follow */
-    uint32_t has_fd; /* 0 or 1 */
-};
 
 struct frame_out {
     struct list node;

@@ -21,4 +21,11 @@ struct channel *channel_new(struct event_base *base, int fd, channel_message_cb 
 void channel_send(struct channel *c, const json_t *m, int fd);
 void channel_free(struct channel **c);
 
+/* ---- for a process without a loop: over a descriptor of channel_pair that blocks (channel_block) */
+bool channel_block(int fd, struct err *err) MUST_CHECK;
+bool channel_send_now(int fd, const json_t *m, struct err *err) MUST_CHECK;
+/* The next frame, the caller's to json_decref; *with: the descriptor that came along, his too, or -1. NULL: the other side is gone
+ * (err->text is "") or sent what it must not. */
+json_t *channel_receive_now(int fd, int *with, struct err *err) MUST_CHECK;
+
 #endif

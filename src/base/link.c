@@ -3,6 +3,7 @@
 #include "base/link.h"
 #include <assert.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/channel.h"
@@ -73,23 +74,39 @@ void link_send(struct link *l, json_t *m)
     json_decref(m);
 }
 
+static void send_on(struct link_request *r, json_t *m, int fd)
+{
+    if (m) json_object_set_new(m, "id", json_integer(r->id));
+    if (!r->frame && (!m || !r->link->channel)) fail_soon(r);
+    if (r->link->channel && m) channel_send(r->link->channel, m, fd);
+    json_decref(m);
+}
+
 void link_ask(struct link *l, struct link_request *r, json_t *m, unsigned wait_ms, link_answer_cb *cb)
 {
-    *r = (struct link_request){ .link = l, .id = ++l->last_id, .cb = cb };
+    link_ask_with(l, r, m, -1, wait_ms, cb);
+}
+
+void link_ask_with(struct link *l, struct link_request *r, json_t *m, int fd, unsigned wait_ms, link_answer_cb *cb)
+{
+    *r = (struct link_request){ .link = l, .id = ++l->last_id, .cb = cb, .fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0) };
     r->timer = evtimer_new(l->base, on_timer, r);
     list_push_back(&l->requests, &r->node);
+    if (fd >= 0 && r->fd < 0) {
+        json_decref(m);
+        fail_soon(r);
+        return;
+    }
     if (wait_ms) {
         event_add(r->timer, &(struct timeval){ wait_ms / 1000, (suseconds_t)(wait_ms % 1000) * 1000 });
         r->frame = json_incref(m);
     }
-    link_ask_on(r, m);
+    send_on(r, m, r->fd);
 }
 
 void link_ask_on(struct link_request *r, json_t *m)
 {
-    if (m) json_object_set_new(m, "id", json_integer(r->id));
-    if (!r->frame && (!m || !r->link->channel)) fail_soon(r);
-    link_send(r->link, m);
+    send_on(r, m, -1);
 }
 
 void link_end(struct link_request *r)
@@ -97,6 +114,7 @@ void link_end(struct link_request *r)
     list_remove(&r->node);
     event_free(r->timer);
     json_decref(r->frame);
+    if (r->fd >= 0) close(r->fd);
 }
 
 /* ---- the link */
@@ -115,7 +133,7 @@ void link_connect(struct link *l, int fd)
     l->channel = channel_new(l->base, fd, on_message, on_channel_end, l);
     list_each(it, &l->requests) {
         const struct link_request *r = list_entry(it, struct link_request, node);
-        if (r->frame) channel_send(l->channel, r->frame, -1);
+        if (r->frame) channel_send(l->channel, r->frame, r->fd);
     }
 }
 

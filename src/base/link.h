@@ -23,6 +23,7 @@ struct link_request {
     struct link *link;
     struct event *timer;
     json_t *frame;       /* sent again when there is another process; NULL: the request fails then */
+    int fd;              /* goes with it: a copy; -1: none */
     json_int_t id;
     link_answer_cb *cb;
 };
@@ -40,6 +41,9 @@ void link_send(struct link *l, json_t *m);
  * before this returns. wait_ms 0: the request fails when the process is away or goes. Else the frame is sent to the next
  * process, too, and the request fails after that time. */
 void link_ask(struct link *l, struct link_request *r, json_t *m, unsigned wait_ms, link_answer_cb *cb);
+/* The same with a descriptor that goes with the first frame. The link keeps a copy of its own while the request lives; the caller's stays
+ * his. Where there are no more descriptors to be had it fails. */
+void link_ask_with(struct link *l, struct link_request *r, json_t *m, int fd, unsigned wait_ms, link_answer_cb *cb);
 /* One more frame of the same request. Takes m. */
 void link_ask_on(struct link_request *r, json_t *m);
 /* No callback after that. The process is not told. */

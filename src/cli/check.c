@@ -11,6 +11,7 @@
 #include "net/tls.h"
 #include "policy/policy.h"
 #include "route/rewrite.h"
+#include "scan/scanning.h"
 #include "signer/signer.h"
 
 static void usage(FILE *to)
@@ -109,6 +110,13 @@ static bool rewriter_ok(const struct config *c, struct config_report *r)
     return ok;
 }
 
+/* Header checks, rules, rules for spam. */
+static bool content_ok(const struct config *c, struct config_report *r)
+{
+    struct err err = { 0 };
+    return scanning_check(c, &err) || told(r, (struct config_place){ 0 }, "", &err);
+}
+
 int cli_check(int argc, char **argv)
 {
     const char *file = CLI_DEFAULT_CONFIG;
@@ -128,7 +136,7 @@ int cli_check(int argc, char **argv)
     struct config *c = NULL;
     if (config_read_file(file, &text, &err)) c = config_parse(buf_slice(&text), file, &report);
     else report_error(&report, (struct config_place){ 0 }, "", "name the file with -c FILE", "%s", err.text);
-    if (c && (!tls_check(c, buf_slice(&text), &report) || !lists_ok(c, &report) || !keys_ok(c, &report) || !rewriter_ok(c, &report))) {
+    if (c && (!tls_check(c, buf_slice(&text), &report) || !lists_ok(c, &report) || !keys_ok(c, &report) || !rewriter_ok(c, &report) || !content_ok(c, &report))) {
         config_free(c);
         c = NULL;
     }

@@ -18,12 +18,15 @@ cli_command cli_config;   /* src/cli/config.c */
 cli_command cli_schema;   /* src/cli/schema.c: the manual page and JSON schema, for the build and for people */
 cli_command cli_reload;   /* src/cli/control.c */
 cli_command cli_status;   /* src/cli/control.c */
+cli_command cli_learn;    /* src/cli/learn.c */
+cli_command cli_quarantine; /* src/cli/quarantine.c */
 cli_command cli_queue;    /* src/cli/queue.c */
 cli_command cli_trace;    /* src/cli/trace.c */
 cli_command cli_spool;    /* src/cli/spool.c */
 cli_command cli_explain;  /* src/cli/explain.c */
 cli_command cli_tls_report; /* src/cli/tls_report.c */
 cli_command cli_dns_lists; /* src/cli/dns_lists.c */
+cli_command cli_scan;     /* src/cli/scan.c */
 cli_command cli_send;     /* src/cli/send.c */
 cli_command cli_user;     /* src/cli/user.c */
 cli_command cli_sink;     /* src/cli/sink.c */

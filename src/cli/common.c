@@ -127,7 +127,7 @@ static bool explain(CURL *curl, CURLcode rc, const char *socket_path, struct err
     return false;
 }
 
-static bool perform(CURL *curl, const char *socket_path, const char *method, const char *path, const char *body,
+static bool perform(CURL *curl, const char *socket_path, const char *method, const char *path, struct slice body,
                     struct buf *answer, struct err *err)
 {
     struct buf url = { 0 };
@@ -141,7 +141,10 @@ static bool perform(CURL *curl, const char *socket_path, const char *method, con
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
-    if (!strcmp(method, "POST")) curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body ? body : "");
+    if (!strcmp(method, "POST")) {
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.n ? body.p : "");
+    }
     CURLcode rc = curl_easy_perform(curl);
     curl_slist_free_all(headers);
     buf_deinit(&url);
@@ -204,23 +207,46 @@ static json_t *understand(long status, const struct buf *text, struct err *err)
     return NULL;
 }
 
+/* False: no answer at all. */
+static bool request(const char *socket_path, const char *method, const char *path, struct slice body, struct buf *text, long *status,
+                    struct err *err)
+{
+    CURL *curl = curl_easy_init();
+    text->max = ANSWER_MAX;
+    if (!curl) return err_set(err, "no memory for a request");
+    bool ok = perform(curl, socket_path, method, path, body, text, err);
+    if (ok) curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
+    curl_easy_cleanup(curl);
+    return ok;
+}
+
+json_t *cli_post(const char *socket_path, const char *path, struct slice body, struct err *err)
+{
+    struct buf text = { 0 };
+    long status = 0;
+    json_t *answer = request(socket_path, "POST", path, body, &text, &status, err) ? understand(status, &text, err) : NULL;
+    buf_deinit(&text);
+    return answer;
+}
+
 json_t *cli_request(const char *socket_path, const char *method, const char *path, const json_t *body, struct err *err)
 {
-    struct buf text = { .max = ANSWER_MAX };
+    struct buf text = { 0 };
     char *sent = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    CURL *curl = curl_easy_init();
-    json_t *answer = NULL;
     long status = 0;
-    if (!curl) {
-        err_set(err, "no memory for a request");
-    } else if (perform(curl, socket_path, method, path, sent, &text, err)) {
-        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        answer = understand(status, &text, err);
-    }
-    curl_easy_cleanup(curl);
+    json_t *answer = request(socket_path, method, path, slice_str(sent), &text, &status, err) ? understand(status, &text, err) : NULL;
     free(sent);
     buf_deinit(&text);
     return answer;
+}
+
+bool cli_download(const char *socket_path, const char *path, struct buf *out, struct err *err)
+{
+    long status = 0;
+    if (!request(socket_path, "GET", path, SLICE(""), out, &status, err)) return false;
+    if (status == 200) return true;
+    json_decref(understand(status, out, err)); /* an error's text */
+    return false;
 }
 
 /* As a part of a URL's query. */
@@ -276,7 +302,7 @@ bool cli_complain(const char *command, const char *before, const char *what, con
 
 void cli_print_json(const json_t *j)
 {
-    json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     putchar('\n');
 }
 

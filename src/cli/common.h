@@ -9,6 +9,9 @@
 /* One request to the running daemon: method "GET" or "POST", path "/v1/queue?...", body may be NULL. The answer's JSON
  * is the caller's to json_decref. NULL with err: not running, refused, or the error text of the answer. Blocks. */
 json_t *cli_request(const char *socket_path, const char *method, const char *path, const json_t *body, struct err *err);
+/* POST of any bytes, answered by JSON as above; and GET of any bytes, at most 256 MiB. */
+json_t *cli_post(const char *socket_path, const char *path, struct slice body, struct err *err);
+bool cli_download(const char *socket_path, const char *path, struct buf *out, struct err *err) MUST_CHECK;
 /* The same by GET, with arguments: strings and whole numbers. */
 json_t *cli_get(const char *socket_path, const char *path, const json_t *arguments, struct err *err);
 
@@ -56,5 +59,8 @@ void cli_add_fitted(struct buf *out, const char *s, size_t width);
 
 /* "90s", "30m", "1h", "2d", "1w" in ms. */
 bool cli_parse_span(struct slice s, uint64_t *ms);
+/* A span before now, or a time in UTC ("2026-11-22", "2026-11-22T14:05:30"), in wall ms. A date alone is its first moment, or with `end` its
+ * last one. */
+bool cli_parse_when(const char *text, bool end, uint64_t *ms);
 
 #endif

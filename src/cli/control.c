@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/common.h"
@@ -159,6 +160,40 @@ static void print_store(const json_t *store)
     buf_deinit(&b);
 }
 
+/* All workers know the same of it. */
+static void print_scan(const json_t *a)
+{
+    const json_t *f, *s, *scan = NULL;
+    struct buf b = { 0 };
+    size_t i;
+    json_array_foreach(json_object_get(a, "figures"), i, f)
+        if (!scan) scan = json_object_get(f, "scan");
+    if (!scan) return;
+    printf("scan: %lld of %lld processes busy, %lld waiting, %lld messages, %lld crashes, %lld time-outs\n", (long long)cli_number_of(scan, "busy"),
+           (long long)cli_number_of(scan, "processes"), (long long)cli_number_of(scan, "queue"), (long long)cli_number_of(scan, "messages"),
+           (long long)cli_number_of(scan, "crashes"), (long long)cli_number_of(scan, "timeouts"));
+    json_array_foreach(json_object_get(scan, "scanners"), i, s) {
+        int64_t age = (int64_t)clock_wall_ms() - cli_number_of(s, "since");
+        const char *error = cli_text_of(s, "error");
+        printf("scanner %s: %s for %s%s%s%s\n", cli_text_of(s, "name"), cli_text_of(s, "state"), cli_span(&b, age > 0 ? age : 0),
+               json_is_true(json_object_get(s, "paused")) ? ", not asked" : "", *error ? ": " : "", error);
+    }
+    buf_deinit(&b);
+}
+
+static void print_quarantine(const json_t *q)
+{
+    struct buf b = { 0 }, most = { 0 };
+    if (!q) return;
+    printf("quarantine: %lld messages, %lld held, %s", (long long)cli_number_of(q, "messages"), (long long)cli_number_of(q, "held"),
+           cli_size(&b, (uint64_t)cli_number_of(q, "bytes")));
+    if (cli_number_of(q, "size")) printf(" of %s", cli_size(&most, (uint64_t)cli_number_of(q, "size")));
+    printf("%s%s\n", json_is_true(json_object_get(q, "full")) ? "; full: what comes waits in the queue" : "",
+           json_is_true(json_object_get(q, "reading")) ? "; its index is being read" : "");
+    buf_deinit(&b);
+    buf_deinit(&most);
+}
+
 static void print_status(const json_t *a)
 {
     struct buf b = { 0 };
@@ -174,7 +209,9 @@ static void print_status(const json_t *a)
         printf("%-6s %-8lld %-9s %s\n", cli_text_of(w, "role"), (long long)cli_number_of(w, "pid"), "ready", cli_span(&b, cli_number_of(w, "age")));
     print_queue(a);
     print_store(json_object_get(a, "store"));
+    print_quarantine(json_object_get(json_object_get(a, "store"), "quarantine"));
     print_providers(a);
+    print_scan(a);
     if (cli_number_of(a, "missing")) printf("%lld workers have not answered\n", (long long)cli_number_of(a, "missing"));
     buf_deinit(&b);
 }

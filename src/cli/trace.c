@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "base/clock.h"
 #include "base/ip.h"
 #include "base/log.h"
@@ -29,7 +28,8 @@ static const char help[] =
     "  --sender A            address or domain of the sender; <> for bounces\n"
     "  --recipient A         the same of a recipient\n"
     "  --client IP           address or network\n"
-    "  --outcome O           accepted, refused, delivered, deferred, bounced or deleted\n"
+    "  --outcome O           accepted, refused, delivered, deferred, bounced, deleted,\n"
+    "                        quarantined, released or discarded\n"
     "  --message-id TEXT     part of the Message-ID\n"
     "  --subject TEXT        part of the subject\n"
     "  --since T, --until T  how long ago (90s, 30m, 2h, 3d), or 2026-11-22, 2026-11-22T14:05[:30] (UTC)\n"
@@ -52,27 +52,6 @@ static int bad(const char *what, const char *word)
 }
 
 /* ---- what is asked */
-
-/* A span before now, or a time in UTC. A date alone is its first moment, or with `end` its last one. */
-static bool parse_when(const char *text, bool end, uint64_t *ms)
-{
-    static const char *const forms[] = { "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M", "%Y-%m-%d" };
-    uint64_t span, now = clock_wall_ms();
-    if (cli_parse_span(slice_str(text), &span)) {
-        *ms = span < now ? now - span : 0;
-        return true;
-    }
-    for (size_t i = 0; i < countof(forms); i++) {
-        struct tm tm = { 0 };
-        const char *rest = strptime(text, forms[i], &tm);
-        time_t t = rest && !*rest ? timegm(&tm) : -1;
-        if (t < 0) continue;
-        *ms = (uint64_t)t * 1000;
-        if (end) *ms += (i == countof(forms) - 1 ? 86400000 : i < 2 ? 1000 : 60000) - 1;
-        return true;
-    }
-    return false;
-}
 
 /* What a word without an option means. */
 static bool take_word(struct trace_options *o, const char *word)
@@ -105,7 +84,7 @@ static bool take_option(int argc, char **argv, int *i, struct trace_options *o, 
         json_t *text = when || limit ? NULL : json_string(value);
         if (!*value) *code = bad("empty:", options[k].option);
         else if (limit && slice_to_u64(slice_str(value), LIMIT_MAX, &n) && n) o->limit = n;
-        else if (when && parse_when(value, !strcmp(key, "until"), &n)) json_object_set_new(o->query, key, json_integer((json_int_t)n));
+        else if (when && cli_parse_when(value, !strcmp(key, "until"), &n)) json_object_set_new(o->query, key, json_integer((json_int_t)n));
         else if (text) json_object_set(o->query, key, text);
         else *code = bad("this cannot be:", value);
         json_decref(text);

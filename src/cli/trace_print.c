@@ -6,7 +6,7 @@
 #include "cli/common.h"
 
 #define COLUMNS 80
-#define WHY_AT 49
+#define WHY_AT 50
 
 /* Prints as many whole words as fit and returns the rest. */
 static const char *print_words(const char *text, size_t room)
@@ -35,7 +35,7 @@ void trace_print(const json_t *trace)
     size_t i;
     const json_t *e;
     const char *about = "";
-    printf("%-8s %-18s %-7s %4s %6s  %s\n", "stage", "check", "outcome", "line", "ms", "why");
+    printf("%-8s %-16s %-10s %4s %6s  %s\n", "stage", "check", "outcome", "line", "ms", "why");
     json_array_foreach(trace, i, e) {
         char line[16] = "";
         const char *rcpt = cli_text_of(e, "recipient");
@@ -43,7 +43,7 @@ void trace_print(const json_t *trace)
         about = rcpt;
         if (cli_number_of(e, "line")) snprintf(line, sizeof line, "%d", (int)cli_number_of(e, "line"));
         const char *why = cli_text_of(e, "why");
-        printf("%-8s %-18s %-7s %4s %6.1f", cli_text_of(e, "stage"), cli_text_of(e, "check"), cli_text_of(e, "outcome"), line,
+        printf("%-8s %-16s %-10s %4s %6.1f", cli_text_of(e, "stage"), cli_text_of(e, "check"), cli_text_of(e, "outcome"), line,
                json_real_value(json_object_get(e, "ms")));
         if (!*why) {
             putchar('\n');

@@ -82,7 +82,7 @@ static void check_unique(const struct check *k, const char *list, const char *fi
 static void check_duplicates(const struct check *k)
 {
     const struct config *c = k->c;
-    size_t most = c->domain_n + c->route_n + c->listener_n + c->tls_policy_n;
+    size_t most = c->domain_n + c->route_n + c->listener_n + c->tls_policy_n + c->scanner_n + c->rule_n;
     struct named *names = mem_zalloc((most + 1) * sizeof *names);
     struct buf *texts = mem_zalloc((c->listener_n + 1) * sizeof *texts);
     for (size_t i = 0; i < c->domain_n; i++) names[i] = (struct named){ c->domains[i].name, c->domains[i].place };
@@ -92,6 +92,10 @@ static void check_duplicates(const struct check *k)
     for (size_t i = 0; i < c->tls_policy_n; i++)
         names[i] = (struct named){ c->tls_policies[i].to, c->tls_policies[i].place };
     check_unique(k, "tls_policies", "to", names, c->tls_policy_n);
+    for (size_t i = 0; i < c->scanner_n; i++) names[i] = (struct named){ c->scanners[i].name, c->scanners[i].place };
+    check_unique(k, "scanners", "name", names, c->scanner_n);
+    for (size_t i = 0; i < c->rule_n; i++) names[i] = (struct named){ c->rules[i].name, c->rules[i].place };
+    check_unique(k, "rules", "name", names, c->rule_n);
     for (size_t i = 0; i < c->listener_n; i++) {
         struct config_listener l = c->listeners[i];
         static const uint8_t any[16];
@@ -156,6 +160,7 @@ void check_all(const struct check *k)
     check_checks(k);
     check_relaying(k);
     check_dns_lists(k);
+    check_content(k);
     check_sizes(k);
     check_times(k);
     check_system(k);

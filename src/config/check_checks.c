@@ -36,8 +36,8 @@ static void check_match(const struct check *k, const struct config_match *m, enu
     if (why) yaml_error(k->report, reason, "it is told to clients, for example: reason: spam from this network", "%s", why);
 }
 
-static void check_matches(const struct check *k, const struct config_match_list *l, enum list_of of, bool senders,
-                          const struct yaml_node *list)
+void check_matches(const struct check *k, const struct config_match_list *l, enum list_of of, bool senders,
+                   const struct yaml_node *list)
 {
     const struct yaml_node *item = yaml_items(list);
     for (size_t i = 0; i < l->n && item; i++, item = item->next) check_match(k, &l->entries[i], of, senders, item);

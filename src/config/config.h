@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/ip.h"
 #include "config/config_checks.h"
+#include "config/config_content.h"
 #include "config/config_signing.h"
 
 enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_OFFER, CONFIG_TLS_REQUIRE, CONFIG_TLS_IMPLICIT };
@@ -261,6 +262,17 @@ struct config {
     struct config_dkim dkim;
     struct config_arc arc;
     struct config_srs srs;
+    struct config_scan scan;
+    struct config_scanner *scanners;
+    size_t scanner_n;
+    struct config_attachments attachments;
+    struct config_virus virus;
+    struct config_spam spam;
+    struct config_header_check *header_checks;
+    size_t header_check_n;
+    struct config_rule *rules;
+    size_t rule_n;
+    struct config_quarantine quarantine;
     const struct config_hop **hops; /* all there are, by id; only those that are set */
     size_t hop_n;
     struct {
@@ -280,7 +292,7 @@ struct config {
     struct {
         const char *directory;         /* /var/lib/postern: spool/, revisions/, tls/ below it */
         const char *run_directory;     /* /run/postern: control.sock, postern.pid */
-        const char *user, *admin_user, *auth_user, *sign_user, *store_user; /* "postern", "postern-admin" ...; "" : stay who we are (tests, demonstration) */
+        const char *user, *admin_user, *auth_user, *sign_user, *store_user, *scan_user; /* "postern", "postern-admin" ...; "" : stay who we are (tests, demonstration) */
         uint32_t workers;              /* 0: one a core */
         uint64_t drain;                /* how long open sessions may go on after reload or stop */
         bool sandbox;                  /* Landlock and seccomp; on */

@@ -10,7 +10,7 @@ struct config_place {
     uint32_t line, column;
 };
 
-/* One entry of a list that clients, senders or recipients are held against; policy/list.h tells the forms it may have. Just one of
+/* One entry of a list that clients, senders or recipients are held against; config/list.h tells the forms it may have. Just one of
  * match and file is set. */
 struct config_match {
     const char *match;           /* "192.0.2.0/24", "user@example.org", ".example.org", "/regular expression/" ... */

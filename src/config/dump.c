@@ -83,6 +83,7 @@ static json_t *option_json(const struct config *c, const struct schema_table *in
         if (!o->fallback && *(const uint32_t *)field == o->unset) return json_null();
         break;
     case SCHEMA_NUMBER: return json_integer(*(const uint32_t *)field);
+    case SCHEMA_SCORE: return json_real(*(const int32_t *)field / 100.0);
     case SCHEMA_PORT: return json_integer(*(const uint16_t *)field);
     case SCHEMA_ZONE: return *(const int *)field < 0 ? json_null() : json_string(c->zones[*(const int *)field].name);
     case SCHEMA_IP: return ((const struct ip *)field)->family ? text_json(o, o->type, field) : json_null();
@@ -94,7 +95,7 @@ static json_t *option_json(const struct config *c, const struct schema_table *in
     case SCHEMA_DNS_NAME:
     case SCHEMA_PATH:
         if (!*(const char *const *)field) return json_null();
-        if (!**(const char *const *)field && o->type != SCHEMA_SECRET) return json_null();
+        if (!**(const char *const *)field && !o->empty && o->type != SCHEMA_SECRET) return json_null();
         break;
     default: break;
     }
@@ -169,6 +170,7 @@ static void add_scalar(struct buf *out, const json_t *v)
 {
     if (json_is_boolean(v)) buf_add_str(out, json_is_true(v) ? "yes" : "no");
     else if (json_is_integer(v)) buf_addf(out, "%lld", (long long)json_integer_value(v));
+    else if (json_is_real(v)) value_format_score((int64_t)(json_real_value(v) * 100 + (json_real_value(v) < 0 ? -0.5 : 0.5)), out);
     else yaml_add_scalar(out, slice_of(json_string_value(v), json_string_length(v)));
 }
 

@@ -103,12 +103,32 @@ static void finish_auth(struct config *c, const struct yaml_node *auth)
     if (!c->auth.users[0]) c->auth.users = arena_printf(&c->arena, "%s/users", c->system.directory);
 }
 
+/* Users' own mail is not judged, but viruses in it are found. */
+static void finish_scanners(struct config *c, const struct yaml_node *root)
+{
+    const struct yaml_node *node = first_of(root, "scanners");
+    for (size_t i = 0; i < c->scanner_n; i++, node = node ? node->next : NULL) {
+        struct config_scanner *s = &c->scanners[i];
+        if (!yaml_get(node, "trusted_mail")) s->trusted_mail = s->type != CONFIG_SCANNER_SPAMD && s->type != CONFIG_SCANNER_RSPAMD;
+    }
+}
+
+static void lower_all(struct config *c, const char **texts, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char *lower = arena_strdup(&c->arena, slice_str(texts[i]));
+        for (char *p = lower; *p; p++) *p = ascii_lower(*p);
+        texts[i] = lower;
+    }
+}
+
 void parse_finish(struct parser *p, const struct yaml_node *root)
 {
     struct config *c = p->c;
     add_internet(p);
     resolve_zones(p, root);
     if (!c->system.store_user[0]) c->system.store_user = c->system.user;
+    if (!c->system.scan_user[0]) c->system.scan_user = c->system.user;
     if (!c->postmaster[0] && c->hostname[0]) c->postmaster = arena_printf(&c->arena, "postmaster@%s", c->hostname);
     if (!c->limits.message_size_filtered) c->limits.message_size_filtered = 2 * c->limits.message_size;
     if (!c->listener_n) {
@@ -125,4 +145,7 @@ void parse_finish(struct parser *p, const struct yaml_node *root)
     finish_hops(c);
     finish_policies(c, root);
     finish_auth(c, yaml_get(root, "auth"));
+    finish_scanners(c, root);
+    lower_all(c, c->attachments.extensions, c->attachments.extension_n);
+    lower_all(c, c->attachments.types, c->attachments.type_n);
 }

@@ -45,6 +45,10 @@ static json_t *scalar_schema(const struct schema_option *o, enum schema_type typ
         return json_pack("{s:[b, b, s, s, s, s]}", "enum", 1, 0, "yes", "no", "on", "off");
     case SCHEMA_NUMBER:
     case SCHEMA_PORT: return integer(o);
+    case SCHEMA_SCORE:
+        return json_pack("{s:s, s:f, s:f}", "type", "number", "minimum", (double)(int64_t)o->min / 100, "maximum",
+                         (double)(int64_t)o->max / 100);
+    case SCHEMA_CLOCK: return pattern("^([01]?[0-9]|2[0-3]):[0-5][0-9]$");
     case SCHEMA_PERCENT: return either(integer(o), pattern("^[0-9]+ ?%$"));
     case SCHEMA_SIZE: return either(integer(o), pattern("^[0-9]+ ?([KMGTkmgt]i?)?[Bb]?$"));
     case SCHEMA_TIME: return either(json_pack("{s:i}", "const", 0), pattern("^([0-9]+(ms|s|m|h|d|w) ?)+$"));
@@ -95,7 +99,8 @@ static json_t *option_schema(const struct schema_option *o)
     uint64_t n;
     bool number = (o->type == SCHEMA_NUMBER || o->type == SCHEMA_PORT) && o->fallback &&
                   slice_to_u64(slice_str(o->fallback), INT64_MAX, &n);
-    if (o->fallback && o->type == SCHEMA_SET) json_object_set_new(out, "default", word_list(slice_str(o->fallback)));
+    if (o->fallback && (o->type == SCHEMA_SET || o->type == SCHEMA_LIST)) json_object_set_new(out, "default", word_list(slice_str(o->fallback)));
+    else if (o->fallback && o->type == SCHEMA_SCORE) json_object_set_new(out, "default", json_loads(o->fallback, JSON_DECODE_ANY, NULL));
     else if (o->fallback)
         json_object_set_new(out, "default", number ? json_integer((json_int_t)n) : json_string(o->fallback));
     if (o->example) json_object_set_new(out, "examples", json_pack("[s]", o->example));

@@ -21,13 +21,14 @@ static void add_bound(struct buf *out, const struct schema_option *o, uint64_t n
 {
     if (o->type == SCHEMA_SIZE) value_format_size(n, out);
     else if (o->type == SCHEMA_TIME) value_format_time(n, out);
+    else if (o->type == SCHEMA_SCORE) value_format_score((int64_t)n, out);
     else buf_addf(out, "%llu%s", (unsigned long long)n, o->type == SCHEMA_PERCENT ? "%" : "");
 }
 
 static bool has_bounds(const struct schema_option *o)
 {
-    return o->max && (o->type == SCHEMA_SIZE || o->type == SCHEMA_TIME || o->type == SCHEMA_NUMBER ||
-                      o->type == SCHEMA_PORT || o->type == SCHEMA_PERCENT);
+    return o->type == SCHEMA_SCORE || (o->max && (o->type == SCHEMA_SIZE || o->type == SCHEMA_TIME || o->type == SCHEMA_NUMBER ||
+                      o->type == SCHEMA_PORT || o->type == SCHEMA_PERCENT));
 }
 
 static void add_facts(struct buf *out, const struct schema_option *o)
@@ -138,6 +139,7 @@ static const char intro[] =
     "or\n"
     "several: \\fB1h30m\\fR. Only 0 goes without.\n"
     ".TP\n.B percentage\n\\fB5%\\fR or \\fB5\\fR.\n"
+    ".TP\n.B score\nA number of points with at most two decimals: \\fB5\\fR, \\fB5.5\\fR, \\fB\\-1.25\\fR.\n"
     ".TP\n.B network\n\\fB10.20.30.0/24\\fR, \\fB10.0.0.0/255.0.0.0\\fR, \\fB2001:db8::/32\\fR, or a single address. "
     "Bits\n"
     "beyond the prefix must be zero.\n"

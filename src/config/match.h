@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * One entry of a list that clients and addresses are held against (the forms are told in policy/list.h): taken apart, and checked. */
+ * One entry of a list that clients and addresses are held against (the forms are told in config/list.h): taken apart, and checked. */
 #ifndef POSTERN_CONFIG_MATCH_H
 #define POSTERN_CONFIG_MATCH_H
 #include "base/err.h"

@@ -11,6 +11,32 @@ static struct value_source source(const struct parser *p, const struct yaml_node
     return (struct value_source){ &p->c->arena, p->report, p->directory, node };
 }
 
+/* Room for the n elements of a list or map option; sets pointer and count. */
+static char *make_array(struct parser *p, const struct schema_option *o, char *record, size_t n, size_t size)
+{
+    char *array = n ? arena_alloc(&p->c->arena, n * size) : NULL;
+    memcpy(record + o->offset, &array, sizeof array);
+    memcpy(record + o->count_offset, &n, sizeof n);
+    return array;
+}
+
+/* "one, another" */
+static void set_default_list(struct parser *p, const struct schema_option *o, char *record)
+{
+    bool list = o->type == SCHEMA_LIST;
+    struct value_source v = source(p, NULL);
+    struct slice rest = slice_str(o->fallback), word;
+    size_t n = 1, size = list ? value_item_size(o->item) : 0;
+    for (size_t i = 0; i < rest.n; i++) n += rest.p[i] == ',';
+    char *at = list ? make_array(p, o, record, n, size) : record + o->offset;
+    for (bool more = true; more; at += size) {
+        more = slice_cut(&rest, ',', &word);
+        bool ok = value_parse(&v, o, list ? o->item : o->type, slice_trim(word), at);
+        assert(ok); /* the table is ours */
+        (void)ok;
+    }
+}
+
 static void set_defaults(struct parser *p, const struct schema_table *t, char *record)
 {
     for (size_t i = 0; i < t->n; i++) {
@@ -24,12 +50,8 @@ static void set_defaults(struct parser *p, const struct schema_table *t, char *r
         else if (o->type <= SCHEMA_SERVER) *(const char **)field = o->nullable ? NULL : "";
         else if (o->type == SCHEMA_ENUM && !o->fallback) *(uint32_t *)field = o->unset;
         if (!o->fallback) continue;
-        if (o->type == SCHEMA_SET) {
-            struct slice rest = slice_str(o->fallback), word;
-            for (bool more = true; more;) {
-                more = slice_cut(&rest, ',', &word);
-                value_parse(&v, o, o->type, slice_trim(word), field);
-            }
+        if (o->type == SCHEMA_SET || o->type == SCHEMA_LIST) {
+            set_default_list(p, o, record);
             continue;
         }
         bool ok = value_parse(&v, o, o->type, slice_str(o->fallback), field);
@@ -42,15 +64,6 @@ static bool fail(struct parser *p, const struct yaml_node *node, const char *hin
 {
     yaml_error(p->report, node, hint, "%s", text);
     return false;
-}
-
-/* Room for the n elements of a list or map option; sets pointer and count. */
-static char *make_array(struct parser *p, const struct schema_option *o, char *record, size_t n, size_t size)
-{
-    char *array = n ? arena_alloc(&p->c->arena, n * size) : NULL;
-    memcpy(record + o->offset, &array, sizeof array);
-    memcpy(record + o->count_offset, &n, sizeof n);
-    return array;
 }
 
 static void fill_option(struct parser *p, const struct schema_option *o, const struct yaml_node *node, char *record);
@@ -101,7 +114,7 @@ static void fill_list(struct parser *p, const struct schema_option *o, const str
     for (const struct yaml_node *item = yaml_items(node); n--; item = item->next, at += size) {
         struct value_source v = source(p, item);
         static const char *const none = "";
-        if (o->item != SCHEMA_NETWORK) memcpy(at, &none, sizeof none);
+        if (o->item <= SCHEMA_SERVER) memcpy(at, &none, sizeof none);
         if (item->kind != YAML_SCALAR) fail(p, item, NULL, "a single value is expected here");
         else if (!item->text.n) fail(p, item, NULL, "the value is empty");
         else value_parse(&v, o, o->item, item->text, at);

@@ -2,6 +2,7 @@
  * Between parsing and checking: what the files of this folder share. */
 #ifndef POSTERN_CONFIG_PARSE_H
 #define POSTERN_CONFIG_PARSE_H
+#include "config/match.h"
 #include "config/value.h"
 
 /* A parsed configuration, its tree (children of lists and of `zones` in the order of the structs; NULL for an empty
@@ -38,6 +39,19 @@ void check_checks(const struct check *k);     /* check_checks.c: lists of matche
 void check_relaying(const struct check *k);   /* check_relaying.c: the list relaying opens nothing for strangers */
 void check_signing(const struct check *k);     /* check_signing.c: keys and secrets for what goes out */
 void check_credentials(const struct check *k); /* check_credentials.c: logging in to next hops */
+void check_content(const struct check *k);     /* check_content.c: scanners, attachments, viruses, the quarantine; and the next two */
+void check_spam(const struct check *k);        /* check_spam.c */
+void check_rules(const struct check *k);       /* check_rules.c: header checks, and rules */
+
+/* Every entry of a list that is held against clients or addresses. senders: entries may have `proven`. check_checks.c */
+void check_matches(const struct check *k, const struct config_match_list *l, enum list_of of, bool senders,
+                   const struct yaml_node *list);
+/* `action` and `address` of a group. check_content.c */
+void check_handling(const struct check *k, enum config_handling action, const char *address, const struct yaml_node *group);
+bool check_has_virus_scanner(const struct config *c); /* check_content.c */
+/* What is wrong with a shell pattern, or NULL; is it a type of content, perhaps with * for the part behind the slash? check_content.c */
+const char *check_pattern_problem(struct slice pattern);
+bool check_is_type(struct slice text);
 
 /* A file that is named in the configuration: an error when it is missing or no file, and for a secret when everybody
  * may read it; a warning when it cannot be seen by who we are. A secret that is read later, and by another user: warnings

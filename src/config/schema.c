@@ -38,6 +38,8 @@ static const struct schema_option system_options[] = {
       .help = "The user the process that knows the keys of DKIM and ARC becomes; \"\": stays who it is." },
     { .name = "store_user", .type = SCHEMA_NAME, AT(config, system.store_user), .shown = "system.user",
       .help = "The user the process that remembers becomes." },
+    { .name = "scan_user", .type = SCHEMA_NAME, AT(config, system.scan_user), .shown = "system.user",
+      .help = "The user the processes that look into messages become." },
     { .name = "workers", .type = SCHEMA_NUMBER, AT(config, system.workers), .fallback = "0", .max = 256,
       .help = "Relay processes; 0: one for each processor core." },
     { .name = "drain", .type = SCHEMA_TIME, AT(config, system.drain), .fallback = "60s", .max = DAY,
@@ -53,6 +55,8 @@ static const struct schema_option log_options[] = {
 };
 static const struct schema_table log_table = { TABLE(log_options) };
 
+#define PLACED(group, field, rows, text) \
+    { .name = group, .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, field), .table = &(rows), .help = text }
 static const struct schema_option root_options[] = {
     { .name = "hostname", .type = SCHEMA_HOST, AT(config, hostname), .required = true,
       .help = "The relay's full name: in its greeting, its Received lines and as HELO. It should resolve to the "
@@ -98,6 +102,18 @@ static const struct schema_option root_options[] = {
       .help = "Sealing what passes through." },
     { .name = "srs", .type = SCHEMA_GROUP, .place_offset = offsetof(struct config, srs.place), .table = &schema_srs,
       .help = "Senders of mail that is forwarded, rewritten to addresses of ours." },
+    PLACED("scan", scan.place, schema_scan, "How messages are looked into."),
+    { .name = "scanners", .type = SCHEMA_RECORDS, AT_LIST(config, scanners, scanner_n), .table = &schema_scanner,
+      .help = "Programs that are asked about messages: scanners for viruses, engines for spam, milters." },
+    PLACED("attachments", attachments.place, schema_attachments, "Attachments that are blocked."),
+    PLACED("virus", virus.place, schema_virus, "What is done about viruses. They are looked for when there is a scanner for them."),
+    PLACED("spam", spam.place, schema_spam, "What is done about spam."),
+    { .name = "header_checks", .type = SCHEMA_RECORDS, AT_LIST(config, header_checks, header_check_n),
+      .table = &schema_header_check, .help = "Patterns of header lines and what is done with them, in Postfix's syntax. A single "
+      "line of text stands for `line`." },
+    { .name = "rules", .type = SCHEMA_RECORDS, AT_LIST(config, rules, rule_n), .table = &schema_rule,
+      .help = "Rules for messages, one after another." },
+    PLACED("quarantine", quarantine.place, schema_quarantine, "Where mail is held."),
     { .name = "dns", .type = SCHEMA_GROUP, .table = &dns_table, .help = "Name resolution." },
     { .name = "system", .type = SCHEMA_GROUP, .table = &system_table, .help = "Directories, users, processes." },
     { .name = "log", .type = SCHEMA_GROUP, .table = &log_table, .help = "The log." },
@@ -120,6 +136,7 @@ const char *schema_type_name(const struct schema_option *o)
         [SCHEMA_RECIPIENT] = "domain or mail address", [SCHEMA_NAME] = "name",
         [SCHEMA_PATH] = "path",         [SCHEMA_SERVER] = "address[:port]",  [SCHEMA_BOOL] = "yes or no",
         [SCHEMA_NUMBER] = "number",     [SCHEMA_PERCENT] = "percentage",     [SCHEMA_PORT] = "port",
+        [SCHEMA_SCORE] = "score",       [SCHEMA_CLOCK] = "time of day",
         [SCHEMA_SIZE] = "size",         [SCHEMA_TIME] = "time",              [SCHEMA_ENUM] = "word",
         [SCHEMA_SET] = "list of words", [SCHEMA_IP] = "IP address",          [SCHEMA_NETWORK] = "network",
         [SCHEMA_ENDPOINT] = "address:port", [SCHEMA_ZONE] = "zone",          [SCHEMA_HOP] = "next hop",
@@ -130,5 +147,8 @@ const char *schema_type_name(const struct schema_option *o)
     if (o->type != SCHEMA_LIST) return names[o->type];
     return o->item == SCHEMA_NETWORK  ? "list of networks"
            : o->item == SCHEMA_SERVER ? "list of servers"
+           : o->item == SCHEMA_CLOCK  ? "list of times of the day"
+           : o->item == SCHEMA_STRING ? "list of texts"
+           : o->item == SCHEMA_PATH   ? "list of paths"
                                       : "list of names";
 }

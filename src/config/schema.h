@@ -23,6 +23,8 @@ enum schema_type {
     SCHEMA_BOOL,      /* bool; with `words`: one of two words for 0 and 1 */
     SCHEMA_NUMBER,    /* uint32_t */
     SCHEMA_PERCENT,   /* uint32_t */
+    SCHEMA_SCORE,     /* int32_t: hundredths of a point; min and max are SCHEMA_SCORE_BOUND */
+    SCHEMA_CLOCK,     /* uint32_t: minutes of the day, "07:00"; only in lists */
     SCHEMA_PORT,      /* uint16_t */
     SCHEMA_SIZE,      /* uint64_t, bytes */
     SCHEMA_TIME,      /* uint64_t, milliseconds */
@@ -33,7 +35,7 @@ enum schema_type {
     SCHEMA_ENDPOINT,  /* ip and port of struct config_listener; the offset is that of `ip` */
     SCHEMA_ZONE,      /* int: name of a zone, resolved to its index once all are known */
     SCHEMA_HOP,       /* struct config_hop: text, or a group of `table` */
-    SCHEMA_LIST,      /* pointer and count: scalars of `item` */
+    SCHEMA_LIST,      /* pointer and count: scalars of `item`; its fallback is "one, another" */
     SCHEMA_GROUP,     /* a nested mapping of `table` in the same struct */
     SCHEMA_RECORDS,   /* pointer and count: a list of mappings of `table` */
     SCHEMA_MAP,       /* pointer and count: mappings of `table`, keyed by name */
@@ -46,6 +48,7 @@ struct schema_word {
     const char *refused; /* known, but not possible here: why; NULL: possible */
 };
 
+#define SCHEMA_SCORE_BOUND(hundredths) ((uint64_t)(int64_t)(hundredths))
 #define SCHEMA_UNSET 0xFFu /* of an enum whose default is found when everything is read */
 #define SCHEMA_HIDDEN "***" /* stands for a secret */
 
@@ -57,6 +60,7 @@ struct schema_option {
     const char *shown;           /* how documents call the default, when it is not a plain value */
     bool required;
     bool nullable;               /* texts: NULL when it is not set, not "" */
+    bool empty;                  /* SCHEMA_STRING: "" is a value */
     uint32_t unset;
     uint64_t min, max;           /* of numbers, sizes (bytes) and times (ms); max 0: no limit */
     const struct schema_word *words;

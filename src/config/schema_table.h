@@ -34,5 +34,11 @@ extern const struct schema_table schema_auth;
 extern const struct schema_table schema_match, schema_checks, schema_relaying, schema_guard, schema_recipients, schema_store;
 /* schema_signing.c */
 extern const struct schema_table schema_dkim, schema_arc, schema_srs;
+/* schema_content.c */
+extern const struct schema_table schema_scan, schema_scanner, schema_attachments, schema_virus, schema_quarantine;
+/* schema_spam.c */
+extern const struct schema_table schema_spam;
+/* schema_rules.c */
+extern const struct schema_table schema_header_check, schema_rule;
 
 #endif

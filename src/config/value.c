@@ -96,6 +96,55 @@ void value_format_time(uint64_t ms, struct buf *out)
         }
 }
 
+void value_format_score(int64_t hundredths, struct buf *out)
+{
+    uint64_t n = (uint64_t)(hundredths < 0 ? -hundredths : hundredths);
+    buf_addf(out, "%s%llu", hundredths < 0 ? "-" : "", (unsigned long long)(n / 100));
+    if (n % 100) buf_addf(out, n % 10 ? ".%02u" : ".%u", (unsigned)(n % 10 ? n % 100 : n % 100 / 10));
+}
+
+/* "5", "5.5", "-1.25" */
+static bool score_of(struct slice s, int64_t *out)
+{
+    bool negative = s.n && s.p[0] == '-';
+    struct slice rest = slice_sub(s, negative, s.n), whole;
+    uint64_t n, part = 0;
+    bool point = slice_cut(&rest, '.', &whole);
+    if (!slice_to_u64(whole, 1000000, &n)) return false;
+    if (point && (!rest.n || rest.n > 2 || !slice_to_u64(rest, 99, &part))) return false;
+    if (rest.n == 1) part *= 10;
+    *out = (int64_t)(n * 100 + part);
+    if (negative) *out = -*out;
+    return true;
+}
+
+static bool parse_score(const struct value_source *v, const struct schema_option *o, struct slice text, int32_t *out)
+{
+    int64_t n, least = (int64_t)o->min, most = (int64_t)o->max;
+    const char *shown = report_quote(v->report, text);
+    if (!score_of(text, &n)) return value_fail(v, "write for example 5, 5.5 or -1.25", "\"%s\" is not a score", shown);
+    assert(least < most && least >= INT32_MIN && most <= INT32_MAX);
+    if (n >= least && n <= most) {
+        *out = (int32_t)n;
+        return true;
+    }
+    struct buf bound = { 0 };
+    value_format_score(n < least ? least : most, &bound);
+    value_fail(v, NULL, n < least ? "%s is too small: the least is %s" : "%s is too large: the most is %s", shown, buf_cstr(&bound));
+    buf_deinit(&bound);
+    return false;
+}
+
+static bool parse_clock(const struct value_source *v, struct slice text, uint32_t *out)
+{
+    struct slice minutes = text, hours;
+    uint64_t h, m;
+    if (!slice_cut(&minutes, ':', &hours) || !slice_to_u64(hours, 23, &h) || minutes.n != 2 || !slice_to_u64(minutes, 59, &m))
+        return value_fail(v, "write for example \"07:00\"", "\"%s\" is not a time of the day", report_quote(v->report, text));
+    *out = (uint32_t)(h * 60 + m);
+    return true;
+}
+
 static void format_number(enum schema_type type, uint64_t n, struct buf *out)
 {
     if (type == SCHEMA_SIZE) value_format_size(n, out);
@@ -196,6 +245,10 @@ bool value_parse(const struct value_source *v, const struct schema_option *o, en
 {
     uint64_t n = 0;
     uint32_t bit = 0;
+    if (type == SCHEMA_STRING && o->empty && !text.n) {
+        *(const char **)field = "";
+        return true;
+    }
     switch (type) {
     case SCHEMA_STRING:
     case SCHEMA_SECRET:
@@ -208,6 +261,8 @@ bool value_parse(const struct value_source *v, const struct schema_option *o, en
     case SCHEMA_RECIPIENT:
     case SCHEMA_NAME:
     case SCHEMA_PATH: return value_parse_name(v, type, text, field);
+    case SCHEMA_SCORE: return parse_score(v, o, text, field);
+    case SCHEMA_CLOCK: return parse_clock(v, text, field);
     case SCHEMA_BOOL: return parse_bool(v, o, text, field);
     case SCHEMA_ENUM: return parse_word(v, o, text, field);
     case SCHEMA_SET:
@@ -264,6 +319,8 @@ void value_format(const struct schema_option *o, enum schema_type type, const vo
     case SCHEMA_NUMBER:
     case SCHEMA_PERCENT: format_number(type, *(const uint32_t *)field, out); break;
     case SCHEMA_PORT: format_number(type, *(const uint16_t *)field, out); break;
+    case SCHEMA_SCORE: value_format_score(*(const int32_t *)field, out); break;
+    case SCHEMA_CLOCK: buf_addf(out, "%02u:%02u", *(const uint32_t *)field / 60, *(const uint32_t *)field % 60); break;
     case SCHEMA_SIZE:
     case SCHEMA_TIME: format_number(type, *(const uint64_t *)field, out); break;
     case SCHEMA_ENUM: format_word(o, *(const uint32_t *)field, out); break;

@@ -23,7 +23,7 @@ void value_format(const struct schema_option *o, enum schema_type type, const vo
 /* Of a value in a SCHEMA_LIST. */
 static inline size_t value_item_size(enum schema_type item)
 {
-    return item == SCHEMA_NETWORK ? sizeof(struct ip_net) : sizeof(const char *);
+    return item == SCHEMA_NETWORK ? sizeof(struct ip_net) : item == SCHEMA_CLOCK ? sizeof(uint32_t) : sizeof(const char *);
 }
 /* Adds an error about the value and returns false. */
 bool value_fail(const struct value_source *v, const char *hint, const char *fmt, ...)
@@ -44,6 +44,7 @@ bool value_split_port(struct slice text, struct slice *host, struct slice *port,
 
 void value_format_size(uint64_t bytes, struct buf *out); /* "20M" */
 void value_format_time(uint64_t ms, struct buf *out);    /* "5m" */
+void value_format_score(int64_t hundredths, struct buf *out); /* "-1.25", "5.5", "5" */
 void value_format_net(const struct ip_net *net, struct buf *out);
 void value_format_endpoint(const struct ip *ip, uint16_t port, struct buf *out);
 

@@ -52,9 +52,14 @@ static void write_memory(struct client *c, const struct spool_text *t)
 
 static void write_file(struct client *c, const struct spool_text *t)
 {
-    uint64_t from, run = envelope_run(&c->ending->work->env, c->text_at, &from), n = run < FILE_CHUNK ? run : FILE_CHUNK;
+    struct slice with;
+    uint64_t from, run = envelope_run(&c->ending->work->env, c->text_at, &from, &with), n = run < FILE_CHUNK ? run : FILE_CHUNK;
     c->text_at += n;
     c->borrowed++;
+    if (with.p) {
+        stream_write_own(c->s, slice_sub(with, 0, (size_t)n), on_piece_sent, c);
+        return;
+    }
     stream_write_file(c->s, t->fd, t->offset + from, n, on_piece_sent, c);
 }
 
@@ -134,6 +139,8 @@ static bool convert_more(struct client *c, const struct spool_text *t)
 
 static void end_text(struct client *c)
 {
+    const struct work *w = c->ending->work;
+    if (!client_converts(c, w) && !work_ends_line(w)) stream_write(c->s, SLICE("\r\n")); /* else the dot ends nothing */
     stream_write(c->s, SLICE(".\r\n"));
     c->texting = false;
     client_set_deadline(c);

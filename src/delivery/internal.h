@@ -46,6 +46,7 @@ struct queue {
     struct heap heap;
     unsigned turn;                     /* whose turn it is in queue_fill */
     unsigned active, files, commits;   /* works, of these with a descriptor; commits under way */
+    unsigned transfers;                /* works that are on their way into the quarantine */
     uint64_t memory;                   /* of contents held */
     struct list spare_works;
     unsigned spare_work_n;

@@ -12,6 +12,7 @@
 struct queue;
 struct rewriter;
 struct signer_keys;
+struct quarantine_link;
 struct store_link;
 
 struct queue_options {
@@ -26,6 +27,7 @@ struct queue_options {
     const struct signer_keys *keys; /* of which these are known; NULL: mail of our own is not signed */
     const struct rewriter *rewriter; /* of senders; NULL: none is rewritten */
     struct store_link *store;     /* NULL: there is no history */
+    struct quarantine_link *quarantine; /* NULL: what belongs there waits in the queue */
     unsigned worker;              /* 0..1023, part of ids */
 };
 

@@ -68,6 +68,7 @@ void work_free(struct work *w)
         spool_load_cancel(&w->load);
         w->m->home->loads--;
     }
+    work_quarantine_cancel(w);
     list_each_safe(node, &w->parts) {
         struct part *p = list_entry(node, struct part, sibling);
         if (list_linked(&p->link)) destination_unready(p);
@@ -94,28 +95,6 @@ void work_free(struct work *w)
     list_push_front(&q->spare_works, &w->link);
 }
 
-/* Without what is cut off it. In memory each run is found anew in the pieces: there are few of both. */
-static void set_text(struct work *w)
-{
-    const struct spool_text *kept = &w->content->text;
-    w->text = *kept;
-    w->text.n = envelope_sent_size(&w->env);
-    if (!w->env.cut_n || !kept->pieces) return;
-    w->text.pieces = arena_alloc(&w->arena, (kept->piece_n + w->env.cut_n) * sizeof *w->text.pieces);
-    w->text.piece_n = 0;
-    uint64_t from, n;
-    for (uint64_t at = 0; (n = envelope_run(&w->env, at, &from)); at += n) {
-        uint64_t skip = from, left = n;
-        for (size_t i = 0; i < kept->piece_n && left; i++) {
-            struct slice s = slice_sub(kept->pieces[i], skip < kept->pieces[i].n ? (size_t)skip : kept->pieces[i].n, kept->pieces[i].n);
-            skip -= kept->pieces[i].n - s.n;
-            s = slice_sub(s, 0, left < s.n ? (size_t)left : s.n);
-            if (s.n) w->text.pieces[w->text.piece_n++] = s;
-            left -= s.n;
-        }
-    }
-}
-
 bool work_set_content(struct work *w, struct spool_content *c, struct err *err)
 {
     struct message *m = w->m;
@@ -134,7 +113,7 @@ bool work_set_content(struct work *w, struct spool_content *c, struct err *err)
     }
     w->q->memory -= w->memory;
     w->content = c;
-    set_text(w);
+    work_set_text(w);
     w->memory = c->memory;
     w->q->memory += w->memory;
     count_file(w, !c->text.pieces);
@@ -190,31 +169,6 @@ void work_load(struct message *m, struct destination *from)
     }
     m->home->loads++;
     w->load = spool_load_start(m->home->sp, &m->spool, false, on_load, w);
-}
-
-size_t work_read_text(const struct work *w, uint64_t at, char *to, size_t n)
-{
-    const struct spool_text *t = &w->text;
-    size_t done = 0;
-    uint64_t skip = at;
-    for (size_t i = 0; t->pieces && i < t->piece_n && done < n; i++) {
-        struct slice s = t->pieces[i];
-        if (skip < s.n) {
-            s = slice_sub(s, (size_t)skip, (size_t)skip + n - done);
-            memcpy(to + done, s.p, s.n);
-            done += s.n;
-            skip = 0;
-        } else
-            skip -= s.n;
-    }
-    uint64_t from, run;
-    while (!t->pieces && done < n && (run = envelope_run(&w->env, at + done, &from))) {
-        ssize_t k = pread(t->fd, to + done, n - done < run ? n - done : (size_t)run, (off_t)(t->offset + from));
-        if (k < 0 && errno == EINTR) continue;
-        if (k <= 0) break;
-        done += (size_t)k;
-    }
-    return done;
 }
 
 /* ---- sorting recipients by destination */
@@ -297,6 +251,11 @@ static void route_recipient(struct work *w, uint32_t i)
 void work_begin(struct work *w)
 {
     struct message *m = w->m;
+    if (w->env.flags & ENVELOPE_QUARANTINED && !(m->flags & (MESSAGE_HOLD | MESSAGE_DELETE))) {
+        leave_origin(w);
+        work_quarantine(w);
+        return;
+    }
     work_hold(w);
     if (!(m->flags & (MESSAGE_HOLD | MESSAGE_DELETE)))
         for (uint32_t i = 0; i < m->rcpt_n; i++)

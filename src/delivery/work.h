@@ -19,8 +19,9 @@ struct work {
     struct arena arena;
     struct envelope env;
     struct spool_content *content;
-    struct spool_text text;            /* the content's as it is sent: in memory its pieces without cuts, in a file envelope_run tells */
+    struct spool_text text;            /* the content's as it is sent: in memory its pieces with the edits, in a file envelope_run tells */
     struct spool_load *load;
+    struct quarantine_transfer *transfer; /* on its way into the quarantine */
     uint64_t memory;                   /* its share of queue.memory */
     struct work_rcpt *rcpts;
     struct slice rewritten;            /* the sender, for recipients elsewhere (route/rewrite.h); empty: not needed, or as it is */
@@ -60,15 +61,19 @@ void work_free(struct work *w);                    /* lets go of content; detach
 void work_count(struct work *w);                   /* it takes one of queue.active */
 bool work_set_content(struct work *w, struct spool_content *c, struct err *err) MUST_CHECK; /* takes c */
 void work_load(struct message *m, struct destination *from); /* reads the message, then works on it */
+void work_set_text(struct work *w);                /* work_text.c: of its envelope and content */
 /* Up to n bytes of the text from `at` on; fewer at its end, or when its file cannot be read. That one was opened to be sent a moment
  * ago: it is at hand. */
 size_t work_read_text(const struct work *w, uint64_t at, char *to, size_t n);
+bool work_ends_line(const struct work *w);         /* the text ends in CRLF, or is empty; edits might have cut that off */
 void work_begin(struct work *w);                   /* routes; may end the work */
 static inline void work_hold(struct work *w) { w->open++; }
 void work_release(struct work *w);                 /* may end the work */
 void work_save(struct work *w);                    /* what became of its recipients until now, to the spool */
 void work_cancel_ready(struct work *w);            /* parts nobody sends yet are given up; may end the work */
 void work_finish(struct work *w);                  /* result.c */
+void work_quarantine(struct work *w);              /* quarantine.c: instead of routing it; may end the work */
+void work_quarantine_cancel(struct work *w);       /* fine when nothing is under way */
 
 #define PART_EACH(i, p) for (uint32_t i = (p)->first; i != UINT32_MAX; i = (p)->work->rcpts[i].next)
 /* What became of a recipient. reason as in reason.h; empty for delivered. */

@@ -91,7 +91,7 @@ static bool count(struct process *p, const json_t *m)
     return true;
 }
 
-static bool on_message(struct helper_peer *peer, const json_t *m)
+static bool on_message(struct helper_peer *peer, const json_t *m, int fd)
 {
     struct process *p = process_of(peer->process);
     const char *op = json_text(m, "op").p;

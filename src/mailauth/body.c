@@ -32,6 +32,7 @@ struct auth_body {
     struct form forms[2]; /* by enum auth_canon */
     struct wish wishes[AUTH_BODY_HASHES];
     size_t n;
+    bool begun;
     bool blank, cr; /* relaxed: blanks withheld, and a CR behind them */
     size_t out_n;
     char out[OUT_SIZE]; /* relaxed text that is to be hashed */
@@ -83,7 +84,7 @@ int auth_body_want(struct auth_body *b, enum auth_canon canon, uint64_t limit)
     struct form *f = &b->forms[canon];
     for (size_t i = 0; i < b->n; i++)
         if (b->wishes[i].canon == canon && b->wishes[i].limit == limit) return (int)i;
-    if (b->n == AUTH_BODY_HASHES) return -1;
+    if (b->n == AUTH_BODY_HASHES || b->begun) return -1;
     if (!f->hash) {
         f->hash = start(b);
         f->next = UINT64_MAX;
@@ -284,12 +285,14 @@ static void push_relaxed(struct auth_body *b, const char *p, size_t n)
 
 void auth_body_push(struct auth_body *b, struct slice text)
 {
+    b->begun = true;
     if (b->forms[AUTH_SIMPLE].hash) push(b, AUTH_SIMPLE, text.p, text.n);
     if (b->forms[AUTH_RELAXED].hash) push_relaxed(b, text.p, text.n);
 }
 
 void auth_body_end(struct auth_body *b)
 {
+    b->begun = true;
     if (b->cr) emit_cr(b);
     flush(b);
     end(b, AUTH_SIMPLE);

@@ -39,8 +39,8 @@ struct auth_body;
 #define AUTH_BODY_HASHES 16      /* different ones of a message */
 struct auth_body *auth_body_new(void);
 void auth_body_free(struct auth_body **b); /* clears the pointer; NULL is fine */
-/* SHA-256 of the canonical body, of its first `limit` bytes (UINT64_MAX: all). Equal wishes share a number. -1: too many. Before the
- * first push. */
+/* SHA-256 of the canonical body, of its first `limit` bytes (UINT64_MAX: all). Equal wishes share a number. -1: too many, or one that
+ * nobody had before the first push. */
 int auth_body_want(struct auth_body *b, enum auth_canon canon, uint64_t limit);
 void auth_body_push(struct auth_body *b, struct slice text); /* CRLF line ends, dots not stuffed; pieces of any size */
 void auth_body_end(struct auth_body *b);

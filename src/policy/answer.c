@@ -44,6 +44,14 @@ bool check_is_spared(const struct check_call *c)
     return c->check->always_runs && c->check->spared_by & check_allowed(c);
 }
 
+const char *check_training(const struct config *c, struct slice rcpt)
+{
+    const char *spam = c->spam.bayes.spam_address, *ham = c->spam.bayes.ham_address;
+    if (!c->spam.bayes.enabled) return NULL;
+    if (spam && slice_ieq(rcpt, slice_str(spam))) return "spam";
+    return ham && slice_ieq(rcpt, slice_str(ham)) ? "ham" : NULL;
+}
+
 int check_score_of(const struct check_call *c, const struct check *other)
 {
     const struct policy *p = run_policy(c->run);
@@ -156,6 +164,22 @@ void check_hold(struct check_call *c, struct config_place place, const char *why
     struct finding f = { .enhanced = "", .text = "", .place = place };
     FORMAT_WHY(c, why, f.why);
     answer(c, POLICY_HOLD, &f);
+}
+
+void check_discard(struct check_call *c, struct config_place place, const char *why, ...)
+{
+    struct finding f = { .enhanced = "", .text = "", .place = place };
+    assert(c->check->stage == STAGE_CONTENT);
+    FORMAT_WHY(c, why, f.why);
+    answer(c, POLICY_DISCARD, &f);
+}
+
+void check_quarantine(struct check_call *c, enum envelope_quarantine kind, struct config_place place, const char *why, ...)
+{
+    struct finding f = { .enhanced = "", .text = "", .place = place, .quarantine = (uint8_t)kind };
+    assert(c->check->stage == STAGE_CONTENT && kind != QUARANTINE_NONE);
+    FORMAT_WHY(c, why, f.why);
+    answer(c, POLICY_QUARANTINE, &f);
 }
 
 void check_refuse(struct check_call *c, int code, const char *enhanced, struct config_place place, const char *text,

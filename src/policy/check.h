@@ -2,7 +2,7 @@
  * One policy check: the interface of the files of this folder to the pipeline. A check is a row in checks.c, a file, a group of
  * options and an entry in the manual.
  *
- * run() looks at the facts and answers once, now or later: check_pass, _skip, _allow, _score, _hold, _refuse. One that answers later
+ * run() looks at the facts and answers once, now or later: check_pass, _skip, _allow, _score, _hold, _discard, _quarantine, _refuse. One that answers later
  * keeps what it needs at call->own and has a cancel(), which must leave nothing behind that calls back. No check logs, and none
  * blocks. When check_dry is true nothing may be written or counted. */
 #ifndef POSTERN_POLICY_CHECK_H
@@ -10,10 +10,12 @@
 #include "base/arena.h"
 #include "policy/policy.h"
 #include "policy/relay.h"
+#include "spool/envelope.h"
 
 struct check_call;
 struct list_match;
 struct spf;
+struct spool_share;
 
 /* Whom a check concerns. */
 enum check_for {
@@ -65,6 +67,13 @@ struct check_facts {
     struct slice rcpt, rcpt_domain;
     const struct address *rcpt_address;
     uint32_t taken;                /* recipients taken so far */
+    uint8_t reputation;            /* percent of good mail of the client's network, plus one; 0: too little is known */
+    bool grey_known;               /* the client, the sender and some recipient have met before */
+    bool tls;                      /* from STAGE_CONTENT on, as are: */
+    uint64_t id;                   /* of the message; 0: it has none */
+    const struct slice *rcpts; uint32_t rcpt_n; /* as taken */
+    const struct spool_share *share; /* of a dry run: the text; NULL: there is none */
+    struct spool_draft *text;      /* from STAGE_CONTENT on: complete; NULL: there is none, or none any more (its callbacks are off then) */
 };
 
 struct check_call {
@@ -83,6 +92,8 @@ unsigned check_allowed(const struct check_call *c); /* enum check_allow given up
 bool check_is_spared(const struct check_call *c); /* of one that always runs: its refusal would be spared by what was allowed */
 /* What the answer of another check added to the score; 0 when it has not answered, or is off. */
 int check_score_of(const struct check_call *c, const struct check *other);
+/* Is it spam.bayes.spam_address or ham_address? "spam", "ham"; NULL: neither. */
+const char *check_training(const struct config *c, struct slice rcpt);
 /* For an answer that depends on earlier stages, while its own look-ups need not wait for them: go_on is called once they are
  * complete, at once if they are. Not after an answer or cancel. */
 void check_when_earlier_done(struct check_call *c, void (*go_on)(struct check_call *c));
@@ -103,6 +114,11 @@ void check_allow(struct check_call *c, enum check_allow what, struct config_plac
 void check_score(struct check_call *c, int score, struct config_place place, const char *why, ...)
     __attribute__((format(printf, 4, 5)));
 void check_hold(struct check_call *c, struct config_place place, const char *why, ...) __attribute__((format(printf, 3, 4)));
+/* Of STAGE_CONTENT alone. Discard: the client is told that the message was taken, and it is dropped. Quarantine: it is taken and kept apart;
+ * kind: what it is listed under there; its findings come by policy_outcome_set_findings (policy/outcome.h). */
+void check_discard(struct check_call *c, struct config_place place, const char *why, ...) __attribute__((format(printf, 3, 4)));
+void check_quarantine(struct check_call *c, enum envelope_quarantine kind, struct config_place place, const char *why, ...)
+    __attribute__((format(printf, 4, 5)));
 /* code 4xx: defer, 5xx: reject. text: for the client, one line, printable; the reference is added to it. */
 void check_refuse(struct check_call *c, int code, const char *enhanced, struct config_place place, const char *text,
                   const char *why, ...) __attribute__((format(printf, 6, 7)));

@@ -60,7 +60,7 @@ static void override(struct check_call *c, const struct dmarc *d, const struct c
     m->dmarc_override = arena_printf(check_arena(c), "local policy: override for %s", entry);
     switch (o->action) {
     case CONFIG_DMARC_NONE: check_pass_by(c, o->place, "%s; overrides has %s", why, entry); break;
-    case CONFIG_DMARC_QUARANTINE: check_hold(c, o->place, "DMARC: %s; overrides has %s", why, entry); break;
+    case CONFIG_DMARC_QUARANTINE: check_quarantine(c, QUARANTINE_AUTH, o->place, "DMARC: %s; overrides has %s", why, entry); break;
     case CONFIG_DMARC_REJECT:
         refuse(c, d, o->place, false, arena_printf(check_arena(c), "%s; overrides has %s", why, entry));
         break;
@@ -80,7 +80,7 @@ static void follow(struct check_call *c, const struct dmarc *d, const char *why)
     bool honor = check_engine(c)->config->checks.dmarc.honor, asks = d->asked != DMARC_ASK_NONE;
     if (!honor && asks) m->dmarc_override = "local policy: policies are not enforced here";
     if (honor && d->asked == DMARC_ASK_REJECT) refuse(c, d, nowhere, true, why);
-    else if (honor && d->asked == DMARC_ASK_QUARANTINE) check_hold(c, nowhere, "DMARC: %s", why);
+    else if (honor && d->asked == DMARC_ASK_QUARANTINE) check_quarantine(c, QUARANTINE_AUTH, nowhere, "DMARC: %s", why);
     else check_pass(c, "%s", why);
 }
 

@@ -148,7 +148,8 @@ static void recipient_run(struct check_call *call)
     const struct check_facts *f = check_facts(call);
     const struct config *c = check_engine(call)->config;
     struct slice domain = f->rcpt_domain;
-    if (!domain.n || domain.p[0] == '[') check_pass(call, "no domain to look up");
+    if (check_training(c, f->rcpt)) check_pass(call, "what comes there is learnt");
+    else if (!domain.n || domain.p[0] == '[') check_pass(call, "no domain to look up");
     else if (is_ours(c, domain) || config_has_route(c, f->rcpt_address->local, domain))
         check_pass(call, "a domain of the configuration");
     else if (c->checks.recipient.fqdn && !address_domain_ok(domain, true))

@@ -14,7 +14,7 @@
 #include "mailauth/spf.h"
 #include "policy/client_net.h"
 #include "policy/learn.h"
-#include "policy/list.h"
+#include "config/list.h"
 #include "policy/memo.h"
 #include "policy/pipeline.h"
 #include "store/store.h"
@@ -209,6 +209,7 @@ static void on_allowed(void *arg, const struct store_answer *a)
             remember(c, g->allow_key);
         }
         done(c);
+        check_learn(c)->grey_known = true;
         check_pass(c, KNOWN);
     }
 }
@@ -221,6 +222,7 @@ static void run(struct check_call *c)
     if (is_exempt(c, client)) return;
     struct slice key = join(c, client->who, check_facts(c)->sender_domain, SLICE(""));
     if (memo_get(check_parts(c)->memo, MEMO_GREYLIST, key, clock_mono_ms(), &nothing)) {
+        check_learn(c)->grey_known = true;
         check_pass(c, KNOWN);
         return;
     }

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "policy/checks.h"
-#include "policy/list.h"
+#include "config/list.h"
 #include "policy/shared.h"
 
 uint64_t policy_client_key(const struct ip *ip)

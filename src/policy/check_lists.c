@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include "mailauth/spf.h"
 #include "policy/checks.h"
-#include "policy/list.h"
+#include "config/list.h"
 
 /* One pair of lists. */
 struct pair {

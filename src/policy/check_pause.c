@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "policy/checks.h"
-#include "policy/list.h"
+#include "config/list.h"
 #include "policy/memo.h"
 #include "store/store.h"
 

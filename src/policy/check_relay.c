@@ -2,7 +2,7 @@
  * The right to relay: clients that the list `relaying` trusts, and the verdict over each recipient (relay.h). */
 #include "base/clock.h"
 #include "policy/checks.h"
-#include "policy/list.h"
+#include "config/list.h"
 #include "policy/pipeline.h"
 #include "policy/relay.h"
 

@@ -34,6 +34,7 @@ static void conclude(struct check_call *c, double good, double bad)
     const struct config_checks *k = &check_engine(c)->config->checks;
     double all = good + bad;
     unsigned percent = all > 0 ? (unsigned)(100 * good / all) : 0;
+    if (all + 0.5 >= KNOWN_MIN) check_learn(c)->reputation = (uint8_t)(percent + 1);
     if (all + 0.5 < KNOWN_MIN) check_pass(c, "little is known of its network");
     else if (k->reputation.reject_below && all + 0.5 >= REJECT_MIN && percent < k->reputation.reject_below)
         check_refuse(c, 554, "5.7.1", (struct config_place){ 0 }, "too much unwanted mail came from your network",

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "net/resolver.h"
 #include "policy/checks.h"
-#include "policy/list.h"
+#include "config/list.h"
 
 #define NAMES_MAX 3
 

@@ -6,7 +6,7 @@
 #include "mailauth/spf.h"
 #include "policy/auth_lookups.h"
 #include "policy/checks.h"
-#include "policy/list.h"
+#include "config/list.h"
 
 #define TEXT_MAX 330        /* of a refusal */
 #define EXPLANATION_MAX 160 /* of a stranger's words in it */

@@ -17,7 +17,7 @@ const struct check *const checks[] = {
     &check_dns_lists_sender,
     /* rcpt: the right to relay, then the recipient, then greylisting */
     &check_relay,
-    &check_strangers, &check_recipient_list, &check_recipient_limit, &check_recipient,
+    &check_strangers, &check_training_address, &check_recipient_list, &check_recipient_limit, &check_recipient,
     &check_recipient_exists,
     &check_greylist,
     /* data */
@@ -25,5 +25,8 @@ const struct check *const checks[] = {
     /* content: the text */
     &check_dkim, &check_arc,
     &check_dmarc,
+    &check_content_scan,                                                                                        /* 2: looked into */
+    &check_content_virus, &check_content_attachments, &check_content_rules, &check_content_spam,                /* 3: what was found */
+    &check_content_training,
     NULL,
 };

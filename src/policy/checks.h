@@ -16,6 +16,9 @@ extern const struct check check_client_list, check_client_names, check_sender_li
     check_greylist,                                                                  /* check_greylist.c */
     check_recipient_exists,                                                          /* check_exists.c */
     check_open_relay, check_open_relay_names, check_strangers, check_outbound,       /* check_guards.c */
-    check_spf, check_dkim, check_arc, check_dmarc;                                   /* the files of these names */
+    check_spf, check_dkim, check_arc, check_dmarc,                                   /* the files of these names */
+    check_content_scan, check_content_virus, check_content_attachments,              /* check_scan.c, check_virus.c ... */
+    check_content_rules, check_content_spam,
+    check_training_address, check_content_training;                                  /* check_training.c */
 
 #endif

@@ -133,7 +133,7 @@ static void set_facts(struct explain *x)
 /* Takes the verdict on the stage at hand and chooses the next. False: that was all. */
 static bool step(struct explain *x, const struct policy_verdict *v)
 {
-    bool refused = v->outcome >= POLICY_DEFER;
+    bool refused = policy_refuses(v->outcome);
     if (x->stage == STAGE_RCPT) {
         json_array_append_new(x->recipients, verdict_json(x, v));
         if (!refused) x->taken++;

@@ -10,7 +10,7 @@
 #include "mailauth/key.h"
 #include "policy/dns_lists.h"
 #include "policy/explain.h"
-#include "policy/list.h"
+#include "config/list.h"
 #include "policy/memo.h"
 #include "policy/recipients.h"
 #include "policy/relay.h"

@@ -26,6 +26,7 @@ struct policy_engine {
 enum slot_state { SLOT_IDLE, SLOT_RUNNING, SLOT_DONE };
 struct finding {
     int code;
+    uint8_t quarantine;            /* enum envelope_quarantine */
     const char *enhanced, *text, *why;
     struct config_place place;
 };
@@ -66,6 +67,8 @@ struct policy_run {
     struct relay_verdict *relay;   /* in the recipient's arena; NULL: not found yet */
     struct message_auth *text;     /* message_auth.c: of the message that is coming in; NULL: nobody wants it */
     void (*text_free)(struct message_auth **text);
+    struct content_look *look;     /* content_look.h: in the transaction's arena; NULL: nobody has looked yet */
+    struct content_outcome *outcome; /* outcome.c: in the transaction's arena; NULL: none */
     enum policy_stage asked;       /* of cb */
     policy_cb *cb;                 /* NULL: nobody waits */
     void *arg;

@@ -20,6 +20,8 @@ struct queue;
 struct resolver;
 struct rewriter;
 struct shared;
+struct spool_draft;
+struct spool_share;
 struct store_link;
 struct link;
 
@@ -40,6 +42,7 @@ struct policy_engine_options {
     struct store_link *store;    /* NULL: nothing is remembered */
     struct shared *shared;       /* counts of all workers; NULL: nothing is counted */
     struct link *auth;           /* asks directories; NULL: none */
+    struct link *scan;           /* to the process that looks into messages; NULL: none */
     const struct rewriter *rewriter; /* of senders, which mail may come back to; NULL: none */
     struct queue *queue;         /* asks inner servers; NULL: none */
     const struct provider_keeper *providers; /* for explanations: it chooses zones; NULL: no zone names one */
@@ -63,11 +66,17 @@ enum policy_outcome {
     POLICY_HOLD,     /* taken, and held in the queue */
     POLICY_DEFER,
     POLICY_REJECT,
-    POLICY_WAIT,     /* not known yet; of policy_ask: the callback comes */
+    POLICY_DISCARD,  /* taken as far as the client knows, and dropped */
+    POLICY_QUARANTINE, /* taken, and kept apart until somebody releases it */
+    POLICY_WAIT,     /* not known yet; of policy_ask: the callback comes. Not stored, as the others are: those are appended to */
 };
+/* What decides when checks answer differently: reject before defer, discard, quarantine, hold; 0: nothing of that. */
+unsigned policy_strength(unsigned outcome);
+static inline bool policy_refuses(unsigned outcome) { return outcome == POLICY_DEFER || outcome == POLICY_REJECT; }
 
 struct policy_verdict {
-    enum policy_outcome outcome; /* PASS, HOLD, DEFER, REJECT or WAIT */
+    enum policy_outcome outcome; /* PASS, HOLD, QUARANTINE, DISCARD, DEFER, REJECT or WAIT */
+    uint8_t quarantine;          /* enum envelope_quarantine, of QUARANTINE */
     int code;                    /* reply to the client, of DEFER and REJECT */
     const char *enhanced;
     const char *text;            /* for the client, with the reference; as long as the run's scope */
@@ -97,6 +106,13 @@ void policy_set_account(struct policy_run *run, struct slice account); /* empty:
 void policy_set_sender(struct policy_run *run, const struct address *sender);
 void policy_set_recipient(struct policy_run *run, const struct address *rcpt, uint32_t taken); /* taken: recipients so far */
 void policy_talked_first(struct policy_run *run); /* before it was greeted */
+/* Before STAGE_CONTENT: the complete text, for checks that look into it. It stays the session's, who says NULL before he gives it away,
+ * unless the transaction is ended first. */
+void policy_set_text(struct policy_run *run, struct spool_draft *text);
+/* Of a dry run, instead: the text, which stays the caller's. */
+void policy_set_share(struct policy_run *run, const struct spool_share *text);
+/* The same: the message's id, its recipients, which live as long as the text does, and whether it came by TLS. */
+void policy_set_envelope(struct policy_run *run, uint64_t id, const struct slice *rcpts, uint32_t n, bool tls);
 /* At STAGE_DATA: recipients that were taken. */
 void policy_set_recipients(struct policy_run *run, uint32_t n);
 /* The transaction is over: what was known of it is forgotten. Not while something is asked. */

@@ -2,7 +2,7 @@
  * The relay right: verdicts in the order that relay.h gives. */
 #include "policy/relay.h"
 #include <stdio.h>
-#include "policy/list.h"
+#include "config/list.h"
 #include "route/rewrite.h"
 
 /* A question, with its domains as A-labels. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
-#include "policy/list.h"
+#include "config/list.h"
 #include "policy/relay.h"
 
 /* In the order in which they decide: the things by themselves, the actions where entries are equally near. */

@@ -41,6 +41,12 @@ static void forget_stages(struct policy_run *run, enum policy_stage from)
 {
     for (unsigned i = from; i < STAGES; i++) forget_stage(run, i);
     if (run->text) run->text_free(&run->text);
+    run->outcome = NULL;
+    run->look = NULL;
+    run->facts.text = NULL;
+    run->facts.share = NULL;
+    run->facts.rcpts = NULL;
+    run->facts.rcpt_n = 0;
 }
 
 /* Stages have the order of their scopes but for DATA and CONTENT, which are of the transaction. */
@@ -83,6 +89,7 @@ static void forget_mail(struct policy_run *run)
     struct check_facts *f = &run->facts;
     f->sender = f->sender_local = f->sender_domain = f->rcpt = f->rcpt_domain = SLICE("");
     f->taken = 0;
+    f->grey_known = false;
 }
 
 void policy_set_helo(struct policy_run *run, struct slice helo)
@@ -141,11 +148,22 @@ void policy_set_recipients(struct policy_run *run, uint32_t n)
     run->facts.taken = n;
 }
 
+void policy_set_text(struct policy_run *run, struct spool_draft *text) { run->facts.text = text; }
+
+void policy_set_envelope(struct policy_run *run, uint64_t id, const struct slice *rcpts, uint32_t n, bool tls)
+{
+    struct check_facts *f = &run->facts;
+    f->id = id;
+    f->rcpts = rcpts;
+    f->rcpt_n = n;
+    f->tls = tls;
+}
+
+void policy_set_share(struct policy_run *run, const struct spool_share *text) { run->facts.share = text; }
+
 void policy_talked_first(struct policy_run *run) { run->facts.talked_first = true; }
 
 /* ---- running the checks */
-
-static bool is_refusal(unsigned outcome) { return outcome == POLICY_DEFER || outcome == POLICY_REJECT; }
 
 static bool concerns(const struct policy_run *run, const struct check *k)
 {
@@ -190,7 +208,7 @@ static bool is_refused(const struct policy_run *run, enum policy_stage last)
     for (unsigned stage = 0; stage <= last; stage++) {
         if (!run->refusals[stage]) continue;
         for (size_t i = p->from[stage]; i < p->from[stage + 1]; i++)
-            if (is_refusal(run->slots[i].outcome) && holds(run, &run->slots[i])) return true;
+            if (policy_refuses(run->slots[i].outcome) && holds(run, &run->slots[i])) return true;
     }
     return false;
 }
@@ -265,7 +283,15 @@ static bool is_settled(const struct policy_run *run, enum policy_stage stage)
 
 /* ---- verdicts */
 
-/* The first that rejects, else the first that defers, else the first that holds. */
+unsigned policy_strength(unsigned outcome)
+{
+    static const uint8_t strength[] = {
+        [POLICY_HOLD] = 1, [POLICY_QUARANTINE] = 2, [POLICY_DISCARD] = 3, [POLICY_DEFER] = 4, [POLICY_REJECT] = 5, [POLICY_WAIT] = 0,
+    };
+    return outcome < countof(strength) ? strength[outcome] : 0;
+}
+
+/* The strongest; of equals the first. */
 static const struct slot *decisive(const struct policy_run *run, enum policy_stage stage)
 {
     const struct policy *p = run_policy(run);
@@ -273,8 +299,9 @@ static const struct slot *decisive(const struct policy_run *run, enum policy_sta
     bool all = tells_all(run, stage);
     for (size_t i = 0; i < p->from[stage + 1]; i++) {
         const struct slot *s = &run->slots[i];
-        if (s->outcome < POLICY_HOLD || !holds(run, s) || (!all && !s->call.check->told_at_once)) continue;
-        if (!best || s->outcome > best->outcome) best = s;
+        unsigned strength = policy_strength(s->outcome);
+        if (!strength || !holds(run, s) || (!all && !s->call.check->told_at_once)) continue;
+        if (!best || strength > policy_strength(best->outcome)) best = s;
     }
     return best;
 }
@@ -286,7 +313,7 @@ static void judge(const struct policy_run *run, enum policy_stage stage, struct 
     if (!s) return;
     const struct finding *f = s->finding;
     *out = (struct policy_verdict){ .outcome = s->outcome, .code = f->code, .enhanced = f->enhanced, .text = f->text,
-                                    .check = s->call.check->name, .why = f->why, .place = f->place };
+                                    .check = s->call.check->name, .why = f->why, .place = f->place, .quarantine = f->quarantine };
 }
 
 static void begin_stage(struct policy_run *run, enum policy_stage stage)
@@ -376,7 +403,7 @@ void run_answered(struct check_call *call)
     if (s->background) run->background--;
     else run->running[stage]--;
     s->background = false;
-    if (is_refusal(s->outcome)) run->refusals[stage] = 1;
+    if (policy_refuses(s->outcome)) run->refusals[stage] = 1;
     if (s->outcome == POLICY_REJECT && !k->judges_history) run->rejected = true;
     if (!run->dry) run->engine->counts[at][s->outcome]++;
     if (run->in_check) return;

@@ -16,7 +16,8 @@ const char *trace_stage_name(unsigned stage)
 
 const char *trace_outcome_name(unsigned outcome)
 {
-    static const char *const names[] = { "pass", "skip", "allow", "score", "hold", "defer", "reject" };
+    static const char *const names[] = { "pass", "skip", "allow", "score", "hold", "defer", "reject", "discard", "quarantine" };
+    _Static_assert(countof(names) == POLICY_WAIT && POLICY_WAIT <= 16, "each has a name, and fits into four bits");
     return outcome < countof(names) ? names[outcome] : "unknown";
 }
 

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,24 +16,6 @@
 #include "route/rewrite.h"
 
 #define KILL_AFTER_MS 15000 /* past the time it was given to drain */
-
-static void close_between(unsigned first, unsigned last)
-{
-    if (first > last) return;
-    if (syscall(SYS_close_range, first, last, 0) == 0) return;
-    long most = sysconf(_SC_OPEN_MAX); /* a kernel before 5.9 */
-    if (most > 0 && last >= (unsigned)most) last = (unsigned)most - 1;
-    for (unsigned fd = first; fd <= last; fd++) close((int)fd);
-}
-
-/* Everything but standard input, output, error and these two (b: -1 for none). */
-static void close_all_but(int a, int b)
-{
-    int low = b >= 0 && b < a ? b : a, high = b > a ? b : a;
-    close_between(3, (unsigned)low - 1);
-    close_between((unsigned)low + 1, (unsigned)high - 1);
-    close_between((unsigned)high + 1, ~0u);
-}
 
 /* The terminal's Ctrl-C and Ctrl-\ go to all of us; the master alone acts on them. */
 static void set_child_signals(void)
@@ -135,7 +116,7 @@ _Noreturn static void be_worker(const struct slot *s, int channel)
     snprintf(name, sizeof name, "relay-%u", s->index);
     snprintf(root, sizeof root, "%s/spool", m->directory);
     set_name(name, g->config);
-    close_all_but(channel, -1);
+    privilege_close_all_but(channel, -1);
     forget_secrets(m, NULL);
     leave(worker_main(&(struct worker_start){
         .config = g->config, .server_tls = g->server_tls, .client_tls = g->client_tls, .policy = g->policy, .keys = g->keys, .rewriter = g->rewriter, .shared = g->master->shared, .channel = channel,
@@ -162,7 +143,7 @@ _Noreturn static void be_admin(const struct master *m, const struct config *c, i
 {
     bool sandbox = c->system.sandbox;
     set_name("admin", c);
-    close_all_but(channel, m->control);
+    privilege_close_all_but(channel, m->control);
     forget_keys(m);
     forget_secrets(m, NULL);
     leave(m->admin_main(
@@ -183,7 +164,7 @@ _Noreturn static void be_helper(const struct helper *h, int channel)
 {
     const struct generation *g = h->generation;
     set_name(h->kind->name, g->config);
-    close_all_but(channel, -1);
+    privilege_close_all_but(channel, -1);
     forget_keys(g->master);
     forget_secrets(g->master, h->kind->secrets ? g : NULL);
     leave(helper_run(h, channel));
@@ -210,7 +191,7 @@ struct child *child_start_helper(struct helper *h, struct err *err)
 _Noreturn static void be_store(const struct master *m, const struct config *c, int channel)
 {
     set_name("store", c);
-    close_all_but(channel, -1);
+    privilege_close_all_but(channel, -1);
     forget_keys(m);
     forget_secrets(m, NULL);
     leave(store_run(m, c, channel));

@@ -14,6 +14,7 @@
 #include "proc/process.h"
 #include "proc/tls.h"
 #include "route/rewrite.h"
+#include "scan/scanning.h"
 #include "signer/signer.h"
 
 #define WORKERS_MAX 256
@@ -53,7 +54,7 @@ struct generation *generation_new(struct master *m, struct config *c, const stru
     g->slot_n = worker_count(c);
     g->slots = mem_zalloc(g->slot_n * sizeof *g->slots);
     g->deadline = evtimer_new(m->base, on_deadline, g);
-    if (!helpers_prepare(g, c, err) || !load_tls(g, c, err) || !(g->policy = policy_new(c, err)) || !(g->keys = signer_keys_new(c, err)) ||
+    if (!helpers_prepare(g, c, err) || !load_tls(g, c, err) || !(g->policy = policy_new(c, err)) || !scanning_check(c, err) || !(g->keys = signer_keys_new(c, err)) ||
         !(g->rewriter = rewriter_new(c, err)) ||
         !(g->listeners = listen_set_open(c, g->slot_n, former, patient, err))) {
         generation_free(&g);

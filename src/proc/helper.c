@@ -30,8 +30,9 @@ static void on_peer_end(void *arg)
 static void on_peer_message(void *arg, const json_t *m, int fd)
 {
     struct helper_peer *peer = arg;
-    if (fd >= 0) close(fd);
-    if (peer->process->kind->peer_message(peer, m)) return;
+    const struct helper_kind *k = peer->process->kind;
+    if (fd >= 0 && !k->descriptors) close(fd);
+    if (k->peer_message(peer, m, k->descriptors ? fd : -1)) return;
     log_event(LOG_ERROR, "helper-protocol", LOG_STR("error", "a worker sent what makes no sense"));
     on_peer_end(peer);
 }

@@ -33,6 +33,7 @@ struct helper_kind {
     const char *directory;       /* its own, under system.directory; NULL: none */
     bool secrets;                /* knows the passwords of its configuration: no core files, and nobody of the same user
                                   * may look into it */
+    bool descriptors;            /* its workers send some; of others they are closed */
     size_t process_size, peer_size;
     bool (*needed)(const struct config *c);
     const char *(*user)(const struct config *c);
@@ -50,7 +51,7 @@ struct helper_kind {
     void (*close)(struct helper_process *p);      /* all peers have gone. NULL: the end of the process will do */
     void (*peer_open)(struct helper_peer *peer);  /* cleared but for the frame's part; its channel comes after */
     /* False: a worker that behaves does not say this; it is hung up on. */
-    bool (*peer_message)(struct helper_peer *peer, const json_t *m);
+    bool (*peer_message)(struct helper_peer *peer, const json_t *m, int fd); /* fd: the callee's now; -1: none, or not `descriptors` */
     void (*peer_close)(struct helper_peer *peer); /* before it is freed */
 };
 

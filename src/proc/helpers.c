@@ -9,9 +9,10 @@
 #include "fetch/process.h"
 #include "proc/directory.h"
 #include "proc/process.h"
+#include "scan/process.h"
 #include "signer/process.h"
 
-static const struct helper_kind *const kinds[] = { &auth_helper, &fetch_helper, &signer_helper };
+static const struct helper_kind *const kinds[] = { &auth_helper, &fetch_helper, &signer_helper, &scan_helper };
 _Static_assert(countof(kinds) == HELPERS, "each has its place in a generation");
 
 static void directory_of(const struct helper *h, char *out, size_t size)

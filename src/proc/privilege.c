@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 bool privilege_lookup(const char *name, struct privilege_user *out, struct err *err)
@@ -46,4 +47,21 @@ bool privilege_drop(const struct privilege_user *u, struct err *err)
     if (u->change && !change_user(u, err)) return false;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return err_sys(err, errno, "no_new_privs");
     return true;
+}
+
+static void close_between(unsigned first, unsigned last)
+{
+    if (first > last) return;
+    if (syscall(SYS_close_range, first, last, 0) == 0) return;
+    long most = sysconf(_SC_OPEN_MAX); /* a kernel before 5.9 */
+    if (most > 0 && last >= (unsigned)most) last = (unsigned)most - 1;
+    for (unsigned fd = first; fd <= last; fd++) close((int)fd);
+}
+
+void privilege_close_all_but(int a, int b)
+{
+    int low = b >= 0 && b < a ? b : a, high = b > a ? b : a;
+    close_between(3, (unsigned)low - 1);
+    close_between((unsigned)low + 1, (unsigned)high - 1);
+    close_between((unsigned)high + 1, ~0u);
 }

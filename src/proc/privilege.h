@@ -17,6 +17,8 @@ struct privilege_user {
 bool privilege_lookup(const char *name, struct privilege_user *out, struct err *err) MUST_CHECK;
 /* Becomes that user for good, with its group only, and sets no_new_privs in any case. */
 bool privilege_drop(const struct privilege_user *u, struct err *err) MUST_CHECK;
+/* Closes all descriptors but standard input, output, error and these two (b: -1: none). */
+void privilege_close_all_but(int a, int b);
 
 /* Landlock: a list of paths, which are all that this thread and those it starts reach from landlock_restrict on. Where
  * the kernel has none: a line in the log, and all succeeds. An error of any step is told by landlock_restrict. */
@@ -34,7 +36,17 @@ landlock_add_path landlock_read, landlock_write;
 bool landlock_restrict(struct landlock *l, struct err *err) MUST_CHECK;
 
 /* AUTH_COMMAND: may start programs, which inherit the filter; so it only takes away what no program of an ordinary user needs. */
-enum seccomp_profile { SECCOMP_RELAY, SECCOMP_ADMIN, SECCOMP_AUTH, SECCOMP_AUTH_COMMAND, SECCOMP_STORE };
+/* SCAN: may fork, and end what it forked; its children narrow it to SCAN_CHILD, or with sockets to SCAN_CHILD_NET. */
+enum seccomp_profile {
+    SECCOMP_RELAY,
+    SECCOMP_ADMIN,
+    SECCOMP_AUTH,
+    SECCOMP_AUTH_COMMAND,
+    SECCOMP_STORE,
+    SECCOMP_SCAN,
+    SECCOMP_SCAN_CHILD,
+    SECCOMP_SCAN_CHILD_NET,
+};
 /* A list of allowed system calls for all threads of the process. Others fail with ENOSYS; those that only an attacker
  * would make end the process. In builds with a sanitizer, or where the kernel has no seccomp: a line in the log, and
  * true. */

@@ -26,7 +26,7 @@ struct rewriter;
 struct signer_keys;
 struct shared;
 
-#define HELPERS 3 /* kinds: helpers.c */
+#define HELPERS 4 /* kinds: helpers.c */
 
 enum child_role { CHILD_WORKER, CHILD_ADMIN, CHILD_HELPER, CHILD_STORE };
 enum child_state { CHILD_STARTING, CHILD_READY, CHILD_DRAINING };

@@ -79,6 +79,7 @@ static void check_unchanged(struct master *m, const struct config *c)
         { "system.user", m->current->config->system.user, c->system.user },
         { "system.admin_user", m->current->config->system.admin_user, c->system.admin_user },
         { "system.store_user", m->current->config->system.store_user, c->system.store_user },
+        { "system.scan_user", m->current->config->system.scan_user, c->system.scan_user },
     };
     for (size_t i = 0; i < countof(fixed); i++) {
         if (!strcmp(fixed[i].is, fixed[i].wanted)) continue;

@@ -5,6 +5,7 @@
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -135,8 +136,9 @@ static const char *const relay_calls[] = {
     "flock",           "fsync",
     "ftruncate",       "getdents64",
     "ioprio_set",      "link",
-    "linkat",          "mkdir",
-    "mkdirat",         "msync",
+    "linkat",          "memfd_create",
+    "mkdir",           "mkdirat",
+    "msync",
     "pread64",         "preadv",
     "preadv2",         "pwrite64",
     "pwritev",         "pwritev2",
@@ -156,11 +158,21 @@ static const char *const auth_calls[] = {
     "fadvise64", "sched_getparam", "sched_getscheduler", "fchmod",  "fsync",    "rename",   "renameat",
     "renameat2", "unlink",         "unlinkat",
 };
+/* Messages that are handed over in memory, and files of the quarantine that are handed on. */
+static const char *const admin_calls[] = { "memfd_create", "pread64" };
 /* What SQLite needs for its files. */
 static const char *const store_calls[] = {
     "pread64",   "pwrite64", "fsync",    "fdatasync", "ftruncate", "fallocate", "fadvise64", "unlink", "unlinkat",
     "rename",    "renameat", "renameat2", "fchmod",   "mkdir",     "getdents64", "statfs",
 };
+/* What looking into messages needs: the table of tokens, temporary files. */
+static const char *const scan_calls[] = {
+    "pread64",   "pwrite64",  "fsync",     "fdatasync", "ftruncate", "fallocate", "fadvise64", "flock",    "msync", "unlink",
+    "unlinkat",  "rename",    "renameat",  "renameat2", "fchmod",    "mkdir",     "rmdir",     "getdents64", "statfs", "memfd_create",
+};
+static const char *const scan_net_calls[] = { "connect", "bind", "sendmmsg", "recvmmsg", "sched_getparam", "sched_getscheduler" };
+/* What its dispatcher needs: to start such a process, to narrow its rights, to end it. */
+static const char *const fork_calls[] = { "wait4", "waitid", "seccomp", "setrlimit", "close_range", "tgkill" };
 /* Starting other programs. */
 static const char *const start_calls[] = { "execve", "execveat", "fork", "vfork" };
 /* Nothing here is ever called by us or our libraries: whoever does is somebody else. */
@@ -231,6 +243,17 @@ static int add_choice(scmp_filter_ctx f, int call, unsigned which, const int *va
     return rc;
 }
 
+/* Processes, but no namespaces; and SIGKILL for them. */
+static int add_forks(scmp_filter_ctx f)
+{
+    static const int names[] = { PR_SET_DUMPABLE, PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_GET_SECCOMP, PR_SET_NO_NEW_PRIVS };
+    int rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, 0x7E020000, 0));
+    if (rc == 0) rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A1(SCMP_CMP_EQ, SIGKILL));
+    if (rc == 0) rc = add_choice(f, SCMP_SYS(prctl), 0, names, countof(names));
+    if (rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, fork_calls, countof(fork_calls));
+    return rc;
+}
+
 /* What reaches beyond the process: the other workers have the same user, and standard error may be root's terminal,
  * into which ioctl could type. */
 static int add_own(scmp_filter_ctx f)
@@ -238,7 +261,7 @@ static int add_own(scmp_filter_ctx f)
     static const int names[] = { PR_SET_NAME }, nobody[] = { 0 };
     static const int controls[] = { FIONREAD, FIONBIO, FIOCLEX, TCGETS };
     static const int commands[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK,
-                                    F_SETLKW };
+                                    F_SETLKW, F_ADD_SEALS };
     const int self[] = { getpid() };
     int rc = add_choice(f, SCMP_SYS(prctl), 0, names, countof(names));
     if (rc == 0) rc = add_choice(f, SCMP_SYS(kill), 0, self, countof(self));
@@ -273,6 +296,17 @@ static int add_sockets(scmp_filter_ctx f)
     return rc;
 }
 
+static int add_scan_rules(scmp_filter_ctx f, enum seccomp_profile profile, int rc)
+{
+    if (rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, scan_calls, countof(scan_calls));
+    if (rc == 0 && profile == SECCOMP_SCAN) rc = add_forks(f);
+    if (rc != 0 || profile == SECCOMP_SCAN_CHILD) return rc;
+    rc = add_calls(f, SCMP_ACT_ALLOW, scan_net_calls, countof(scan_net_calls));
+    if (rc == 0) rc = add_local_sockets(f);
+    if (rc == 0) rc = add_sockets(f);
+    return rc;
+}
+
 static int add_rules(scmp_filter_ctx f, enum seccomp_profile profile)
 {
     bool programs = profile == SECCOMP_AUTH_COMMAND; /* of others, which may try one of these and do without */
@@ -282,7 +316,8 @@ static int add_rules(scmp_filter_ctx f, enum seccomp_profile profile)
     if (rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, common_calls, countof(common_calls));
     if (rc == 0) rc = add_threads(f);
     if (rc == 0) rc = add_own(f);
-    if (profile == SECCOMP_ADMIN) return rc;
+    if (profile == SECCOMP_ADMIN) return rc == 0 ? add_calls(f, SCMP_ACT_ALLOW, admin_calls, countof(admin_calls)) : rc;
+    if (profile == SECCOMP_SCAN || profile == SECCOMP_SCAN_CHILD || profile == SECCOMP_SCAN_CHILD_NET) return add_scan_rules(f, profile, rc);
     if (profile == SECCOMP_STORE) return rc == 0 ? add_calls(f, SCMP_ACT_ALLOW, store_calls, countof(store_calls)) : rc;
     if (profile == SECCOMP_RELAY && rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, relay_calls, countof(relay_calls));
     if (profile == SECCOMP_AUTH && rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, auth_calls, countof(auth_calls));

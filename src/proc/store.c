@@ -33,7 +33,8 @@ bool store_prepare(struct master *m, const struct config *c, struct err *err)
 
 static struct store_limits limits_of(const struct config *c)
 {
-    return (struct store_limits){ .entries = c->store.entries, .history = c->store.history, .history_size = c->store.history_size };
+    return (struct store_limits){ .entries = c->store.entries, .history = c->store.history, .history_size = c->store.history_size,
+                                  .quarantine = { .keep = c->quarantine.keep, .size = c->quarantine.size } };
 }
 
 int store_run(const struct master *m, const struct config *c, int channel)
@@ -44,20 +45,28 @@ int store_run(const struct master *m, const struct config *c, int channel)
                                                      .user = &m->store_user, .sandbox = c->system.sandbox });
 }
 
-void store_connect(struct child *c)
+/* as, name: how the store and the other end know it. */
+static void connect_as(struct child *c, const char *as, const char *name)
 {
     struct child *s = c->master->store;
     struct err err;
     int pair[2];
-    if (!s || !s->channel || !c->channel) return;
     if (!channel_pair(pair, &err)) {
         log_event(LOG_WARNING, "no-helper-channel", LOG_NUM("pid", c->pid), LOG_ERR(&err));
         return;
     }
-    child_send(s, json_pack("{s:s, s:i}", "op", c->role == CHILD_ADMIN ? "admin" : "worker", "pid", (int)c->pid), pair[0]);
-    child_send(c, json_pack("{s:s}", "op", "store"), pair[1]);
+    child_send(s, json_pack("{s:s, s:i}", "op", as, "pid", (int)c->pid), pair[0]);
+    child_send(c, json_pack("{s:s}", "op", name), pair[1]);
     close(pair[0]);
     close(pair[1]);
+}
+
+void store_connect(struct child *c)
+{
+    const struct child *s = c->master->store;
+    if (!s || !s->channel || !c->channel) return;
+    connect_as(c, c->role == CHILD_ADMIN ? "admin" : "worker", "store");
+    if (c->role == CHILD_WORKER) connect_as(c, "quarantine", "quarantine");
 }
 
 void store_start(struct master *m)
@@ -80,8 +89,9 @@ void store_set_limits(struct master *m)
 {
     struct store_limits l = limits_of(m->current->config);
     if (m->store)
-        child_send(m->store, json_pack("{s:s, s:I, s:I, s:I}", "op", "limits", "entries", (json_int_t)l.entries, "history",
-                                       (json_int_t)l.history, "history_size", (json_int_t)l.history_size), -1);
+        child_send(m->store, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "op", "limits", "entries", (json_int_t)l.entries, "history",
+                                       (json_int_t)l.history, "history_size", (json_int_t)l.history_size, "quarantine",
+                                       (json_int_t)l.quarantine.keep, "quarantine_size", (json_int_t)l.quarantine.size), -1);
 }
 
 void store_on_exit(struct master *m, uint64_t lived)

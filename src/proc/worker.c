@@ -14,6 +14,7 @@
 #include "policy/provider.h"
 #include "proc/privilege.h"
 #include "proc/worker_int.h"
+#include "store/quarantine_link.h"
 #include "store/store.h"
 
 #define CUT_AFTER_MS 10000 /* past the time to drain: what is not over by then is broken off */
@@ -135,11 +136,11 @@ static bool begin(struct worker *w, int n, struct spool *sp, struct err *err)
     w->queue = queue_new(&(struct queue_options){ .base = w->base, .streams = w->streams, .config = w->config,
         .resolver = w->resolver, .tls = w->start->client_tls, .auth = w->auth, .fetch = w->fetch,
         .signer = w->signer, .keys = w->start->keys, .rewriter = w->start->rewriter,
-        .store = w->config->store.history ? w->store : NULL, .worker = (unsigned)n });
+        .store = w->config->store.history ? w->store : NULL, .quarantine = w->quarantine, .worker = (unsigned)n });
     queue_add_spool(w->queue, sp, false, NULL, NULL);
     w->providers = provider_keeper_new(w->base, w->resolver, w->config, w->start->spool_root);
     w->policy = policy_engine_new(&(struct policy_engine_options){ .base = w->base, .config = w->config,
-        .policy = w->start->policy, .resolver = w->resolver, .store = w->store, .shared = w->start->shared, .auth = w->auth,
+        .policy = w->start->policy, .resolver = w->resolver, .store = w->store, .shared = w->start->shared, .auth = w->auth, .scan = w->scan,
         .rewriter = w->start->rewriter, .queue = w->queue, .providers = w->providers, .alarm = worker_alarm, .alarm_arg = w });
     w->server = server_new(&(struct server_options){ .base = w->base, .streams = w->streams, .config = w->config,
         .queue = w->queue, .tls = w->start->server_tls, .auth = w->auth, .providers = w->providers, .policy = w->policy, .signer = w->signer, .keys = w->start->keys,
@@ -208,7 +209,9 @@ static void on_master(void *arg, const json_t *m, int fd)
         else if (!strcmp(op, "auth")) link_connect(w->auth, fd);
         else if (!strcmp(op, "fetch")) link_connect(w->fetch, fd);
         else if (!strcmp(op, "signer")) link_connect(w->signer, fd);
+        else if (!strcmp(op, "scan")) link_connect(w->scan, fd);
         else if (!strcmp(op, "store")) store_link_connect(w->store, fd);
+        else if (!strcmp(op, "quarantine")) quarantine_link_connect(w->quarantine, fd);
         else close(fd);
         return;
     }
@@ -266,7 +269,10 @@ static void worker_deinit(struct worker *w)
     link_free(w->auth);
     link_free(w->fetch);
     link_free(w->signer);
+    link_free(w->scan);
+    json_decref(w->scan_state);
     store_link_free(w->store);
+    quarantine_link_free(w->quarantine);
     if (w->resolver) resolver_free(w->resolver);
     if (w->streams) stream_loop_free(w->streams);
     close_sockets(w);
@@ -283,12 +289,15 @@ int worker_main(const struct worker_start *start)
     struct err err;
     list_init(&w.requests);
     list_init(&w.spools);
+    list_init(&w.files);
     w.terminate = evsignal_new(w.base, SIGTERM, on_terminate, &w);
     event_add(w.terminate, NULL);
     w.auth = link_new(w.base, NULL, NULL, NULL);
     w.fetch = link_new(w.base, "fetch-process-gone", worker_on_fetch_message, &w);
     w.signer = link_new(w.base, "signer-process-gone", NULL, NULL);
+    w.scan = link_new(w.base, "scan-process-gone", worker_on_scan_message, &w);
     w.store = store_link_new(w.base);
+    w.quarantine = quarantine_link_new(w.base);
     w.column = shared_column_take(start->shared);
     w.deadline = evtimer_new(w.base, on_deadline, &w);
     w.master = channel_new(w.base, start->channel, on_master, on_master_end, &w);

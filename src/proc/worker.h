@@ -30,7 +30,8 @@ struct worker_start {
  *                  {"op": "listen", "listener", "socket"} + descriptor
  *                  {"op": "adopt", "n"}  answered by "adopted", "busy" or "failed"; later "emptied"
  *                  {"op": "admin"} + descriptor of a channel
- *                  {"op": "auth"}, {"op": "fetch"}, {"op": "signer"} + descriptor of a channel, again when there is another such process
+ *                  {"op": "auth"}, {"op": "fetch"}, {"op": "signer"}, {"op": "scan"}, {"op": "store"}, {"op": "quarantine"} + descriptor of a channel, again
+ *                  when there is another such process
  *                  {"op": "drain", "ms"}
  * Worker → master: {"op": "hello"} (it can take a spool), {"op": "ready"}, {"op": "busy", "n"}, {"op": "failed", "n",
  * "error"}, {"op": "adopted", "n"},

@@ -72,6 +72,7 @@ static json_t *status_answer(const struct worker *w, json_t *queue)
                   w->draining, "uptime", (json_int_t)(clock_mono_ms() - w->started), "queue", queue);
     add_figures(w, a);
     add_providers(w, a);
+    if (w->scan_state) json_object_set(a, "scan", w->scan_state);
     json_object_set_new(a, "policy", policy_figures(w->policy));
     return a;
 }
@@ -97,13 +98,16 @@ static void on_admin(void *arg, const json_t *m, int fd)
     struct worker *w = arg;
     json_t *id = json_object_get(m, "id"), *request = json_object_get(m, "request");
     const char *op = json_string_value(json_object_get(request, "op"));
-    if (fd >= 0) close(fd);
-    if (!json_is_integer(id) || !op) return;
+    if (!json_is_integer(id) || !op) {
+        if (fd >= 0) close(fd);
+        return;
+    }
     struct worker_request *r = mem_new(struct worker_request);
     *r = (struct worker_request){
         .worker = w, .id = json_integer_value(id), .admin = w->admin_count, .status = !strcmp(op, "status")
     };
     list_push_back(&w->requests, &r->node);
+    if (worker_file_request(w, request, fd, on_answer, r)) return;
     bool report = !strcmp(op, "tls-report");
     if (report) fetch_report_now(w->fetch); /* those of a day go out once, however many workers are asked */
     if (w->queue && !strcmp(op, "explain")) {
@@ -136,4 +140,5 @@ void worker_control_open(struct worker *w, int fd)
 void worker_control_free(struct worker *w)
 {
     channel_free(&w->admin);
+    worker_file_requests_free(w);
 }

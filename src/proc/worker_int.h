@@ -33,8 +33,11 @@ struct worker {
     struct queue *queue;             /* NULL until there is a spool */
     struct server *server;
     struct provider_keeper *providers; /* NULL: no zone names one */
-    struct link *auth, *fetch, *signer;       /* to the helper processes */
+    struct link *auth, *fetch, *signer, *scan; /* to the helper processes */
+    json_t *scan_state;              /* what the scan process last said of itself and the scanners; NULL: nothing yet */
     struct store_link *store;
+    struct quarantine_link *quarantine;
+    struct list files;               /* worker_quarantine.c: requests about a file */
     struct policy_engine *policy;
     int column;                      /* of the shared counts; -1: none */
     struct channel *master, *admin;
@@ -52,9 +55,20 @@ struct worker {
 /* worker_mail.c; arg: the worker */
 void worker_alarm(void *arg, const char *check, const char *text); /* something the postmaster must be told, by log and by mail */
 void worker_on_fetch_message(void *arg, const json_t *m);          /* a report to send */
+void worker_on_scan_message(void *arg, const json_t *m);           /* how the scanners are */
 
 /* worker_control.c: requests of the admin process */
 void worker_control_open(struct worker *w, int fd);
 void worker_control_free(struct worker *w);
+
+/* worker_quarantine.c: requests with a descriptor, which is taken. reply: from the loop or at once. False: it is none of these.
+ *   {"op": "quarantine-release", "numbers"?: [..]} + file of the quarantine: on its way to these recipients, or all; answered when it is on
+ *       disk, {"id": the id under which it goes on, "recipients": how many}
+ *   {"op": "quarantine-details"} + file: {"headers": [[name, value] ..], "findings", "trace", "helo", "zone", "account"}
+ *   {"op": "quarantine-view"} + file: {"view": as of scan_view}
+ *   {"op": "quarantine-train", "as": "spam" | "ham" | "forget"} + file; {"op": "learn", "as"} + file that is a message: {"learnt": true}
+ * What cannot be done: {"error": text} */
+bool worker_file_request(struct worker *w, const json_t *request, int fd, void (*reply)(void *arg, json_t *answer), void *arg);
+void worker_file_requests_free(struct worker *w);
 
 #endif

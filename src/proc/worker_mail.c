@@ -3,6 +3,7 @@
  * and the reports that the fetch process writes. */
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "fetch/fetch.h"
 #include "proc/worker_int.h"
@@ -77,4 +78,15 @@ void worker_on_fetch_message(void *arg, const json_t *m)
     if (submit(w, &e, mail.text, on_report_committed, r)) return;
     fetch_submitted(w->fetch, mail.ticket, false);
     free(r);
+}
+
+/* ---- the scan process: one for all workers, and each is told the same */
+
+void worker_on_scan_message(void *arg, const json_t *m)
+{
+    struct worker *w = arg;
+    if (!slice_eq(json_text(m, "op"), SLICE("state"))) return;
+    json_decref(w->scan_state);
+    w->scan_state = json_copy((json_t *)m);
+    json_object_del(w->scan_state, "op");
 }

@@ -63,8 +63,8 @@ static void cut(struct session *s)
     uint64_t at = r->size - r->field_n;
     struct envelope_cut *last = tx->cuts ? &tx->cuts[tx->cut_n - 1] : NULL;
     if (!last) tx->cuts = arena_alloc(&s->arena, ENVELOPE_CUTS_MAX * sizeof *tx->cuts);
-    if (last && last->at + last->n == at) last->n += (uint32_t)r->field_n;
-    else if (tx->cut_n < ENVELOPE_CUTS_MAX) tx->cuts[tx->cut_n++] = (struct envelope_cut){ at, (uint32_t)r->field_n };
+    if (last && last->at + last->n == at) last->n += r->field_n;
+    else if (tx->cut_n < ENVELOPE_CUTS_MAX) tx->cuts[tx->cut_n++] = (struct envelope_cut){ .at = at, .n = r->field_n };
     else text_spoil(s, 550, "5.6.0", "too many Authentication-Results fields that claim to be of this host");
 }
 

@@ -52,7 +52,7 @@ static void reply_ehlo(struct session *s)
 
 static void on_verdict(struct session *s, const struct policy_verdict *v)
 {
-    if (v->outcome >= POLICY_DEFER) {
+    if (policy_refuses(v->outcome)) {
         session_policy_refuse(s, s->esmtp ? "EHLO" : "HELO", v, slice_str(s->helo));
         return;
     }

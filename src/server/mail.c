@@ -70,7 +70,7 @@ static void note(struct session *s, const struct address *sender, const struct c
 
 static void on_verdict(struct session *s, const struct policy_verdict *v)
 {
-    if (v->outcome >= POLICY_DEFER) {
+    if (policy_refuses(v->outcome)) {
         session_policy_refuse(s, "MAIL", v, s->tx.sender);
         session_reset(s);
         return;

@@ -80,7 +80,7 @@ static void format_text(const struct policy_verdict *v, uint64_t ref, char *out,
 void session_policy_refuse(struct session *s, const char *stage, const struct policy_verdict *v, struct slice about)
 {
     char text[TEXT_SHOWN + 40];
-    uint64_t ref = queue_new_id(s->server->o.queue);
+    uint64_t ref = s->tx.id ? s->tx.id : queue_new_id(s->server->o.queue); /* a text's id is nobody's yet */
     format_text(v, ref, text, sizeof text);
     if (v->outcome == POLICY_REJECT) s->errors++; /* who is to come again has made no error */
     s->refused++;
@@ -98,7 +98,7 @@ void session_policy_refuse(struct session *s, const char *stage, const struct po
 static void on_connect(struct session *s, const struct policy_verdict *v)
 {
     s->greeted = true;
-    if (v->outcome < POLICY_DEFER) {
+    if (!policy_refuses(v->outcome)) {
         session_say_greeting(s);
         return;
     }

@@ -200,7 +200,7 @@ static void take(struct session *s, const struct address *path, const struct com
 static void decide(struct session *s, const struct policy_verdict *v, const struct address *path,
                    const struct command_rcpt_params *params)
 {
-    if (v->outcome >= POLICY_DEFER) {
+    if (policy_refuses(v->outcome)) {
         s->server->figures.recipients_refused++;
         session_policy_refuse(s, "RCPT", v, path->text);
     } else take(s, path, params);

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "policy/provider.h"
 #include "policy/shared.h"
-#include "server/session.h"
+#include "server/text.h"
 #include "smtp/reply.h"
 
 #define ACCEPTS_PER_TURN 16 /* other workers shall have their share, and open sessions their turn */
@@ -313,6 +313,7 @@ void server_free(struct server *s)
     event_free(s->drain_idle);
     clients_deinit(&s->clients);
     buf_deinit(&s->scratch);
+    notices_free(&s->notices);
     free(s->zone_sessions);
     free(s);
 }

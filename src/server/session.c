@@ -18,7 +18,7 @@
  * thing outlives all of this: a commit cannot be cancelled, and queue_submit's callback holds the session. So
  * session_close in SESSION_COMMIT lets go of the stream only and the callback frees the rest; server_free moreover takes
  * away session->server. The callback is the only code that meets a session without stream or server. */
-#include "server/session.h"
+#include "server/text.h"
 #include "signer/signer.h"
 #include <assert.h>
 #include <event2/event.h>
@@ -252,12 +252,13 @@ void session_start(struct server *server, const struct config_listener *l, int f
 void session_reset(struct session *s)
 {
     struct transaction *tx = &s->tx;
+    if (s->run) policy_end_transaction(s->run); /* before the draft goes, which checks may look at */
+    text_edit_cancel(s);
     signing_cancel(&tx->signing);
     spool_draft_free(&tx->draft);
     header_reader_deinit(&tx->header);
     header_reader_deinit(&tx->stray);
     *tx = (struct transaction){ 0 };
-    if (s->run) policy_end_transaction(s->run);
     s->congested = false;
     arena_reset(&s->arena);
     if (s->phase > SESSION_READY && s->phase != SESSION_OVER) s->phase = s->helo ? SESSION_READY : SESSION_START;
@@ -273,6 +274,7 @@ void session_close(struct session *s, const char *reason, bool cut)
 {
     bool committing = s->phase == SESSION_COMMIT;
     if (s->stream) session_log(s, "disconnect", reason);
+    text_edit_cancel(s);
     signing_cancel(&s->tx.signing);
     policy_run_free(&s->run);
     s->then = NULL;

@@ -31,6 +31,7 @@ struct server {
     struct event *yield;
     struct event *accept_again;  /* after a pause for want of descriptors */
     struct buf scratch;          /* one reply or header at a time */
+    struct notices *notices;     /* who was told lately; NULL: nobody yet */
     uint64_t turned_away, turned_away_logged; /* since the last line about it; when that was */
     bool draining;
     struct event *drain_cut, *drain_idle;
@@ -88,8 +89,18 @@ struct transaction {
     struct slice hop_domain;     /* for this domain; empty: not to be used again */
     bool reading_header, refusal_told;
     bool judged, header_told;    /* the checks want the text; they know that the header is over */
-    struct envelope_cut *cuts;   /* fields that pretend to be ours; room for ENVELOPE_CUTS_MAX; NULL: none */
+    struct envelope_cut *cuts;   /* fields that pretend to be ours, later all edits; room for ENVELOPE_CUTS_MAX; NULL: none */
     uint32_t cut_n;
+    struct edited *edited;       /* the text as it will be sent is looked at, or was; NULL: it was not */
+    bool edits_dots, edits_8bit; /* as envelope_flag: what the edits bring with them */
+    struct slice added;          /* fields of the checks */
+    struct slice findings;       /* for the quarantine, */
+    uint8_t quarantine;          /* which it goes to; 0: it does not */
+    int32_t score;
+    struct slice *given;         /* recipients as the client gave them; NULL: rcpts are those */
+    uint32_t given_n;
+    struct policy_notice *notices; /* who is told when the message is taken, or not; in the arena */
+    uint32_t notice_n;
     struct signing *signing;     /* by us; NULL: it is not signed, or that is done */
     struct slice signatures;     /* fields of ours */
     const char *missing;         /* fields the client has left to us; NULL: not made yet */

@@ -11,7 +11,7 @@
 static void log_accepted(const struct session *s)
 {
     const struct transaction *tx = &s->tx;
-    struct log_field f[16] = { { .key = "" } };
+    struct log_field f[20] = { { .key = "" } };
     size_t n = 1;
     f[n++] = LOG_ID(tx->id);
     f[n++] = LOG_SESSION(s->id);
@@ -23,6 +23,9 @@ static void log_accepted(const struct session *s)
     f[n++] = LOG_TEXT("message_id", tx->message_id);
     if (s->account) f[n++] = LOG_STR("account", s->account);
     if (tx->certificate.n) f[n++] = LOG_TEXT("certificate", tx->certificate);
+    if (tx->given) f[n++] = LOG_TEXT("instead_of", tx->given[0]);
+    if (tx->quarantine) f[n++] = LOG_STR("quarantine", envelope_quarantine_name(tx->quarantine));
+    if (tx->cut_n) f[n++] = LOG_NUM("edits", tx->cut_n);
     if (!s->stream) f[n++] = LOG_STR("client_gone", "yes");
     f[n] = (struct log_field){ .key = NULL };
     log_fields(LOG_INFO, "accepted", f);
@@ -30,14 +33,27 @@ static void log_accepted(const struct session *s)
 
 static void reply_committed(struct session *s, bool ok, const struct err *err)
 {
-    char text[40] = "queued as ";
-    if (!ok) {
-        text_spoil_storage(s, err);
-        text_refuse(s, SLICE(""));
+    if (ok) {
+        text_reply_taken(s);
         return;
     }
+    text_spoil_storage(s, err);
+    text_refuse(s, SLICE(""));
+}
+
+void text_reply_taken(struct session *s)
+{
+    char text[40] = "queued as ";
     id_format(s->tx.id, text + strlen(text));
     session_reply(s, 250, "2.0.0", text);
+}
+
+static enum notice_done what_was_done(const struct transaction *tx)
+{
+    if (tx->quarantine) return NOTICE_QUARANTINED;
+    if (tx->hold.n) return NOTICE_HELD;
+    if (tx->given) return NOTICE_REDIRECTED;
+    return tx->cut_n ? NOTICE_EDITED : NOTICE_PASSED;
 }
 
 static void on_committed(void *arg, bool ok, const struct err *err)
@@ -46,7 +62,8 @@ static void on_committed(void *arg, bool ok, const struct err *err)
     if (ok) {
         log_accepted(s);
         if (s->server) session_tell_accepted(s);
-        if (s->run) policy_message_taken(s->run);
+        if (s->run && !s->tx.quarantine) policy_message_taken(s->run);
+        if (s->server) text_tell(s, what_was_done(&s->tx));
         s->messages++;
         s->rcpts += s->tx.rcpt_n;
         s->bytes += s->tx.data.size;
@@ -95,20 +112,22 @@ static void format_prepend(struct session *s, uint64_t now, struct buf *out)
                           .esmtp = s->esmtp, .utf8 = tx->flags & ENVELOPE_SMTPUTF8, .authed = s->account != NULL,
                           .id = tx->id, .wall_ms = now };
     if (stream_is_tls(s->stream)) stream_tls_info(s->stream, &r.tls_version, &r.tls_cipher, &r.tls_bits);
-    if (tx->rcpt_n == 1) r.rcpt = tx->rcpts[0];
+    if (tx->rcpt_n == 1 && !tx->given) r.rcpt = tx->rcpts[0];
     buf_clear(out);
     buf_add(out, tx->signatures);
     policy_text_results(s->run, out);
     received_format(&r, out);
+    buf_add(out, tx->added);
     buf_add_str(out, text_missing(s));
 }
 
 static uint32_t flags_of(const struct session *s)
 {
     const struct transaction *tx = &s->tx;
-    return tx->flags | (tx->body_8bit ? ENVELOPE_8BIT : 0) | (tx->data.has_dots ? ENVELOPE_HAS_DOTS : 0) |
-           (tx->data.has_8bit ? ENVELOPE_HAS_8BIT : 0) | (s->zone->dsn ? 0 : ENVELOPE_NO_DSN) |
-           (s->account ? ENVELOPE_AUTHED : 0) | (tx->hold.n ? ENVELOPE_HELD : 0);
+    uint32_t apart = tx->quarantine ? ENVELOPE_QUARANTINED : tx->hold.n ? ENVELOPE_HELD : 0;
+    return tx->flags | (tx->body_8bit ? ENVELOPE_8BIT : 0) | (tx->data.has_dots || tx->edits_dots ? ENVELOPE_HAS_DOTS : 0) |
+           (tx->data.has_8bit || tx->edits_8bit ? ENVELOPE_HAS_8BIT : 0) | (s->zone->dsn ? 0 : ENVELOPE_NO_DSN) |
+           (s->account ? ENVELOPE_AUTHED : 0) | apart;
 }
 
 /* Now: when it is logged, the client may be gone. */
@@ -125,6 +144,7 @@ void text_submit(struct session *s)
     struct buf *prepend = &s->server->scratch;
     uint64_t now = clock_wall_ms();
     note_certificate(s);
+    text_apply_outcome(s);
     if (tx->flags & ENVELOPE_DSN_SEEN && !tx->rcpt_dsn)
         tx->rcpt_dsn = arena_alloc(&s->arena, tx->rcpt_n * sizeof *tx->rcpt_dsn);
     format_prepend(s, now, prepend);
@@ -136,8 +156,10 @@ void text_submit(struct session *s)
         .account = slice_sub(slice_str(s->account), 0, ENVELOPE_ACCOUNT_MAX),
         .prepend = buf_slice(prepend), .text_size = tx->data.size, .message_id = tx->message_id, .subject = tx->subject,
         .hold = tx->hold, .trace = tx->trace, .cuts = tx->cuts, .cut_n = tx->cut_n,
+        .quarantine = tx->quarantine, .score = tx->score, .findings = tx->findings,
     };
     struct spool_draft *draft = tx->draft;
+    policy_set_text(s->run, NULL);
     tx->draft = NULL;
     s->phase = SESSION_COMMIT;
     queue_submit(s->server->o.queue, draft, &e, on_committed, s);

@@ -7,18 +7,25 @@
 #include <errno.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/stream.h"
 #include "policy/message_auth.h"
 
 static const char *verb_name(const struct session *s) { return s->tx.chunked ? "BDAT" : "DATA"; }
 
 /* ---- refusals */
 
+static void drop_draft(struct session *s)
+{
+    if (s->run) policy_set_text(s->run, NULL);
+    spool_draft_free(&s->tx.draft);
+}
+
 /* The draft goes at once: nobody shall fill memory with mail that is refused. */
 void text_spoil(struct session *s, int code, const char *enhanced, const char *text)
 {
     struct transaction *tx = &s->tx;
     if (!tx->refusal.code) tx->refusal = (struct refusal){ .code = code, .enhanced = enhanced, .text = text };
-    if (!tx->reading_header) spool_draft_free(&tx->draft);
+    if (!tx->reading_header) drop_draft(s);
     s->congested = false;
 }
 
@@ -89,8 +96,9 @@ bool text_is_endless(struct session *s, uint64_t size)
 static bool heed(struct session *s, const struct policy_verdict *v)
 {
     struct transaction *tx = &s->tx;
-    if (v->outcome == POLICY_HOLD) tx->hold = arena_slice(&s->arena, slice_str(v->why));
-    if (v->outcome < POLICY_DEFER) return true;
+    if (v->outcome == POLICY_HOLD || v->outcome == POLICY_QUARANTINE) tx->hold = arena_slice(&s->arena, slice_str(v->why));
+    if (v->outcome == POLICY_QUARANTINE) tx->quarantine = v->quarantine;
+    if (!policy_refuses(v->outcome)) return true;
     struct policy_verdict *kept = arena_alloc(&s->arena, sizeof *kept);
     *kept = *v;
     text_spoil(s, v->code, v->enhanced, v->text);
@@ -195,8 +203,12 @@ void text_give_up(struct session *s)
 
 static void on_content(struct session *s, const struct policy_verdict *v)
 {
-    if (heed(s, v)) text_sign(s);
-    else text_give_up(s);
+    text_note_outcome(s, v);
+    if (!heed(s, v)) {
+        if (v->outcome == POLICY_REJECT) text_tell(s, NOTICE_REFUSED);
+        text_give_up(s);
+    } else if (v->outcome == POLICY_DISCARD) text_discard(s, v);
+    else text_edit(s);
 }
 
 /* No input is taken until the checks have answered. Who leaves before that was promised nothing: the message is forgotten. */
@@ -207,6 +219,8 @@ static void ask_content(struct session *s)
         end_header(s);
         policy_text_end(s->run);
     }
+    policy_set_text(s->run, s->tx.draft);
+    policy_set_envelope(s->run, s->tx.id, s->tx.rcpts, s->tx.rcpt_n, s->stream && stream_is_tls(s->stream));
     if (session_ask(s, STAGE_CONTENT, &v, on_content)) on_content(s, &v);
 }
 

@@ -2,6 +2,7 @@
  * Message text that is coming in, by DATA or BDAT: where it goes, what is looked at on the way, and its end. */
 #ifndef POSTERN_SERVER_TEXT_H
 #define POSTERN_SERVER_TEXT_H
+#include "policy/notice.h"
 #include "server/session.h"
 
 /* The text begins: draft, readers and deadline. False: there is no storage, tx.refusal says so (452). */
@@ -29,6 +30,21 @@ void text_check_header(struct session *s); /* once the text is complete */
  * that line on, and then the pieces that follow. */
 void text_look_behind(struct session *s, struct slice text);
 
+/* edited.c. The checks let the message pass: looks at the text as their edits make it, and has what was hashed for signatures hashed again
+ * where they changed it; then text_sign, or a refusal (451) when it cannot be edited so. */
+void text_edit(struct session *s);
+void text_edit_cancel(struct session *s); /* nothing comes of it any more; the transaction may be over */
+
+/* outcome.c: what the checks want, beside the verdict. */
+void text_note_outcome(struct session *s, const struct policy_verdict *v); /* keeps it in the transaction, which it outlives */
+void text_apply_outcome(struct session *s); /* a message that is taken: recipients, fields, quarantine */
+void text_discard(struct session *s, const struct policy_verdict *v); /* answers the client as if it had been taken */
+/* Tells those who are to be told; once. */
+void text_tell(struct session *s, enum notice_done done);
+/* notices.c */
+struct notices;
+void notices_free(struct notices **n); /* NULL is fine */
+
 /* sign.c. At the end of the header: the message is to be signed, or sealed, if there is a key for it. */
 void text_sign_begin(struct session *s);
 /* Then text_submit, when its signatures are there; or a refusal (451) when they do not come. */
@@ -36,6 +52,7 @@ void text_sign(struct session *s);
 
 /* submit.c: the fields that a program which writes mail may leave to us (RFC 6409 §8); made once. */
 const char *text_missing(struct session *s);
+void text_reply_taken(struct session *s); /* 250, with the id */
 /* submit.c: commits the message with its envelope; the callback answers the client. */
 void text_submit(struct session *s);
 

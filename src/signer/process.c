@@ -116,7 +116,7 @@ static void refuse_type(struct job *j, json_int_t number)
     free(j);
 }
 
-static bool on_message(struct helper_peer *hp, const json_t *m)
+static bool on_message(struct helper_peer *hp, const json_t *m, int fd)
 {
     struct process *p = process_of(hp->process);
     struct peer *peer = peer_of(hp);

@@ -19,13 +19,15 @@ struct big {
     struct chunk *ready, *ready_last;
     uint64_t ready_n, outstanding; /* bytes in `ready`; those and the ones being written */
     bool running, committing, created;
+    bool share;                    /* once all is written the file is to be opened for others */
     struct list commits;           /* in spool.big_commits */
     uint64_t ticket, no;
     /* the job's while it runs */
     struct chunk *chunks;
     uint64_t taken, at, writeback, id;
-    bool final, remove, discard;
+    bool final, remove, discard, sharing;
     int fd, error;
+    int share_fd, share_error;     /* of sharing */
     const char *step;
 };
 
@@ -98,6 +100,10 @@ static void big_run(struct spool *sp, struct job *j)
             b->error = write_chunks(b);
             start_writeback(b);
         }
+        if (!b->error && b->sharing) {
+            b->share_fd = openat(sp->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+            b->share_error = b->share_fd < 0 ? errno : 0;
+        }
         if (!b->error && b->final) b->error = finish_file(sp, b);
     }
     if (b->final && b->error) unlinkat(sp->dir_fd, name, 0);
@@ -122,8 +128,11 @@ static void pump(struct spool *sp, struct big *b)
         b->remove = true;
     } else {
         b->final = b->committing;
-        if (!b->ready && !b->final) return;
+        if (!b->ready && !b->final && !b->share) return;
     }
+    b->sharing = b->share;
+    b->share = false;
+    b->share_fd = -1;
     b->chunks = b->ready;
     b->taken = b->ready_n;
     b->ready = b->ready_last = NULL;
@@ -132,14 +141,24 @@ static void pump(struct spool *sp, struct big *b)
     pool_submit(sp, &b->job);
 }
 
+/* Those who asked are told last: they may do away with the draft. */
+static void tell_shared(struct spool_draft *d, const struct big *b)
+{
+    if (d && d->failed) draft_shared(d, b->share_fd, d->error, d->error_what);
+    else if (d) draft_shared(d, b->share_fd, b->share_error, "cannot open the file of a large message");
+    else if (b->share_fd >= 0) close(b->share_fd);
+}
+
 static void big_done(struct spool *sp, struct job *j)
 {
     struct big *b = container_of(j, struct big, job);
     struct spool_draft *d = b->draft;
+    struct big was = *b;
     b->running = false;
     b->outstanding -= b->taken;
     sp->pending -= b->taken;
     b->taken = 0;
+    b->sharing = false;
     if (d && b->error) draft_fail(d, b->error, b->step);
     if (b->discard) {
         draft_refuse(d);
@@ -152,9 +171,11 @@ static void big_done(struct spool *sp, struct job *j)
             draft_refuse(d);
         else
             draft_queue(d);
+        if (was.share_fd >= 0) close(was.share_fd);
         return;
     }
-    pump(sp, b);
+    pump(sp, b); /* may free it */
+    if (was.sharing) tell_shared(d, &was);
 }
 
 static void take_chunks(struct spool_draft *d, bool all)
@@ -192,6 +213,15 @@ void big_add(struct spool_draft *d)
 {
     take_chunks(d, false);
     pump(d->sp, d->big);
+}
+
+void big_share(struct spool_draft *d)
+{
+    struct big *b = d->big;
+    if (b->running && b->sharing) return; /* it was asked before, and cancelled */
+    b->share = true;
+    take_chunks(d, true);
+    pump(d->sp, b);
 }
 
 uint64_t big_outstanding(const struct big *b)

@@ -27,15 +27,21 @@ void spool_content_free(struct spool_content *pub)
     free(c->record);
     if (c->pieces != c->few) free(c->pieces);
     if (c->pub.text.fd >= 0) close(c->pub.text.fd);
+    if (c->share_fd >= 0) close(c->share_fd);
     free(c);
+}
+
+void content_init(struct content *c)
+{
+    c->pub.text.fd = c->share_fd = -1;
+    c->pieces = c->few;
 }
 
 struct spool_draft *spool_draft_new(struct spool *sp)
 {
     struct spool_draft *d = mem_new(struct spool_draft);
     d->sp = sp;
-    d->content.pub.text.fd = -1;
-    d->content.pieces = d->content.few;
+    content_init(&d->content);
     sp->drafts++;
     return d;
 }
@@ -74,7 +80,7 @@ bool spool_draft_added(struct spool_draft *d, size_t n, struct err *err)
     struct chunk *c = d->last;
     if (d->failed) return err_sys(err, d->error, "%s", d->error_what);
     if (!n) return true;
-    assert(c && n <= c->cap - c->n);
+    assert(c && n <= c->cap - c->n && !d->shared_n);
     if (!d->n) crash_point("draft-first");
     d->crc = crc32c(d->crc, c->bytes + c->n, n);
     c->n += (uint32_t)n;
@@ -240,6 +246,7 @@ void spool_draft_commit(struct spool_draft *d, uint64_t id, struct slice envelop
     d->cb = cb;
     d->arg = arg;
     list_remove(&d->relief);
+    draft_unshare(d);
     it->kind = ITEM_MESSAGE;
     it->id = id;
     it->text_n = d->n;

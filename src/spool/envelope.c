@@ -24,12 +24,18 @@ enum tag {
     TAG_ACCOUNT,
     TAG_TRACE,
     TAG_HOLD,
-    TAG_CUTS, /* of each its place (8 bytes) and length (4) */
+    TAG_CUTS, /* of each its place (8 bytes) and length (4). Empty: they stand in TAG_EDITS, which follows. Versions that do not know that tag
+               * refuse an empty one, and so do not send the text without its edits */
+    TAG_EDITS, /* of each its place (8 bytes), length (8), the length of what is put in (4), and that */
+    TAG_QUARANTINE, /* 1 byte */
+    TAG_SCORE, /* its bits, zero-extended */
+    TAG_FINDINGS,
     TAG_KNOWN /* one past the last */
 };
 #define RCPT_MAX 100000
 #define LISTING_MAX 255
 #define CUT_BYTES 12
+#define EDIT_BYTES 20 /* and the text */
 
 static void add_field(struct buf *out, enum tag tag, struct slice value)
 {
@@ -81,17 +87,59 @@ static void add_rcpt(const struct envelope *e, uint32_t i, struct buf *out)
     add_field(out, TAG_RCPT_DSN, slice_of(b, 1 + d->orcpt.n));
 }
 
+/* Can the older form say it? */
+static bool only_cuts(const struct envelope *e)
+{
+    for (uint32_t i = 0; i < e->cut_n; i++)
+        if (e->cuts[i].with.n || !e->cuts[i].n || e->cuts[i].n > UINT32_MAX) return false;
+    return true;
+}
+
+static void put_edits(const struct envelope *e, struct buf *out)
+{
+    for (uint32_t i = 0; i < e->cut_n; i++) {
+        const struct envelope_cut *c = &e->cuts[i];
+        uint64_t at = htole64(c->at), n = htole64(c->n);
+        uint32_t with = htole32((uint32_t)c->with.n);
+        buf_add(out, slice_of(&at, sizeof at));
+        buf_add(out, slice_of(&n, sizeof n));
+        buf_add(out, slice_of(&with, sizeof with));
+        buf_add(out, c->with);
+    }
+}
+
+static void add_edits(const struct envelope *e, struct buf *out)
+{
+    struct buf b = { 0 };
+    put_edits(e, &b);
+    add_field(out, TAG_CUTS, SLICE(""));
+    add_field(out, TAG_EDITS, buf_slice(&b));
+    buf_deinit(&b);
+}
+
 static void add_cuts(const struct envelope *e, struct buf *out)
 {
     char b[ENVELOPE_CUTS_MAX * CUT_BYTES];
     assert(e->cut_n <= ENVELOPE_CUTS_MAX);
+    if (!only_cuts(e)) {
+        add_edits(e, out);
+        return;
+    }
     for (uint32_t i = 0; i < e->cut_n; i++) {
         uint64_t at = htole64(e->cuts[i].at);
-        uint32_t n = htole32(e->cuts[i].n);
+        uint32_t n = htole32((uint32_t)e->cuts[i].n);
         memcpy(b + i * CUT_BYTES, &at, sizeof at);
         memcpy(b + i * CUT_BYTES + sizeof at, &n, sizeof n);
     }
     add_text(out, TAG_CUTS, slice_of(b, e->cut_n * CUT_BYTES));
+}
+
+static void add_quarantine(const struct envelope *e, struct buf *out)
+{
+    assert(e->findings.n <= ENVELOPE_FINDINGS_MAX);
+    if (e->quarantine) add_field(out, TAG_QUARANTINE, slice_of(&e->quarantine, 1));
+    if (e->score) add_number(out, TAG_SCORE, (uint32_t)e->score);
+    add_text(out, TAG_FINDINGS, e->findings);
 }
 
 void envelope_encode(const struct envelope *e, struct buf *out)
@@ -115,6 +163,7 @@ void envelope_encode(const struct envelope *e, struct buf *out)
     assert(e->trace.n <= ENVELOPE_TRACE_MAX);
     add_text(out, TAG_TRACE, e->trace);
     add_cuts(e, out);
+    add_quarantine(e, out);
 }
 
 /* Cuts one field off *in. */
@@ -181,28 +230,53 @@ static bool take_dsn(struct envelope *e, struct slice value)
 /* In the first round the array is not there yet. */
 static bool take_cuts(struct envelope *e, struct slice value)
 {
-    e->cut_n = (uint32_t)(value.n / CUT_BYTES);
-    if (value.n % CUT_BYTES || !e->cut_n || value.n > ENVELOPE_CUTS_MAX * CUT_BYTES) return false;
-    if (!e->cuts) return true;
     struct envelope_cut *cuts = (struct envelope_cut *)e->cuts;
-    for (uint32_t i = 0; i < e->cut_n; i++) {
-        memcpy(&cuts[i].at, value.p + i * CUT_BYTES, 8);
-        memcpy(&cuts[i].n, value.p + i * CUT_BYTES + 8, 4);
-        cuts[i] = (struct envelope_cut){ le64toh(cuts[i].at), le32toh(cuts[i].n) };
+    uint64_t at;
+    uint32_t n;
+    if (value.n % CUT_BYTES || value.n > ENVELOPE_CUTS_MAX * CUT_BYTES) return false;
+    e->cut_n = (uint32_t)(value.n / CUT_BYTES);
+    for (uint32_t i = 0; cuts && i < e->cut_n; i++) {
+        memcpy(&at, value.p + i * CUT_BYTES, sizeof at);
+        memcpy(&n, value.p + i * CUT_BYTES + sizeof at, sizeof n);
+        cuts[i] = (struct envelope_cut){ le64toh(at), le32toh(n), SLICE("") };
     }
     return true;
 }
 
-/* Ascending, apart, within the text. */
-static bool cuts_ok(const struct envelope *e)
+static bool take_edit(struct slice *in, struct envelope_cut *out)
 {
-    uint64_t end = 0;
-    for (uint32_t i = 0; i < e->cut_n; i++) {
-        const struct envelope_cut *c = &e->cuts[i];
-        if (!c->n || c->at < end || c->at > e->text_size || c->n > e->text_size - c->at) return false;
-        end = c->at + c->n;
+    uint64_t at, n;
+    uint32_t with;
+    if (in->n < EDIT_BYTES) return false;
+    memcpy(&at, in->p, sizeof at);
+    memcpy(&n, in->p + 8, sizeof n);
+    memcpy(&with, in->p + 16, sizeof with);
+    with = le32toh(with);
+    if (with > in->n - EDIT_BYTES) return false;
+    *out = (struct envelope_cut){ le64toh(at), le64toh(n), slice_sub(*in, EDIT_BYTES, EDIT_BYTES + with) };
+    *in = slice_sub(*in, EDIT_BYTES + with, in->n);
+    return true;
+}
+
+/* The same. */
+static bool take_edits(struct envelope *e, struct slice value)
+{
+    struct envelope_cut *cuts = (struct envelope_cut *)e->cuts, one;
+    if (e->cut_n || !value.n) return false;
+    while (value.n) {
+        if (e->cut_n >= ENVELOPE_CUTS_MAX || !take_edit(&value, &one)) return false;
+        if (cuts) cuts[e->cut_n] = one;
+        e->cut_n++;
     }
     return true;
+}
+
+static bool take_score(struct slice value, int32_t *out)
+{
+    uint64_t bits = 0;
+    bool ok = take_number(value, UINT32_MAX, &bits);
+    *out = (int32_t)(uint32_t)bits;
+    return ok;
 }
 
 static bool take_field(struct envelope *e, unsigned tag, struct slice value)
@@ -232,6 +306,10 @@ static bool take_field(struct envelope *e, unsigned tag, struct slice value)
     case TAG_HOLD: e->hold = listing(value); return true;
     case TAG_TRACE: return take_text(value, ENVELOPE_TRACE_MAX, &e->trace);
     case TAG_CUTS: return take_cuts(e, value);
+    case TAG_EDITS: return take_edits(e, value);
+    case TAG_QUARANTINE: e->quarantine = value.n ? (uint8_t)value.p[0] : 0; return value.n == 1;
+    case TAG_SCORE: return take_score(value, &e->score);
+    case TAG_FINDINGS: return take_text(value, ENVELOPE_FINDINGS_MAX, &e->findings);
     default: return true; /* of a later version */
     }
 }
@@ -246,12 +324,15 @@ static bool take_all(struct slice in, struct envelope *e, struct err *err)
         if (!next_field(&in, &tag, &value)) return err_set(err, "the envelope ends within a field");
         if (tag == TAG_RCPT_DSN && before != TAG_RCPT)
             return err_set(err, "field %u of the envelope belongs to no recipient", tag);
+        if ((before == TAG_CUTS && !e->cut_n) != (tag == TAG_EDITS))
+            return err_set(err, "the envelope does not say what is edited in the text");
         if (tag < TAG_KNOWN && tag != TAG_RCPT && tag != TAG_RCPT_DSN) {
             if (seen & 1u << tag) return err_set(err, "the envelope has field %u twice", tag);
             seen |= 1u << tag;
         }
         if (!take_field(e, tag, value)) return err_set(err, "field %u of the envelope is not valid", tag);
     }
+    if (tag == TAG_CUTS && !e->cut_n) return err_set(err, "the envelope does not say what is edited in the text");
     uint32_t needed = 1u << TAG_ID | 1u << TAG_ARRIVAL | 1u << TAG_TEXT_SIZE;
     return (seen & needed) == needed || err_set(err, "the envelope is not complete");
 }
@@ -264,26 +345,7 @@ bool envelope_decode(struct slice in, struct arena *arena, struct envelope *out,
     *out = (struct envelope){ .rcpts = arena_alloc(arena, room * sizeof *out->rcpts) };
     if (e.flags & ENVELOPE_DSN_SEEN) out->rcpt_dsn = arena_alloc(arena, room * sizeof *out->rcpt_dsn);
     if (e.cut_n) out->cuts = arena_alloc(arena, e.cut_n * sizeof *out->cuts);
-    return take_all(in, out, err) && (cuts_ok(out) || err_set(err, "what the envelope cuts off the text is not valid"));
-}
-
-uint64_t envelope_sent_size(const struct envelope *e)
-{
-    uint64_t n = e->text_size;
-    for (uint32_t i = 0; i < e->cut_n; i++) n -= e->cuts[i].n;
-    return n;
-}
-
-uint64_t envelope_run(const struct envelope *e, uint64_t at, uint64_t *from)
-{
-    uint64_t kept = 0; /* where the run begins that is looked at */
-    for (uint32_t i = 0; i < e->cut_n; i++) {
-        uint64_t run = e->cuts[i].at - kept;
-        *from = kept + at;
-        if (at < run) return run - at;
-        at -= run;
-        kept = e->cuts[i].at + e->cuts[i].n;
-    }
-    *from = kept + at;
-    return at < e->text_size - kept ? e->text_size - kept - at : 0;
+    if (!take_all(in, out, err)) return false;
+    return envelope_cuts_ok(out->cuts, out->cut_n, out->text_size) ||
+           err_set(err, "what the envelope edits of the text is not valid");
 }

@@ -22,6 +22,13 @@ enum envelope_flag {
     ENVELOPE_DSN_SEEN = 512, /* some DSN parameter was given: rcpt_dsn is set */
     ENVELOPE_AUTHED = 1024,  /* from an authenticated user */
     ENVELOPE_HAS_8BIT = 2048,/* some byte of the text is not ASCII, whatever was declared */
+    ENVELOPE_QUARANTINED = 4096, /* goes to the quarantine, not to its recipients */
+    ENVELOPE_RELEASED = 8192,    /* somebody let it go from there */
+};
+
+/* What it is listed under there. Kept on disk: new ones are appended. */
+enum envelope_quarantine {
+    QUARANTINE_NONE, QUARANTINE_SPAM, QUARANTINE_VIRUS, QUARANTINE_FILE, QUARANTINE_RULE, QUARANTINE_CRASH, QUARANTINE_AUTH,
 };
 
 /* What a client said of one recipient (RFC 3461 §4.1, §4.2). */
@@ -37,10 +44,11 @@ struct envelope_dsn {
     struct slice orcpt;      /* as given, "rfc822;xtext"; empty: none; at most 500 bytes */
 };
 
-/* A part of the text that is left out when it is sent. */
+/* A part of the text that is left out when it is sent, or replaced; or text that is put in. */
 struct envelope_cut {
     uint64_t at;             /* in the text as it is kept */
-    uint32_t n;              /* bytes, at least 1 */
+    uint64_t n;              /* bytes; 0: `with` is put in before the byte `at` (or at the end) */
+    struct slice with;       /* what stands there instead, CRLF line ends; empty: nothing */
 };
 
 struct envelope {
@@ -57,10 +65,13 @@ struct envelope {
     struct slice account;    /* of ENVELOPE_AUTHED */
     struct slice prepend;    /* header lines put in front of the text when it is sent (Received ...), ending in CRLF */
     uint64_t text_size;      /* bytes of message text, CRLF line ends, dots not stuffed */
-    const struct envelope_cut *cuts; /* cut_n, ascending, apart from each other, within the text */
+    const struct envelope_cut *cuts; /* cut_n, as envelope_cuts_ok says */
     uint32_t cut_n;          /* at most ENVELOPE_CUTS_MAX */
     struct slice message_id, subject; /* for listings; at most 255 bytes each; may be empty */
-    struct slice hold;       /* of ENVELOPE_HELD: why, for people; at most 255 bytes; may be empty */
+    struct slice hold;       /* of ENVELOPE_HELD and _QUARANTINED: why, for people; at most 255 bytes; may be empty */
+    uint8_t quarantine;      /* of ENVELOPE_QUARANTINED: enum envelope_quarantine */
+    int32_t score;           /* as spam, hundredths */
+    struct slice findings;   /* of the checks of content: JSON for people, opaque here; at most ENVELOPE_FINDINGS_MAX bytes; may be empty */
     struct slice trace;      /* what was checked (policy/trace.h), opaque here; at most ENVELOPE_TRACE_MAX bytes; may be empty */
 };
 
@@ -68,17 +79,26 @@ struct envelope {
 #define ENVELOPE_ENVID_MAX 100
 #define ENVELOPE_ACCOUNT_MAX 255
 #define ENVELOPE_TRACE_MAX 10000
+#define ENVELOPE_FINDINGS_MAX 8192
 #define ENVELOPE_CUTS_MAX 64
+#define ENVELOPE_CUTS_TEXT_MAX 65536 /* bytes of all `with` together */
 
 void envelope_encode(const struct envelope *e, struct buf *out);
 /* The slices point into `in`; the arrays of recipients are in `arena`. At most 100,000 recipients. rcpt_dsn is set when
  * ENVELOPE_DSN_SEEN is, or when something was said of a recipient. */
 bool envelope_decode(struct slice in, struct arena *arena, struct envelope *out, struct err *err) MUST_CHECK;
 
-/* Bytes of the text when it is sent: without what is cut. */
+/* Bytes of the text when it is sent: without what is cut, with what is put in. */
 uint64_t envelope_sent_size(const struct envelope *e);
-/* Of the text that is sent, from its byte `at` on: how many bytes stand together in the text as it is kept, and *from where. 0: the
- * end. */
-uint64_t envelope_run(const struct envelope *e, uint64_t at, uint64_t *from);
+/* Of the text that is sent, from its byte `at` on: how many bytes stand together, at least 1, in the text as it is kept, *from where, or
+ * in an edit: then *with are just these bytes (else with->p is NULL). 0: the end. */
+uint64_t envelope_run(const struct envelope *e, uint64_t at, uint64_t *from, struct slice *with);
+/* Are they in order, apart from each other, within a text of that size, and within the bounds? Text that is put in may stand where a cut
+ * begins or ends, and several at one place: they come in their order. */
+bool envelope_cuts_ok(const struct envelope_cut *cuts, uint32_t n, uint64_t text_size);
+/* Puts one in its place among *n that are in order; there is room for one more. False: it overlaps one that is there already, and nothing
+ * was done. */
+bool envelope_cuts_add(struct envelope_cut *cuts, uint32_t *n, struct envelope_cut cut);
+const char *envelope_quarantine_name(unsigned kind); /* "spam" */
 
 #endif

@@ -107,8 +107,7 @@ static bool load(struct spool *sp, struct spool_load *l)
     struct record_head head;
     char name[NAME_N];
     struct content *c = l->content = mem_new(struct content);
-    c->pub.text.fd = -1;
-    c->pieces = c->few;
+    content_init(c);
     name_segment(name, l->place.sequence);
     int fd = openat(sp->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) return err_sys(&l->err, errno, "cannot open segment %s", name);

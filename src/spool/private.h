@@ -247,7 +247,9 @@ struct content {
     struct chunk *chunks;
     char *record;          /* or the buffer of a load */
     struct slice *pieces, few[4];
+    int share_fd;          /* -1: it was not shared, or is in a file */
 };
+void content_init(struct content *c);
 struct big;
 struct spool_draft {
     struct content content; /* first: what becomes of a draft */
@@ -266,7 +268,12 @@ struct spool_draft {
     struct list relief;     /* in spool.relief */
     void (*on_relief)(void *arg);
     void *relief_arg;
+    uint64_t shared_n;      /* bytes of text when it was shared */
+    spool_share_cb *share_cb; /* NULL: nobody waits */
+    void *share_arg;
 };
+void draft_shared(struct spool_draft *d, int fd, int error, const char *what); /* by the file; takes fd. The draft may be gone then */
+void draft_unshare(struct spool_draft *d);
 void chunks_free(struct chunk *c);
 void draft_fail(struct spool_draft *d, int error, const char *what);
 void draft_refuse(struct spool_draft *d);  /* a commit that failed before the log: tells so from the loop */
@@ -281,6 +288,7 @@ void big_commit(struct spool_draft *d);          /* draft_queue or draft_refuse 
 /* The log failed: removes the finished file. False: there is none; else draft_refuse follows. */
 bool big_discard(struct spool_draft *d) MUST_CHECK;
 void big_abandon(struct spool_draft *d);
+void big_share(struct spool_draft *d);           /* all text to the file; draft_shared follows from the loop */
 uint64_t big_oldest_ticket(const struct spool *sp); /* of the commits under way; UINT64_MAX: none */
 bool big_is_fresh(const struct spool *sp, uint64_t id);
 

@@ -88,6 +88,22 @@ void spool_draft_commit(struct spool_draft *d, uint64_t id, struct slice envelop
                         void *arg);
 void spool_draft_free(struct spool_draft **d); /* gives up; clears the pointer; NULL is fine */
 
+/* A descriptor with a message's whole text, for other processes, which can read it and nothing else: a small one is copied into a sealed
+ * memfd, a big one's file is opened once more, read-only (everything was handed to it, it need not be on disk). It stays the spool's: who
+ * wants to keep it makes a copy. A memfd has one file position for all: pread or mmap it. */
+struct spool_share {
+    int fd;
+    uint64_t offset, size;        /* the text begins there, and has so many bytes */
+};
+enum spool_sharing { SPOOL_SHARED, SPOOL_SHARE_WAITS, SPOOL_SHARE_FAILED };
+/* Once the text is complete: none may be added afterwards. SHARED: *out is filled. WAITS: cb comes from the loop, once, with share NULL and an
+ * error when it failed; not after spool_draft_share_cancel, commit or free. The descriptor is closed with the commit or the draft.
+ * Asked again it gives the same one. The commit is as ever. */
+typedef void spool_share_cb(void *arg, const struct spool_share *share, const struct err *err);
+enum spool_sharing spool_draft_share(struct spool_draft *d, struct spool_share *out, spool_share_cb *cb, void *arg,
+                                     struct err *err) MUST_CHECK;
+void spool_draft_share_cancel(struct spool_draft *d); /* no callback after that; fine when nothing waits */
+
 /* ---- what becomes of it */
 /* The message is finished; msg is dead and its memory is the queue's to free at once. Written with the next flush or within
  * 100 ms; lost in a power cut it means a second delivery, never a lost message. */
@@ -111,7 +127,9 @@ struct spool_load *spool_load_start(struct spool *sp, const struct spool_msg *ms
 void spool_load_cancel(struct spool_load **l);
 /* The envelope at once, for listings: reads from the page cache, may block for one disk read. */
 bool spool_read_envelope(struct spool *sp, const struct spool_msg *msg, struct buf *out, struct err *err) MUST_CHECK;
-void spool_content_free(struct spool_content *c); /* NULL is fine; closes its descriptor */
+void spool_content_free(struct spool_content *c); /* NULL is fine; closes its descriptors */
+/* The same as spool_draft_share for a message that was read, with its text; at once. The descriptor is closed with the content. */
+bool spool_content_share(struct spool_content *c, struct spool_share *out, struct err *err) MUST_CHECK;
 
 /* ---- state of the spool */
 bool spool_full(struct spool *sp);  /* less than free_percent left, or the last write failed for want of space; asked at most

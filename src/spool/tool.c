@@ -279,26 +279,29 @@ static bool add_big(const struct log_read *r, const struct record_head *h, struc
     return ok;
 }
 
-/* The text begins at `begin` of out, and ends there. */
-static void cut_text(const struct envelope *e, size_t begin, struct buf *out)
+static void add_edited(const struct envelope *e, struct slice text, struct buf *out)
 {
-    uint64_t from, n, at = 0;
-    for (; (n = envelope_run(e, at, &from)); at += n) memmove(out->p + begin + at, out->p + begin + from, n);
-    out->n = begin + at;
+    struct slice with;
+    uint64_t from, n;
+    for (uint64_t at = 0; (n = envelope_run(e, at, &from, &with)); at += n)
+        buf_add(out, with.p ? with : slice_sub(text, (size_t)from, (size_t)(from + n)));
 }
 
 static bool cat_record(const struct log_read *r, int fd, const struct scan_event *ev, struct buf *out, struct err *err)
 {
     struct arena arena = { 0 };
+    struct buf text = { 0 };
     struct envelope e;
     const struct record_head *h = &ev->head;
     bool ok = envelope_decode(ev->meta, &arena, &e, err);
     if (ok) {
+        ok = h->flags & RECORD_BIG ? add_big(r, h, &text, err)
+                                   : add_text(&text, fd, ev->offset + RECORD_HEAD + h->meta_n, h->text_n, h->text_crc, err);
         buf_add(out, e.prepend);
-        ok = h->flags & RECORD_BIG ? add_big(r, h, out, err)
-                                   : add_text(out, fd, ev->offset + RECORD_HEAD + h->meta_n, h->text_n, h->text_crc, err);
+        if (ok && h->text_n == e.text_size) add_edited(&e, buf_slice(&text), out);
+        else buf_add(out, buf_slice(&text));
     }
-    if (ok && h->text_n == e.text_size) cut_text(&e, e.prepend.n, out);
+    buf_deinit(&text);
     arena_deinit(&arena);
     return ok;
 }

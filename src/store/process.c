@@ -19,10 +19,11 @@ struct process {
 
 static void on_limits(struct process *p, const json_t *m)
 {
-    static const char *const keys[] = { "entries", "history", "history_size" };
+    static const char *const keys[] = { "entries", "history", "history_size", "quarantine", "quarantine_size" };
     uint64_t v[countof(keys)];
     for (size_t i = 0; i < countof(keys); i++) v[i] = (uint64_t)json_integer_value(json_object_get(m, keys[i]));
-    store_server_set_limits(p->server, &(struct store_limits){ .entries = v[0], .history = v[1], .history_size = v[2] });
+    store_server_set_limits(p->server, &(struct store_limits){ .entries = v[0], .history = v[1], .history_size = v[2],
+                                                               .quarantine = { .keep = v[3], .size = v[4] } });
 }
 
 static void on_master(void *arg, const json_t *m, int fd)
@@ -31,6 +32,7 @@ static void on_master(void *arg, const json_t *m, int fd)
     const char *op = json_string_value(json_object_get(m, "op"));
     if (!op) op = "";
     if (fd >= 0 && !strcmp(op, "worker")) store_server_add_worker(p->server, fd);
+    else if (fd >= 0 && !strcmp(op, "quarantine")) store_server_add_quarantine(p->server, fd);
     else if (fd >= 0 && !strcmp(op, "admin")) store_server_add_admin(p->server, fd);
     else if (fd >= 0) close(fd);
     else if (!strcmp(op, "limits")) on_limits(p, m);

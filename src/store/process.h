@@ -17,8 +17,9 @@ struct store_start {
 
 /* In the child; returns the exit code.
  *
- * Master → store: {"op": "worker"} + descriptor of a socket for frames (store/wire.h), {"op": "admin"} + descriptor of a channel
- *                 (store/server.h), {"op": "limits", "entries", "history", "history_size"}
+ * Master → store: {"op": "worker"} + descriptor of a socket for frames (store/wire.h), {"op": "quarantine"} + descriptor of a
+ *                 worker's channel (store/quarantine_link.h), {"op": "admin"} + descriptor of a channel (store/server.h),
+ *                 {"op": "limits", "entries", "history", "history_size", "quarantine", "quarantine_size"}
  * It ends when the master's channel and the sockets of all workers are closed, so that what these told last is kept. */
 int store_process_main(const struct store_start *start);
 

@@ -69,9 +69,9 @@ static bool take_outcome(struct query *q, const json_t *request, struct err *err
     const char *name = json_string_value(json_object_get(request, "outcome"));
     q->outcome = -1;
     if (!name) return true;
-    for (int i = 0; i <= HISTORY_DELETED; i++)
+    for (int i = 0; i < HISTORY_KINDS; i++)
         if (!strcmp(name, history_kind_name((unsigned)i))) q->outcome = i;
-    return q->outcome >= 0 || err_set(err, "outcome is accepted, refused, delivered, deferred, bounced or deleted");
+    return q->outcome >= 0 || err_set(err, "outcome is accepted, refused, delivered, deferred, bounced, deleted, quarantined, released or discarded");
 }
 
 struct query *query_new(struct history *h, const json_t *request, struct err *err)
@@ -163,6 +163,9 @@ static const char *state_of(struct db *db, uint64_t kind, uint64_t rcpt_n)
     uint64_t last = db_number(db, HISTORY_SUMS, SUM_LAST);
     if (kind == HISTORY_REFUSED) return "refused";
     if (last == HISTORY_DELETED) return "deleted";
+    if (last == HISTORY_QUARANTINED) return "quarantined";
+    if (last == HISTORY_RELEASED) return "released";
+    if (last == HISTORY_DISCARDED) return "discarded";
     if (delivered + bounced && delivered + bounced >= rcpt_n) return bounced ? "bounced" : "delivered";
     return db_number(db, HISTORY_SUMS, SUM_DEFERRED) ? "deferred" : "queued";
 }
@@ -175,7 +178,10 @@ static bool has_outcome(struct db *db, int outcome, uint64_t kind)
     case HISTORY_DELIVERED: return db_number(db, HISTORY_SUMS, SUM_DELIVERED) > 0;
     case HISTORY_DEFERRED: return db_number(db, HISTORY_SUMS, SUM_DEFERRED) > 0;
     case HISTORY_BOUNCED: return db_number(db, HISTORY_SUMS, SUM_BOUNCED) > 0;
-    case HISTORY_DELETED: return db_number(db, HISTORY_SUMS, SUM_LAST) == HISTORY_DELETED;
+    case HISTORY_DELETED:
+    case HISTORY_QUARANTINED:
+    case HISTORY_RELEASED:
+    case HISTORY_DISCARDED: return db_number(db, HISTORY_SUMS, SUM_LAST) == (uint64_t)outcome;
     default: return true;
     }
 }

@@ -19,6 +19,7 @@ struct store_server {
     struct event_base *base;
     struct memory memory;
     struct history history;
+    struct quarantine *quarantine;
     struct list workers, admins, searches;
     unsigned search_n;
     struct event *tend, *searching;
@@ -150,11 +151,18 @@ void store_server_add_worker(struct store_server *s, int fd)
 
 /* ---- the admin process */
 
+static void reply_with(void *arg, json_int_t id, json_t *answer, int fd)
+{
+    const struct admin *a = arg;
+    json_t *m = json_pack("{s:I, s:o}", "id", id, "answer", answer);
+    channel_send(a->channel, m, fd);
+    json_decref(m);
+    if (fd >= 0) close(fd);
+}
+
 static void reply(struct admin *a, json_int_t id, json_t *answer)
 {
-    json_t *m = json_pack("{s:I, s:o}", "id", id, "answer", answer);
-    channel_send(a->channel, m, -1);
-    json_decref(m);
+    reply_with(a, id, answer, -1);
 }
 
 static void search_free(struct search *k)
@@ -202,7 +210,7 @@ static json_t *figures(struct store_server *s)
     static const char *const names[STORE_SPACES] = { "greylist", "auto_allow", "pause", "reputation", "recipients" };
     json_t *entries = json_object();
     for (size_t i = 0; i < STORE_SPACES; i++) json_object_set_new(entries, names[i], json_integer((json_int_t)s->memory.counts[i]));
-    return json_pack("{s:o, s:I, s:I, s:I, s:b}", "entries", entries, "history_bytes", (json_int_t)history_bytes(&s->history),
+    return json_pack("{s:o, s:o, s:I, s:I, s:I, s:b}", "entries", entries, "quarantine", quarantine_figures(s->quarantine), "history_bytes", (json_int_t)history_bytes(&s->history),
                      "questions", (json_int_t)s->questions, "writes", (json_int_t)s->writes, "writing",
                      !s->memory.db.off_until && !s->history.db.off_until);
 }
@@ -215,6 +223,7 @@ static void on_admin_message(void *arg, const json_t *m, int fd)
     json_int_t id = json_integer_value(json_object_get(m, "id"));
     if (fd >= 0) close(fd);
     if (op && !strcmp(op, "trace")) start_search(a, id, request);
+    else if (op && slice_starts(slice_str(op), SLICE("quarantine-"))) quarantine_request(a->server->quarantine, request, reply_with, a, id);
     else if (op && !strcmp(op, "figures")) reply(a, id, figures(a->server));
     else reply(a, id, json_pack("{s:s}", "error", "the store does not know this"));
 }
@@ -224,6 +233,7 @@ static void on_admin_end(void *arg)
     struct admin *a = arg;
     list_each_safe(it, &a->server->searches)
         if (list_entry(it, struct search, node)->admin == a) search_free(list_entry(it, struct search, node));
+    quarantine_forget(a->server->quarantine, a);
     list_remove(&a->node);
     channel_free(&a->channel);
     free(a);
@@ -244,6 +254,7 @@ void store_server_set_limits(struct store_server *s, const struct store_limits *
     s->memory.entries = limits->entries;
     s->history.keep = limits->history;
     s->history.size = limits->history_size;
+    quarantine_set_limits(s->quarantine, &limits->quarantine);
 }
 
 struct store_server *store_server_new(struct event_base *base, const char *directory, const struct store_limits *limits,
@@ -254,9 +265,12 @@ struct store_server *store_server_new(struct event_base *base, const char *direc
     list_init(&s->workers);
     list_init(&s->admins);
     list_init(&s->searches);
-    bool ok = memory_open(&s->memory, directory, limits->entries, err);
-    if (!ok || !history_open(&s->history, directory, limits->history, limits->history_size, err)) {
-        if (ok) memory_close(&s->memory);
+    bool memory = memory_open(&s->memory, directory, limits->entries, err);
+    bool history = memory && history_open(&s->history, directory, limits->history, limits->history_size, err);
+    if (history) s->quarantine = quarantine_new(base, directory, &limits->quarantine, &s->history, err);
+    if (!s->quarantine) {
+        if (memory) memory_close(&s->memory);
+        if (history) history_close(&s->history);
         free(s);
         return NULL;
     }
@@ -264,6 +278,11 @@ struct store_server *store_server_new(struct event_base *base, const char *direc
     s->searching = evtimer_new(base, on_searching, s);
     tend_within(s, 0);
     return s;
+}
+
+void store_server_add_quarantine(struct store_server *s, int fd)
+{
+    quarantine_add_worker(s->quarantine, fd);
 }
 
 bool store_server_has_workers(const struct store_server *s)
@@ -278,6 +297,7 @@ void store_server_free(struct store_server *s)
     while (!list_empty(&s->workers)) worker_free(list_entry(s->workers.next, struct worker, node));
     event_free(s->tend);
     event_free(s->searching);
+    quarantine_free(s->quarantine);
     memory_close(&s->memory);
     history_close(&s->history);
     free(s);

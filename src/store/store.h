@@ -51,7 +51,13 @@ void store_count(struct store_link *l, struct slice key, unsigned good, unsigned
 
 /* ---- the history */
 
-enum history_kind { HISTORY_ACCEPTED, HISTORY_REFUSED, HISTORY_DELIVERED, HISTORY_DEFERRED, HISTORY_BOUNCED, HISTORY_DELETED };
+enum history_kind {              /* kept on disk: new ones are appended */
+    HISTORY_ACCEPTED, HISTORY_REFUSED, HISTORY_DELIVERED, HISTORY_DEFERRED, HISTORY_BOUNCED, HISTORY_DELETED,
+    HISTORY_QUARANTINED,         /* it is in the quarantine now */
+    HISTORY_RELEASED,            /* from there; text: the id under which it goes on, and who wanted it */
+    HISTORY_DISCARDED,           /* told to be taken, and dropped; text: why */
+    HISTORY_KINDS
+};
 /* One event of a message, or an attempt that was refused. Copied. */
 struct history_event {
     enum history_kind kind;

@@ -89,7 +89,7 @@ static void pass_event(struct pass *p, struct wire_frame *f)
     uint8_t kind = (uint8_t)e->kind;
     int32_t code = e->code;
     pass_bytes(p, &kind, sizeof kind);
-    if (kind > HISTORY_DELETED) p->bad = true;
+    if (kind >= HISTORY_KINDS) p->bad = true;
     pass_bytes(p, &e->id, sizeof e->id);
     pass_bytes(p, &e->session, sizeof e->session);
     pass_bytes(p, &e->when, sizeof e->when);
@@ -106,7 +106,7 @@ static void pass_event(struct pass *p, struct wire_frame *f)
     pass_text(p, &e->text, TEXT_MAX_N);
     pass_text(p, &e->host, NAME_MAX_N);
     pass_text(p, &e->trace, TRACE_MAX_N);
-    e->kind = kind <= HISTORY_DELETED ? (enum history_kind)kind : HISTORY_ACCEPTED;
+    e->kind = kind < HISTORY_KINDS ? (enum history_kind)kind : HISTORY_ACCEPTED;
     e->code = code;
 }
 

@@ -2,7 +2,7 @@
  * Entries of lists: the first line is the entry, the second an address, a name or an IP address that is held against it. What is
  * taken matches itself, and no expression takes long. */
 #include <stdlib.h>
-#include "policy/list.h"
+#include "config/list.h"
 #include "base/mem.h"
 #include "smtp/address.h"
 

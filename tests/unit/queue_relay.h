@@ -81,7 +81,7 @@ static void on_submitted(void *arg, bool ok, const struct err *err)
 }
 
 /* rcpts: divided by blanks. */
-static uint64_t submit(const char *sender, const char *rcpts, const char *text, uint32_t flags)
+__attribute__((unused)) static uint64_t submit(const char *sender, const char *rcpts, const char *text, uint32_t flags)
 {
     struct slice list[100], rest = slice_str(rcpts);
     struct err err;
@@ -103,7 +103,7 @@ static uint64_t submit(const char *sender, const char *rcpts, const char *text, 
         if (!(condition)) fail_msg("did not happen: %s", #condition); \
     } while (0)
 
-static void run_for(uint64_t ms)
+__attribute__((unused)) static void run_for(uint64_t ms)
 {
     uint64_t end = clock_mono_ms() + ms;
     while (clock_mono_ms() < end) {

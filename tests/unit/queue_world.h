@@ -105,6 +105,13 @@ void spool_content_free(struct spool_content *c)
     free(c);
 }
 
+bool spool_content_share(struct spool_content *c, struct spool_share *out, struct err *err)
+{
+    if (c->text.fd < 0) return err_set(err, "made to fail");
+    *out = (struct spool_share){ .fd = c->text.fd, .offset = c->text.offset, .size = c->text.n };
+    return true;
+}
+
 static void on_later(evutil_socket_t fd, short what, void *arg)
 {
     struct later l = *(struct later *)arg;

@@ -6,8 +6,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/channel.h"
 #include "base/link.h"
 
@@ -17,6 +19,7 @@ static struct {
     struct channel *helper;
     unsigned heard;          /* frames that the helper got */
     char text[64];           /* of the last one */
+    unsigned descriptors;    /* that came with them */
     unsigned told;           /* frames without "id" */
 } world;
 
@@ -43,6 +46,8 @@ static void on_helper_message(void *arg, const json_t *m, int fd)
 {
     const char *text = json_string_value(json_object_get(m, "text"));
     world.heard++;
+    world.descriptors += fd >= 0;
+    if (fd >= 0) close(fd);
     snprintf(world.text, sizeof world.text, "%s", text ? text : "");
     if (!strcmp(world.text, "echo") || !strcmp(world.text, "tell")) channel_send(world.helper, m, -1);
 }
@@ -147,12 +152,30 @@ static void who_waits_is_asked_for_again(void **state)
     assert_int_equal(a.failures, 1);
 }
 
+static void a_descriptor_goes_to_the_next_process_too(void **state)
+{
+    struct question a = { .last = true }, b = { 0 };
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    link_ask_with(world.link, &a.request, say("echo"), fd, 60000, on_answer);
+    close(fd); /* the link has its own */
+    connect_helper();
+    link_ask_on(&a.request, say("more"));
+    connect_helper();
+    turn();
+    assert_int_equal(world.descriptors, 1); /* the former process never read */
+    assert_int_equal(a.answers, 1);
+    link_ask_with(world.link, &b.request, say("x"), 9999, 60000, on_answer); /* no descriptor */
+    turn();
+    assert_int_equal(b.failures, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(answers_find_their_requests, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_process_requests_fail_from_the_loop, setup, teardown),
         cmocka_unit_test_setup_teardown(who_waits_is_asked_for_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_descriptor_goes_to_the_next_process_too, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

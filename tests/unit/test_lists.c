@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "policy/checks.h"
-#include "policy/list.h"
+#include "config/list.h"
 #include "policy/pipeline.h"
 
 /* ---- lists by hand */

@@ -10,7 +10,7 @@
 
 /* ---- checks that do as they are told */
 
-enum kind { PASSES, REFUSES, DEFERS, ALLOWS, SCORES, HOLDS };
+enum kind { PASSES, REFUSES, DEFERS, ALLOWS, SCORES, HOLDS, DISCARDS, QUARANTINES };
 static struct told {
     enum kind kind;
     bool waits, waits_for_earlier, in_background;
@@ -30,6 +30,8 @@ static void answer(struct check_call *c, enum kind kind)
     case ALLOWS: check_allow(c, ALLOW_CLIENT, place, "a friend"); break;
     case SCORES: check_score(c, -3, place, "somewhat good"); break;
     case HOLDS: check_hold(c, place, "too much"); break;
+    case DISCARDS: check_discard(c, place, "away with it"); break;
+    case QUARANTINES: check_quarantine(c, QUARANTINE_VIRUS, place, "a virus"); break;
     }
 }
 
@@ -695,6 +697,41 @@ static void test_damaged_traces(void **state)
     buf_deinit(&b);
 }
 
+static void test_the_strongest_answer_decides(void **state)
+{
+    static const struct {
+        enum kind kind;
+        enum policy_outcome outcome;
+    } answers[] = { /* the weakest first */
+        { PASSES, POLICY_PASS }, { HOLDS, POLICY_HOLD }, { QUARANTINES, POLICY_QUARANTINE }, { DISCARDS, POLICY_DISCARD },
+        { DEFERS, POLICY_DEFER }, { REFUSES, POLICY_REJECT },
+    };
+    for (size_t i = 0; i < countof(answers); i++)
+        for (size_t k = 0; k < countof(answers); k++) {
+            struct policy_run *r = begin(&stranger);
+            order_n = 0;
+            told[9].kind = answers[i].kind;
+            told[10].kind = answers[k].kind;
+            ask(r, STAGE_CONNECT);
+            ask_for_a_mail(r);
+            policy_set_recipients(r, 1);
+            ask(r, STAGE_DATA);
+            bool settled = answers[i].kind == REFUSES || answers[i].kind == DEFERS; /* nobody else is asked then */
+            size_t wins = settled || i >= k ? i : k;
+            assert_int_equal(ask(r, STAGE_CONTENT), answers[wins].outcome);
+            if (wins) assert_string_equal(got.check, settled || i >= k ? "9" : "10");
+            assert_int_equal(got.quarantine, got.outcome == POLICY_QUARANTINE ? QUARANTINE_VIRUS : QUARANTINE_NONE);
+            json_t *trace = trace_json(policy_trace(r)), *last = json_array_get(trace, json_array_size(trace) - 1);
+            if (!settled)
+                assert_string_equal(json_string_value(json_object_get(last, "outcome")), trace_outcome_name(answers[k].outcome));
+            json_decref(trace);
+            policy_run_free(&r);
+        }
+    assert_string_equal(trace_outcome_name(POLICY_DISCARD), "discard");
+    assert_string_equal(trace_outcome_name(POLICY_QUARANTINE), "quarantine");
+    assert_string_equal(trace_outcome_name(6), "reject"); /* as it stands in old traces */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -715,6 +752,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_who_waits_for_another_of_its_step, setup_at_the_end, teardown),
         cmocka_unit_test_setup_teardown(test_a_refusal_that_is_spared, setup_at_the_end, teardown),
         cmocka_unit_test_setup_teardown(test_a_refusal_at_the_end, setup_at_the_end, teardown),
+        cmocka_unit_test_setup_teardown(test_the_strongest_answer_decides, setup_at_the_end, teardown),
         cmocka_unit_test_setup_teardown(test_forgetting, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_early_check_is_not_skipped_by_a_later_refusal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_late_allow_spares_what_was_refused, setup, teardown),

@@ -13,7 +13,7 @@
 #include "net/resolver.h"
 #include "policy/checks.h"
 #include "policy/dns_lists.h"
-#include "policy/list.h"
+#include "config/list.h"
 #include "policy/pipeline.h"
 
 #define V6 "8.b.d.0.1.0.0.2.ip6.arpa" /* of 2001:db8::/32 */

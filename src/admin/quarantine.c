@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The quarantine, read: listings come from the store, what is in a message from a relay worker (which has it looked into by a scan process):
+ * this process never looks into one itself, it only hands on the descriptor of its file. */
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "admin/internal.h"
+#include "store/quarantine_files.h"
+#include "spool/envelope.h"
+
+#define STORE_MS 15000
+#define WORKER_MS 100000
+
+const struct http_argument quarantine_filters[] = {
+    { "kind", false, true },       { "state", false, true },      { "learnt", false, true }, { "sender", false, true },
+    { "recipient", false, true },  { "subject", false, true },    { "reason", false, true }, { "since", true, true },
+    { "until", true, true },       { "score_min", true, true },   { "score_max", true, true }, { "limit", true, false },
+    { "before", false, false },
+};
+const size_t quarantine_filter_n = countof(quarantine_filters);
+
+/* The only answer, the caller's; NULL: there is none or it is an error, and r is answered. */
+static json_t *only_answer(struct http_request *r, json_t *answers, const char *who)
+{
+    json_t *answer = json_incref(json_array_get(answers, 0));
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    char text[200];
+    json_decref(answers);
+    if (answer && !error) return answer;
+    snprintf(text, sizeof text, "%s is not there or does not answer; the log tells more", who);
+    if (!answer) http_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, text);
+    else http_error(r, json_is_true(json_object_get(answer, "missing")) ? MHD_HTTP_NOT_FOUND : MHD_HTTP_BAD_REQUEST, error);
+    json_decref(answer);
+    return NULL;
+}
+
+/* ---- GET /v1/quarantine */
+
+static void on_list(void *arg, json_t *answers, unsigned missing)
+{
+    json_t *answer = only_answer(arg, answers, "the store");
+    if (answer) http_answer(arg, MHD_HTTP_OK, answer);
+}
+
+void quarantine_serve_list(struct http_request *r)
+{
+    json_t *request = http_arguments(r, "quarantine-list", quarantine_filters, quarantine_filter_n);
+    if (request) ask_store(r->admin, request, STORE_MS, on_list, r);
+}
+
+/* ---- one message */
+
+static void open_it(struct http_request *r, ask_cb *cb)
+{
+    json_t *request = json_pack("{s:s, s:s%}", "op", "quarantine-open", "id", r->rest.p, r->rest.n);
+    if (request) ask_store(r->admin, request, STORE_MS, cb, r);
+    else http_error(r, MHD_HTTP_BAD_REQUEST, "that is not an id");
+}
+
+/* What only a worker knows may be missing: the rest is shown all the same. */
+static void on_details(void *arg, json_t *answers, unsigned missing)
+{
+    struct http_request *r = arg;
+    json_t *all = r->parts, *details = json_array_get(answers, 0);
+    r->parts = NULL;
+    json_object_update_missing(json_object_get(all, "message"), details);
+    if (!details) json_object_set_new(json_object_get(all, "message"), "error", json_string("no relay worker has answered"));
+    json_decref(answers);
+    http_answer(r, MHD_HTTP_OK, all);
+}
+
+static void hand_on(struct http_request *r, json_t *answers, const char *op, ask_cb *cb)
+{
+    int fd = ask_take_fd(r->admin);
+    json_t *answer = only_answer(r, answers, "the store");
+    if (answer && fd >= 0) {
+        json_object_del(answer, "numbers");
+        r->parts = answer;
+        ask_worker_with(r->admin, json_pack("{s:s}", "op", op), fd, WORKER_MS, cb, r);
+    } else if (answer) {
+        json_decref(answer);
+        http_error(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "the message's file did not come along");
+    }
+    if (fd >= 0) close(fd);
+}
+
+static void on_show_opened(void *arg, json_t *answers, unsigned missing)
+{
+    hand_on(arg, answers, "quarantine-details", on_details);
+}
+
+void quarantine_serve_show(struct http_request *r)
+{
+    open_it(r, on_show_opened);
+}
+
+static void on_view(void *arg, json_t *answers, unsigned missing)
+{
+    json_t *answer = only_answer(arg, answers, "a relay worker");
+    if (answer) http_answer(arg, MHD_HTTP_OK, answer);
+}
+
+static void on_view_opened(void *arg, json_t *answers, unsigned missing)
+{
+    hand_on(arg, answers, "quarantine-view", on_view);
+}
+
+void quarantine_serve_view(struct http_request *r)
+{
+    open_it(r, on_view_opened);
+}
+
+/* ---- GET /v1/quarantine/ID/raw: our own lines in front, and the text as it came */
+
+static void on_raw_opened(void *arg, json_t *answers, unsigned missing)
+{
+    struct http_request *r = arg;
+    int fd = ask_take_fd(r->admin);
+    json_t *answer = only_answer(r, answers, "the store");
+    struct quarantine_head head;
+    struct buf encoded = { 0 };
+    struct arena arena = { 0 };
+    struct envelope e;
+    struct err err = { .text = "the message's file did not come along" };
+    uint64_t size;
+    bool ok = answer && fd >= 0 && quarantine_file_read(fd, &head, &encoded, &size, &err) &&
+              envelope_decode(buf_slice(&encoded), &arena, &e, &err);
+    if (ok) {
+        http_answer_file(r, e.prepend, fd, quarantine_text_at(&head), head.text_n);
+    } else {
+        if (answer) http_error(r, MHD_HTTP_INTERNAL_SERVER_ERROR, err.text);
+        if (fd >= 0) close(fd);
+    }
+    json_decref(answer);
+    buf_deinit(&encoded);
+    arena_deinit(&arena);
+}
+
+void quarantine_serve_raw(struct http_request *r)
+{
+    open_it(r, on_raw_opened);
+}
+
+/* ---- POST /v1/learn/spam, /v1/learn/ham, /v1/learn/forget */
+
+void quarantine_serve_learn(struct http_request *r)
+{
+    if (r->file < 0) {
+        http_error(r, MHD_HTTP_BAD_REQUEST, "expected a message as the body");
+        return;
+    }
+    json_t *request = json_pack("{s:s, s:s%}", "op", "learn", "as", r->rest.p, r->rest.n);
+    if (request) ask_worker_with(r->admin, request, r->file, WORKER_MS, on_view, r);
+    else http_error(r, MHD_HTTP_NOT_FOUND, "as spam, as ham, or forget");
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * POST /v1/quarantine/release, delete and train: of messages by their ids, or of all that fit some filters, one after the other. A message is
+ * released like this: the store opens its file, a worker puts it into its spool and says so, and only then the store notes that it went. Who
+ * dies in between leaves a message that may go out twice, never one that is lost.
+ *
+ * {"ids": [..]} or filters or {"all": true}, and: recipients: [..] (only for these; of release and delete), delete: true (of release to all: it is
+ * removed afterwards), as: "spam" | "ham" | "forget" (of train). With filters only what is held is released.
+ * Answer: {"matched": how many fit, "done": [{"id", "as"?: the new id, "sender"?, "recipients"?}], "failed": [{"id", "error"}],
+ * "before"?: there are more; ask again with this} */
+#include <event2/event.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "admin/internal.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+
+#define STORE_MS 15000
+#define WORKER_MS 100000
+#define BATCH 500
+#define BATCH_MS 40000           /* then the rest is asked for again: nobody waits for an answer for ever */
+
+enum bulk_op { BULK_RELEASE, BULK_DELETE, BULK_TRAIN };
+
+struct bulk {
+    struct list node;
+    struct http_request *r;
+    enum bulk_op op;
+    json_t *ids, *recipients, *done, *failed, *entry; /* entry: of `done`, for the message at hand */
+    json_t *numbers;             /* of the recipients at hand; NULL: all */
+    bool remove, filtered, more;
+    char as[8], by[40];
+    size_t at;
+    json_int_t matched;
+    uint64_t end;                /* mono ms */
+};
+
+static void next(struct bulk *b);
+
+static const char *id_at_hand(const struct bulk *b)
+{
+    return json_string_value(json_array_get(b->ids, b->at));
+}
+
+static void bulk_free(struct bulk *b)
+{
+    json_t *const all[] = { b->ids, b->recipients, b->done, b->failed, b->entry, b->numbers };
+    for (size_t i = 0; i < countof(all); i++) json_decref(all[i]);
+    list_remove(&b->node);
+    free(b);
+}
+
+static void finish(struct bulk *b)
+{
+    struct http_request *r = b->r;
+    json_t *answer = json_pack("{s:I, s:O, s:O}", "matched", b->matched, "done", b->done, "failed", b->failed);
+    size_t n = json_array_size(b->ids);
+    if (b->filtered && n && (b->more || b->at < n)) json_object_set(answer, "before", json_array_get(b->ids, (b->at < n ? b->at : n) - 1));
+    bulk_free(b);
+    http_answer(r, MHD_HTTP_OK, answer);
+}
+
+static void failed(struct bulk *b, const char *why)
+{
+    json_array_append_new(b->failed, json_pack("{s:s, s:s}", "id", id_at_hand(b), "error", why));
+    b->at++;
+    next(b);
+}
+
+/* NULL: it failed, and that was noted. */
+static json_t *take_answer(struct bulk *b, json_t *answers, const char *who)
+{
+    json_t *answer = json_incref(json_array_get(answers, 0));
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    json_decref(answers);
+    if (answer && !error) return answer;
+    failed(b, error ? error : who);
+    json_decref(answer);
+    return NULL;
+}
+
+#define NO_STORE "the store is not there or does not answer"
+#define NO_WORKER "no relay worker has answered"
+
+/* Who did what to which message. */
+static void tell_log(const struct bulk *b)
+{
+    static const char *const events[] = { "quarantine-released", "quarantine-deleted", "quarantine-learnt" };
+    uint64_t id = 0;
+    (void)id_parse(slice_str(id_at_hand(b)), &id);
+    log_event(LOG_INFO, events[b->op], LOG_ID(id), LOG_STR("by", b->by), LOG_TEXT("as", b->as[0] ? slice_str(b->as) : json_text(b->entry, "as")),
+              LOG_TEXT("from", json_text(b->entry, "sender")), LOG_NUM("recipients", json_integer_value(json_object_get(b->entry, "recipients"))));
+}
+
+static void succeeded(struct bulk *b)
+{
+    json_array_append(b->done, b->entry);
+    b->at++;
+    next(b);
+}
+
+/* ---- the last step: what was done is noted */
+
+static void on_removed(void *arg, json_t *answers, unsigned missing)
+{
+    struct bulk *b = arg;
+    json_t *answer = take_answer(b, answers, NO_STORE);
+    if (answer && b->op == BULK_DELETE) tell_log(b);
+    if (answer) succeeded(b);
+    json_decref(answer);
+}
+
+static void ask_removal(struct bulk *b)
+{
+    ask_store(b->r->admin, json_pack("{s:s, s:s, s:s}", "op", "quarantine-delete", "id", id_at_hand(b), "by", b->by), STORE_MS, on_removed, b);
+}
+
+static void on_noted(void *arg, json_t *answers, unsigned missing)
+{
+    struct bulk *b = arg;
+    json_t *answer = take_answer(b, answers, NO_STORE);
+    if (!answer) return;
+    json_decref(answer);
+    if (b->op == BULK_DELETE) tell_log(b);
+    if (b->op == BULK_RELEASE && b->remove) ask_removal(b);
+    else succeeded(b);
+}
+
+static void note(struct bulk *b, const char *what, const char *as)
+{
+    json_t *m = json_pack("{s:s, s:s, s:s, s:s, s:s}", "op", "quarantine-note", "id", id_at_hand(b), "what", what, "by", b->by, "as", as);
+    if (b->numbers) json_object_set(m, "numbers", b->numbers);
+    ask_store(b->r->admin, m, STORE_MS, on_noted, b);
+}
+
+static void on_worker(void *arg, json_t *answers, unsigned missing)
+{
+    struct bulk *b = arg;
+    json_t *answer = take_answer(b, answers, NO_WORKER);
+    if (!answer) return;
+    if (b->op == BULK_RELEASE) {
+        json_object_set(b->entry, "as", json_object_get(answer, "id"));
+        json_object_set(b->entry, "recipients", json_object_get(answer, "recipients"));
+    }
+    tell_log(b);
+    if (b->op == BULK_RELEASE) note(b, "released", json_string_value(json_object_get(answer, "id")));
+    else note(b, "learnt", b->as);
+    json_decref(answer);
+}
+
+/* ---- the first: its file, and for whom it is held */
+
+/* The sender is for the one who allows it from now on. */
+static void keep_entry(struct bulk *b, json_t *opened)
+{
+    const json_t *message = json_object_get(opened, "message");
+    json_t *sender = json_object_get(message, "sender");
+    json_decref(b->entry);
+    json_decref(b->numbers);
+    b->numbers = json_incref(json_object_get(opened, "numbers"));
+    b->entry = json_pack("{s:s}", "id", id_at_hand(b));
+    if (sender) json_object_set(b->entry, "sender", sender);
+}
+
+static void on_opened(void *arg, json_t *answers, unsigned missing)
+{
+    struct bulk *b = arg;
+    int fd = ask_take_fd(b->r->admin);
+    json_t *answer = take_answer(b, answers, NO_STORE);
+    if (answer) {
+        keep_entry(b, answer);
+        bool nobody = b->numbers && !json_array_size(b->numbers);
+        json_t *m = json_object();
+        if (b->op == BULK_TRAIN) {
+            json_decref(b->numbers);
+            b->numbers = NULL;
+        }
+        if (fd < 0) failed(b, "the message's file did not come along");
+        else if (nobody && b->op != BULK_TRAIN) failed(b, "it is not held for anybody that is meant");
+        else if (b->op == BULK_DELETE) note(b, "deleted", "");
+        else {
+            json_object_set_new(m, "op", json_string(b->op == BULK_RELEASE ? "quarantine-release" : "quarantine-train"));
+            if (b->numbers) json_object_set(m, "numbers", b->numbers);
+            if (b->op == BULK_TRAIN) json_object_set_new(m, "as", json_string(b->as));
+            ask_worker_with(b->r->admin, json_incref(m), fd, WORKER_MS, on_worker, b);
+        }
+        json_decref(m);
+        json_decref(answer);
+    }
+    if (fd >= 0) close(fd);
+}
+
+static bool is_at_hand(const struct bulk *me)
+{
+    list_each(it, &me->r->admin->bulks) {
+        const struct bulk *b = list_entry(it, struct bulk, node);
+        if (b != me && b->at < json_array_size(b->ids) && !strcmp(id_at_hand(b), id_at_hand(me))) return true;
+    }
+    return false;
+}
+
+static void next(struct bulk *b)
+{
+    if (b->at >= json_array_size(b->ids) || (b->at && b->filtered && clock_mono_ms() > b->end)) {
+        finish(b);
+        return;
+    }
+    if (is_at_hand(b)) {
+        failed(b, "somebody else is doing something with it");
+        return;
+    }
+    if (b->op == BULK_DELETE && !b->recipients) {
+        json_decref(b->entry);
+        b->entry = json_pack("{s:s}", "id", id_at_hand(b));
+        ask_removal(b);
+        return;
+    }
+    json_t *m = json_pack("{s:s, s:s}", "op", "quarantine-open", "id", id_at_hand(b));
+    if (b->recipients) json_object_set(m, "recipients", b->recipients);
+    ask_store(b->r->admin, m, STORE_MS, on_opened, b);
+}
+
+/* ---- which messages */
+
+static void on_listed(void *arg, json_t *answers, unsigned missing)
+{
+    struct bulk *b = arg;
+    const json_t *answer = json_array_get(answers, 0), *m;
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    size_t i;
+    if (!answer || error) {
+        struct http_request *r = b->r;
+        bulk_free(b);
+        http_error(r, error ? MHD_HTTP_BAD_REQUEST : MHD_HTTP_SERVICE_UNAVAILABLE, error ? error : NO_STORE);
+    } else {
+        json_array_foreach(json_object_get(answer, "messages"), i, m) json_array_append(b->ids, json_object_get(m, "id"));
+        b->matched = json_integer_value(json_object_get(answer, "matched"));
+        b->more = json_object_get(answer, "before") != NULL;
+        next(b);
+    }
+    json_decref(answers);
+}
+
+static void start(struct bulk *b, json_t *filters)
+{
+    b->end = clock_mono_ms() + BATCH_MS;
+    http_client(b->r, b->by, sizeof b->by);
+    list_push_back(&b->r->admin->bulks, &b->node);
+    if (json_array_size(b->ids)) {
+        b->matched = (json_int_t)json_array_size(b->ids);
+        json_decref(filters);
+        next(b);
+        return;
+    }
+    b->filtered = true;
+    json_object_set_new(filters, "op", json_string("quarantine-list"));
+    json_object_set_new(filters, "limit", json_integer(BATCH));
+    if (b->op == BULK_RELEASE && !json_object_get(filters, "state")) json_object_set_new(filters, "state", json_string("held"));
+    ask_store(b->r->admin, filters, STORE_MS, on_listed, b);
+}
+
+/* ---- the request's body */
+
+static bool are_texts(const json_t *list)
+{
+    size_t i;
+    const json_t *v;
+    if (!json_is_array(list) || !json_array_size(list)) return false;
+    json_array_foreach(list, i, v)
+        if (!json_is_string(v)) return false;
+    return true;
+}
+
+static bool take_filter(const char *name, json_t *v, json_t *filters, bool *selected)
+{
+    for (size_t i = 0; i < quarantine_filter_n; i++) {
+        const struct http_argument *f = &quarantine_filters[i];
+        if (strcmp(name, f->name) != 0) continue;
+        *selected |= f->selects;
+        json_object_set(filters, name, v);
+        return f->number ? json_is_integer(v) : json_is_string(v);
+    }
+    return false;
+}
+
+/* False: something in it is not known, has a wrong type, or nothing says which messages are meant. */
+static bool take_body(struct bulk *b, json_t *body, json_t *filters)
+{
+    const char *name;
+    json_t *v;
+    bool selected = false, ok = json_is_object(body);
+    json_object_foreach(body, name, v) {
+        if (!strcmp(name, "ids")) {
+            ok &= are_texts(v);
+            json_array_extend(b->ids, v);
+            selected = true;
+        } else if (!strcmp(name, "all")) {
+            ok &= json_is_true(v);
+            selected = true;
+        } else if (!strcmp(name, "recipients")) {
+            ok &= are_texts(v) && b->op != BULK_TRAIN;
+            b->recipients = json_incref(v);
+        } else if (!strcmp(name, "delete")) {
+            ok &= json_is_boolean(v) && b->op == BULK_RELEASE;
+            b->remove = json_is_true(v);
+        } else if (!strcmp(name, "as")) {
+            ok &= json_is_string(v) && b->op == BULK_TRAIN && strlen(json_string_value(v)) < sizeof b->as;
+            if (ok) snprintf(b->as, sizeof b->as, "%s", json_string_value(v));
+        } else
+            ok &= take_filter(name, v, filters, &selected);
+    }
+    return ok && selected && !(b->remove && b->recipients) && (b->op != BULK_TRAIN || b->as[0]);
+}
+
+void quarantine_serve_change(struct http_request *r)
+{
+    json_t *body = json_loadb(r->body.p ? r->body.p : "", r->body.n, JSON_REJECT_DUPLICATES, NULL), *filters = json_object();
+    const char *op = strrchr(r->route->path, '/') + 1;
+    struct bulk *b = mem_new(struct bulk);
+    *b = (struct bulk){ .r = r, .op = !strcmp(op, "release") ? BULK_RELEASE : !strcmp(op, "delete") ? BULK_DELETE : BULK_TRAIN,
+                        .ids = json_array(), .done = json_array(), .failed = json_array() };
+    bool fine = take_body(b, body, filters);
+    json_decref(body);
+    if (fine) {
+        start(b, filters);
+        return;
+    }
+    json_decref(filters);
+    bulk_free(b);
+    http_error(r, MHD_HTTP_BAD_REQUEST, "expected a JSON object with ids, filters, or \"all\": true, and what goes with this");
+}

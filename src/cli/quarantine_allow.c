@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * `postern quarantine release --allow`: senders go into checks.allow.senders of the configuration file, as `postern config set` would put them
+ * there, by whoever may write that file. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/common.h"
+#include "cli/quarantine.h"
+#include "config/edit.h"
+#include "config/parse.h"
+#include "config/revision.h"
+
+/* A plain address: what it is written into is a list of patterns, in YAML. */
+static bool is_plain(struct slice a)
+{
+    ptrdiff_t at = slice_find(a, '@');
+    if (at <= 0 || (size_t)at + 1 >= a.n || a.p[0] == '.' || a.n > 254) return false;
+    for (size_t i = 0; i < a.n; i++) {
+        char c = ascii_lower(a.p[i]);
+        if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && !strchr("@.+-_=", c)) return false;
+    }
+    return true;
+}
+
+static bool is_listed(const struct config *c, struct slice sender)
+{
+    for (size_t i = 0; i < c->checks.allow_senders.n; i++)
+        if (slice_ieq(slice_str(c->checks.allow_senders.entries[i].match), sender)) return true;
+    return false;
+}
+
+static bool add_sender(struct buf *text, struct slice sender, bool proven, struct err *err)
+{
+    struct buf value = { 0 }, out = { 0 };
+    char day[16];
+    time_t now = time(NULL);
+    struct tm tm;
+    strftime(day, sizeof day, "%Y-%m-%d", gmtime_r(&now, &tm));
+    buf_addf(&value, "{match: \"%.*s\", comment: \"released from the quarantine on %s\"%s}", SLICE_ARG(sender), day, proven ? ", proven: yes" : "");
+    bool ok = edit_set(buf_slice(text), "checks.allow.senders[+]", buf_cstr(&value), &out, err);
+    if (ok) {
+        buf_clear(text);
+        buf_add(text, buf_slice(&out));
+    }
+    buf_deinit(&value);
+    buf_deinit(&out);
+    return ok;
+}
+
+/* How many were added; -1: the file cannot be changed. */
+static int add_all(struct buf *text, const struct config *c, const json_t *senders, bool unproven, struct err *err)
+{
+    bool proven = c->checks.spf.enabled && !unproven;
+    size_t i;
+    const json_t *v;
+    int n = 0;
+    if (!proven && !unproven) {
+        err_set_text(err, "checks.spf is off, so nothing proves who a sender is; --unproven adds it all the same");
+        return -1;
+    }
+    json_array_foreach(senders, i, v) {
+        struct slice s = slice_of(json_string_value(v), json_string_length(v));
+        struct buf shown = { 0 };
+        size_t before = 0;
+        while (before < i && !json_equal(json_array_get(senders, before), v)) before++;
+        if (before < i || is_listed(c, s)) continue;
+        buf_add_printable(&shown, s, 200);
+        if (is_plain(s)) {
+            if (!add_sender(text, s, proven, err)) n = -1;
+            else n++;
+            if (n > 0) printf("%s is allowed from now on%s\n", buf_cstr(&shown), proven ? ", where SPF proves that it is them" : "");
+        } else
+            fprintf(stderr, "postern: %s is not added to checks.allow.senders: put it there by hand\n", s.n ? buf_cstr(&shown) : "<>");
+        buf_deinit(&shown);
+        if (n < 0) break;
+    }
+    return n;
+}
+
+static bool change(struct store *s, const json_t *senders, bool unproven, int *added, struct err *err)
+{
+    struct buf old_text = { 0 }, text = { 0 };
+    struct config_report report = { 0 };
+    uint64_t number;
+    bool ok = config_read_file(s->file, &old_text, err);
+    struct config *c = ok ? config_parse(buf_slice(&old_text), s->file, &report) : NULL, *now = NULL;
+    config_report_deinit(&report);
+    if (ok && !c) ok = err_set(err, "%.250s is not right as it is; see `postern check`", s->file);
+    if (ok) {
+        buf_add(&text, buf_slice(&old_text));
+        *added = add_all(&text, c, senders, unproven, err);
+        ok = *added >= 0;
+    }
+    if (ok && *added) {
+        report = (struct config_report){ 0 };
+        now = config_parse(buf_slice(&text), s->file, &report);
+        config_report_deinit(&report);
+        ok = now ? store_replace(s, buf_slice(&old_text), buf_slice(&text), "quarantine release --allow", &number, err)
+                 : err_set(err, "not written: the file would have errors");
+    }
+    config_free(c);
+    config_free(now);
+    buf_deinit(&old_text);
+    buf_deinit(&text);
+    return ok;
+}
+
+int quarantine_allow(const char *config, const char *socket, const json_t *senders, bool unproven)
+{
+    struct store s;
+    struct err err;
+    int added = 0;
+    if (!store_open(&s, config, true, &err)) {
+        fprintf(stderr, "postern: released, but the sender is not allowed: %s\n", err.text);
+        return EX_CANTCREAT;
+    }
+    bool ok = change(&s, senders, unproven, &added, &err);
+    store_close(&s);
+    if (!ok) {
+        fprintf(stderr, "postern: released, but the sender is not allowed: %s\n", err.text);
+        return EX_CANTCREAT;
+    }
+    if (!added) return 0;
+    json_t *a = cli_request(socket, "POST", "/v1/reload", NULL, &err);
+    bool loaded = a && json_is_true(json_object_get(a, "ok"));
+    if (!a) fprintf(stderr, "postern: %s\n", err.text);
+    else if (!loaded) fprintf(stderr, "postern: the configuration is written, but not in force: see `postern reload`\n");
+    json_decref(a);
+    return loaded ? 0 : EX_CONFIG;
+}

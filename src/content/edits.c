@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Parts taken out, texts put in front, fields removed. */
+#include "content/edits.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "content/wire.h"
+#include "message/encode.h"
+#include "message/header.h"
+
+#define FIELDS_MAX 4000
+#define NAMED_MAX 20       /* files named in one note */
+#define NAME_MAX_N 200     /* bytes of a name */
+#define NOTE_MAX 8192
+
+/* ---- the header */
+
+struct reading {
+    struct edit_header *h;
+    struct header_reader reader;
+    struct arena *arena;
+    size_t room;
+    bool full;
+};
+
+static void on_field(void *arg, struct slice name, struct slice value, bool truncated)
+{
+    struct reading *g = arg;
+    struct edit_header *h = g->h;
+    uint64_t at = g->reader.size - g->reader.field_n;
+    if (h->field_n == g->room) {
+        struct edit_field *more = g->room < FIELDS_MAX ? arena_alloc(g->arena, (2 * g->room + 32) * sizeof *more) : NULL;
+        if (!more) {
+            g->full = true;
+            return;
+        }
+        if (h->field_n) memcpy(more, h->fields, h->field_n * sizeof *more);
+        h->fields = more;
+        g->room = 2 * g->room + 32;
+    }
+    struct slice raw = slice_sub(h->bytes, (size_t)at, (size_t)(at + g->reader.field_n)), head;
+    struct slice rest = raw;
+    if (!slice_cut(&rest, ':', &head)) return;
+    if (rest.n && rest.p[rest.n - 1] == '\n') rest.n--;
+    if (rest.n && rest.p[rest.n - 1] == '\r') rest.n--;
+    h->fields[h->field_n++] = (struct edit_field){ slice_sub(raw, 0, name.n), rest, at, (uint32_t)g->reader.field_n };
+    h->mime |= slice_ieq(name, SLICE("MIME-Version"));
+}
+
+bool edit_header_read(struct edit_header *h, struct slice bytes, uint64_t text_size, struct arena *arena)
+{
+    struct reading g = { .h = h, .arena = arena };
+    *h = (struct edit_header){ .bytes = arena_slice(arena, bytes) };
+    header_reader_init(&g.reader, on_field, &g);
+    header_read(&g.reader, h->bytes);
+    bool cut = !g.reader.ended && bytes.n < text_size;
+    if (!cut) header_finish(&g.reader);
+    h->whole = g.reader.ended && !g.reader.malformed && g.reader.size >= 2 && memcmp(h->bytes.p + g.reader.size - 2, "\r\n", 2) == 0 &&
+               (!h->field_n || g.reader.size >= h->fields[h->field_n - 1].at + h->fields[h->field_n - 1].n + 2);
+    h->end = h->whole ? g.reader.size - 2 : g.reader.size;
+    header_reader_deinit(&g.reader);
+    return !cut && !g.full;
+}
+
+/* ---- building */
+
+static bool add(struct edits *e, uint64_t at, uint64_t n, struct slice with)
+{
+    struct envelope_cut *last = e->n ? &e->cuts[e->n - 1] : NULL;
+    if (last && !last->with.n && !with.n && last->at + last->n == at) { /* in their order, mostly */
+        last->n += n;
+        return true;
+    }
+    return e->n < EDITS_MAX && envelope_cuts_add(e->cuts, &e->n, (struct envelope_cut){ at, n, with });
+}
+
+static bool is_content(const struct edit_field *f) { return slice_istarts(f->name, SLICE("Content-")); }
+
+bool edits_remove(struct edits *out, const struct edit_header *h, struct slice prefix)
+{
+    out->n = 0;
+    for (size_t i = 0; i < h->field_n; i++)
+        if (slice_istarts(h->fields[i].name, prefix) && !add(out, h->fields[i].at, h->fields[i].n, SLICE(""))) return false;
+    return true;
+}
+
+/* Text as a MIME part's header and body; the last line has no end. Not quoted-printable: a name that somebody chose could begin a line of it
+ * with a boundary. */
+static void add_text(struct buf *b, struct slice text)
+{
+    bool plain = utf8_ascii(text);
+    struct base64_lines lines = { 0 };
+    buf_addf(b, "Content-Type: text/plain; charset=%s\r\nContent-Transfer-Encoding: %s\r\n\r\n", plain ? "us-ascii" : "utf-8",
+             plain ? "7bit" : "base64");
+    if (plain) buf_add(b, text);
+    else {
+        base64_lines_add(&lines, text, b);
+        base64_lines_end(&lines, b);
+    }
+    while (b->n && (b->p[b->n - 1] == '\n' || b->p[b->n - 1] == '\r')) b->n--;
+}
+
+static struct slice keep(struct buf *b, struct arena *arena)
+{
+    struct slice s = arena_slice(arena, buf_slice(b));
+    buf_deinit(b);
+    return s;
+}
+
+/* ---- parts that go */
+
+/* The MIME part that a part is in; 0: the message as a whole. */
+static size_t target_of(const struct report *r, size_t i)
+{
+    while (i && !r->parts[i].is_mime) i = r->parts[i].parent < i ? r->parts[i].parent : 0;
+    return i;
+}
+
+/* The outermost of the targets that a part is in. */
+static size_t outermost(const struct report *r, const bool *targets, size_t i)
+{
+    size_t found = target_of(r, i);
+    for (size_t k = found; k;) {
+        k = target_of(r, r->parts[k].parent < k ? r->parts[k].parent : 0);
+        if (targets[k]) found = k;
+    }
+    return found;
+}
+
+static void add_name(struct buf *b, struct slice name)
+{
+    json_t *clean = wire_clean_text(name, NAME_MAX_N);
+    buf_add(b, slice_of(json_string_value(clean), json_string_length(clean)));
+    json_decref(clean);
+}
+
+static void add_file(struct buf *b, const struct report_part *p, struct slice why)
+{
+    struct slice type = p->type.n ? p->type : p->declared;
+    buf_add_str(b, "  ");
+    add_name(b, p->name.n ? p->name : type.n ? type : SLICE("a part without a name"));
+    buf_add_str(b, " (");
+    add_name(b, why);
+    buf_add_str(b, ")\r\n");
+}
+
+static void add_note(struct buf *b, const struct report *r, const bool *targets, size_t target, const struct edit_notes *notes)
+{
+    size_t named = 0, more = 0;
+    buf_addf(b, "Something was taken out of this message by %s, as it is not let through here:\r\n\r\n", notes->hostname);
+    for (size_t i = 0; i < r->part_n; i++) {
+        if (!notes->why[i].n || outermost(r, targets, i) != target) continue;
+        if (named++ < NAMED_MAX && b->n < NOTE_MAX) add_file(b, &r->parts[i], notes->why[i]);
+        else more++;
+    }
+    if (more) buf_addf(b, "  and %zu more\r\n", more);
+    buf_addf(b, "\r\nReference: %s\r\n", notes->reference);
+}
+
+/* All of the content: the header says something else of it from now on. */
+static bool strip_all(struct edits *out, const struct edit_header *h, uint64_t text_size, struct slice note, struct arena *arena)
+{
+    struct buf b = { 0 };
+    if (h->end > text_size) return false;
+    for (size_t i = 0; i < h->field_n; i++)
+        if (is_content(&h->fields[i]) && !add(out, h->fields[i].at, h->fields[i].n, SLICE(""))) return false;
+    if (!h->mime) buf_add_str(&b, "MIME-Version: 1.0\r\n");
+    add_text(&b, note);
+    buf_add_str(&b, "\r\n");
+    return add(out, h->end, text_size - h->end, keep(&b, arena));
+}
+
+static bool strip_part(struct edits *out, const struct report_part *p, uint64_t text_size, struct slice note, struct arena *arena)
+{
+    struct buf b = { 0 };
+    if (!p->n || p->at > text_size || p->n > text_size - p->at) return false;
+    add_text(&b, note);
+    if (p->at + p->n == text_size) buf_add_str(&b, "\r\n"); /* no boundary follows, whose line end it would be */
+    return add(out, p->at, p->n, keep(&b, arena));
+}
+
+bool edits_strip(struct edits *out, const struct edit_header *h, const struct report *r, uint64_t text_size, const struct edit_notes *notes,
+                 struct arena *arena)
+{
+    bool *targets = arena_alloc(arena, r->part_n + 1);
+    out->n = 0;
+    for (size_t i = 0; i < r->part_n; i++)
+        if (notes->why[i].n) targets[target_of(r, i)] = true;
+    for (size_t i = 0; i < r->part_n; i++) {
+        if (!targets[i] || outermost(r, targets, i) != i) continue;
+        struct buf note = { 0 };
+        add_note(&note, r, targets, i, notes);
+        bool ok = i ? strip_part(out, &r->parts[i], text_size, buf_slice(&note), arena)
+                    : strip_all(out, h, text_size, buf_slice(&note), arena);
+        buf_deinit(&note);
+        if (!ok) return false;
+    }
+    return true;
+}
+
+/* ---- a text in front */
+
+bool edits_wrap(struct edits *out, const struct edit_header *h, uint64_t text_size, const char *boundary, struct slice text,
+                struct arena *arena)
+{
+    struct buf b = { 0 };
+    out->n = 0;
+    if (!h->whole || h->end + 2 > text_size) return false;
+    for (size_t i = 0; i < h->field_n; i++)
+        if (is_content(&h->fields[i]) && !add(out, h->fields[i].at, h->fields[i].n, SLICE(""))) return false;
+    if (!h->mime) buf_add_str(&b, "MIME-Version: 1.0\r\n");
+    buf_addf(&b, "Content-Type: multipart/mixed; boundary=\"%s\"\r\n\r\n--%s\r\n", boundary, boundary);
+    add_text(&b, text);
+    buf_addf(&b, "\r\n\r\n--%s\r\n", boundary);
+    for (size_t i = 0; i < h->field_n; i++)
+        if (is_content(&h->fields[i])) buf_add(&b, slice_sub(h->bytes, (size_t)h->fields[i].at, (size_t)h->fields[i].at + h->fields[i].n));
+    buf_add_str(&b, "\r\n");
+    bool ok = b.n < ENVELOPE_CUTS_TEXT_MAX / 2 && add(out, h->end, 2, arena_slice(arena, buf_slice(&b)));
+    buf_clear(&b);
+    buf_addf(&b, "\r\n--%s--\r\n", boundary);
+    return add(out, text_size, 0, keep(&b, arena)) && ok;
+}

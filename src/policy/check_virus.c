@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What becomes of a message in which a scanner found a virus. No allow entry spares it. */
+#include "policy/checks.h"
+#include "policy/content_look.h"
+
+static bool is_for_virus(const struct config_scanner *s)
+{
+    return s->enabled && (s->type == CONFIG_SCANNER_CLAMD || s->type == CONFIG_SCANNER_ICAP || s->type == CONFIG_SCANNER_COMMAND);
+}
+
+static bool wanted(const struct config *c, const struct policy *p)
+{
+    for (size_t i = 0; i < c->scanner_n; i++)
+        if (is_for_virus(&c->scanners[i])) return true;
+    return false;
+}
+
+static void run(struct check_call *c)
+{
+    const struct config_virus *o = &check_engine(c)->config->virus;
+    const struct report *r = check_report(c);
+    if (!r) return;
+    if (!r->virus_n) {
+        check_pass(c, "none was found");
+        return;
+    }
+    const struct report_virus *v = &r->viruses[0];
+    const char *name = check_show(c, v->name);
+    struct content_handling h = {
+        .action = o->action, .address = o->address, .place = o->place, .kind = QUARANTINE_VIRUS, .reason = NOTICE_VIRUS,
+        .notify = &o->notify, .field = "X-Postern-Virus",
+        .text = arena_printf(check_arena(c), "the message holds the virus %s", name),
+    };
+    const char *more = r->virus_n > 1 ? arena_printf(check_arena(c), " and %zu more", r->virus_n - 1) : "";
+    const char *by = arena_printf(check_arena(c), "found by %s", check_show(c, v->scanner));
+    h.what = v->part.n ? arena_printf(check_arena(c), "the virus %s in %s%s, %s", name, check_show(c, v->part), more, by)
+                       : arena_printf(check_arena(c), "the virus %s%s, %s", name, more, by);
+    check_handle(c, &h);
+}
+
+const struct check check_content_virus = { .place_offset = offsetof(struct config, virus.place), .name = "virus", .stage = STAGE_CONTENT, .step = 3,
+                                   .whom = FOR_ALL, .wanted = wanted, .run = run };

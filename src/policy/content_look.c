@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the checks of content share: the header, edits, and what becomes of a message in which something was found. */
+#include "policy/content_look.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "message/encode.h"
+#include "policy/pipeline.h"
+
+#define FIRST_READ 8192   /* bytes: most headers are in it */
+#define VALUE_MAX 800     /* bytes of a field of ours */
+
+struct content_look *check_look(struct check_call *c)
+{
+    if (!c->run->look) c->run->look = arena_alloc(check_arena(c), sizeof *c->run->look);
+    return c->run->look;
+}
+
+const struct report *check_report(struct check_call *c)
+{
+    const struct report *r = check_look(c)->report;
+    if (!r) check_skip(c, "nobody has looked into it");
+    return r;
+}
+
+/* ---- the header */
+
+static size_t read_text(const struct spool_share *s, char *to, size_t n)
+{
+    size_t done = 0;
+    while (done < n) {
+        ssize_t k = pread(s->fd, to + done, n - done, (off_t)(s->offset + done));
+        if (k < 0 && errno == EINTR) continue;
+        if (k <= 0) break;
+        done += (size_t)k;
+    }
+    return done;
+}
+
+static bool read_header(struct check_call *c, struct content_look *l, uint64_t most)
+{
+    size_t n = (size_t)(l->share.size < most ? l->share.size : most);
+    char *room = mem_alloc(n + 1);
+    struct edit_header *h = arena_alloc(check_arena(c), sizeof *h);
+    bool ok = read_text(&l->share, room, n) == n && edit_header_read(h, slice_of(room, n), l->share.size, check_arena(c));
+    free(room);
+    if (ok) l->header = h;
+    return ok;
+}
+
+const struct edit_header *check_header(struct check_call *c)
+{
+    struct content_look *l = check_look(c);
+    if (!l->header && !l->header_failed)
+        l->header_failed = !l->share.size || (!read_header(c, l, FIRST_READ) &&
+                                              !read_header(c, l, check_engine(c)->config->limits.header_size + 2));
+    return l->header;
+}
+
+/* ---- edits */
+
+bool check_apply_edits(struct check_call *c, const struct edits *e)
+{
+    return policy_outcome_add_cuts(c->run, e->cuts, e->n, check_look(c)->share.size);
+}
+
+bool check_strip(struct check_call *c, const struct slice *why)
+{
+    char id[ID_TEXT_LEN + 1];
+    const struct edit_header *h = check_header(c);
+    struct edits *e = arena_alloc(check_arena(c), sizeof *e);
+    struct edit_notes notes = { check_engine(c)->config->hostname, id, why };
+    id_format(check_facts(c)->id, id);
+    return h && edits_strip(e, h, check_look(c)->report, check_look(c)->share.size, &notes, check_arena(c)) && check_apply_edits(c, e);
+}
+
+void check_tag_subject(struct check_call *c, struct slice prefix)
+{
+    const struct edit_header *h = check_header(c);
+    const struct report *r = check_look(c)->report;
+    struct slice shown = slice_trim(prefix);
+    if (!h || !shown.n || (r && slice_istarts(r->subject, shown))) return; /* it has been here before */
+    uint64_t at = edit_subject_at(h);
+    struct slice with = edit_subject_prefix(h, at, prefix, check_arena(c));
+    if (with.n) policy_outcome_tag_subject(c->run, at, with, check_look(c)->share.size);
+}
+
+/* ---- the quarantine */
+
+/* The parts that say something. */
+static void drop_dull_parts(json_t *all)
+{
+    for (size_t i = json_array_size(all); i--;) {
+        const json_t *p = json_array_get(all, i);
+        if (!json_object_get(p, "blocked") && !json_object_get(p, "names") && !json_object_get(p, "name")) json_array_remove(all, i);
+    }
+}
+
+static bool drop_last(json_t *o, const char *key)
+{
+    json_t *all = json_object_get(o, key);
+    return json_array_size(all) && !json_array_remove(all, json_array_size(all) - 1);
+}
+
+static void tell_quarantine(struct check_call *c)
+{
+    const struct report *r = check_look(c)->report;
+    char text[OUTCOME_FINDINGS_MAX + 1];
+    size_t n;
+    if (!r) return;
+    json_t *o = report_to_json(r);
+    drop_dull_parts(json_object_get(o, "parts"));
+    json_object_del(o, "edits");
+    json_object_del(o, "prepend");
+    while ((n = json_dumpb(o, text, OUTCOME_FINDINGS_MAX, JSON_COMPACT)) > OUTCOME_FINDINGS_MAX)
+        if (!drop_last(o, "parts") && !drop_last(o, "symbols") && !drop_last(o, "actions") && !drop_last(o, "scanners")) json_object_clear(o);
+    (void)policy_outcome_set_findings(c->run, slice_of(text, n), r->score);
+    json_decref(o);
+}
+
+void check_put_aside(struct check_call *c, enum envelope_quarantine kind, struct config_place place, const char *why)
+{
+    tell_quarantine(c);
+    check_quarantine(c, kind, place, "%s", why);
+}
+
+/* ---- what is done about it */
+
+static void add_field(struct check_call *c, const char *name, const char *value)
+{
+    struct buf b = { 0 };
+    buf_addf(&b, "%s: ", name);
+    struct buf v = { 0 };
+    buf_add_printable(&v, slice_str(value), VALUE_MAX);
+    encode_masked(buf_slice(&v), &b);
+    buf_add_str(&b, "\r\n");
+    (void)policy_outcome_add_prepend(c->run, buf_slice(&b));
+    buf_deinit(&v);
+    buf_deinit(&b);
+}
+
+void check_handle(struct check_call *c, const struct content_handling *h)
+{
+    policy_outcome_notify_all(c->run, h->reason, h->notify, slice_str(h->what));
+    switch (h->action) {
+    case CONFIG_HANDLE_QUARANTINE: check_put_aside(c, h->kind, h->place, h->what); break;
+    case CONFIG_HANDLE_DISCARD: check_discard(c, h->place, "%s", h->what); break;
+    case CONFIG_HANDLE_REDIRECT:
+        add_field(c, h->field, h->what);
+        if (policy_outcome_redirect(c->run, slice_str(h->address))) check_pass_by(c, h->place, "%s: it goes to %s instead", h->what, h->address);
+        else check_put_aside(c, h->kind, h->place, h->what); /* it goes elsewhere already, where nobody expects this */
+        break;
+    case CONFIG_HANDLE_PASS:
+    case CONFIG_HANDLE_MARK:
+        add_field(c, h->field, h->what);
+        check_pass_by(c, h->place, "%s: let through", h->what);
+        break;
+    case CONFIG_HANDLE_REJECT:
+    case CONFIG_HANDLE_STRIP: check_refuse(c, 550, "5.7.1", h->place, h->text, "%s", h->what); break;
+    }
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * X-Spam-*, and the report for readers. */
+#include "policy/spam_text.h"
+#include "base/mem.h"
+
+#define STARS_MAX 50
+#define STATUS_MAX 6000   /* bytes of X-Spam-Status */
+#define LINE_WIDTH 76     /* where it is folded */
+#define NAME_MAX_N 60
+#define LISTED_MAX 60     /* symbols in the report for readers */
+
+static void add_score(struct buf *out, int32_t score)
+{
+    unsigned abs = score < 0 ? 0u - (unsigned)score : (unsigned)score;
+    buf_addf(out, "%s%u.%u", score < 0 ? "-" : "", abs / 100, abs / 10 % 10);
+    if (abs % 10) buf_add_char(out, (char)('0' + abs % 10));
+}
+
+/* Names of engines beside us are made words. */
+static void add_symbol(struct buf *out, const struct report_symbol *s)
+{
+    for (size_t i = 0; i < s->name.n && i < NAME_MAX_N; i++) {
+        char c = s->name.p[i];
+        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+        buf_add_char(out, word ? c : '_');
+    }
+    buf_add_char(out, '=');
+    add_score(out, s->score);
+}
+
+/* "tests=A=1.5,B=0.3", folded behind commas. */
+static void add_tests(struct buf *out, const struct report *r)
+{
+    size_t line = 7; /* with the tab as one */
+    buf_add_str(out, "\r\n\ttests=");
+    if (!r->symbol_n) buf_add_str(out, "none");
+    for (size_t i = 0; i < r->symbol_n && out->n < STATUS_MAX; i++) {
+        struct buf one = { 0 };
+        add_symbol(&one, &r->symbols[i]);
+        if (i + 1 < r->symbol_n) buf_add_char(&one, ',');
+        if (i && line + one.n > LINE_WIDTH) {
+            buf_add_str(out, "\r\n\t");
+            line = 1;
+        }
+        line += one.n;
+        buf_add(out, buf_slice(&one));
+        buf_deinit(&one);
+    }
+    buf_add_str(out, "\r\n");
+}
+
+void spam_fields_format(const struct config_spam *c, const struct report *r, bool marked, struct buf *out)
+{
+    size_t stars = r->score >= 100 ? (size_t)r->score / 100 : 0;
+    buf_addf(out, "X-Spam-Status: %s, score=", marked ? "Yes" : "No");
+    add_score(out, r->score);
+    buf_add_str(out, " required=");
+    add_score(out, c->mark);
+    buf_addf(out, " class=%s", report_class_name(r->class));
+    add_tests(out, r);
+    if (stars) buf_add_str(out, "X-Spam-Level: ");
+    for (size_t i = 0; i < stars && i < STARS_MAX; i++) buf_add_char(out, '*');
+    if (stars) buf_add_str(out, "\r\n");
+    if (marked) buf_add_str(out, "X-Spam-Flag: YES\r\n");
+}
+
+void spam_report_format(const struct config_spam *c, const struct report *r, const char *hostname, struct buf *out)
+{
+    buf_addf(out, "%s takes this message for spam: it has ", hostname);
+    add_score(out, r->score);
+    buf_add_str(out, " points, ");
+    add_score(out, c->mark);
+    buf_add_str(out, " are enough.\r\nThe message itself follows; take care with what it holds.\r\n\r\n");
+    for (size_t i = 0; i < r->symbol_n && i < LISTED_MAX; i++) {
+        const struct report_symbol *s = &r->symbols[i];
+        buf_add_str(out, "  ");
+        add_score(out, s->score);
+        buf_add_str(out, "  ");
+        buf_add_printable(out, s->name, NAME_MAX_N);
+        if (s->text.n) buf_add_str(out, ": ");
+        buf_add_printable(out, s->text, 200);
+        buf_add_str(out, "\r\n");
+    }
+    if (r->symbol_n > LISTED_MAX) buf_addf(out, "  and %zu more\r\n", r->symbol_n - LISTED_MAX);
+}

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the admin process wants done with a message that it hands over as a file: one of the quarantine goes on to its recipients, is shown, is
+ * learnt; any message is learnt. Files of the quarantine are checked as they are read: they were on a disk for days. */
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/crc32c.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "content/scan.h"
+#include "message/header.h"
+#include "policy/trace.h"
+#include "proc/worker_int.h"
+#include "store/quarantine_files.h"
+#include "store/store.h"
+
+#define PIECE_N 65536
+#define PIECES_PER_TURN 8
+#define HEADERS_MAX 65536
+#define LEARN_MAX (64u << 20)
+#define VIEW_MAX (CHANNEL_FRAME_MAX - 4096)
+#define NO_SCAN "nothing looks into messages: there is no scan process"
+#define BAD_WORD "as is spam, ham or forget"
+
+struct file_request {
+    struct list node;            /* of worker.files */
+    struct worker *w;
+    void (*reply)(void *arg, json_t *answer);
+    void *arg;
+    int fd;
+    struct quarantine_head head;
+    struct buf encoded;
+    struct arena arena;
+    struct envelope envelope;
+    struct scan_request *scan;
+    /* release */
+    struct spool_draft *draft;
+    struct event *timer;
+    uint64_t done, old;
+    uint32_t crc;
+};
+
+static void request_free(struct file_request *f)
+{
+    scan_cancel(&f->scan);
+    spool_draft_free(&f->draft);
+    if (f->timer) event_free(f->timer);
+    if (f->fd >= 0) close(f->fd);
+    buf_deinit(&f->encoded);
+    arena_deinit(&f->arena);
+    list_remove(&f->node);
+    free(f);
+}
+
+static void answer(struct file_request *f, json_t *j)
+{
+    void (*reply)(void *arg, json_t *answer) = f->reply;
+    void *arg = f->arg;
+    request_free(f);
+    reply(arg, j);
+}
+
+static void fail(struct file_request *f, const char *text)
+{
+    answer(f, json_pack("{s:s}", "error", text));
+}
+
+static bool read_file(struct file_request *f, struct err *err)
+{
+    uint64_t size;
+    return quarantine_file_read(f->fd, &f->head, &f->encoded, &size, err) &&
+           envelope_decode(buf_slice(&f->encoded), &f->arena, &f->envelope, err);
+}
+
+static size_t read_text(const struct file_request *f, uint64_t at, char *to, size_t n)
+{
+    if (n > f->head.text_n - at) n = (size_t)(f->head.text_n - at);
+    ssize_t k;
+    do k = pread(f->fd, to, n, (off_t)(quarantine_text_at(&f->head) + at));
+    while (k < 0 && errno == EINTR);
+    return k > 0 ? (size_t)k : 0;
+}
+
+/* ---- release */
+
+/* Those with these numbers, ascending or not; twice is once. */
+static bool choose(struct file_request *f, const json_t *numbers)
+{
+    struct envelope *e = &f->envelope;
+    size_t n = json_array_size(numbers), i;
+    const json_t *v;
+    bool *meant = arena_alloc(&f->arena, e->rcpt_n + 1);
+    uint32_t kept = 0;
+    if (!numbers) return e->rcpt_n > 0;
+    json_array_foreach(numbers, i, v) {
+        json_int_t k = json_integer_value(v);
+        if (!json_is_integer(v) || k < 0 || k >= e->rcpt_n) return false;
+        meant[k] = true;
+    }
+    for (uint32_t k = 0; k < e->rcpt_n; k++) {
+        if (!meant[k]) continue;
+        e->rcpts[kept] = e->rcpts[k];
+        if (e->rcpt_dsn) e->rcpt_dsn[kept] = e->rcpt_dsn[k];
+        kept++;
+    }
+    e->rcpt_n = kept;
+    return n > 0;
+}
+
+static void tell_history(const struct file_request *f)
+{
+    const struct envelope *e = &f->envelope;
+    struct buf text = { 0 };
+    buf_add_str(&text, "released from the quarantine, where it was ");
+    id_add(&text, f->old);
+    if (f->w->config->store.history)
+        store_history(f->w->store, &(struct history_event){ .kind = HISTORY_ACCEPTED, .id = e->id, .when = e->arrival, .client = e->client,
+            .helo = e->helo, .sender = e->sender, .rcpts = e->rcpts, .rcpt_n = e->rcpt_n, .message_id = e->message_id,
+            .subject = e->subject, .size = e->text_size, .text = buf_slice(&text), .trace = e->trace });
+    buf_deinit(&text);
+}
+
+static void on_committed(void *arg, bool ok, const struct err *err)
+{
+    struct file_request *f = arg;
+    char id[ID_TEXT_LEN + 1], was[ID_TEXT_LEN + 1];
+    if (!ok) {
+        fail(f, err->text);
+        return;
+    }
+    crash_point("release-committed");
+    tell_history(f);
+    id_format(f->envelope.id, id);
+    id_format(f->old, was);
+    log_event(LOG_INFO, "released-from-quarantine", LOG_ID(f->envelope.id), LOG_STR("was", was), LOG_NUM("recipients", f->envelope.rcpt_n));
+    answer(f, json_pack("{s:s, s:I}", "id", id, "recipients", (json_int_t)f->envelope.rcpt_n));
+}
+
+static void commit(struct file_request *f)
+{
+    struct envelope *e = &f->envelope;
+    struct spool_draft *draft = f->draft;
+    if (f->crc != f->head.text_crc) {
+        fail(f, "the message's file in the quarantine is damaged");
+        return;
+    }
+    /* Under an id of its own: it may be released again, for others, while the first ones' is still on its way. */
+    f->old = e->id;
+    e->id = queue_new_id(f->w->queue);
+    e->arrival = clock_wall_ms();
+    e->flags = (e->flags & ~(unsigned)(ENVELOPE_QUARANTINED | ENVELOPE_HELD)) | ENVELOPE_RELEASED;
+    e->quarantine = QUARANTINE_NONE;
+    e->findings = e->hold = SLICE("");
+    f->draft = NULL;
+    queue_submit(f->w->queue, draft, e, on_committed, f);
+}
+
+static void go_on(void *arg);
+
+static void copy(struct file_request *f)
+{
+    struct err err;
+    for (unsigned n = 0; f->done < f->head.text_n; n++) {
+        size_t room = 0, k;
+        char *to = n < PIECES_PER_TURN ? spool_draft_room(f->draft, &room) : NULL;
+        if (n == PIECES_PER_TURN) {
+            if (!spool_draft_congested(f->draft, go_on, f)) event_add(f->timer, &(struct timeval){ 0, 0 });
+            return;
+        }
+        k = to ? read_text(f, f->done, to, room < PIECE_N ? room : PIECE_N) : 0;
+        if (k) f->crc = crc32c(f->crc, to, k);
+        f->done += k;
+        if (!spool_draft_added(f->draft, k, &err)) {
+            fail(f, err.text);
+            return;
+        }
+        if (!k) {
+            fail(f, "the message's file in the quarantine cannot be read");
+            return;
+        }
+    }
+    commit(f);
+}
+
+static void go_on(void *arg)
+{
+    struct file_request *f = arg;
+    event_add(f->timer, &(struct timeval){ 0, 0 });
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    copy(arg);
+}
+
+static void serve_release(struct file_request *f, const json_t *request)
+{
+    struct worker *w = f->w;
+    struct err err;
+    if (!w->queue || w->draining) {
+        fail(f, "this worker is about to end; try again");
+    } else if (spool_full(queue_spool(w->queue))) {
+        fail(f, "the disk is full");
+    } else if (!read_file(f, &err)) {
+        fail(f, err.text);
+    } else if (!choose(f, json_object_get(request, "numbers"))) {
+        fail(f, "there is no such recipient");
+    } else {
+        f->draft = spool_draft_new(queue_spool(w->queue));
+        f->timer = evtimer_new(w->base, on_turn, f);
+        event_add(f->timer, &(struct timeval){ 0, 0 });
+    }
+}
+
+/* ---- details and view */
+
+struct fields {
+    json_t *list;
+    size_t bytes;
+};
+
+static void on_field(void *arg, struct slice name, struct slice value, bool truncated)
+{
+    struct fields *to = arg;
+    struct buf n = { 0 }, v = { 0 };
+    buf_add_printable(&n, name, 200);
+    for (struct slice line; value.n;) { /* unfolded */
+        slice_cut(&value, '\n', &line);
+        buf_add_printable(&v, slice_trim(line), 4000);
+        if (value.n) buf_add_char(&v, ' ');
+    }
+    to->bytes += n.n + v.n;
+    json_t *pair = json_pack("[s%, s%]", n.n ? n.p : "", n.n, v.n ? slice_trim(buf_slice(&v)).p : "", v.n ? slice_trim(buf_slice(&v)).n : (size_t)0);
+    if (pair && to->bytes <= HEADERS_MAX) json_array_append(to->list, pair);
+    json_decref(pair);
+    buf_deinit(&n);
+    buf_deinit(&v);
+}
+
+static json_t *headers_json(const struct file_request *f)
+{
+    struct fields fields = { .list = json_array() };
+    struct header_reader reader = { 0 };
+    char *room = mem_alloc(HEADERS_MAX);
+    header_reader_init(&reader, on_field, &fields);
+    header_read(&reader, slice_of(room, read_text(f, 0, room, HEADERS_MAX)));
+    header_finish(&reader);
+    header_reader_deinit(&reader);
+    free(room);
+    return fields.list;
+}
+
+static void set_text(json_t *o, const char *key, struct slice s)
+{
+    struct buf b = { 0 };
+    buf_add_printable(&b, s, 400);
+    if (s.n) json_object_set_new(o, key, json_stringn(b.p, b.n));
+    buf_deinit(&b);
+}
+
+static void serve_details(struct file_request *f, const json_t *request)
+{
+    struct err err;
+    if (!read_file(f, &err)) {
+        fail(f, err.text);
+        return;
+    }
+    const struct envelope *e = &f->envelope;
+    json_t *findings = e->findings.n ? json_loadb(e->findings.p, e->findings.n, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *j = json_pack("{s:o, s:o, s:o}", "headers", headers_json(f), "findings", findings ? findings : json_object(), "trace",
+                          trace_json(e->trace));
+    set_text(j, "helo", e->helo);
+    set_text(j, "zone", e->zone);
+    set_text(j, "account", e->account);
+    answer(f, j);
+}
+
+/* It goes on in one frame: text that is mostly quotes may double in it. */
+static void on_view(void *arg, const json_t *view, const char *error)
+{
+    struct file_request *f = arg;
+    f->scan = NULL;
+    if (!view) {
+        fail(f, error ? error : "nobody can look into the message now");
+        return;
+    }
+    json_t *fits = json_copy((json_t *)(uintptr_t)view);
+    if (json_dumpb(fits, NULL, 0, JSON_COMPACT) > VIEW_MAX) json_object_set_new(fits, "text", json_string("(too large to be shown)"));
+    answer(f, json_pack("{s:o}", "view", fits));
+}
+
+static void serve_view(struct file_request *f, const json_t *request)
+{
+    struct err err;
+    if (!f->w->scan || !read_file(f, &err)) {
+        fail(f, f->w->scan ? err.text : NO_SCAN);
+        return;
+    }
+    f->scan = scan_view(f->w->scan, f->w->config, f->fd, quarantine_text_at(&f->head), f->head.text_n, &f->arena, on_view, f);
+}
+
+/* ---- learning */
+
+static void on_learnt(void *arg, const char *error)
+{
+    struct file_request *f = arg;
+    f->scan = NULL;
+    if (error) fail(f, error);
+    else answer(f, json_pack("{s:b}", "learnt", true));
+}
+
+static const char *how(const json_t *request)
+{
+    static const char *const words[] = { "spam", "ham", "forget" };
+    struct slice as = json_text(request, "as");
+    for (size_t i = 0; i < countof(words); i++)
+        if (slice_eq(as, slice_str(words[i]))) return words[i];
+    return NULL;
+}
+
+static void serve_train(struct file_request *f, const json_t *request)
+{
+    struct err err;
+    const char *as = how(request);
+    if (!as || !f->w->scan) fail(f, as ? NO_SCAN : BAD_WORD);
+    else if (!read_file(f, &err)) fail(f, err.text);
+    else f->scan = scan_learn(f->w->scan, f->w->config, as, f->fd, quarantine_text_at(&f->head), f->head.text_n, &f->arena, on_learnt, f);
+}
+
+/* Of any message: the whole file. */
+static void serve_learn(struct file_request *f, const json_t *request)
+{
+    struct stat st;
+    const char *as = how(request);
+    if (!as || !f->w->scan) fail(f, as ? NO_SCAN : BAD_WORD);
+    else if (fstat(f->fd, &st) != 0 || st.st_size <= 0 || st.st_size > LEARN_MAX) fail(f, "the message is empty or too large");
+    else f->scan = scan_learn(f->w->scan, f->w->config, as, f->fd, 0, (uint64_t)st.st_size, &f->arena, on_learnt, f);
+}
+
+/* ---- the table */
+
+bool worker_file_request(struct worker *w, const json_t *request, int fd, void (*reply)(void *arg, json_t *answer), void *arg)
+{
+    static const struct {
+        const char *op;
+        void (*serve)(struct file_request *f, const json_t *request);
+    } table[] = {
+        { "quarantine-release", serve_release }, { "quarantine-details", serve_details }, { "quarantine-view", serve_view },
+        { "quarantine-train", serve_train },     { "learn", serve_learn },
+    };
+    struct slice op = json_text(request, "op");
+    for (size_t i = 0; fd >= 0 && i < countof(table); i++) {
+        if (!slice_eq(op, slice_str(table[i].op))) continue;
+        struct file_request *f = mem_new(struct file_request);
+        *f = (struct file_request){ .w = w, .reply = reply, .arg = arg, .fd = fd };
+        list_push_back(&w->files, &f->node);
+        table[i].serve(f, request);
+        return true;
+    }
+    if (fd >= 0) close(fd);
+    return false;
+}
+
+/* The queue is about to end: commits call back no more. */
+void worker_file_requests_free(struct worker *w)
+{
+    while (!list_empty(&w->files)) fail(list_entry(w->files.next, struct file_request, node), "this worker is about to end; try again");
+}

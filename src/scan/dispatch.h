@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the files of the dispatcher share. It never looks at a message's bytes. */
+#ifndef POSTERN_SCAN_DISPATCH_H
+#define POSTERN_SCAN_DISPATCH_H
+#include <sys/types.h>
+#include "proc/helper.h"
+#include "proc/restart.h"
+#include "scan/scanning.h"
+
+#define SCAN_CRASHES_MAX 2   /* a message that ended so many children is given to no other */
+
+struct breaker;
+
+/* A message that waits for a child, or has one. */
+struct job {
+    struct list node;            /* in process->waiting; not of one that a child has */
+    struct peer *peer;           /* NULL: gone */
+    json_int_t id;               /* the worker's */
+    json_t *frame;               /* as the worker sent it */
+    int fd;
+    uint64_t size;
+    uint64_t expires;            /* mono ms: nobody waits for it after that */
+    unsigned crashes;
+    bool scans;                  /* else it is looked at, or learnt */
+};
+
+/* A child. */
+struct runner {
+    struct process *process;
+    unsigned number;
+    pid_t pid;                   /* 0: none */
+    struct channel *channel;
+    struct job *job;
+    json_int_t id;               /* of the job, as this child knows it */
+    struct event *timer;         /* ends what takes too long; while there is none: starts another */
+    struct restart restart;
+    uint64_t started;            /* mono ms */
+    bool ready, late;            /* late: killed for the time it took */
+};
+
+struct process {
+    struct helper_process helper;
+    struct scanning *scanning;   /* inherited by children */
+    struct runner *runners;
+    unsigned runner_n;
+    struct list waiting;
+    size_t waiting_n, waiting_max;
+    uint64_t waiting_bytes;
+    json_int_t last_id;
+    struct breaker *breaker;
+    struct event *tick;
+    char *told;                  /* the state as workers know it */
+    uint64_t messages, crashes, timeouts, refused;
+};
+
+struct peer {
+    struct helper_peer helper;
+    bool told;                   /* it knows the state */
+};
+
+static inline struct process *process_of(struct helper_process *p) { return container_of(p, struct process, helper); }
+
+/* ---- queue.c */
+/* Takes the job; one that does not fit is answered. */
+void queue_take(struct process *p, struct job *j);
+void queue_again(struct process *p, struct job *j);  /* to the front */
+struct job *queue_next(struct process *p);           /* NULL: none that may begin now */
+void queue_forget_peer(struct process *p, const struct peer *peer);
+/* Answers its worker (takes m) and frees it. */
+void job_end(struct job *j, json_t *m);
+void job_fail(struct job *j, const char *error);
+
+/* ---- runners.c */
+void runners_start(struct process *p);
+void runners_work(struct process *p);                /* gives jobs to whoever is free */
+
+/* ---- breaker.c: scanners that fail again and again are left alone for a while */
+struct breaker *breaker_new(const struct config *c);
+void breaker_free(struct breaker *b);
+/* The names of those that are not to be asked; some that are on trial are given to this runner alone. */
+json_t *breaker_down(struct breaker *b, const struct runner *r);
+void breaker_take(struct breaker *b, const json_t *report); /* what a report says of scanners */
+void breaker_release(struct breaker *b, const struct runner *r); /* it has ended with its message, or at all */
+json_t *breaker_state(const struct breaker *b);
+
+/* ---- child.c */
+struct scan_child {
+    const struct config *config;
+    struct scanning *scanning;
+    int channel;
+    unsigned number;
+    pid_t parent;
+};
+_Noreturn void scan_child_main(const struct scan_child *c);
+bool scan_uses_network(const struct config *c);
+bool scan_runs_programs(const struct config *c);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The queue before the children: one for all workers, first come, first served, but for large messages, which never hold all children. */
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "scan/dispatch.h"
+
+#define BYTES_MAX (UINT64_C(1) << 30)
+#define LARGE (1u << 20) /* bytes: what may take long */
+
+void job_end(struct job *j, json_t *m)
+{
+    json_object_set_new(m, "id", json_integer(j->id));
+    if (j->peer) channel_send(j->peer->helper.channel, m, -1);
+    json_decref(m);
+    json_decref(j->frame);
+    close(j->fd);
+    free(j);
+}
+
+void job_fail(struct job *j, const char *error) { job_end(j, json_pack("{s:s}", "error", error)); }
+
+static void add(struct process *p, struct job *j, bool first)
+{
+    if (first) list_push_front(&p->waiting, &j->node);
+    else list_push_back(&p->waiting, &j->node);
+    p->waiting_n++;
+    p->waiting_bytes += j->size;
+}
+
+static void take_out(struct process *p, struct job *j)
+{
+    list_remove(&j->node);
+    p->waiting_n--;
+    p->waiting_bytes -= j->size;
+}
+
+void queue_take(struct process *p, struct job *j)
+{
+    if (p->waiting_n >= p->waiting_max || (p->waiting_n && p->waiting_bytes + j->size > BYTES_MAX)) {
+        if (!p->refused++) log_event(LOG_WARNING, "scan-full", LOG_NUM("waiting", p->waiting_n), LOG_NUM("bytes", p->waiting_bytes));
+        job_fail(j, "too many messages wait to be looked into");
+        return;
+    }
+    add(p, j, false);
+}
+
+void queue_again(struct process *p, struct job *j) { add(p, j, true); }
+
+static bool is_large(const struct job *j) { return j->size > LARGE; }
+
+static bool has_room_for_large(const struct process *p)
+{
+    unsigned large = 0;
+    for (unsigned i = 0; i < p->runner_n; i++) large += p->runners[i].job && is_large(p->runners[i].job);
+    return p->runner_n == 1 || large + 1 < p->runner_n;
+}
+
+struct job *queue_next(struct process *p)
+{
+    uint64_t now = clock_mono_ms();
+    bool room = has_room_for_large(p);
+    list_each_safe(it, &p->waiting) {
+        struct job *j = list_entry(it, struct job, node);
+        bool late = now >= j->expires;
+        if (!late && is_large(j) && !room) continue;
+        take_out(p, j);
+        if (!late) return j;
+        job_fail(j, "it waited too long to be looked into");
+    }
+    return NULL;
+}
+
+void queue_forget_peer(struct process *p, const struct peer *peer)
+{
+    list_each_safe(it, &p->waiting) {
+        struct job *j = list_entry(it, struct job, node);
+        if (j->peer != peer) continue;
+        take_out(p, j);
+        j->peer = NULL;
+        job_fail(j, "");
+    }
+    for (unsigned i = 0; i < p->runner_n; i++)
+        if (p->runners[i].job && p->runners[i].job->peer == peer) p->runners[i].job->peer = NULL;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The inside of the quarantine. The loop owns everything; a thread owns a job between job_start and job->done. */
+#ifndef POSTERN_STORE_QUARANTINE_INT_H
+#define POSTERN_STORE_QUARANTINE_INT_H
+#include <event2/event.h>
+#include <pthread.h>
+#include "base/channel.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "store/history.h"
+#include "store/quarantine.h"
+#include "store/quarantine_index.h"
+
+struct asker {                   /* who is to be answered; reply NULL: nobody */
+    quarantine_reply *reply;
+    void *owner;
+    json_int_t id;
+};
+
+struct keeper;
+struct job {
+    struct list node;            /* of quarantine.running, then of its outbox */
+    struct list ready;
+    struct quarantine *q;
+    void (*run)(struct job *j);  /* in a thread: fills ok, err and what it is for */
+    void (*done)(struct job *j); /* on the loop; job_free follows */
+    uint64_t id;
+    bool ok, known;
+    bool reads;                  /* others may be at the file, too */
+    struct err err;
+    struct quarantine_head head;
+    struct envelope envelope;    /* in arena */
+    struct arena arena;
+    struct buf encoded;
+    uint64_t size;               /* of the file */
+    struct quarantine_note *notes;
+    size_t note_n;
+    /* keep */
+    struct keeper *keeper;       /* NULL: gone */
+    int envelope_fd, fd;
+    uint64_t envelope_n, offset, n;
+    /* requests */
+    struct asker asker;
+    json_t *answer;
+    char *as, *by;
+    bool expired;
+    /* folders */
+    unsigned folder;
+    struct found *found;
+    size_t found_n;
+};
+struct found {
+    uint64_t id, size;
+    bool rest;
+};
+
+enum sync_phase { SYNC_IDLE, SYNC_FOLDERS, SYNC_ROWS };
+struct sync {                    /* quarantine_sync.c: the index is brought in line with the files */
+    enum sync_phase phase;
+    unsigned folder;
+    struct job *job;             /* the folder at hand, or rows */
+    size_t at;
+    uint64_t after;
+    uint64_t added, dropped, damaged;
+    unsigned opened, rollbacks;  /* of the index, for which it was done last */
+    struct event *timer;
+    uint64_t again_at;           /* mono ms; 0: not before something happens */
+};
+
+struct quarantine {
+    struct event_base *base;
+    char *root;
+    struct quarantine_limits limits;
+    struct history *history;
+    struct quarantine_index index;
+    struct pool *pool;
+    struct event *tick, *woken;
+    int wake_fd;
+    pthread_mutex_t lock;
+    pthread_cond_t idle;
+    struct list ready;           /* under the lock: jobs that were run */
+    unsigned outstanding;        /* under the lock: jobs that were not */
+    struct list running;
+    uint64_t pending;            /* bytes of messages being written */
+    uint64_t full_until;         /* mono ms: somebody was turned away for want of room until then, for the figures */
+    bool full_told;
+    struct list keepers, queries;
+    struct event *querying;
+    struct sync sync;
+    bool expiring, dead;
+};
+
+/* ---- quarantine.c */
+void quarantine_expire(struct quarantine *q); /* the next one, if its time is over */
+
+/* ---- quarantine_jobs.c */
+bool jobs_open(struct quarantine *q, struct err *err) MUST_CHECK;
+void jobs_close(struct quarantine *q);
+struct job *job_new(struct quarantine *q, uint64_t id, void (*run)(struct job *j), void (*done)(struct job *j));
+bool job_start(struct job *j);   /* false: too many; it is the caller's to free */
+void job_free(struct job *j);
+bool job_busy(const struct quarantine *q, uint64_t id); /* some job changes this message */
+
+/* ---- quarantine_keep.c */
+void keepers_close(struct quarantine *q);
+
+/* ---- quarantine_requests.c */
+void request_remove(struct quarantine *q, uint64_t id); /* it has expired */
+void tell_history(struct quarantine *q, uint64_t id, enum history_kind kind, struct slice text);
+
+/* ---- quarantine_query.c */
+void query_start(struct quarantine *q, const json_t *request, const struct asker *asker);
+void queries_close(struct quarantine *q, const void *owner); /* NULL: all */
+json_t *entry_json(struct quarantine *q, enum index_statement s, size_t rcpts_max); /* of the row at hand */
+
+/* ---- quarantine_sync.c */
+void sync_open(struct quarantine *q);
+void sync_tend(struct quarantine *q); /* begins when there is reason to */
+void sync_wanted(struct quarantine *q); /* a row could not be written */
+void sync_close(struct quarantine *q);
+
+#endif
