@@ -19,6 +19,7 @@
 #define STORE_MS 15000
 #define WORKER_MS 100000
 #define BATCH 500
+#define RCPTS_MAX 1000
 #define BATCH_MS 40000           /* then the rest is asked for again: nobody waits for an answer for ever */
 
 enum bulk_op { BULK_RELEASE, BULK_DELETE, BULK_TRAIN };
@@ -299,7 +300,7 @@ static bool take_body(struct bulk *b, json_t *body, json_t *filters)
             ok &= json_is_true(v);
             selected = true;
         } else if (!strcmp(name, "recipients")) {
-            ok &= are_texts(v) && b->op != BULK_TRAIN;
+            ok &= are_texts(v) && json_array_size(v) <= RCPTS_MAX && b->op != BULK_TRAIN;
             b->recipients = json_incref(v);
         } else if (!strcmp(name, "delete")) {
             ok &= json_is_boolean(v) && b->op == BULK_RELEASE;

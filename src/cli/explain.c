@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * postern explain: what would become of a mail, and what decides it. The daemon answers, by the checks it would make. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/base64.h"
+#include "base/buf.h"
 #include "cli/cli.h"
 #include "cli/common.h"
 #include "cli/trace_print.h"
@@ -10,11 +13,12 @@
 static void usage(FILE *to)
 {
     fputs("usage: postern explain --client IP --to ADDRESS [--to ADDRESS ...] [--from ADDRESS]\n"
-          "                       [--helo NAME] [--account NAME] [--json] [-c FILE]\n\n"
+          "                       [--helo NAME] [--account NAME] [--message FILE] [--json] [-c FILE]\n\n"
           "  --client   the address it comes from        --from     the sender; not given: <>\n"
           "  --to       a recipient, up to 100 times     --helo     what the client says in EHLO\n"
-          "  --account  somebody who has logged in\n\n"
-          "Asks the running relay what it would do. Nothing is sent, counted or remembered.\n",
+          "  --account  somebody who has logged in   --message  a message, at most 700 kB; -: standard input\n\n"
+          "Asks the running relay what it would do. Nothing is sent, counted or remembered. With a message what it holds is\n"
+          "judged, too: mail authentication, viruses, attachments, rules, spam.\n",
           to);
 }
 
@@ -32,6 +36,53 @@ static void print_recipient(const char *config, const json_t *r)
     if (cli_text_of(r, "next_hop")[0]) printf("    goes to %s (%s)\n", cli_text_of(r, "next_hop"), cli_text_of(r, "route"));
 }
 
+#define MESSAGE_MAX 700000 /* bytes: what goes to the daemon in one piece */
+
+static bool read_message(const char *path, struct buf *out, struct err *err)
+{
+    FILE *f = strcmp(path, "-") ? fopen(path, "rb") : stdin;
+    if (!f) return err_sys(err, errno, "%s", path);
+    while (!feof(f) && !ferror(f) && out->n <= MESSAGE_MAX) out->n += fread(buf_reserve(out, 65536), 1, 65536, f);
+    bool failed = ferror(f);
+    if (f != stdin) fclose(f);
+    if (failed) return err_set(err, "%s cannot be read", path);
+    if (out->n > MESSAGE_MAX) return err_set(err, "%s is larger than %d bytes: `postern scan` takes it", path, MESSAGE_MAX);
+    return out->n || err_set(err, "%s is empty", path);
+}
+
+static void print_list(const char *what, const json_t *list, const char *key)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach(list, i, one) printf("    %s %s\n", what, key ? cli_text_of(one, key) : json_string_value(one));
+}
+
+static void print_content(const json_t *o)
+{
+    if (!json_object_size(o)) return;
+    puts("\nwhat would be done with the message:");
+    if (cli_number_of(o, "edits")) printf("    edits of its text: %d\n", (int)cli_number_of(o, "edits"));
+    print_list("field in front:", json_object_get(o, "fields"), NULL);
+    if (cli_text_of(o, "redirect")[0]) printf("    it goes to %s instead\n", cli_text_of(o, "redirect"));
+    print_list("copy to", json_object_get(o, "copies"), NULL);
+    print_list("not to", json_object_get(o, "removed"), NULL);
+    print_list("a notice goes to", json_object_get(o, "notices"), "to");
+}
+
+/* Into the request; false: told. */
+static bool add_message(json_t *request, const char *path)
+{
+    struct err err;
+    struct buf text = { 0 }, base64 = { 0 };
+    bool ok = read_message(path, &text, &err);
+    if (ok) base64_add(&base64, buf_slice(&text));
+    else fprintf(stderr, "postern explain: %s\n", err.text);
+    if (ok) json_object_set_new(request, "message", json_stringn(base64.p, base64.n));
+    buf_deinit(&text);
+    buf_deinit(&base64);
+    return ok;
+}
+
 static void print(const char *config, const char *client, const json_t *a)
 {
     size_t i;
@@ -40,12 +91,13 @@ static void print(const char *config, const char *client, const json_t *a)
            json_is_true(json_object_get(a, "trusted")) ? "and trusted" : "a stranger");
     trace_print(json_object_get(a, "trace"));
     json_array_foreach(json_object_get(a, "recipients"), i, r) print_recipient(config, r);
+    print_content(json_object_get(a, "content"));
 }
 
 int cli_explain(int argc, char **argv)
 {
     const char *config = CLI_DEFAULT_CONFIG, *socket = NULL, *to;
-    const char *client = NULL, *helo = "", *from = "", *account = "";
+    const char *client = NULL, *helo = "", *from = "", *account = "", *message = NULL;
     json_t *rcpts = json_array();
     bool json = false;
     struct err err;
@@ -59,7 +111,7 @@ int cli_explain(int argc, char **argv)
         else if (cli_option(argc, argv, &i, "--to", &to)) json_array_append_new(rcpts, json_string(to));
         else if (!cli_daemon_option(argc, argv, &i, &config, &socket) && !cli_option(argc, argv, &i, "--client", &client) &&
                  !cli_option(argc, argv, &i, "--helo", &helo) && !cli_option(argc, argv, &i, "--from", &from) &&
-                 !cli_option(argc, argv, &i, "--account", &account)) {
+                 !cli_option(argc, argv, &i, "--account", &account) && !cli_option(argc, argv, &i, "--message", &message)) {
             fprintf(stderr, "postern explain: \"%s\" is not understood\n\n", argv[i]);
             client = NULL;
             break;
@@ -71,6 +123,10 @@ int cli_explain(int argc, char **argv)
     if (!request) {
         usage(stderr);
         return EX_USAGE;
+    }
+    if (message && !add_message(request, message)) {
+        json_decref(request);
+        return EX_NOINPUT;
     }
     char *path = cli_socket_path(socket, config);
     json_t *answer = cli_request(path, "POST", "/v1/explain", request, &err);

@@ -25,7 +25,7 @@
 
 static const struct schema_option scan_options[] = {
     { .name = "processes", .type = SCHEMA_NUMBER, AT(config, scan.processes), .fallback = "0", .max = 256,
-      .help = "Processes that look into messages, one message each at a time; 0: one for each processor core." },
+      .help = "Processes that look into messages, one message each at a time; 0: one for each processor core, two at the least." },
     { .name = "timeout", .type = SCHEMA_TIME, AT(config, scan.timeout), .fallback = "60s", .min = SECOND, .max = 10 * MINUTE,
       .help = "How long one message may take, all scanners together." },
     { .name = "memory", .type = SCHEMA_SIZE, AT(config, scan.memory), .fallback = "1G", .min = 64 * M, .max = 1024 * G,

@@ -46,8 +46,8 @@ static struct slice keep(struct arena *arena, struct buf *b)
     return s;
 }
 
-void content_message_read(struct content_message *m, struct slice bytes, const struct config_scan *limits, const struct public_suffix *suffixes,
-                          struct arena *arena)
+void content_message_read(struct content_message *m, struct slice bytes, const struct config_scan *limits,
+                          const struct public_suffix *suffixes, struct arena *arena)
 {
     *m = (struct content_message){ .arena = arena, .bytes = bytes };
     struct walk w = { .m = m, .suffixes = suffixes, .arena = arena, .work = 32 * (uint64_t)bytes.n + (1 << 20), .readings = 16,

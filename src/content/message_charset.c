@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "content/message_internal.h"
 
+#define JAPANESE "EUC-JP-MS"  /* ISO-2022-JP is turned into it, as it knows the vendors' characters that mail has */
 #define REPLACEMENT "\xEF\xBF\xBD" /* U+FFFD */
 
 /* What a name stands for, by the widest set that goes by it: mail says "gb2312" and means GB 18030. */
@@ -21,14 +22,17 @@ static const struct { const char *name, *charset; } aliases[] = {
     { "windows-874", "CP874" }, { "tis-620", "CP874" }, { "koi8-r", "KOI8-R" }, { "koi8r", "KOI8-R" }, { "koi8-u", "KOI8-U" },
     { "ibm866", "CP866" }, { "cp866", "CP866" }, { "x-mac-cyrillic", "MAC-CYRILLIC" }, { "macintosh", "MACINTOSH" },
     { "x-mac-roman", "MACINTOSH" },
-    { "iso-2022-jp", "ISO-2022-JP-3" }, { "iso-2022-jp-1", "ISO-2022-JP-3" }, { "iso-2022-jp-2", "ISO-2022-JP-2" },
-    { "iso-2022-jp-3", "ISO-2022-JP-3" }, { "iso-2022-jp-ms", "ISO-2022-JP-3" }, { "cp50220", "ISO-2022-JP-3" }, { "cp50221", "ISO-2022-JP-3" },
-    { "csiso2022jp", "ISO-2022-JP-3" },
-    { "shift_jis", "CP932" }, { "shift-jis", "CP932" }, { "sjis", "CP932" }, { "x-sjis", "CP932" }, { "ms_kanji", "CP932" }, { "cp932", "CP932" },
+    { "iso-2022-jp", JAPANESE }, { "iso-2022-jp-1", JAPANESE }, { "iso-2022-jp-2", JAPANESE },
+    { "iso-2022-jp-3", "ISO-2022-JP-3" }, { "iso-2022-jp-ms", JAPANESE }, { "cp50220", JAPANESE }, { "cp50221", JAPANESE },
+    { "csiso2022jp", JAPANESE },
+    { "shift_jis", "CP932" }, { "shift-jis", "CP932" }, { "sjis", "CP932" }, { "x-sjis", "CP932" },
+    { "ms_kanji", "CP932" }, { "cp932", "CP932" },
     { "windows-31j", "CP932" }, { "ms932", "CP932" }, { "euc-jp", "EUC-JP-MS" }, { "x-euc-jp", "EUC-JP-MS" }, { "eucjp", "EUC-JP-MS" },
-    { "gb2312", "GB18030" }, { "gbk", "GB18030" }, { "x-gbk", "GB18030" }, { "gb18030", "GB18030" }, { "euc-cn", "GB18030" }, { "cp936", "GB18030" },
+    { "gb2312", "GB18030" }, { "gbk", "GB18030" }, { "x-gbk", "GB18030" }, { "gb18030", "GB18030" },
+    { "euc-cn", "GB18030" }, { "cp936", "GB18030" },
     { "gb_2312-80", "GB18030" }, { "chinesesimplified", "GB18030" }, { "hz-gb-2312", "GB18030" },
-    { "big5", "BIG5-HKSCS" }, { "big-5", "BIG5-HKSCS" }, { "x-x-big5", "BIG5-HKSCS" }, { "cn-big5", "BIG5-HKSCS" }, { "big5-hkscs", "BIG5-HKSCS" },
+    { "big5", "BIG5-HKSCS" }, { "big-5", "BIG5-HKSCS" }, { "x-x-big5", "BIG5-HKSCS" },
+    { "cn-big5", "BIG5-HKSCS" }, { "big5-hkscs", "BIG5-HKSCS" },
     { "cp950", "BIG5-HKSCS" }, { "euc-tw", "EUC-TW" }, { "euc-kr", "CP949" }, { "ks_c_5601-1987", "CP949" }, { "ks_c_5601", "CP949" },
     { "ksc5601", "CP949" }, { "cp949", "CP949" }, { "uhc", "CP949" }, { "windows-949", "CP949" }, { "iso-2022-kr", "ISO-2022-KR" },
     { "utf-7", "UTF-7" }, { "unicode-1-1-utf-7", "UTF-7" }, { "utf-16", "UTF-16" }, { "utf-16le", "UTF-16LE" }, { "utf-16be", "UTF-16BE" },
@@ -144,6 +148,40 @@ static struct slice guess(struct slice s)
     return japanese ? SLICE("iso-2022-jp") : SLICE("");
 }
 
+/* ISO-2022-JP (RFC 1468, with katakana, and JIS X 0212 of RFC 2237) as EUC: the same codes, told by their high bits, not by escapes. */
+static void add_euc(struct slice s, struct buf *out)
+{
+    enum { ASCII, TWO_BYTES, KATAKANA, SUPPLEMENT } set = ASCII;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        struct slice rest = slice_sub(s, i, s.n);
+        if (c == 033 && rest.n >= 3 && (rest.p[1] == '$' || rest.p[1] == '(')) {
+            bool three = rest.p[1] == '$' && rest.p[2] == '(';
+            set = three ? SUPPLEMENT : rest.p[1] == '$' ? TWO_BYTES : rest.p[2] == 'I' ? KATAKANA : ASCII;
+            i += three ? 3 : 2;
+        } else if (c == 0x0E || c == 0x0F) {
+            set = c == 0x0E ? KATAKANA : ASCII;
+        } else if (c < 0x21 || c > 0x7E || set == ASCII) {
+            buf_add_char(out, (char)c);
+            if (c == '\n') set = ASCII; /* each line begins in it */
+        } else if (set == KATAKANA) {
+            buf_add_char(out, '\x8E');
+            buf_add_char(out, (char)(c | 0x80));
+        } else if (i + 1 < s.n) {
+            if (set == SUPPLEMENT) buf_add_char(out, '\x8F');
+            buf_add_char(out, (char)(c | 0x80));
+            buf_add_char(out, (char)(s.p[++i] | 0x80));
+        }
+    }
+}
+
+static bool is_escaped(struct slice charset)
+{
+    if (slice_iends(charset, SLICE("-3"))) return false; /* JIS X 0213 has a converter of its own */
+    return slice_istarts(charset, SLICE("iso-2022-jp")) || slice_ieq(charset, SLICE("csiso2022jp")) ||
+           slice_istarts(charset, SLICE("cp5022"));
+}
+
 static bool is_utf8_name(struct slice n) { return slice_ieq(n, SLICE("utf-8")) || slice_ieq(n, SLICE("utf8")); }
 
 void message_charset_add(struct slice charset, struct slice s, struct buf *out)
@@ -158,7 +196,11 @@ void message_charset_add(struct slice charset, struct slice s, struct buf *out)
     for (size_t i = 0; i < countof(aliases); i++) {
         if (!slice_ieq(charset, slice_str(aliases[i].name)) || !converters[i]) continue;
         size_t before = out->n;
-        if (add_converted(converters[i], s, out) * 20 <= s.n || !(utf8_ok(s) || utf8_ascii(s))) return;
+        struct buf euc = { 0 };
+        if (is_escaped(charset)) add_euc(s, &euc);
+        size_t bad = add_converted(converters[i], euc.p ? buf_slice(&euc) : s, out);
+        buf_deinit(&euc);
+        if (bad * 20 <= s.n || !utf8_ok(s)) return;
         out->n = before; /* the sender lied, or did not know */
         break;
     }

@@ -173,7 +173,8 @@ static void read_leaf(struct entity *e)
     struct slice data = p->data, type = p->declared;
     unpack_part(e->w->u, e->n);
     message_text_part(e->w, e->n);
-    if (data.n && (is_multipart(type) || slice_starts(type, SLICE("text")) || e->encodings[0] == UUENCODED)) unpack_text(e->w->u, e->n, data);
+    bool lines = is_multipart(type) || slice_starts(type, SLICE("text")) || e->encodings[0] == UUENCODED;
+    if (data.n && lines) unpack_text(e->w->u, e->n, data);
     if (other.n) message_reading_add(e->w, e->n, other);
     for (size_t i = 1; i < e->encoding_n; i++) {
         struct slice more, again = decode(e, e->encodings[i], &more);

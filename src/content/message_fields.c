@@ -98,7 +98,9 @@ static size_t take_field(struct walk *w, struct slice bytes, size_t at, size_t n
     }
     struct slice raw = slice_sub(bytes, at + name_n, end);
     raw = slice_sub(raw, (size_t)slice_find(raw, ':') + 1, raw.n);
-    struct content_field f = { .name = slice_sub(bytes, at, at + name_n), .raw = raw, .at = walk_offset(w, bytes.p + at), .n = (uint32_t)(next - at) };
+    struct content_field f = {
+        .name = slice_sub(bytes, at, at + name_n), .raw = raw, .at = walk_offset(w, bytes.p + at), .n = (uint32_t)(next - at),
+    };
     add_field(w, h, room, f);
     take_hidden(w, raw, h, room);
     return next;

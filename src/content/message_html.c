@@ -74,9 +74,9 @@ static void put_run(struct html *h, struct buf *b, struct slice s)
     if (h->anchor) message_buf_fill(&h->label, s);
 }
 
-static void put_text(struct html *h, struct slice s)
+static void put(struct html *h, struct slice s, bool hidden)
 {
-    struct buf *b = message_style_hides(style_of(h)) ? &h->w->hidden : &h->w->text, none = { .max = 1, .n = 1, .p = (char[]){ ' ' } };
+    struct buf *b = hidden ? &h->w->hidden : &h->w->text, none = { .max = 1, .n = 1, .p = (char[]){ ' ' } };
     if (!h->shown) {
         if (!h->anchor) return;
         b = &none;
@@ -97,6 +97,8 @@ static void put_text(struct html *h, struct slice s)
     }
     if (b == &h->w->text && !h->anchor) message_links_find(h->w, h->n, slice_sub(buf_slice(b), from, b->n));
 }
+
+static void put_text(struct html *h, struct slice s) { put(h, s, message_style_hides(style_of(h))); }
 
 static void break_line(struct html *h)
 {
@@ -268,13 +270,11 @@ static void take_style(struct html *h, struct slice tag, struct message_style *s
         if (is(name, "style"))
             message_style_apply(style, decoded(h, h->attributes[i].value));
         else if (is(name, "bgcolor")) {
-            uint32_t colour = message_colour(h->attributes[i].value);
-            if (colour < MESSAGE_COLOUR_CLEAR) style->background = colour;
+            style->background = message_colour(h->attributes[i].value);
         } else if (is(name, "background") && h->attributes[i].value.n)
             style->background = MESSAGE_COLOUR_NONE;
         else if ((is(name, "color") && is(tag, "font")) || (is(name, "text") && is(tag, "body"))) {
-            uint32_t colour = message_colour(h->attributes[i].value);
-            if (colour != MESSAGE_COLOUR_NONE) style->colour = colour;
+            style->colour = message_colour(h->attributes[i].value);
         } else if (is(name, "hidden"))
             style->gone = true;
     }
@@ -301,11 +301,12 @@ static void open_element(struct html *h, struct slice tag)
     read_attributes(h);
     close_implied(h, tag, block);
     struct message_style style = *style_of(h);
+    if (is(tag, "a")) style.colour = MESSAGE_COLOUR_NONE; /* links have a colour of their own */
     take_style(h, tag, &style);
     if (block && !is(tag, "br")) break_line(h);
     take_links(h, tag);
     if (is(tag, "br")) break_line(h);
-    if (is(tag, "img") && has(h, "alt")) put_text(h, attribute(h, "alt"));
+    if (is(tag, "img") && has(h, "alt")) put(h, attribute(h, "alt"), style.gone); /* it stands for what is seen in any colour */
     if (is(tag, "input") && !slice_ieq(attribute(h, "type"), SLICE("hidden")) && has(h, "value")) put_text(h, attribute(h, "value"));
     if (is_any(tag, cells, countof(cells))) put_text(h, SLICE(" "));
     size_t from = h->at;

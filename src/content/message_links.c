@@ -81,7 +81,8 @@ static struct slice ascii_name(struct arena *arena, struct slice host)
     uint8_t *ascii = NULL;
     memcpy(text, host.p, host.n);
     text[host.n] = 0;
-    if (!utf8_ascii(host) && utf8_ok(host) && idn2_lookup_u8((const uint8_t *)text, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK) {
+    if (!utf8_ascii(host) && utf8_ok(host) &&
+        idn2_lookup_u8((const uint8_t *)text, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK) {
         struct slice name = arena_slice(arena, slice_str((const char *)ascii));
         idn2_free(ascii);
         return name;
@@ -289,6 +290,14 @@ size_t message_link_add(struct walk *w, uint32_t n, struct slice raw, struct sli
 /* ---- in text */
 static bool is_letter(char c) { return (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || (c >= '0' && c <= '9'); }
 
+/* Blanks, quotes, brackets and stops of other scripts; but not the full stops that IDNA takes for dots. */
+static bool is_mark(uint32_t c)
+{
+    if (c == 0x3002 || c == 0xFF0E) return false;
+    return c == 0xA0 || utf8_is_control(c) || (c >= 0x2010 && c <= 0x206F) || (c >= 0x3000 && c < 0x3003) || (c >= 0x3008 && c <= 0x3011) ||
+           (c >= 0xFF00 && c < 0xFF10);
+}
+
 /* Where the address that begins s ends. Behind an ASCII label of the host Chinese and Japanese begin the text that follows. */
 static size_t url_end(struct slice s, size_t host_at)
 {
@@ -300,10 +309,7 @@ static size_t url_end(struct slice s, size_t host_at)
         if (!step || code <= 0x20 || code == '<' || code == '>' || code == '"' || code == '`' || code == 0x7F) break;
         if (n >= host_at && (code == '/' || code == '?' || code == '#')) in_host = false;
         if (code >= 0x80) {
-            bool dot = code == 0x3002 || code == 0xFF0E;
-            if (!in_host || (ascii_label && code >= 0x2E80) || code == 0xA0 || utf8_is_control(code) || (code >= 0x2010 && code <= 0x206F) ||
-                (code >= 0x3000 && code < 0x3003 && !dot) || (code >= 0x3008 && code <= 0x3011) || (code >= 0xFF00 && code < 0xFF10 && !dot))
-                break;
+            if (!in_host || (ascii_label && code >= 0x2E80) || is_mark(code)) break;
         } else if (n >= host_at)
             ascii_label = is_letter((char)code);
         n += step;

@@ -3,18 +3,17 @@
  * @media and the like hold for other screens, and are passed over. */
 #include "content/message_internal.h"
 
+/* "p.x": x. Of a selector that asks for more than an element and one class or id: empty. */
 static struct slice selector_name(struct slice s, char *kind)
 {
     s = slice_trim(s);
-    for (size_t i = s.n; i-- > 0;) {
-        char c = s.p[i];
-        if (c == '.' || c == '#') {
-            *kind = c;
-            return slice_sub(s, i + 1, s.n);
-        }
-        if (c == ' ' || c == '>' || c == ':' || c == '[' || c == '+' || c == '~' || c == '*') break; /* more than is looked at here */
-    }
-    return SLICE("");
+    size_t i = 0;
+    while (i < s.n && s.p[i] != '.' && s.p[i] != '#') i++;
+    struct slice element = slice_sub(s, 0, i), name = slice_sub(s, i + 1, s.n);
+    for (size_t k = 0; k < s.n; k++)
+        if (k != i && strchr(" \t\r\n>:[+~.#", s.p[k])) return SLICE("");
+    *kind = i < s.n ? s.p[i] : 0;
+    return element.n > 20 ? SLICE("") : name;
 }
 
 static void add_rule(struct message_sheet *sheet, struct slice selectors, struct slice css)

@@ -123,6 +123,13 @@ static void apply_background(struct message_style *style, struct slice v)
         style->background = MESSAGE_COLOUR_NONE;
         return;
     }
+    struct slice first = v;
+    slice_cut(&(struct slice){ v.p, v.n }, ' ', &first);
+    if (says(v, "inherit") || message_colour(first) == MESSAGE_COLOUR_CLEAR) return;
+    if (slice_ieq(first, v)) {
+        style->background = message_colour(v);
+        return;
+    }
     while (v.n) {
         struct slice word;
         bool function = slice_istarts(v, SLICE("rgb"));
@@ -158,8 +165,7 @@ static void apply(struct message_style *style, struct box *box, struct slice nam
     else if (slice_ieq(name, SLICE("font-size")))
         apply_size(style, v);
     else if (slice_ieq(name, SLICE("color"))) {
-        uint32_t colour = message_colour(v);
-        if (colour != MESSAGE_COLOUR_NONE) style->colour = colour;
+        if (!says(v, "inherit")) style->colour = message_colour(v);
     } else if (slice_ieq(name, SLICE("background")) || slice_ieq(name, SLICE("background-color")))
         apply_background(style, v);
     else if (slice_ieq(name, SLICE("background-image")))

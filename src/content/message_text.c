@@ -25,7 +25,10 @@ static bool is_shown(const struct content_part *p)
                                slice_find(p->declared, '/') < 0);
 }
 
-static bool is_word(char c) { return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || c == '-' || c == '_' || c == ':'; }
+static bool is_word(char c)
+{
+    return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || c == '-' || c == '_' || c == ':';
+}
 
 /* The charset an HTML document says it has: the first charset= within a meta element. */
 static struct slice meta_charset(struct slice html)
@@ -47,7 +50,8 @@ static struct slice meta_charset(struct slice html)
 
 static bool is_plain_name(struct slice charset)
 {
-    return !charset.n || slice_ieq(charset, SLICE("us-ascii")) || slice_ieq(charset, SLICE("iso-8859-1")) || slice_ieq(charset, SLICE("windows-1252"));
+    return !charset.n || slice_ieq(charset, SLICE("us-ascii")) || slice_ieq(charset, SLICE("iso-8859-1")) ||
+           slice_ieq(charset, SLICE("windows-1252"));
 }
 
 /* In UTF-8; *b holds it where it had to be converted. */

@@ -56,8 +56,10 @@ bool scan_is_needed(const struct config *c)
 
 /* ---- asking */
 
+/* Where there is no such process nobody waits for one. */
 static unsigned wait_of(const struct config *c)
 {
+    if (!scan_is_needed(c)) return 0;
     uint64_t ms = 2 * c->scan.timeout + GRACE_MS;
     return (unsigned)(ms < WAIT_MAX_MS ? ms : WAIT_MAX_MS);
 }

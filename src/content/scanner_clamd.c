@@ -66,7 +66,7 @@ static bool ask_piece(struct talk *t, uint64_t number, const struct scanner_piec
     if (!talk_exchange(t, false, read_reply, &r, &r.why)) return false;
     enum clamd_said said = clamd_parse(r.line, &id, &text);
     struct slice shown = scanner_text(a->arena, text);
-    if (id && id != number) said = CLAMD_NONSENSE;
+    if ((id && id != number) || (said == CLAMD_OK && t->cut)) said = CLAMD_NONSENSE; /* of another one, or of half of it */
     switch (said) {
     case CLAMD_OK: return true;
     case CLAMD_FOUND: scanner_add_virus(a, text, piece->name); return true;

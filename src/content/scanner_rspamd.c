@@ -99,7 +99,7 @@ void rspamd_judge(struct ask *a, struct slice json)
 {
     json_error_t error;
     double factor;
-    json_t *j = json_loadb(json.p ? json.p : "", json.n, JSON_REJECT_DUPLICATES, &error);
+    json_t *j = json_loadb(json.p ? json.p : "", json.n, 0, &error);
     const json_t *score = json_object_get(j, "score");
     if (json_is_true(json_object_get(j, "is_skipped"))) a->out->text = SLICE("not judged: its settings pass this message over");
     else if (!json_is_number(score))

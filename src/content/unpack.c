@@ -152,13 +152,16 @@ static bool misleads(const struct content_part *p, unsigned found)
     bool html = slice_eq(p->type, SLICE("text/html")) || slice_eq(p->type, SLICE("image/svg+xml"));
     bool runs = (found & CONTENT_EXECUTABLE) != 0, script = (found & CONTENT_SCRIPT) != 0;
     if (!runs && !script && !html) return false;
-    enum unpack_kind promised[2] = { p->name_n ? unpack_name_kind(p->names[0]) : UNPACK_KIND_UNKNOWN, unpack_declared_kind(p->declared) };
+    enum unpack_kind promised[2] = { p->name_n ? unpack_name_kind(p->names[0]) : UNPACK_KIND_UNKNOWN,
+                                     unpack_declared_kind(p->declared) };
     for (size_t i = 0; i < countof(promised); i++) {
         enum unpack_kind k = promised[i];
         if (k == UNPACK_KIND_UNKNOWN || k == UNPACK_KIND_RUNS) continue;
         if (k == UNPACK_KIND_IMAGE && slice_eq(p->type, SLICE("image/svg+xml"))) continue;
-        if (runs ? k != UNPACK_KIND_ARCHIVE || !(found & CONTENT_ARCHIVE) : k != UNPACK_KIND_TEXT && k != UNPACK_KIND_HTML && k != UNPACK_KIND_SCRIPT &&
-            k != UNPACK_KIND_MESSAGE) return true;
+        if (runs
+                ? k != UNPACK_KIND_ARCHIVE || !(found & CONTENT_ARCHIVE)
+                : k != UNPACK_KIND_TEXT && k != UNPACK_KIND_HTML && k != UNPACK_KIND_SCRIPT && k != UNPACK_KIND_MESSAGE)
+            return true;
     }
     return false;
 }
@@ -168,8 +171,10 @@ static bool breaks_promise(const struct content_part *p, unsigned found)
 {
     if (!p->name_n || (found & (CONTENT_ARCHIVE | CONTENT_DOCUMENT | CONTENT_EXECUTABLE))) return false;
     static const struct slice strict[] = {
-        UNPACK_TEXT("zip"), UNPACK_TEXT("7z"), UNPACK_TEXT("rar"), UNPACK_TEXT("cab"), UNPACK_TEXT("gz"), UNPACK_TEXT("tgz"), UNPACK_TEXT("pdf"), UNPACK_TEXT("docx"), UNPACK_TEXT("xlsx"), UNPACK_TEXT("pptx"),
-        UNPACK_TEXT("docm"), UNPACK_TEXT("xlsm"), UNPACK_TEXT("pptm"), UNPACK_TEXT("jar"), UNPACK_TEXT("iso"), UNPACK_TEXT("xz"), UNPACK_TEXT("bz2"),
+        UNPACK_TEXT("zip"),  UNPACK_TEXT("7z"),   UNPACK_TEXT("rar"),  UNPACK_TEXT("cab"),  UNPACK_TEXT("gz"),
+        UNPACK_TEXT("tgz"),  UNPACK_TEXT("pdf"),  UNPACK_TEXT("docx"), UNPACK_TEXT("xlsx"), UNPACK_TEXT("pptx"),
+        UNPACK_TEXT("docm"), UNPACK_TEXT("xlsm"), UNPACK_TEXT("pptm"), UNPACK_TEXT("jar"),  UNPACK_TEXT("iso"),
+        UNPACK_TEXT("xz"),   UNPACK_TEXT("bz2"),
     };
     for (size_t i = 0; i < countof(strict); i++)
         if (slice_ieq(unpack_extension(p->names[0]), strict[i])) return true;
@@ -179,7 +184,8 @@ static bool breaks_promise(const struct content_part *p, unsigned found)
 static void enter_message(struct unpack *u, uint32_t n)
 {
     const struct content_part *p = &u->message->parts[n];
-    if (p->is_mime && slice_istarts(p->declared, SLICE("message/"))) return; /* whoever took the message apart goes on with it */
+    if (p->is_mime && slice_istarts(p->declared, SLICE("message/")))
+        return; /* whoever took the message apart goes on with it */
     if (u->on_message && unpack_may_enter(u, n)) u->on_message(u, n, u->on_message_arg);
 }
 
@@ -210,7 +216,8 @@ static bool has_lines(const struct content_part *p)
 /* Programs that unpack what they carry. */
 static void look_into_program(struct unpack *u, uint32_t n)
 {
-    static const struct slice archives[] = { UNPACK_TEXT("Rar!\x1A\x07"), UNPACK_TEXT("7z\xBC\xAF\x27\x1C"), UNPACK_TEXT("MSCF\0\0\0\0") };
+    static const struct slice archives[] = { UNPACK_TEXT("Rar!\x1A\x07"), UNPACK_TEXT("7z\xBC\xAF\x27\x1C"),
+                                             UNPACK_TEXT("MSCF\0\0\0\0") };
     struct slice data = u->message->parts[n].data;
     for (size_t i = 0; i < countof(archives); i++) {
         size_t at = unpack_search(unpack_at(data, 0, PROGRAM_LOOK), 64, archives[i]);

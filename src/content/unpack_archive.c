@@ -69,14 +69,30 @@ static const struct {
     struct slice type;
     support *filter, *formats[4];
 } kinds[] = {
-    { UNPACK_TEXT("application/gzip"), archive_read_support_filter_gzip, { archive_read_support_format_tar, archive_read_support_format_cpio, archive_read_support_format_raw } },
-    { UNPACK_TEXT("application/x-bzip2"), archive_read_support_filter_bzip2, { archive_read_support_format_tar, archive_read_support_format_cpio, archive_read_support_format_raw } },
-    { UNPACK_TEXT("application/x-xz"), archive_read_support_filter_xz, { archive_read_support_format_tar, archive_read_support_format_cpio, archive_read_support_format_raw } },
-    { UNPACK_TEXT("application/x-lzma"), archive_read_support_filter_lzma, { archive_read_support_format_tar, archive_read_support_format_raw } },
-    { UNPACK_TEXT("application/x-lzip"), archive_read_support_filter_lzip, { archive_read_support_format_tar, archive_read_support_format_raw } },
-    { UNPACK_TEXT("application/zstd"), archive_read_support_filter_zstd, { archive_read_support_format_tar, archive_read_support_format_raw } },
-    { UNPACK_TEXT("application/x-lz4"), archive_read_support_filter_lz4, { archive_read_support_format_tar, archive_read_support_format_raw } },
-    { UNPACK_TEXT("application/x-compress"), archive_read_support_filter_compress, { archive_read_support_format_tar, archive_read_support_format_raw } },
+    { UNPACK_TEXT("application/gzip"),
+      archive_read_support_filter_gzip,
+      { archive_read_support_format_tar, archive_read_support_format_cpio, archive_read_support_format_raw } },
+    { UNPACK_TEXT("application/x-bzip2"),
+      archive_read_support_filter_bzip2,
+      { archive_read_support_format_tar, archive_read_support_format_cpio, archive_read_support_format_raw } },
+    { UNPACK_TEXT("application/x-xz"),
+      archive_read_support_filter_xz,
+      { archive_read_support_format_tar, archive_read_support_format_cpio, archive_read_support_format_raw } },
+    { UNPACK_TEXT("application/x-lzma"),
+      archive_read_support_filter_lzma,
+      { archive_read_support_format_tar, archive_read_support_format_raw } },
+    { UNPACK_TEXT("application/x-lzip"),
+      archive_read_support_filter_lzip,
+      { archive_read_support_format_tar, archive_read_support_format_raw } },
+    { UNPACK_TEXT("application/zstd"),
+      archive_read_support_filter_zstd,
+      { archive_read_support_format_tar, archive_read_support_format_raw } },
+    { UNPACK_TEXT("application/x-lz4"),
+      archive_read_support_filter_lz4,
+      { archive_read_support_format_tar, archive_read_support_format_raw } },
+    { UNPACK_TEXT("application/x-compress"),
+      archive_read_support_filter_compress,
+      { archive_read_support_format_tar, archive_read_support_format_raw } },
     { UNPACK_TEXT("application/x-tar"), NULL, { archive_read_support_format_tar } },
     { UNPACK_TEXT("application/x-cpio"), NULL, { archive_read_support_format_cpio } },
     { UNPACK_TEXT("application/x-archive"), NULL, { archive_read_support_format_ar } },
@@ -164,7 +180,8 @@ static struct slice name_inside(struct unpack *u, uint32_t n)
     struct slice name = p->names[0], extension = unpack_extension(name);
     if (!extension.n) return name;
     struct slice stem = slice_sub(name, 0, (size_t)(extension.p - name.p) - 1);
-    bool tar = slice_ieq(extension, SLICE("tgz")) || slice_ieq(extension, SLICE("txz")) || slice_ieq(extension, SLICE("tbz"));
+    bool tar =
+        slice_ieq(extension, SLICE("tgz")) || slice_ieq(extension, SLICE("txz")) || slice_ieq(extension, SLICE("tbz"));
     return tar ? slice_str(arena_printf(u->message->arena, "%.*s.tar", SLICE_ARG(stem))) : stem;
 }
 
@@ -176,8 +193,10 @@ static void take_entry(struct walk *w, struct archive_entry *e)
     struct slice name = entry_name(w, e);
     uint32_t child = unpack_add_file(u, w->n, alone ? name_inside(u, w->n) : name);
     if (child == UNPACK_NONE) return;
-    if (alone && !slice_eq(name, SLICE("data"))) unpack_add_name(u, child, name); /* gzip keeps the name of what was packed */
-    if (archive_entry_size_is_set(e) && archive_entry_size(e) > 0) u->message->parts[child].size = (uint64_t)archive_entry_size(e);
+    if (alone && !slice_eq(name, SLICE("data")))
+        unpack_add_name(u, child, name); /* gzip keeps the name of what was packed */
+    if (archive_entry_size_is_set(e) && archive_entry_size(e) > 0)
+        u->message->parts[child].size = (uint64_t)archive_entry_size(e);
     if (encrypted) {
         unpack_find(u, w->n, CONTENT_ENCRYPTED);
         unpack_find(u, child, CONTENT_ENCRYPTED);
@@ -185,7 +204,10 @@ static void take_entry(struct walk *w, struct archive_entry *e)
         return;
     }
     struct unpack_sink sink = { .u = u, .n = child, .before = w->unpacked };
-    if (pour(w->a, &sink, 0) == UNPACK_FLATE_BROKEN) unpack_find(u, child, CONTENT_BROKEN);
+    if (pour(w->a, &sink, 0) == UNPACK_FLATE_BROKEN) {
+        unpack_find(u, child, CONTENT_BROKEN);
+        unpack_find(u, w->n, CONTENT_BROKEN); /* what cannot be unpacked damages the whole */
+    }
     w->unpacked += sink.bytes.n;
     unpack_give(u, child, unpack_sink_take(&sink));
 }
@@ -212,10 +234,21 @@ static bool next_entry(struct walk *w)
     return true;
 }
 
+/* Dictionaries in the header of a 7z file, which is at its end; what a packed header says is left to the process's limit of memory. */
+static bool wants_much_7z(struct slice data)
+{
+    struct slice header = unpack_at(data, 32 + unpack_le64(data, 12), unpack_le64(data, 20));
+    if (unpack_le64(data, 12) > data.n) return false;
+    size_t lzma = unpack_search(header, 0, SLICE("\x23\x03\x01\x01\x05")), lzma2 = unpack_search(header, 0, SLICE("\x21\x21\x01"));
+    return (lzma != SIZE_MAX && unpack_le32(header, lzma + 6) > UNPACK_DICTIONARY_MAX) ||
+           (lzma2 != SIZE_MAX && unpack_u8(header, lzma2 + 3) > 30);
+}
+
 /* Does it want more memory than we give? */
 static bool wants_much(struct slice data, struct slice type)
 {
     if (slice_eq(type, SLICE("application/x-lzma"))) return unpack_le32(data, 1) > UNPACK_DICTIONARY_MAX;
+    if (slice_eq(type, SLICE("application/x-7z-compressed"))) return wants_much_7z(data);
     if (slice_eq(type, SLICE("application/x-lzip"))) return (unpack_u8(data, 5) & 0x1F) > 27;
     if (!slice_eq(type, SLICE("application/x-xz"))) return false;
     struct slice header = unpack_at(data, 12, (unpack_u8(data, 12) + 1u) * 4); /* of the first block */
@@ -256,7 +289,8 @@ void unpack_archive(struct unpack *u, uint32_t n)
     locale_t old = unpack_utf8_locale ? uselocale(unpack_utf8_locale) : (locale_t)0; /* libarchive decodes names into it */
     walk_with(u, n, reader_for(type, false));
     /* What begins with zeros passes for an empty tar. */
-    if (u->message->part_n == before && !(u->message->parts[n].findings & (CONTENT_BROKEN | CONTENT_LIMITS)) && is_alone(type))
+    if (u->message->part_n == before && !(u->message->parts[n].findings & (CONTENT_BROKEN | CONTENT_LIMITS)) &&
+        is_alone(type))
         walk_with(u, n, reader_for(type, true));
     if (old) uselocale(old);
     if (rar && u->message->part_n == before) unpack_rar_headers(u, n, true);
@@ -265,10 +299,17 @@ void unpack_archive(struct unpack *u, uint32_t n)
 /* Parts of ZIP files as a ZIP file of their own: its header is made anew. */
 enum unpack_flate unpack_zip_method(struct unpack_sink *s, const struct zip_entry *e, struct slice packed)
 {
-    unsigned char header[31] = { 'P', 'K', 3, 4, 63, 0, (unsigned char)(e->flags & 2 & ~8u), 0, (unsigned char)e->method, 0, [26] = 1, [30] = 'a' };
+    unsigned char header[31] = {
+        'P', 'K', 3, 4, 63, 0, (unsigned char)(e->flags & 2 & ~8u), 0, (unsigned char)e->method, 0, [26] = 1, [30] = 'a'
+    };
     const uint32_t numbers[] = { e->crc, (uint32_t)packed.n, (uint32_t)e->size };
     for (size_t i = 0; i < 12; i++) header[14 + i] = (unsigned char)(numbers[i / 4] >> (i % 4 * 8));
     struct source source = { .u = s->u, .n = s->n, .pieces = { slice_of(header, sizeof header), packed } };
+    if ((e->method == 14 && unpack_le32(packed, 5) > UNPACK_DICTIONARY_MAX) ||
+        (e->method == 95 && wants_much(packed, SLICE("application/x-xz")))) {
+        unpack_find(s->u, s->n, CONTENT_LIMIT_SIZE);
+        return UNPACK_FLATE_STOPPED;
+    }
     struct archive_entry *entry;
     struct archive *a = e->method < 256 ? archive_read_new() : NULL;
     if (!a) return UNPACK_FLATE_BROKEN;

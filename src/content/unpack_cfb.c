@@ -77,8 +77,14 @@ static void read_entry(struct cfb *c, struct cfb_entry *e, struct slice d)
 {
     unsigned name_n = unpack_le16(d, 64);
     *e = (struct cfb_entry){
-        .type = unpack_u8(d, 66), .parent = CFB_NONE, .left = unpack_le32(d, 68), .right = unpack_le32(d, 72), .child = unpack_le32(d, 76),
-        .clsid = unpack_at(d, 80, 16), .start = unpack_le32(d, 116), .size = c->sector == 512 ? unpack_le32(d, 120) : unpack_le64(d, 120),
+        .type = unpack_u8(d, 66),
+        .parent = CFB_NONE,
+        .left = unpack_le32(d, 68),
+        .right = unpack_le32(d, 72),
+        .child = unpack_le32(d, 76),
+        .clsid = unpack_at(d, 80, 16),
+        .start = unpack_le32(d, 116),
+        .size = c->sector == 512 ? unpack_le32(d, 120) : unpack_le64(d, 120),
     };
     e->name = unpack_utf8_of_utf16(c->arena, unpack_at(d, 0, name_n > 64 ? 64 : name_n));
 }
@@ -109,7 +115,8 @@ bool cfb_open(struct cfb *c, struct slice data, struct arena *arena)
 {
     *c = (struct cfb){ .data = data, .arena = arena };
     unsigned shift = unpack_le16(data, 30), mini_shift = unpack_le16(data, 32);
-    if (!slice_starts(data, SLICE("\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1")) || data.n < 512 || shift < 7 || shift > 16 || mini_shift < 3 || mini_shift > shift)
+    if (!slice_starts(data, SLICE("\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1")) || data.n < 512 || shift < 7 || shift > 16 ||
+        mini_shift < 3 || mini_shift > shift)
         return false;
     c->sector = 1u << shift;
     c->mini_sector = 1u << mini_shift;

@@ -7,7 +7,8 @@
 
 enum unpack_flate unpack_flate(struct unpack_sink *s, struct slice packed, int window_bits, size_t *took)
 {
-    z_stream z = { .next_in = (Bytef *)(uintptr_t)packed.p, .avail_in = (uInt)(packed.n < UINT32_MAX ? packed.n : UINT32_MAX) };
+    z_stream z = { .next_in = (Bytef *)(uintptr_t)packed.p,
+                   .avail_in = (uInt)(packed.n < UINT32_MAX ? packed.n : UINT32_MAX) };
     unsigned char piece[PIECE];
     uInt room = s->most && s->most < sizeof piece ? (uInt)s->most : (uInt)sizeof piece;
     if (took) *took = 0;

@@ -12,27 +12,36 @@ static const struct {
     enum unpack_kind kind;
     const char *list; /* blanks around each */
 } extensions[] = {
-    { UNPACK_KIND_RUNS,
-      " exe com scr pif cpl msi msp mst msu bat cmd js jse vbs vbe wsf wsh wsc sct hta lnk url website scf inf reg chm hlp jar jnlp dll ocx sys drv "
-      "ade adp app application appref-ms appx appxbundle msix msixbundle bas cnt csh diagcab fxp gadget grp hpj htc iqy slk "
-      "library-ms search-ms searchconnector-ms settingcontent-ms isp its ksh mad maf mag mam maq mar mas mat mau mav maw mcf mda mdb mde mdt mdw mdz "
-      "msc msh msh1 msh2 mshxml msh1xml msh2xml ops osd paf pcd plg prf prg printerexport psc1 psc2 psd1 psdm1 rdp shb shs theme vbp vsmacros "
-      "vsw webpnp xbap xll xnk elf run appimage apk ipa dmg pkg command workflow action wsb ps1xml ps2 ps2xml xpi air swf class sis sisx " },
-    { UNPACK_KIND_SCRIPT, " ps1 psm1 sh bash zsh fish py pyc pyw pyz pyzw pl pm rb php php3 php4 php5 phtml lua tcl awk jsp asp aspx cgi vb ahk au3 kix applescript scpt mjs cjs " },
+    { UNPACK_KIND_RUNS, " exe com scr pif cpl msi msp mst msu bat cmd js jse vbs vbe wsf wsh wsc sct hta lnk url "
+                        "website scf inf reg chm hlp jar jnlp dll ocx sys drv "
+                        "ade adp app application appref-ms appx appxbundle msix msixbundle bas cnt csh diagcab fxp "
+                        "gadget grp hpj htc iqy slk "
+                        "library-ms search-ms searchconnector-ms settingcontent-ms isp its ksh mad maf mag mam maq mar "
+                        "mas mat mau mav maw mcf mda mdb mde mdt mdw mdz "
+                        "msc msh msh1 msh2 mshxml msh1xml msh2xml ops osd paf pcd plg prf prg printerexport psc1 psc2 "
+                        "psd1 psdm1 rdp shb shs theme vbp vsmacros "
+                        "vsw webpnp xbap xll xnk elf run appimage apk ipa dmg pkg command workflow action wsb ps1xml "
+                        "ps2 ps2xml xpi air swf class sis sisx " },
+    { UNPACK_KIND_SCRIPT, " ps1 psm1 sh bash zsh fish py pyc pyw pyz pyzw pl pm rb php php3 php4 php5 phtml lua tcl "
+                          "awk jsp asp aspx cgi vb ahk au3 kix applescript scpt mjs cjs " },
     { UNPACK_KIND_HTML, " htm html xhtml shtml xht svg svgz " },
-    { UNPACK_KIND_TEXT, " txt log csv tsv ics vcf ini cfg conf json xml yaml yml md asc diff patch c h cpp tex srt sql css p7s " },
-    { UNPACK_KIND_ARCHIVE,
-      " zip zipx rar r00 7z cab gz tgz bz2 tbz tbz2 xz txz lzma zst lz lz4 z tar cpio iso img udf vhd vhdx vmdk arj lzh lha ace arc alz egg xar deb rpm "
-      "uu uue xxe hqx bin b64 wim war ear " },
+    { UNPACK_KIND_TEXT,
+      " txt log csv tsv ics vcf ini cfg conf json xml yaml yml md asc diff patch c h cpp tex srt sql css p7s " },
+    { UNPACK_KIND_ARCHIVE, " zip zipx rar r00 7z cab gz tgz bz2 tbz tbz2 xz txz lzma zst lz lz4 z tar cpio iso img udf "
+                           "vhd vhdx vmdk arj lzh lha ace arc alz egg xar deb rpm "
+                           "uu uue xxe hqx bin b64 wim war ear " },
     { UNPACK_KIND_DOCUMENT,
-      " pdf doc docx docm dot dotx dotm xls xlsx xlsm xlsb xlt xltx xltm xla xlam ppt pptx pptm pps ppsx ppsm pot potx potm ppam rtf odt ods odp odg odf "
+      " pdf doc docx docm dot dotx dotm xls xlsx xlsm xlsb xlt xltx xltm xla xlam ppt pptx pptm pps ppsx ppsm pot potx "
+      "potm ppam rtf odt ods odp odg odf "
       "ott ots otp wps wpd pub one onepkg vsd vsdx mpp epub xps oxps pages numbers key msg wri hwp jtd " },
-    { UNPACK_KIND_IMAGE, " jpg jpeg jpe jfif png gif bmp tif tiff webp ico heic heif avif psd emf wmf raw cr2 nef dwg dxf " },
+    { UNPACK_KIND_IMAGE,
+      " jpg jpeg jpe jfif png gif bmp tif tiff webp ico heic heif avif psd emf wmf raw cr2 nef dwg dxf " },
     { UNPACK_KIND_AUDIO, " mp3 wav ogg oga m4a aac flac wma mid midi amr opus aiff au " },
     { UNPACK_KIND_VIDEO, " mp4 m4v mov avi mkv webm mpg mpeg wmv flv 3gp ogv ts m2ts " },
     { UNPACK_KIND_MESSAGE, " eml mht mhtml mbox nws " },
 };
-static const char also_scripts[] = " js jse vbs vbe wsf wsh wsc sct hta bat cmd htc bas csh ksh msh msh1 msh2 psc1 psc2 shb shs mjs command vb ";
+static const char also_scripts[] =
+    " js jse vbs vbe wsf wsh wsc sct hta bat cmd htc bas csh ksh msh msh1 msh2 psc1 psc2 shb shs mjs command vb ";
 
 static bool listed(const char *list, struct slice lower)
 {

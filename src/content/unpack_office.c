@@ -16,7 +16,8 @@ static bool opens_book(struct slice d) /* Lbl, §2.4.150: a defined name */
 {
     unsigned flags = unpack_le16(d, 0), n = unpack_u8(d, 3);
     struct slice name = unpack_at(d, 15, n);
-    if ((flags & 0x20) && n == 1 && (unpack_u8(d, 15) == 1 || unpack_u8(d, 15) == 2)) return true; /* Auto_Open, Auto_Close */
+    if ((flags & 0x20) && n == 1 && (unpack_u8(d, 15) == 1 || unpack_u8(d, 15) == 2))
+        return true; /* Auto_Open, Auto_Close */
     return slice_istarts(name, SLICE("auto_open")) || slice_istarts(name, SLICE("auto_close"));
 }
 
@@ -50,7 +51,8 @@ static void add_slides_objects(struct unpack *u, uint32_t n, struct slice d)
                 uint32_t child = unpack_add_file(u, n, (struct slice){ 0 });
                 if (child == UNPACK_NONE) return;
                 struct unpack_sink sink = { .u = u, .n = child };
-                if (unpack_flate(&sink, slice_sub(body, 4, body.n), 15, NULL) == UNPACK_FLATE_BROKEN) unpack_find(u, child, CONTENT_BROKEN);
+                if (unpack_flate(&sink, slice_sub(body, 4, body.n), 15, NULL) == UNPACK_FLATE_BROKEN)
+                    unpack_find(u, child, CONTENT_BROKEN);
                 unpack_give(u, child, unpack_sink_take(&sink));
             }
         }
@@ -63,7 +65,8 @@ static void add_attachments(struct unpack *u, uint32_t n, struct cfb *c)
 {
     for (uint32_t i = 1; i < c->n; i++) {
         if (c->entries[i].type != CFB_STORAGE || !slice_istarts(c->entries[i].name, SLICE("__attach_version1.0_"))) continue;
-        static const struct slice names[] = { UNPACK_TEXT("__substg1.0_3707001F"), UNPACK_TEXT("__substg1.0_3707001E"), UNPACK_TEXT("__substg1.0_3704001F"),
+        static const struct slice names[] = { UNPACK_TEXT("__substg1.0_3707001F"), UNPACK_TEXT("__substg1.0_3707001E"),
+                                              UNPACK_TEXT("__substg1.0_3704001F"),
                                               UNPACK_TEXT("__substg1.0_3704001E") };
         const struct cfb_entry *data = cfb_find(c, i, SLICE("__substg1.0_37010102"));
         uint32_t child = data ? unpack_add_file(u, n, (struct slice){ 0 }) : UNPACK_NONE;
@@ -134,23 +137,27 @@ static struct slice name_type(struct unpack *u, uint32_t n, const struct cfb *c)
 static void look_word(struct unpack *u, uint32_t n, struct cfb *c)
 {
     const struct cfb_entry *e = cfb_find(c, 0, SLICE("WordDocument"));
-    if (e && unpack_le16(cfb_read(c, e, 512), 10) & 0x100) unpack_find(u, n, CONTENT_ENCRYPTED); /* [MS-DOC] §2.5.2, fEncrypted */
+    if (e && unpack_le16(cfb_read(c, e, 512), 10) & 0x100)
+        unpack_find(u, n, CONTENT_ENCRYPTED); /* [MS-DOC] §2.5.2, fEncrypted */
 }
 
 static void look_excel(struct unpack *u, uint32_t n, struct cfb *c)
 {
     static const struct slice names[] = { UNPACK_TEXT("Workbook"), UNPACK_TEXT("Book") };
-    for (size_t i = 0; i < countof(names); i++) unpack_find(u, n, judge_workbook(stream(u, n, c, cfb_find(c, CFB_NONE, names[i]))));
+    for (size_t i = 0; i < countof(names); i++)
+        unpack_find(u, n, judge_workbook(stream(u, n, c, cfb_find(c, CFB_NONE, names[i]))));
 }
 
 static void look_powerpoint(struct unpack *u, uint32_t n, struct cfb *c)
 {
     const struct cfb_entry *user = cfb_find(c, 0, SLICE("Current User"));
-    if (user && unpack_le32(cfb_read(c, user, 64), 12) == 0xF3D1C4DF) unpack_find(u, n, CONTENT_ENCRYPTED); /* [MS-PPT] §2.3.2 */
+    if (user && unpack_le32(cfb_read(c, user, 64), 12) == 0xF3D1C4DF)
+        unpack_find(u, n, CONTENT_ENCRYPTED); /* [MS-PPT] §2.3.2 */
     uint32_t first = (uint32_t)u->message->part_n;
     add_slides_objects(u, n, stream(u, n, c, cfb_find(c, 0, SLICE("PowerPoint Document"))));
     for (uint32_t i = first; i < u->message->part_n; i++)
-        if (u->message->parts[i].parent == n) unpack_find(u, n, u->message->parts[i].findings & (CONTENT_MACRO | CONTENT_MACRO_AUTO));
+        if (u->message->parts[i].parent == n)
+            unpack_find(u, n, u->message->parts[i].findings & (CONTENT_MACRO | CONTENT_MACRO_AUTO));
 }
 
 static void look(struct unpack *u, uint32_t n, struct cfb *c)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Office documents that are ZIP files: Office Open XML (ECMA-376) and OpenDocument. Their own XML and pictures are no parts; macros,
- * embedded files and whatever else is in them are. */
+ * Office documents that are ZIP files: Office Open XML (ECMA-376) and OpenDocument. Their own XML and pictures are no
+ * parts; macros, embedded files and whatever else is in them are. */
 #include "base/mem.h"
 #include "content/unpack_zip.h"
 
@@ -29,8 +29,9 @@ static struct slice attribute(struct slice tag, struct slice name) /* name: with
 static bool loads(struct slice type)
 {
     static const struct slice kinds[] = {
-        UNPACK_TEXT("/attachedtemplate"), UNPACK_TEXT("/oleobject"), UNPACK_TEXT("/frame"), UNPACK_TEXT("/subdocument"), UNPACK_TEXT("/externallink"), UNPACK_TEXT("/externallinkpath"),
-        UNPACK_TEXT("/package"), UNPACK_TEXT("/control"), UNPACK_TEXT("/mailmergesource"),
+        UNPACK_TEXT("/attachedtemplate"), UNPACK_TEXT("/oleobject"),    UNPACK_TEXT("/frame"),
+        UNPACK_TEXT("/subdocument"),      UNPACK_TEXT("/externallink"), UNPACK_TEXT("/externallinkpath"),
+        UNPACK_TEXT("/package"),          UNPACK_TEXT("/control"),      UNPACK_TEXT("/mailmergesource"),
     };
     for (size_t i = 0; i < countof(kinds); i++)
         if (slice_iends(type, kinds[i])) return true;
@@ -43,13 +44,17 @@ static unsigned judge_relations(struct slice xml)
     for (size_t at = 0; (at = unpack_search(xml, at, SLICE("Relationship "))) != SIZE_MAX; at++) {
         struct slice tag = unpack_at(xml, at, TAG_MOST), head;
         slice_cut(&tag, '>', &head);
+        ptrdiff_t next = slice_find(slice_sub(head, 1, head.n), '<');
+        if (next >= 0) head = slice_sub(head, 0, (size_t)next + 1);
         struct slice type = attribute(head, SLICE(" Type")), target = attribute(head, SLICE(" Target"));
         bool outside = slice_ieq(attribute(head, SLICE(" TargetMode")), SLICE("External"));
         if (slice_iends(type, SLICE("/vbaproject"))) found |= CONTENT_MACRO;
-        if (slice_iends(type, SLICE("/xlMacrosheet")) || slice_iends(type, SLICE("/xlIntlMacrosheet"))) found |= CONTENT_MACRO;
-        bool remote = slice_istarts(target, SLICE("http:")) || slice_istarts(target, SLICE("https:")) || slice_istarts(target, SLICE("mhtml:")) ||
-            slice_istarts(target, SLICE("ftp:")) || slice_istarts(target, SLICE("\\\\")) || slice_istarts(target, SLICE("file:")) ||
-            slice_istarts(target, SLICE("//"));
+        if (slice_iends(type, SLICE("/xlMacrosheet")) || slice_iends(type, SLICE("/xlIntlMacrosheet")))
+            found |= CONTENT_MACRO;
+        bool remote = slice_istarts(target, SLICE("http:")) || slice_istarts(target, SLICE("https:")) ||
+                      slice_istarts(target, SLICE("mhtml:")) || slice_istarts(target, SLICE("ftp:")) ||
+                      slice_istarts(target, SLICE("\\\\")) || slice_istarts(target, SLICE("file:")) ||
+                      slice_istarts(target, SLICE("//"));
         if (outside && remote && loads(type)) found |= CONTENT_EXTERNAL_LINK;
     }
     return found;
@@ -57,25 +62,34 @@ static unsigned judge_relations(struct slice xml)
 
 static bool is_picture(struct slice head)
 {
-    return slice_starts(head, SLICE("\x89PNG")) || slice_starts(head, SLICE("\xFF\xD8\xFF")) || slice_starts(head, SLICE("GIF8")) ||
-        slice_starts(head, SLICE("RIFF")) || slice_starts(head, SLICE("BM")) || slice_starts(head, SLICE("II*\0")) ||
-        slice_starts(head, SLICE("\x01\0\0\0")) || slice_starts(head, SLICE("\xD7\xCD\xC6\x9A"));
+    return slice_starts(head, SLICE("\x89PNG")) || slice_starts(head, SLICE("\xFF\xD8\xFF")) ||
+           slice_starts(head, SLICE("GIF8")) || slice_starts(head, SLICE("RIFF")) || slice_starts(head, SLICE("BM")) ||
+           slice_starts(head, SLICE("II*\0")) || slice_starts(head, SLICE("\x01\0\0\0")) ||
+           slice_starts(head, SLICE("\xD7\xCD\xC6\x9A"));
 }
 
 /* The document's own things: markup, pictures, fonts, settings of printers. */
 static bool is_own(struct slice name, struct slice head)
 {
-    static const struct slice markup[] = { UNPACK_TEXT(".xml"), UNPACK_TEXT(".rels"), UNPACK_TEXT(".vml"), UNPACK_TEXT(".rdf") };
-    static const struct slice pictures[] = { UNPACK_TEXT(".png"), UNPACK_TEXT(".jpg"), UNPACK_TEXT(".jpeg"), UNPACK_TEXT(".gif"), UNPACK_TEXT(".emf"), UNPACK_TEXT(".wmf"), UNPACK_TEXT(".bmp"), UNPACK_TEXT(".tif"),
-                                             UNPACK_TEXT(".tiff"), UNPACK_TEXT(".wdp"), UNPACK_TEXT(".svg"), UNPACK_TEXT(".jfif") };
+    static const struct slice markup[] = { UNPACK_TEXT(".xml"), UNPACK_TEXT(".rels"), UNPACK_TEXT(".vml"),
+                                           UNPACK_TEXT(".rdf") };
+    static const struct slice pictures[] = { UNPACK_TEXT(".png"), UNPACK_TEXT(".jpg"), UNPACK_TEXT(".jpeg"),
+                                             UNPACK_TEXT(".gif"), UNPACK_TEXT(".emf"), UNPACK_TEXT(".wmf"),
+                                             UNPACK_TEXT(".bmp"), UNPACK_TEXT(".tif"), UNPACK_TEXT(".tiff"),
+                                             UNPACK_TEXT(".wdp"), UNPACK_TEXT(".svg"), UNPACK_TEXT(".jfif") };
     if (slice_starts(head, SLICE("\xEF\xBB\xBF"))) head = slice_sub(head, 3, head.n);
     head = slice_trim(head);
-    bool is_markup = !head.n || head.p[0] == '<' || slice_starts(head, SLICE("\xFF\xFE")) || slice_starts(head, SLICE("\xFE\xFF"));
+    bool is_markup =
+        !head.n || head.p[0] == '<' || slice_starts(head, SLICE("\xFF\xFE")) || slice_starts(head, SLICE("\xFE\xFF"));
     for (size_t i = 0; i < countof(markup); i++)
         if (slice_iends(name, markup[i])) return is_markup;
     for (size_t i = 0; i < countof(pictures); i++)
-        if (slice_iends(name, pictures[i])) return is_picture(head) || slice_starts(head, SLICE("\x49\x49\xBC\x01")) || is_markup;
-    static const struct slice harmful[] = { UNPACK_TEXT("MZ"), UNPACK_TEXT("PK"), UNPACK_TEXT("\xD0\xCF\x11\xE0"), UNPACK_TEXT("\x7F" "ELF"), UNPACK_TEXT("\x4C\0\0\0") };
+        if (slice_iends(name, pictures[i]))
+            return is_picture(head) || slice_starts(head, SLICE("\x49\x49\xBC\x01")) || is_markup;
+    static const struct slice harmful[] = { UNPACK_TEXT("MZ"), UNPACK_TEXT("PK"), UNPACK_TEXT("\xD0\xCF\x11\xE0"),
+                                            UNPACK_TEXT("\x7F"
+                                                        "ELF"),
+                                            UNPACK_TEXT("\x4C\0\0\0") };
     for (size_t i = 0; i < countof(harmful); i++)
         if (slice_starts(head, harmful[i])) return false;
     return slice_iends(name, SLICE(".odttf")) || slice_iends(name, SLICE("mimetype")) || slice_iends(name, SLICE("/")) ||
@@ -104,10 +118,12 @@ static struct slice ooxml_type(const struct zip *z, struct slice types, bool *ma
         struct slice name = z->entries[i].name;
         bool m = *macros || project;
         if (slice_istarts(name, SLICE("word/")))
-            return m ? SLICE("application/vnd.ms-word.document.macroenabled.12") : SLICE("application/vnd.openxmlformats-officedocument.wordprocessingml.document");
+            return m ? SLICE("application/vnd.ms-word.document.macroenabled.12")
+                     : SLICE("application/vnd.openxmlformats-officedocument.wordprocessingml.document");
         if (slice_istarts(name, SLICE("xl/"))) {
             if (zip_find(z, SLICE("xl/workbook.bin"))) return SLICE("application/vnd.ms-excel.sheet.binary.macroenabled.12");
-            return m ? SLICE("application/vnd.ms-excel.sheet.macroenabled.12") : SLICE("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet");
+            return m ? SLICE("application/vnd.ms-excel.sheet.macroenabled.12")
+                     : SLICE("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet");
         }
         if (slice_istarts(name, SLICE("ppt/")))
             return m ? SLICE("application/vnd.ms-powerpoint.presentation.macroenabled.12")
@@ -119,18 +135,19 @@ static struct slice ooxml_type(const struct zip *z, struct slice types, bool *ma
 static void ooxml(struct unpack *u, uint32_t n, const struct zip *z, const struct zip_entry *types)
 {
     unsigned found = CONTENT_DOCUMENT;
-    bool macros;
+    bool macros, sheets = false;
     struct slice list = read_named(u, n, z, types);
     u->message->parts[n].type = ooxml_type(z, list, &macros);
     if (unpack_isearch(list, 0, SLICE("ms-office.vbaproject")) != SIZE_MAX) found |= CONTENT_MACRO;
     for (size_t i = 0; i < z->n; i++) {
         const struct zip_entry *e = &z->entries[i];
         if (slice_iends(e->name, SLICE(".rels"))) found |= judge_relations(read_named(u, n, z, e));
-        if (slice_iends(e->name, SLICE("vbaproject.bin")) || slice_istarts(e->name, SLICE("xl/macrosheets/"))) found |= CONTENT_MACRO;
-        if (slice_istarts(e->name, SLICE("xl/macrosheets/")) &&
-            unpack_isearch(read_named(u, n, z, zip_find(z, SLICE("xl/workbook.xml"))), 0, SLICE("auto_open")) != SIZE_MAX)
-            found |= CONTENT_MACRO_AUTO;
+        if (slice_iends(e->name, SLICE("vbaproject.bin")) || slice_istarts(e->name, SLICE("xl/macrosheets/")))
+            found |= CONTENT_MACRO;
+        sheets |= slice_istarts(e->name, SLICE("xl/macrosheets/"));
     }
+    struct slice book = sheets ? read_named(u, n, z, zip_find(z, SLICE("xl/workbook.xml"))) : (struct slice){ 0 };
+    if (unpack_isearch(book, 0, SLICE("auto_open")) != SIZE_MAX) found |= CONTENT_MACRO_AUTO;
     unpack_find(u, n, found);
     u->message->parts[n].findings &= ~(unsigned)CONTENT_ARCHIVE;
     uint32_t first = (uint32_t)u->message->part_n;
@@ -154,11 +171,13 @@ static void odf(struct unpack *u, uint32_t n, const struct zip *z, struct slice 
         bool library = slice_istarts(name, SLICE("Basic/")) || slice_istarts(name, SLICE("Scripts/"));
         if (library && !slice_iends(name, SLICE("script-lc.xml")) && !slice_iends(name, SLICE("/"))) found |= CONTENT_MACRO;
     }
-    struct slice content = found & CONTENT_ENCRYPTED ? (struct slice){ 0 } : read_named(u, n, z, zip_find(z, SLICE("content.xml")));
-    static const struct slice events[] = { UNPACK_TEXT("dom:load"), UNPACK_TEXT("office:event-listener"), UNPACK_TEXT("script:event-listener") };
-    if (found & CONTENT_MACRO)
-        for (size_t i = 0; i < countof(events); i++)
-            if (unpack_search(content, 0, events[i]) != SIZE_MAX) found |= CONTENT_MACRO_AUTO;
+    struct slice content = { 0 };
+    if ((found & (CONTENT_MACRO | CONTENT_ENCRYPTED)) == CONTENT_MACRO)
+        content = read_named(u, n, z, zip_find(z, SLICE("content.xml")));
+    static const struct slice events[] = { UNPACK_TEXT("dom:load"), UNPACK_TEXT("office:event-listener"),
+                                           UNPACK_TEXT("script:event-listener") };
+    for (size_t i = 0; i < countof(events); i++)
+        if (unpack_search(content, 0, events[i]) != SIZE_MAX) found |= CONTENT_MACRO_AUTO;
     unpack_find(u, n, found);
     u->message->parts[n].findings &= ~(unsigned)CONTENT_ARCHIVE;
     if (!(found & CONTENT_ENCRYPTED)) add_others(u, n, z);

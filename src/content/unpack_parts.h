@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Between the files of unpack: the limits, the true types, and one reader for each family of formats. All readers take part `n` of
- * message->parts, whose data is of their format or claims to be, and never fail: what they cannot read is a finding. */
+ * Between the files of unpack: the limits, the true types, and one reader for each family of formats. All readers take
+ * part `n` of message->parts, whose data is of their format or claims to be, and never fail: what they cannot read is a
+ * finding. */
 #ifndef POSTERN_CONTENT_UNPACK_PARTS_H
 #define POSTERN_CONTENT_UNPACK_PARTS_H
 #include <locale.h>
@@ -22,7 +23,8 @@ bool unpack_spend(struct unpack *u, uint32_t n, uint64_t bytes);
 bool unpack_may_enter(struct unpack *u, uint32_t n);
 /* Adds a file below parent; its name is cleaned; UNPACK_NONE: there are too many. Not looked at yet. */
 uint32_t unpack_add_file(struct unpack *u, uint32_t parent, struct slice name);
-void unpack_add_name(struct unpack *u, uint32_t n, struct slice name); /* another one of the same file; equal ones are left out */
+void unpack_add_name(struct unpack *u, uint32_t n,
+                     struct slice name); /* another one of the same file; equal ones are left out */
 /* Gives the file its bytes, which live as long as the message, and looks at it. */
 void unpack_give(struct unpack *u, uint32_t n, struct slice data);
 /* All of it: a file whose bytes are within the message's or in its arena already. They count as unpacked. */
@@ -44,15 +46,25 @@ struct slice unpack_sink_take(struct unpack_sink *s);
 
 /* ---- unpack_flate.c: zlib's format, raw deflate (windowBits as of inflateInit2), MS-Compress */
 enum unpack_flate { UNPACK_FLATE_OK, UNPACK_FLATE_BROKEN, UNPACK_FLATE_STOPPED };
-enum unpack_flate unpack_flate(struct unpack_sink *s, struct slice packed, int window_bits, size_t *took); /* took: may be NULL */
+enum unpack_flate unpack_flate(struct unpack_sink *s, struct slice packed, int window_bits,
+                               size_t *took); /* took: may be NULL */
 void unpack_szdd(struct unpack *u, uint32_t n);
 
 /* ---- unpack_names.c */
 unsigned unpack_name_findings(struct slice name); /* EXECUTABLE, SCRIPT, DOUBLE_EXTENSION, NAME_BIDI, NAME_CONTROL */
 struct slice unpack_extension(struct slice name); /* as written, without the dot; empty: none */
-enum unpack_kind {            /* what a name promises */
-    UNPACK_KIND_UNKNOWN, UNPACK_KIND_RUNS, UNPACK_KIND_SCRIPT, UNPACK_KIND_HTML, UNPACK_KIND_TEXT, UNPACK_KIND_ARCHIVE, UNPACK_KIND_DOCUMENT,
-    UNPACK_KIND_IMAGE, UNPACK_KIND_AUDIO, UNPACK_KIND_VIDEO, UNPACK_KIND_MESSAGE,
+enum unpack_kind {                                /* what a name promises */
+                   UNPACK_KIND_UNKNOWN,
+                   UNPACK_KIND_RUNS,
+                   UNPACK_KIND_SCRIPT,
+                   UNPACK_KIND_HTML,
+                   UNPACK_KIND_TEXT,
+                   UNPACK_KIND_ARCHIVE,
+                   UNPACK_KIND_DOCUMENT,
+                   UNPACK_KIND_IMAGE,
+                   UNPACK_KIND_AUDIO,
+                   UNPACK_KIND_VIDEO,
+                   UNPACK_KIND_MESSAGE,
 };
 enum unpack_kind unpack_name_kind(struct slice name);
 /* Of a declared type. */
@@ -74,7 +86,8 @@ extern locale_t unpack_utf8_locale; /* what libarchive decodes names into; 0 bef
 void unpack_zip(struct unpack *u, uint32_t n);       /* also documents that are ZIP files */
 void unpack_zip_behind(struct unpack *u, uint32_t n);/* a ZIP file at the end of something else */
 void unpack_archive(struct unpack *u, uint32_t n);   /* by libarchive, by parts[n].type */
-void unpack_rar_headers(struct unpack *u, uint32_t n, bool add); /* ENCRYPTED where it is; add: names of what cannot be read */
+void unpack_rar_headers(struct unpack *u, uint32_t n,
+                        bool add);                   /* ENCRYPTED where it is; add: names of what cannot be read */
 void unpack_ole(struct unpack *u, uint32_t n);       /* OLE2: Office, MSI, Outlook */
 void unpack_rtf(struct unpack *u, uint32_t n);
 void unpack_onenote(struct unpack *u, uint32_t n);
@@ -124,6 +137,7 @@ static inline size_t unpack_search(struct slice s, size_t from, struct slice wha
     const char *p = memmem(s.p + from, s.n - from, what.p, what.n);
     return p ? (size_t)(p - s.p) : SIZE_MAX;
 }
-size_t unpack_isearch(struct slice s, size_t from, struct slice what); /* ASCII case folded, what: lower case; unpack_names.c */
+size_t unpack_isearch(struct slice s, size_t from,
+                      struct slice what); /* ASCII case folded, what: lower case; unpack_names.c */
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * PDF: scripts, actions that start programs, embedded files, encryption. Read from front to end as tokens, whatever the tables of
- * contents say: an object that some reader finds is found here. */
+ * PDF: scripts, actions that start programs, embedded files, encryption. Read from front to end as tokens, whatever the
+ * tables of contents say: an object that some reader finds is found here. */
 #include "content/unpack_pdf.h"
 #include <stdlib.h>
 #include "base/mem.h"
@@ -36,10 +36,13 @@ static void note_filter(struct pdf *p, struct slice name)
         struct slice name;
         enum pdf_filter filter;
     } filters[] = {
-        { UNPACK_TEXT("FlateDecode"), PDF_FLATE }, { UNPACK_TEXT("Fl"), PDF_FLATE }, { UNPACK_TEXT("ASCIIHexDecode"), PDF_HEX }, { UNPACK_TEXT("AHx"), PDF_HEX },
-        { UNPACK_TEXT("ASCII85Decode"), PDF_85 }, { UNPACK_TEXT("A85"), PDF_85 }, { UNPACK_TEXT("LZWDecode"), PDF_LZW }, { UNPACK_TEXT("LZW"), PDF_LZW },
-        { UNPACK_TEXT("Crypt"), PDF_CRYPT }, { UNPACK_TEXT("DCTDecode"), PDF_PICTURE }, { UNPACK_TEXT("JPXDecode"), PDF_PICTURE },
-        { UNPACK_TEXT("CCITTFaxDecode"), PDF_PICTURE }, { UNPACK_TEXT("JBIG2Decode"), PDF_PICTURE },
+        { UNPACK_TEXT("FlateDecode"), PDF_FLATE },   { UNPACK_TEXT("Fl"), PDF_FLATE },
+        { UNPACK_TEXT("ASCIIHexDecode"), PDF_HEX },  { UNPACK_TEXT("AHx"), PDF_HEX },
+        { UNPACK_TEXT("ASCII85Decode"), PDF_85 },    { UNPACK_TEXT("A85"), PDF_85 },
+        { UNPACK_TEXT("LZWDecode"), PDF_LZW },       { UNPACK_TEXT("LZW"), PDF_LZW },
+        { UNPACK_TEXT("Crypt"), PDF_CRYPT },         { UNPACK_TEXT("DCTDecode"), PDF_PICTURE },
+        { UNPACK_TEXT("JPXDecode"), PDF_PICTURE },   { UNPACK_TEXT("CCITTFaxDecode"), PDF_PICTURE },
+        { UNPACK_TEXT("JBIG2Decode"), PDF_PICTURE },
     };
     if (p->at.filter_n == PDF_FILTERS) {
         p->broken = true;
@@ -70,7 +73,8 @@ static void on_name(struct pdf *p, struct slice raw)
         i += coded ? 2 : 0;
     }
     struct slice name = slice_of(room, n);
-    if (slice_eq(name, SLICE("JS")) || slice_eq(name, SLICE("JavaScript")) || slice_eq(name, SLICE("Launch"))) p->found |= CONTENT_PDF_SCRIPT;
+    if (slice_eq(name, SLICE("JS")) || slice_eq(name, SLICE("JavaScript")) || slice_eq(name, SLICE("Launch")))
+        p->found |= CONTENT_PDF_SCRIPT;
     struct pdf_level *l = level(p);
     if (l->awaits || l->arrays) {
         l->awaits = false;
@@ -98,7 +102,8 @@ static struct slice text_of(struct pdf *p, struct slice raw, bool hex)
         if (c == '\\' && i + 1 < raw.n) { /* §7.3.4.2 */
             c = raw.p[++i];
             unsigned code = 0, digits = 0;
-            for (; digits < 3 && i < raw.n && raw.p[i] >= '0' && raw.p[i] <= '7'; digits++) code = code * 8 + (unsigned)(raw.p[i++] - '0');
+            for (; digits < 3 && i < raw.n && raw.p[i] >= '0' && raw.p[i] <= '7'; digits++)
+                code = code * 8 + (unsigned)(raw.p[i++] - '0');
             if (digits) {
                 i--;
                 c = (char)code;

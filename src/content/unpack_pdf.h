@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * PDF's syntax (ISO 32000-1 §7) as far as one must know it to find what runs and what is embedded. Between the files of unpack. */
+ * PDF's syntax (ISO 32000-1 §7) as far as one must know it to find what runs and what is embedded. Between the files of
+ * unpack. */
 #ifndef POSTERN_CONTENT_UNPACK_PDF_H
 #define POSTERN_CONTENT_UNPACK_PDF_H
 #include "content/unpack_parts.h"

@@ -122,7 +122,11 @@ static struct slice unpredict(const struct pdf_stream *p, struct slice in, struc
         for (size_t i = 0; i < row && at + 1 + i < in.n; i++, n++) {
             unsigned left = i >= pixel ? (unsigned char)out[n - pixel] : 0, up = n >= row ? (unsigned char)out[n - row] : 0;
             unsigned corner = i >= pixel && n >= row ? (unsigned char)out[n - row - pixel] : 0;
-            unsigned guess = how == 1 ? left : how == 2 ? up : how == 3 ? (left + up) / 2 : how == 4 ? paeth(left, up, corner) : 0;
+            unsigned guess = how == 1   ? left
+                             : how == 2 ? up
+                             : how == 3 ? (left + up) / 2
+                             : how == 4 ? paeth(left, up, corner)
+                                        : 0;
             out[n] = (char)(unpack_u8(in, at + 1 + i) + guess);
         }
     }
@@ -148,7 +152,8 @@ struct slice pdf_decode(struct unpack *u, uint32_t n, const struct pdf_stream *p
         }
         bool flate = p->filters[i] == PDF_FLATE || p->filters[i] == PDF_LZW;
         raw = unpack_sink_take(&s);
-        if (status == UNPACK_FLATE_BROKEN && !raw.n) *ok = false; /* readers take what there is of a stream that is cut off */
+        if (status == UNPACK_FLATE_BROKEN && !raw.n)
+            *ok = false; /* readers take what there is of a stream that is cut off */
         if (flate && p->predictor >= 10) raw = unpredict(p, raw, u->message->arena);
     }
     return raw;

@@ -104,7 +104,8 @@ static struct slice hex_data(struct unpack *u, uint32_t n, struct slice text, si
         }
     }
     *end = i;
-    struct slice bytes = unpack_spend(u, n, out.n) && out.n ? arena_slice(u->message->arena, buf_slice(&out)) : (struct slice){ 0 };
+    struct slice bytes =
+        unpack_spend(u, n, out.n) && out.n ? arena_slice(u->message->arena, buf_slice(&out)) : (struct slice){ 0 };
     buf_deinit(&out);
     return bytes;
 }
@@ -114,18 +115,21 @@ void unpack_rtf(struct unpack *u, uint32_t n)
     struct slice d = u->message->parts[n].data;
     u->message->parts[n].type = SLICE("text/rtf");
     unsigned objects = 0;
-    for (size_t at = 0; (at = unpack_search(d, at, SLICE("\\objdata"))) != SIZE_MAX && objects++ < OBJECTS_MAX && unpack_in_time(u, n);) {
+    for (size_t at = 0; (at = unpack_search(d, at, SLICE("\\objdata"))) != SIZE_MAX && objects++ < OBJECTS_MAX &&
+                        unpack_in_time(u, n);) {
         size_t end;
         struct slice rest = slice_sub(d, at + 8, d.n), bytes = hex_data(u, n, rest, &end);
         if (bytes.n > 8) take_object(u, n, bytes);
         at += 8 + end;
     }
-    if (objects && unpack_search(d, 0, SLICE("\\objupdate")) != SIZE_MAX) unpack_find(u, n, CONTENT_MACRO_AUTO); /* loaded without a click */
+    if (objects && unpack_search(d, 0, SLICE("\\objupdate")) != SIZE_MAX)
+        unpack_find(u, n, CONTENT_MACRO_AUTO); /* loaded without a click */
     size_t template = unpack_search(d, 0, SLICE("\\*\\template"));
     if (template != SIZE_MAX) {
         struct slice value = slice_trim(unpack_at(d, template + 11, 500));
-        if (slice_istarts(value, SLICE("http")) || slice_istarts(value, SLICE("\\\\\\\\")) || slice_istarts(value, SLICE("file:")) ||
-            slice_istarts(value, SLICE("\\u"))) unpack_find(u, n, CONTENT_EXTERNAL_LINK);
+        if (slice_istarts(value, SLICE("http")) || slice_istarts(value, SLICE("\\\\\\\\")) ||
+            slice_istarts(value, SLICE("file:")) || slice_istarts(value, SLICE("\\u")))
+            unpack_find(u, n, CONTENT_EXTERNAL_LINK);
     }
 }
 

@@ -51,7 +51,8 @@ static void on_property(struct tnef *t, unsigned type, unsigned id, struct slice
 {
     if (id == 0x3707 || (id == 0x3704 && !t->long_name.n)) /* PidTagAttachLongFilename, PidTagAttachFilename */
         t->long_name = type == 0x1F ? unpack_utf8_of_utf16(t->u->message->arena, value) : c_string(t, value);
-    if (id == 0x3701 && type == 0x0D) t->object = slice_sub(value, 16, value.n); /* behind the interface's name: a message, or OLE */
+    if (id == 0x3701 && type == 0x0D)
+        t->object = slice_sub(value, 16, value.n); /* behind the interface's name: a message, or OLE */
     if (id == 0x3701 && type == 0x102) t->object = value;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * True types: our own look at what mail brings most, and at what libmagic misses; libmagic for the rest of what is binary. */
+ * True types: our own look at what mail brings most, and at what libmagic misses; libmagic for the rest of what is
+ * binary. */
 #include <errno.h>
 #include <magic.h>
 #include <stdio.h>
@@ -17,10 +18,12 @@ bool unpack_init(struct err *err)
     if (magic) return true;
     unpack_utf8_locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     if (!unpack_utf8_locale) return err_sys(err, errno, "the locale C.UTF-8 cannot be used");
-    magic = magic_open(MAGIC_MIME_TYPE | MAGIC_NO_CHECK_COMPRESS | MAGIC_NO_CHECK_CDF | MAGIC_NO_CHECK_TAR | MAGIC_NO_CHECK_ELF |
-                       MAGIC_NO_CHECK_CSV | MAGIC_NO_CHECK_JSON | MAGIC_NO_CHECK_APPTYPE | MAGIC_NO_CHECK_TEXT | MAGIC_NO_CHECK_ENCODING);
+    magic = magic_open(MAGIC_MIME_TYPE | MAGIC_NO_CHECK_COMPRESS | MAGIC_NO_CHECK_CDF | MAGIC_NO_CHECK_TAR |
+                       MAGIC_NO_CHECK_ELF | MAGIC_NO_CHECK_CSV | MAGIC_NO_CHECK_JSON | MAGIC_NO_CHECK_APPTYPE |
+                       MAGIC_NO_CHECK_TEXT | MAGIC_NO_CHECK_ENCODING);
     if (magic && !magic_load(magic, NULL)) return true;
-    err_set(err, "libmagic's database cannot be read: %s; is the package libmagic-mgc installed?", magic ? magic_error(magic) : strerror(errno));
+    err_set(err, "libmagic's database cannot be read: %s; is the package libmagic-mgc installed?",
+            magic ? magic_error(magic) : strerror(errno));
     unpack_deinit();
     return false;
 }
@@ -50,7 +53,10 @@ static const struct {
     { 0, UNPACK_TEXT("Rar!\x1A\x07"), UNPACK_TEXT("application/x-rar") },
     { 0, UNPACK_TEXT("MSCF\0\0\0\0"), UNPACK_TEXT("application/vnd.ms-cab-compressed") },
     { 0, UNPACK_TEXT("BZh"), UNPACK_TEXT("application/x-bzip2") },
-    { 0, UNPACK_TEXT("\xFD" "7zXZ\0"), UNPACK_TEXT("application/x-xz") },
+    { 0,
+      UNPACK_TEXT("\xFD"
+                  "7zXZ\0"),
+      UNPACK_TEXT("application/x-xz") },
     { 0, UNPACK_TEXT("\x28\xB5\x2F\xFD"), UNPACK_TEXT("application/zstd") },
     { 0, UNPACK_TEXT("\x04\x22\x4D\x18"), UNPACK_TEXT("application/x-lz4") },
     { 0, UNPACK_TEXT("LZIP"), UNPACK_TEXT("application/x-lzip") },
@@ -76,7 +82,10 @@ static const struct {
     { 0, UNPACK_TEXT("EGGA"), UNPACK_TEXT("application/x-egg") },
     { 0, UNPACK_TEXT("SZDD\x88\xF0\x27\x33"), UNPACK_TEXT("application/x-ms-compress-szdd") },
     { 0, UNPACK_TEXT("\x78\x9F\x3E\x22"), UNPACK_TEXT("application/vnd.ms-tnef") },
-    { 0, UNPACK_TEXT("\x7F" "ELF"), UNPACK_TEXT("application/x-executable") },
+    { 0,
+      UNPACK_TEXT("\x7F"
+                  "ELF"),
+      UNPACK_TEXT("application/x-executable") },
     { 0, UNPACK_TEXT("\xFE\xED\xFA\xCE"), UNPACK_TEXT("application/x-mach-binary") },
     { 0, UNPACK_TEXT("\xFE\xED\xFA\xCF"), UNPACK_TEXT("application/x-mach-binary") },
     { 0, UNPACK_TEXT("\xCE\xFA\xED\xFE"), UNPACK_TEXT("application/x-mach-binary") },
@@ -92,7 +101,8 @@ static const struct {
     { 0, UNPACK_TEXT("FWS"), UNPACK_TEXT("application/x-shockwave-flash") },
     { 0, UNPACK_TEXT("CWS"), UNPACK_TEXT("application/x-shockwave-flash") },
     { 0, UNPACK_TEXT("ZWS"), UNPACK_TEXT("application/x-shockwave-flash") },
-    { 0, UNPACK_TEXT("\xE4\x52\x5C\x7B\x8C\xD8\xA7\x4D\xAE\xB1\x53\x78\xD0\x29\x96\xD3"), UNPACK_TEXT("application/onenote") },
+    { 0, UNPACK_TEXT("\xE4\x52\x5C\x7B\x8C\xD8\xA7\x4D\xAE\xB1\x53\x78\xD0\x29\x96\xD3"),
+      UNPACK_TEXT("application/onenote") },
     { 0, UNPACK_TEXT("ActiveMime\0"), UNPACK_TEXT("application/x-mso") },
     { 0, UNPACK_TEXT("{\\rt"), UNPACK_TEXT("text/rtf") },
     { 4, UNPACK_TEXT("Standard Jet DB"), UNPACK_TEXT("application/x-msaccess") },
@@ -121,7 +131,8 @@ static bool plausible(struct slice data, struct slice type)
 {
     if (slice_eq(type, SLICE("application/x-lzma"))) /* the length: not known, or below 1 TiB */
         return data.n > 13 && (unpack_le64(data, 5) == UINT64_MAX || unpack_le64(data, 5) < (1ull << 40));
-    if (slice_eq(type, SLICE("application/x-bzip2"))) return unpack_u8(data, 3) >= '1' && unpack_u8(data, 3) <= '9' && unpack_u8(data, 4) == 0x31;
+    if (slice_eq(type, SLICE("application/x-bzip2")))
+        return unpack_u8(data, 3) >= '1' && unpack_u8(data, 3) <= '9' && unpack_u8(data, 4) == 0x31;
     if (slice_eq(type, SLICE("application/x-shockwave-flash"))) return unpack_u8(data, 3) < 0x40 && !unpack_is_text(data);
     if (slice_eq(type, SLICE("audio/mpeg"))) return !unpack_is_text(data);
     if (slice_eq(type, SLICE("application/x-arj"))) return unpack_le16(data, 2) >= 30 && unpack_le16(data, 2) <= 2600;
@@ -140,7 +151,8 @@ struct slice unpack_signature(struct slice data)
         return SLICE("application/x-lzh-compressed");
     if (slice_starts(data, SLICE("MZ")) && !unpack_is_text(data)) return SLICE("application/x-dosexec");
     if (unpack_search(unpack_at(data, 0, 1024 + 5), 0, SLICE("%PDF-")) != SIZE_MAX) return SLICE("application/pdf");
-    if (data.n >= 512 && !unpack_is_text(data) && slice_eq(unpack_at(data, data.n - 512, 8), SLICE("conectix"))) return SLICE("application/x-virtualbox-vhd");
+    if (data.n >= 512 && !unpack_is_text(data) && slice_eq(unpack_at(data, data.n - 512, 8), SLICE("conectix")))
+        return SLICE("application/x-virtualbox-vhd");
     return (struct slice){ 0 };
 }
 
@@ -172,8 +184,10 @@ static bool has_tag(struct slice text, const char *list) /* "html\0head\0": one 
 
 static bool header_line(struct slice line) /* of a mail's header, by the names that begin mails */
 {
-    static const char names[] = "received\0return-path\0from\0to\0subject\0date\0message-id\0mime-version\0content-type\0delivered-to\0"
-                                "x-mozilla-status\0x-unsent\0dkim-signature\0authentication-results\0content-transfer-encoding\0x-mailer\0snapshot-content-location\0";
+    static const char names[] =
+        "received\0return-path\0from\0to\0subject\0date\0message-id\0mime-version\0content-type\0delivered-to\0"
+        "x-mozilla-status\0x-unsent\0dkim-signature\0authentication-results\0content-transfer-encoding\0x-"
+        "mailer\0snapshot-content-location\0";
     struct slice name;
     if (!slice_cut(&line, ':', &name)) return false;
     for (const char *p = names; *p; p += strlen(p) + 1)
@@ -201,7 +215,8 @@ static bool is_mail(struct slice text)
 static struct slice script_type(struct slice text)
 {
     if (slice_starts(text, SLICE("#!"))) return SLICE("text/x-shellscript");
-    if (slice_istarts(text, SLICE("@echo off")) || slice_istarts(text, SLICE("@echo on"))) return SLICE("text/x-msdos-batch");
+    if (slice_istarts(text, SLICE("@echo off")) || slice_istarts(text, SLICE("@echo on")))
+        return SLICE("text/x-msdos-batch");
     if (slice_istarts(text, SLICE("<?php"))) return SLICE("text/x-php");
     if (slice_istarts(text, SLICE("[internetshortcut]"))) return SLICE("application/x-mswinurl");
     if (slice_istarts(text, SLICE("windows registry editor"))) return SLICE("text/x-ms-regedit");
@@ -213,7 +228,8 @@ static struct slice markup_type(struct slice text)
 {
     if (has_tag(text, "hta:application\0")) return SLICE("application/hta");
     if (has_tag(text, "html\0head\0body\0!doctype html\0iframe\0meta\0base\0center\0")) return SLICE("text/html");
-    if (has_tag(text, "job\0package\0scriptlet\0component\0") && has_tag(text, "script\0registration\0")) return SLICE("application/x-ms-wsf");
+    if (has_tag(text, "job\0package\0scriptlet\0component\0") && has_tag(text, "script\0registration\0"))
+        return SLICE("application/x-ms-wsf");
     if (has_tag(text, "svg\0")) return SLICE("image/svg+xml");
     if (has_tag(text, "script\0")) return SLICE("text/html");
     if (unpack_search(text, 0, SLICE("<?mso-application")) != SIZE_MAX || has_tag(text, "w:worddocument\0pkg:package\0"))
@@ -224,7 +240,8 @@ static struct slice markup_type(struct slice text)
 
 static bool begins_tag(struct slice text) /* markup is what begins with a tag or comment: text with a tag in it is not */
 {
-    return text.n > 1 && text.p[0] == '<' && (text.p[1] == '!' || text.p[1] == '?' || ((text.p[1] | 0x20) >= 'a' && (text.p[1] | 0x20) <= 'z'));
+    return text.n > 1 && text.p[0] == '<' &&
+           (text.p[1] == '!' || text.p[1] == '?' || ((text.p[1] | 0x20) >= 'a' && (text.p[1] | 0x20) <= 'z'));
 }
 
 static struct slice text_type(struct slice data, bool mail_too)
@@ -255,10 +272,12 @@ struct slice unpack_true_type(struct unpack *u, uint32_t n)
     const struct content_part *p = &u->message->parts[n];
     struct slice data = p->data, type = unpack_signature(data);
     if (type.n) {
-        if (slice_eq(type, SLICE("application/x-java-applet")) && unpack_be32(data, 4) < 20) return SLICE("application/x-mach-binary");
+        if (slice_eq(type, SLICE("application/x-java-applet")) && unpack_be32(data, 4) < 20)
+            return SLICE("application/x-mach-binary");
         return type;
     }
-    bool body = p->is_mime && !p->name_n && !p->is_file; /* what a reader sees as text may well begin with lines of a header */
+    bool body =
+        p->is_mime && !p->name_n && !p->is_file; /* what a reader sees as text may well begin with lines of a header */
     if (unpack_is_text(data)) return text_type(data, !body);
     if (slice_starts(data, SLICE("\xFF\xFE")) || slice_starts(data, SLICE("\xFE\xFF"))) return utf16_type(u, data);
     if (!magic || !unpack_in_time(u, n)) return (struct slice){ 0 };
@@ -275,28 +294,38 @@ unsigned unpack_type_findings(struct slice type)
         unsigned findings;
         const char *list;
     } lists[] = {
-        { CONTENT_EXECUTABLE,
-          " application/x-dosexec application/x-executable application/x-mach-binary application/x-java-applet application/x-dex application/wasm "
-          "application/vnd.ms-htmlhelp application/winhlp application/x-ms-shortcut application/vnd.symbian.install application/x-msaccess "
-          "application/x-mswinurl text/x-ms-regedit application/x-shockwave-flash application/vnd.microsoft.portable-executable "
-          "application/x-sharedlib application/x-pie-executable application/x-ms-ne-executable " },
-        { CONTENT_EXECUTABLE | CONTENT_SCRIPT, " application/hta application/x-ms-wsf text/x-msdos-batch text/x-ms-script-encoded " },
+        { CONTENT_EXECUTABLE, " application/x-dosexec application/x-executable application/x-mach-binary "
+                              "application/x-java-applet application/x-dex application/wasm "
+                              "application/vnd.ms-htmlhelp application/winhlp application/x-ms-shortcut "
+                              "application/vnd.symbian.install application/x-msaccess "
+                              "application/x-mswinurl text/x-ms-regedit application/x-shockwave-flash "
+                              "application/vnd.microsoft.portable-executable "
+                              "application/x-sharedlib application/x-pie-executable application/x-ms-ne-executable " },
+        { CONTENT_EXECUTABLE | CONTENT_SCRIPT,
+          " application/hta application/x-ms-wsf text/x-msdos-batch text/x-ms-script-encoded " },
         { CONTENT_SCRIPT, " text/x-shellscript text/x-php text/x-python text/x-perl " },
         { CONTENT_ARCHIVE,
-          " application/zip application/gzip application/x-7z-compressed application/x-rar application/vnd.ms-cab-compressed application/x-bzip2 "
-          "application/x-xz application/zstd application/x-lz4 application/x-lzip application/x-compress application/x-lzma application/x-tar "
-          "application/x-cpio application/x-archive application/x-xar application/x-rpm application/x-iso9660-image application/x-udf-image "
-          "application/x-virtualbox-vhd application/x-virtualbox-vhdx application/x-ms-wim application/x-arj application/x-ace-compressed "
-          "application/x-alz application/x-egg application/x-ms-compress-szdd application/x-lzh-compressed application/x-stuffit "
+          " application/zip application/gzip application/x-7z-compressed application/x-rar "
+          "application/vnd.ms-cab-compressed application/x-bzip2 "
+          "application/x-xz application/zstd application/x-lz4 application/x-lzip application/x-compress "
+          "application/x-lzma application/x-tar "
+          "application/x-cpio application/x-archive application/x-xar application/x-rpm application/x-iso9660-image "
+          "application/x-udf-image "
+          "application/x-virtualbox-vhd application/x-virtualbox-vhdx application/x-ms-wim application/x-arj "
+          "application/x-ace-compressed "
+          "application/x-alz application/x-egg application/x-ms-compress-szdd application/x-lzh-compressed "
+          "application/x-stuffit "
           "application/x-apple-diskimage application/x-zoo application/x-arc application/mac-binhex40 " },
-        { CONTENT_DOCUMENT,
-          " application/pdf application/x-ole-storage text/rtf application/onenote application/x-mso application/x-office-xml "
-          "application/x-hwp " },
+        { CONTENT_DOCUMENT, " application/pdf application/x-ole-storage text/rtf application/onenote application/x-mso "
+                            "application/x-office-xml "
+                            "application/x-hwp " },
         { CONTENT_MESSAGE, " message/rfc822 " },
     };
     char padded[130];
-    unsigned findings = slice_starts(type, SLICE("image/")) ? CONTENT_IMAGE : slice_starts(type, SLICE("audio/")) ? CONTENT_AUDIO :
-        slice_starts(type, SLICE("video/")) ? CONTENT_VIDEO : 0;
+    unsigned findings = slice_starts(type, SLICE("image/"))   ? CONTENT_IMAGE
+                        : slice_starts(type, SLICE("audio/")) ? CONTENT_AUDIO
+                        : slice_starts(type, SLICE("video/")) ? CONTENT_VIDEO
+                                                              : 0;
     if (!type.n || type.n > 120) return findings;
     int n = snprintf(padded, sizeof padded, " %.*s ", SLICE_ARG(type));
     for (size_t i = 0; i < countof(lists); i++)

@@ -64,6 +64,7 @@ static bool decode_base64(struct unpack_sink *s, struct slice text, size_t *at)
         struct buf out = { 0 };
         if (slice_eq(line, SLICE("===="))) return true;
         if (!line.n || !base64_decode(line, &out)) {
+            buf_deinit(&out);
             *at = before;
             return false;
         }

@@ -56,17 +56,49 @@ static bool word_char(char c)
 static bool calls_itself(struct slice name)
 {
     static const struct slice names[] = {
-        UNPACK_TEXT("autoexec"), UNPACK_TEXT("autoopen"), UNPACK_TEXT("auto_open"), UNPACK_TEXT("autoclose"), UNPACK_TEXT("auto_close"), UNPACK_TEXT("autonew"), UNPACK_TEXT("autoexit"),
-        UNPACK_TEXT("document_open"), UNPACK_TEXT("document_close"), UNPACK_TEXT("document_new"), UNPACK_TEXT("document_beforeclose"), UNPACK_TEXT("document_contentcontrolonenter"),
-        UNPACK_TEXT("documentopen"), UNPACK_TEXT("documentbeforeclose"), UNPACK_TEXT("documentchange"), UNPACK_TEXT("workbook_open"), UNPACK_TEXT("workbook_close"),
-        UNPACK_TEXT("workbook_activate"), UNPACK_TEXT("workbook_beforeclose"), UNPACK_TEXT("workbook_windowactivate"), UNPACK_TEXT("workbook_deactivate"),
-        UNPACK_TEXT("worksheet_activate"), UNPACK_TEXT("worksheet_calculate"), UNPACK_TEXT("auto_remove"), UNPACK_TEXT("auto_activate"), UNPACK_TEXT("auto_add"), UNPACK_TEXT("newdocument"),
-        UNPACK_TEXT("presentation_open"), UNPACK_TEXT("app_presentationopen"), UNPACK_TEXT("onslideshowpagechange"), UNPACK_TEXT("slideshow_begin"), UNPACK_TEXT("auto_nextslide"),
-        UNPACK_TEXT("application_startup"), UNPACK_TEXT("application_itemload"),
+        UNPACK_TEXT("autoexec"),
+        UNPACK_TEXT("autoopen"),
+        UNPACK_TEXT("auto_open"),
+        UNPACK_TEXT("autoclose"),
+        UNPACK_TEXT("auto_close"),
+        UNPACK_TEXT("autonew"),
+        UNPACK_TEXT("autoexit"),
+        UNPACK_TEXT("document_open"),
+        UNPACK_TEXT("document_close"),
+        UNPACK_TEXT("document_new"),
+        UNPACK_TEXT("document_beforeclose"),
+        UNPACK_TEXT("document_contentcontrolonenter"),
+        UNPACK_TEXT("documentopen"),
+        UNPACK_TEXT("documentbeforeclose"),
+        UNPACK_TEXT("documentchange"),
+        UNPACK_TEXT("workbook_open"),
+        UNPACK_TEXT("workbook_close"),
+        UNPACK_TEXT("workbook_activate"),
+        UNPACK_TEXT("workbook_beforeclose"),
+        UNPACK_TEXT("workbook_windowactivate"),
+        UNPACK_TEXT("workbook_deactivate"),
+        UNPACK_TEXT("worksheet_activate"),
+        UNPACK_TEXT("worksheet_calculate"),
+        UNPACK_TEXT("auto_remove"),
+        UNPACK_TEXT("auto_activate"),
+        UNPACK_TEXT("auto_add"),
+        UNPACK_TEXT("newdocument"),
+        UNPACK_TEXT("presentation_open"),
+        UNPACK_TEXT("app_presentationopen"),
+        UNPACK_TEXT("onslideshowpagechange"),
+        UNPACK_TEXT("slideshow_begin"),
+        UNPACK_TEXT("auto_nextslide"),
+        UNPACK_TEXT("application_startup"),
+        UNPACK_TEXT("application_itemload"),
     };
-    static const struct slice events[] = { /* of controls that are in the document */
-        UNPACK_TEXT("_layout"), UNPACK_TEXT("_painted"), UNPACK_TEXT("_painting"), UNPACK_TEXT("_gotfocus"), UNPACK_TEXT("_mousehover"), UNPACK_TEXT("_mousemove"), UNPACK_TEXT("_beforenavigate2"),
-        UNPACK_TEXT("_navigatecomplete2"), UNPACK_TEXT("_documentcomplete"), UNPACK_TEXT("_progresschange"), UNPACK_TEXT("_resize"), UNPACK_TEXT("_onconnecting"),
+    static const struct slice events[] = {
+        /* of controls that are in the document */
+        UNPACK_TEXT("_layout"),           UNPACK_TEXT("_painted"),
+        UNPACK_TEXT("_painting"),         UNPACK_TEXT("_gotfocus"),
+        UNPACK_TEXT("_mousehover"),       UNPACK_TEXT("_mousemove"),
+        UNPACK_TEXT("_beforenavigate2"),  UNPACK_TEXT("_navigatecomplete2"),
+        UNPACK_TEXT("_documentcomplete"), UNPACK_TEXT("_progresschange"),
+        UNPACK_TEXT("_resize"),           UNPACK_TEXT("_onconnecting"),
     };
     for (size_t i = 0; i < countof(names); i++)
         if (slice_ieq(name, names[i])) return true;
@@ -108,7 +140,8 @@ static struct slice source_at(struct unpack *u, uint32_t n, struct cfb *c, struc
     return unpack_spend(u, n, source.n) ? source : (struct slice){ 0 };
 }
 
-/* A module's source stands behind compiled code, whose length the project's directory tells: but the first line is always the same. */
+/* A module's source stands behind compiled code, whose length the project's directory tells: but the first line is
+ * always the same. */
 static struct slice module_source(struct unpack *u, uint32_t n, struct cfb *c, struct slice module)
 {
     unsigned tries = 0;
@@ -136,7 +169,8 @@ static uint32_t module_offset(struct slice directory, struct slice name)
     return UINT32_MAX;
 }
 
-static bool module_runs(struct unpack *u, uint32_t n, struct cfb *c, const struct cfb_entry *e, struct slice directory, bool *stomped)
+static bool module_runs(struct unpack *u, uint32_t n, struct cfb *c, const struct cfb_entry *e, struct slice directory,
+                        bool *stomped)
 {
     if (!unpack_spend(u, n, e->size < c->data.n ? e->size : c->data.n)) return false;
     struct slice module = cfb_read(c, e, c->data.n), source = module_source(u, n, c, module);

@@ -8,7 +8,8 @@
 static struct slice cut_off(struct unpack *u, uint32_t n, const struct zip_entry *e, struct slice data, size_t most)
 {
     if (most || !e->has_crc) return data;
-    if (data.n != e->size || crc32(crc32(0, NULL, 0), (const Bytef *)data.p, (uInt)data.n) != e->crc) unpack_find(u, n, CONTENT_BROKEN);
+    if (data.n != e->size || crc32(crc32(0, NULL, 0), (const Bytef *)data.p, (uInt)data.n) != e->crc)
+        unpack_find(u, n, CONTENT_BROKEN);
     return data;
 }
 
@@ -38,7 +39,8 @@ struct slice zip_unpack(struct unpack *u, uint32_t n, const struct zip *z, const
 static struct slice unicode_name(const struct zip_entry *e)
 {
     for (size_t i = 0; i + 4 <= e->extra.n; i += 4 + unpack_le16(e->extra, i + 2))
-        if (unpack_le16(e->extra, i) == 0x7075 && unpack_le16(e->extra, i + 2) > 5) return unpack_at(e->extra, i + 9, unpack_le16(e->extra, i + 2) - 5u);
+        if (unpack_le16(e->extra, i) == 0x7075 && unpack_le16(e->extra, i + 2) > 5)
+            return unpack_at(e->extra, i + 9, unpack_le16(e->extra, i + 2) - 5u);
     return (struct slice){ 0 };
 }
 
@@ -64,7 +66,9 @@ void zip_add(struct unpack *u, uint32_t n, const struct zip *z, const struct zip
             return;
         }
     }
-    unpack_give(u, child, zip_unpack(u, child, z, e, 0));
+    struct slice data = zip_unpack(u, child, z, e, 0);
+    unpack_find(u, n, u->message->parts[child].findings & CONTENT_BROKEN); /* what cannot be unpacked damages the whole */
+    unpack_give(u, child, data);
 }
 
 static bool all_zero(struct slice s)
@@ -140,7 +144,8 @@ void unpack_zip_behind(struct unpack *u, uint32_t n)
     zip_open(&z, data, entries_most(u));
     if (z.has_directory && z.n && z.entries[0].data_at < data.n && unpack_may_enter(u, n)) {
         bool runs = (u->message->parts[n].findings & CONTENT_EXECUTABLE) != 0;
-        unpack_find(u, n, CONTENT_ARCHIVE | (runs ? 0 : CONTENT_TYPE_CONFLICT)); /* a self-extracting program is what it says */
+        unpack_find(
+            u, n, CONTENT_ARCHIVE | (runs ? 0 : CONTENT_TYPE_CONFLICT)); /* a self-extracting program is what it says */
         walk(u, n, &z);
     }
     zip_close(&z);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The directory of a ZIP file (APPNOTE.TXT 6.3.10), read twice: by its central directory and by the headers before each file, since
- * readers differ in which they believe. Between the files of unpack that deal with ZIP. */
+ * The directory of a ZIP file (APPNOTE.TXT 6.3.10), read twice: by its central directory and by the headers before each
+ * file, since readers differ in which they believe. Between the files of unpack that deal with ZIP. */
 #ifndef POSTERN_CONTENT_UNPACK_ZIP_H
 #define POSTERN_CONTENT_UNPACK_ZIP_H
 #include "content/unpack_parts.h"
@@ -34,7 +34,8 @@ struct slice zip_name(const struct zip_entry *e, struct slice raw, struct arena 
 /* The entry whose name is that, case and direction of slashes aside; NULL: none. */
 const struct zip_entry *zip_find(const struct zip *z, struct slice name);
 bool zip_name_is(struct slice name, struct slice wanted);
-/* Unpacks it with limits and findings of part n; what is known of it, which may be cut off. most: of bytes that are wanted, 0: all. */
+/* Unpacks it with limits and findings of part n; what is known of it, which may be cut off. most: of bytes that are
+ * wanted, 0: all. */
 struct slice zip_unpack(struct unpack *u, uint32_t n, const struct zip *z, const struct zip_entry *e, size_t most);
 /* The entry as a part below n, and what is in it. */
 void zip_add(struct unpack *u, uint32_t n, const struct zip *z, const struct zip_entry *e);

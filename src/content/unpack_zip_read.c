@@ -47,7 +47,8 @@ static bool directory_place(const struct zip *z, size_t end, struct place *out)
 {
     uint64_t size = unpack_le32(z->data, end + 12), offset = unpack_le32(z->data, end + 16), before = end;
     out->count = unpack_le16(z->data, end + 10);
-    if ((offset == UINT32_MAX || size == UINT32_MAX || out->count == 0xFFFF) && end >= 20 && marked(z->data, end - 20, SLICE("PK\6\7"))) {
+    if ((offset == UINT32_MAX || size == UINT32_MAX || out->count == 0xFFFF) && end >= 20 &&
+        marked(z->data, end - 20, SLICE("PK\6\7"))) {
         uint64_t at = unpack_le64(z->data, end - 12); /* §4.3.15: where the record of 64-bit numbers is */
         if (end >= 76 && marked(z->data, end - 76, SLICE("PK\6\6"))) at = end - 76;
         if (marked(z->data, at, SLICE("PK\6\6"))) {
@@ -90,8 +91,8 @@ static void read_local(struct zip *z, struct zip_entry *e, bool both)
     e->data_at = e->at + LOCAL_SIZE + name_n + extra_n;
     bool said = !(flags & 8) && packed != UINT32_MAX && size != UINT32_MAX;
     if (both) {
-        e->lies = !slice_eq(e->name, e->local_name) || e->method != e->local_method || ((e->flags ^ flags) & ZIP_FLAG_ENCRYPTED) ||
-            (said && (packed != e->packed || size != e->size));
+        e->lies = !slice_eq(e->name, e->local_name) || e->method != e->local_method ||
+                  ((e->flags ^ flags) & ZIP_FLAG_ENCRYPTED) || (said && (packed != e->packed || size != e->size));
     } else {
         e->name = e->local_name;
         e->method = e->local_method;
@@ -125,9 +126,14 @@ static void read_central(struct zip *z, const struct place *where)
         if (!e) return;
         unsigned name_n = unpack_le16(d, at + 28), extra_n = unpack_le16(d, at + 30);
         *e = (struct zip_entry){
-            .name = unpack_at(d, at + CENTRAL_SIZE, name_n), .extra = unpack_at(d, at + CENTRAL_SIZE + name_n, extra_n),
-            .flags = unpack_le16(d, at + 8), .method = unpack_le16(d, at + 10), .crc = unpack_le32(d, at + 16), .has_crc = true,
-            .packed = unpack_le32(d, at + 20), .size = unpack_le32(d, at + 24),
+            .name = unpack_at(d, at + CENTRAL_SIZE, name_n),
+            .extra = unpack_at(d, at + CENTRAL_SIZE + name_n, extra_n),
+            .flags = unpack_le16(d, at + 8),
+            .method = unpack_le16(d, at + 10),
+            .crc = unpack_le32(d, at + 16),
+            .has_crc = true,
+            .packed = unpack_le32(d, at + 20),
+            .size = unpack_le32(d, at + 24),
         };
         uint64_t offset = unpack_le32(d, at + 42);
         wide_numbers(e, &offset);
@@ -150,7 +156,8 @@ static void read_central(struct zip *z, const struct place *where)
 static bool plausible_local(const struct zip *z, uint64_t at)
 {
     unsigned name_n = unpack_le16(z->data, at + 26), method = unpack_le16(z->data, at + 8);
-    return at + LOCAL_SIZE + name_n <= z->data.n && name_n > 0 && name_n < 4096 && method < 100 && unpack_u8(z->data, at + 4) <= 100;
+    return at + LOCAL_SIZE + name_n <= z->data.n && name_n > 0 && name_n < 4096 && method < 100 &&
+           unpack_u8(z->data, at + 4) <= 100;
 }
 
 /* Files that the directory does not tell of, in from..to. */

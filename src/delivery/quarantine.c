@@ -47,7 +47,7 @@ static void on_kept(void *arg, bool kept, const char *why)
     }
     crash_point("quarantine-acknowledged");
     log_event(LOG_INFO, "quarantined", LOG_ID(m->spool.id), LOG_TEXT("from", w->env.sender), LOG_NUM("recipients", m->rcpt_n),
-              LOG_TEXT("reason", w->env.hold));
+              LOG_STR("kind", envelope_quarantine_name(w->env.quarantine)), LOG_TEXT("reason", w->env.hold));
     work_free(w);
     message_done(m);
 }

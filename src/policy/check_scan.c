@@ -287,23 +287,24 @@ static void cancel(struct check_call *c)
     scan_cancel(&l->request);
 }
 
-/* Somebody's mail to the addresses of the classifier, and to nobody else's. */
-static bool is_training(const struct check_call *c)
+/* Recipients of a trusted client's mail that are addresses of the classifier. */
+static uint32_t count_training(const struct check_call *c)
 {
     const struct check_facts *f = check_facts(c);
-    for (uint32_t i = 0; i < f->rcpt_n; i++)
-        if (!check_training(check_engine(c)->config, f->rcpts[i])) return false;
-    return f->rcpt_n && f->trusted;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < f->rcpt_n && f->trusted; i++) n += check_training(check_engine(c)->config, f->rcpts[i]) != NULL;
+    return n;
 }
 
 static void run(struct check_call *c)
 {
     const struct check_facts *f = check_facts(c);
     const struct policy_engine_options *e = check_engine(c);
-    check_look(c)->training = is_training(c);
+    uint32_t training = count_training(c);
+    check_look(c)->training = training && training == f->rcpt_n;
     if (!f->text && !f->share) check_skip(c, "there is no message to look into");
     else if (!e->scan) check_skip(c, "there is no scan process");
-    else if (!scan_concerns(e->config, f->trusted) && !check_look(c)->training) check_skip(c, "nothing looks into mail of trusted clients");
+    else if (!scan_concerns(e->config, f->trusted) && !training) check_skip(c, "nothing looks into mail of trusted clients");
     else check_when_answered(c, "spf", go);
 }
 

@@ -3,6 +3,7 @@
 #include "policy/explain.h"
 #include <stdlib.h>
 #include "base/mem.h"
+#include "policy/explain_text.h"
 #include "policy/pipeline.h"
 #include "policy/provider.h"
 
@@ -17,6 +18,9 @@ struct explain {
     enum policy_stage stage;   /* being asked */
     size_t rcpt;               /* at STAGE_RCPT */
     uint32_t taken;
+    struct explain_text *text; /* NULL: none was given */
+    struct slice rcpts[RECIPIENTS_MAX]; /* those taken, for the text */
+    json_t *outcome;           /* of the text; NULL: it was not looked at */
     explain_cb *cb;
     void *arg;
 };
@@ -84,6 +88,8 @@ static void end(struct explain *x, json_t *answer)
     explain_cb *cb = x->cb;
     void *arg = x->arg;
     policy_run_free(&x->run);
+    explain_text_free(&x->text);
+    json_decref(x->outcome);
     list_remove(&x->node);
     json_decref(x->recipients);
     json_decref(x->request);
@@ -99,8 +105,10 @@ void explain_break_off(struct policy_engine *e)
 
 static void finish(struct explain *x)
 {
-    end(x, json_pack("{s:s, s:b, s:O, s:i, s:o}", "zone", x->client.zone->name, "trusted", x->run->facts.trusted, "recipients",
-                     x->recipients, "score", policy_score(x->run), "trace", trace_json(policy_trace(x->run))));
+    json_t *answer = json_pack("{s:s, s:b, s:O, s:i, s:o}", "zone", x->client.zone->name, "trusted", x->run->facts.trusted, "recipients",
+                     x->recipients, "score", policy_score(x->run), "trace", trace_json(policy_trace(x->run)));
+    if (x->outcome) json_object_set(answer, "content", x->outcome);
+    end(x, answer);
 }
 
 /* A verdict that ends all of it: every recipient not asked yet gets it. */
@@ -126,6 +134,9 @@ static void set_facts(struct explain *x)
         policy_set_recipient(x->run, &a, x->taken);
         break;
     case STAGE_DATA: policy_set_recipients(x->run, x->taken); break;
+    case STAGE_CONTENT:
+        if (x->text) explain_text_give(x->text, x->run, x->rcpts, x->taken);
+        break;
     default: break;
     }
 }
@@ -136,11 +147,12 @@ static bool step(struct explain *x, const struct policy_verdict *v)
     bool refused = policy_refuses(v->outcome);
     if (x->stage == STAGE_RCPT) {
         json_array_append_new(x->recipients, verdict_json(x, v));
-        if (!refused) x->taken++;
+        if (!refused) x->rcpts[x->taken++] = rcpt_text(x);
         if (++x->rcpt < json_array_size(json_object_get(x->request, "to"))) return true;
         x->stage = STAGE_DATA;
         return x->taken > 0;
     }
+    if (x->stage == STAGE_CONTENT && x->text && !refused) x->outcome = explain_outcome(x->run);
     if (x->stage >= STAGE_DATA) {
         if (v->outcome == POLICY_PASS) return x->stage++ == STAGE_DATA; /* of CONTENT there is nothing to judge */
         size_t i;
@@ -189,10 +201,16 @@ void policy_explain(struct policy_engine *e, const json_t *request, explain_cb *
         cb(arg, json_pack("{s:s}", "error", wrong));
         return;
     }
+    struct explain_text *text = NULL;
+    if (json_object_get(request, "message")) text = explain_text_new(text_of(request, "message"), &wrong);
+    if (wrong) {
+        cb(arg, json_pack("{s:s}", "error", wrong));
+        return;
+    }
     client.zone = provider_choose_zone(e->o.providers, e->o.config, NULL, &client.ip);
     struct explain *x = mem_new(struct explain);
     *x = (struct explain){ .engine = e, .client = client, .run = policy_run_new(e, &client, true), .request = json_deep_copy(request),
-                           .recipients = json_array(), .cb = cb, .arg = arg };
+                           .recipients = json_array(), .text = text, .cb = cb, .arg = arg };
     list_push_back(&e->explains, &x->node);
     policy_set_account(x->run, text_of(request, "account"));
     go_on(x);

@@ -295,8 +295,8 @@ static void on_view(void *arg, const json_t *view, const char *error)
 static void serve_view(struct file_request *f, const json_t *request)
 {
     struct err err;
-    if (!f->w->scan || !read_file(f, &err)) {
-        fail(f, f->w->scan ? err.text : NO_SCAN);
+    if (!scan_is_needed(f->w->config) || !read_file(f, &err)) {
+        fail(f, scan_is_needed(f->w->config) ? err.text : NO_SCAN);
         return;
     }
     f->scan = scan_view(f->w->scan, f->w->config, f->fd, quarantine_text_at(&f->head), f->head.text_n, &f->arena, on_view, f);
@@ -325,7 +325,7 @@ static void serve_train(struct file_request *f, const json_t *request)
 {
     struct err err;
     const char *as = how(request);
-    if (!as || !f->w->scan) fail(f, as ? NO_SCAN : BAD_WORD);
+    if (!as || !scan_is_needed(f->w->config)) fail(f, as ? NO_SCAN : BAD_WORD);
     else if (!read_file(f, &err)) fail(f, err.text);
     else f->scan = scan_learn(f->w->scan, f->w->config, as, f->fd, quarantine_text_at(&f->head), f->head.text_n, &f->arena, on_learnt, f);
 }
@@ -335,7 +335,7 @@ static void serve_learn(struct file_request *f, const json_t *request)
 {
     struct stat st;
     const char *as = how(request);
-    if (!as || !f->w->scan) fail(f, as ? NO_SCAN : BAD_WORD);
+    if (!as || !scan_is_needed(f->w->config)) fail(f, as ? NO_SCAN : BAD_WORD);
     else if (fstat(f->fd, &st) != 0 || st.st_size <= 0 || st.st_size > LEARN_MAX) fail(f, "the message is empty or too large");
     else f->scan = scan_learn(f->w->scan, f->w->config, as, f->fd, 0, (uint64_t)st.st_size, &f->arena, on_learnt, f);
 }

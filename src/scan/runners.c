@@ -25,10 +25,12 @@ static void set_timer(struct runner *r, uint64_t ms)
 
 static void tell_end(const struct runner *r, int status)
 {
-    uint64_t id = r->job ? (uint64_t)json_integer_value(json_object_get(json_object_get(r->job->frame, "context"), "message")) : 0;
-    const char *event = r->late ? "scan-timeout" : r->ready ? "scan-crash" : "scan-failed";
-    log_event(LOG_ERROR, event, LOG_ID(id), LOG_NUM("pid", r->pid), LOG_NUM("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
-              LOG_NUM("code", WIFEXITED(status) ? WEXITSTATUS(status) : 0));
+    const json_t *context = r->job ? json_object_get(r->job->frame, "context") : NULL;
+    const char *event = !r->ready ? "scan-failed" : r->late ? "scan-timeout" : "scan-crash";
+    int by = WIFSIGNALED(status) ? WTERMSIG(status) : 0, code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    uint64_t id = (uint64_t)json_integer_value(json_object_get(context, "message"));
+    if (id) log_event(LOG_ERROR, event, LOG_ID(id), LOG_NUM("pid", r->pid), LOG_NUM("signal", by), LOG_NUM("code", code));
+    else log_event(LOG_ERROR, event, LOG_NUM("pid", r->pid), LOG_NUM("signal", by), LOG_NUM("code", code));
 }
 
 /* A message is given to another one once. */

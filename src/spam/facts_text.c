@@ -76,18 +76,19 @@ static void count_unicode(struct slice s, int32_t *lookalike, int32_t *invisible
     }
 }
 
-/* "V.I.A.G.R.A", "l o a n s": five letters or more with one sign between each. */
+/* "V.I.A.G.R.A", "l o a n s": five letters or more with one sign between each. The alphabet is none: indexes are set so. */
 static size_t gapped_word(struct slice s, size_t at)
 {
     char gap = at + 1 < s.n ? s.p[at + 1] : 0;
-    size_t letters = 1, i = at;
+    size_t letters = 1, falling = 0, i = at;
     if (!strchr(" .-_*|'", gap) || !gap)
         return 0;
     while (i + 2 < s.n && s.p[i + 1] == gap && is_letter(s.p[i + 2]) && (i + 3 >= s.n || !is_letter(s.p[i + 3]))) {
+        falling += ascii_lower(s.p[i + 2]) <= ascii_lower(s.p[i]);
         i += 2;
         letters++;
     }
-    return letters >= 5 ? i + 1 - at : 0;
+    return letters >= 5 && falling ? i + 1 - at : 0;
 }
 
 /* "V1agra", "m0rtgage", "fr@e": a letter, one sign that could be a letter, and letters. Not "a1", "MP3", "2nd". */

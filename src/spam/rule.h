@@ -61,6 +61,10 @@ bool rules_builtin(struct rules *r, struct err *err) MUST_CHECK; /* those embedd
 bool rules_finish(struct rules *r, struct err *err) MUST_CHECK;  /* after the last; before the first question */
 struct rule *rules_find(const struct rules *r, struct slice name);
 
+/* What a rule is about: the header, what a reader sees, or what lists in the DNS say; of an expression the last of these that it asks for. */
+enum rule_leg { RULE_LEG_HEADER, RULE_LEG_BODY, RULE_LEG_NETWORK };
+enum rule_leg rule_leg(const struct rules *all, const struct rule *r);
+
 /* hits: one each rule, set to whether it is met. found: what the pattern matched, in what the facts were made of; may be NULL. */
 void rules_ask(const struct rules *r, const struct facts *f, bool *hits, struct slice *found);
 /* Of this folder: one pattern against one text; how often it matches, at most at_least. */

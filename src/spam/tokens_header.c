@@ -7,7 +7,8 @@
 
 #define VALUE_MAX 200            /* bytes of a field */
 
-/* Of relays, filters and mailboxes; of one message only; or seen to elsewhere. */
+/* Of relays, lists, filters and mailboxes; of one message only; or seen to elsewhere. What a list adds would speak for spam that was
+ * sent to the list. */
 static const char *const skipped[] = { "received", "return-path", "delivered-to", "x-original-to", "envelope-to", "delivery-date", "date",
     "x-envelope-to", "x-envelope-from", "x-original-date", "received-spf", "authentication-results", "dkim-signature", "domainkey-signature",
     "dkim-filter", "arc-seal", "arc-message-signature", "arc-authentication-results", "x-received", "x-google-dkim-signature",
@@ -15,11 +16,12 @@ static const char *const skipped[] = { "received", "return-path", "delivered-to"
     "x-mozilla-status2", "x-mozilla-keys", "x-sieve", "x-evolution-source", "lines", "xref", "bytes", "x-apparently-to", "x-delivered-to",
     "x-mail-from", "x-rcpt-to", "x-original-recipient", "x-forwarded-to", "x-forwarded-for", "resent-date", "resent-message-id",
     "content-length", "apparently-to", "x-pmflags", "x-folder", "x-account-key", "x-uidvalidity", "x-imapbase", "x-mime-autoconverted",
-    "x-authentication-warning", "x-return-path" };
+    "x-authentication-warning", "x-return-path", "sender", "errors-to", "x-beenthere", "precedence", "x-loop", "mailing-list",
+    "x-mailing-list", "delivered-to", "x-egroups-return", "x-egroups-approved-by", "approved-by", "x-no-archive", "x-list-host" };
 static const char *const skipped_families[] = { "x-spam", "x-virus", "x-amavis", "x-rspamd", "x-mailscanner", "x-ms-exchange",
     "x-microsoft-antispam", "x-forefront", "x-barracuda", "x-proofpoint", "x-ironport", "x-scanned", "x-bogosity", "x-dspam", "x-postern",
     "x-antivirus", "x-policyd", "x-greylist", "x-spf", "x-mdaemon", "x-cloudmark", "x-csa", "x-assp", "x-quarantine", "x-dmarc", "x-dkim",
-    "x-antiabuse", "x-rcpt", "x-envelope" };
+    "x-antiabuse", "x-rcpt", "x-envelope", "list-", "x-mailman", "x-listserver", "x-majordomo", "x-listprocessor", "resent-" };
 
 static bool is_skipped(struct slice name)
 {
@@ -79,9 +81,8 @@ static const char *told(struct slice name)
     static const struct { const char *name, *prefix; } fields[] = {
         { "x-mailer", "x-mailer:" }, { "user-agent", "user-agent:" }, { "content-type", "content-type:" }, { "importance", "importance:" },
         { "content-transfer-encoding", "encoding:" }, { "x-mimeole", "x-mimeole:" }, { "x-priority", "x-priority:" },
-        { "precedence", "precedence:" }, { "mime-version", "mime-version:" }, { "organization", "organization:" },
-        { "list-id", "list-id:" }, { "x-mailing-list", "list:" }, { "auto-submitted", "auto:" }, { "feedback-id", "feedback:" },
-        { "list-unsubscribe", "unsubscribe:" },
+        { "mime-version", "mime-version:" }, { "organization", "organization:" },
+        { "auto-submitted", "auto:" }, { "feedback-id", "feedback:" },
     };
     for (size_t i = 0; i < countof(fields); i++)
         if (slice_ieq(name, slice_str(fields[i].name)))
@@ -101,9 +102,11 @@ static struct slice without_boundary(struct slice v)
 static void take_field(struct token_taker *t, const struct content_field *f, struct arena *arena)
 {
     static const char *const from[5] = { "from:", "from@", "from.", "from#", "from=" }, *const reply[5] = { "reply:", "reply@", "reply.",
-        "reply#", NULL }, *const sender[5] = { "sender:", "sender@", "sender.", "sender#", NULL };
+        "reply#", NULL };
     char room[40];
     struct slice v = slice_sub(f->value, 0, VALUE_MAX);
+    if (slice_ieq(f->name, SLICE("List-Id")))
+        token_add(t, true, "list-id=", fact_lower(slice_sub(v, 0, 80), arena));
     if (is_skipped(f->name))
         return;
     token_add(t, true, "field:", fact_lower(slice_sub(f->name, 0, 40), arena));
@@ -111,15 +114,12 @@ static void take_field(struct token_taker *t, const struct content_field *f, str
         take_address(t, v, from, arena);
     else if (slice_ieq(f->name, SLICE("Reply-To")))
         take_address(t, v, reply, arena);
-    else if (slice_ieq(f->name, SLICE("Sender")))
-        take_address(t, v, sender, arena);
     else if (slice_ieq(f->name, SLICE("Message-ID")))
         token_add(t, true, "id#", shape(v, room, sizeof room, true));
     else if (told(f->name)) {
         v = slice_trim(slice_ieq(f->name, SLICE("Content-Type")) ? without_boundary(v) : v);
         token_add_words(t, true, told(f->name), v, 1, 30);
-        if (!slice_ieq(f->name, SLICE("List-Unsubscribe")))
-            token_add(t, true, "field=", fact_lower(slice_sub(v, 0, 60), arena));
+        token_add(t, true, "field=", fact_lower(slice_sub(v, 0, 60), arena));
     }
 }
 

@@ -32,7 +32,7 @@ void quarantine_add_worker(struct quarantine *q, int fd);
  *       "before"?: id to go on from, "partial"?: true when there was no time to count all}
  *   {"op": "quarantine-show", "id"}: {"message": {..}}
  *   {"op": "quarantine-open", "id", "recipients"?: [address ..]}: the same with a descriptor of the file, and "numbers": those of these
- *       recipients, of all without, that are still held; absent when that is everybody
+ *       recipients, of all without, that are still held; absent without recipients when that is everybody
  *   {"op": "quarantine-note", "id", "what": "released" | "deleted" | "learnt", "numbers"?: [..], "as"?: text, "by"}: writes down what was
  *       done. as, of released: the id under which it goes on; of learnt: "spam", "ham", "forget". A message that is deleted for everybody is
  *       removed

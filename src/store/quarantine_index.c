@@ -57,12 +57,6 @@ static const struct db_kind kind = {
     .statement_n = countof(statements), .on_open = on_open,
 };
 
-const char *quarantine_kind_name(unsigned k)
-{
-    static const char *const names[] = { "none", "spam", "virus", "file", "rule", "crash", "auth" };
-    return k < countof(names) ? names[k] : "unknown";
-}
-
 const char *quarantine_state_name(unsigned s)
 {
     static const char *const names[QUARANTINE_STATES] = { "held", "released", "deleted" };

@@ -40,7 +40,6 @@ bool quarantine_index_counts(struct quarantine_index *x, uint64_t id, uint64_t c
 /* The number of a recipient that is still held: the first from `from` on with this address, ASCII case folded; UINT32_MAX: none. */
 uint32_t quarantine_index_find(struct quarantine_index *x, uint64_t id, struct slice address, uint32_t from);
 
-const char *quarantine_kind_name(unsigned kind);         /* spam, virus, file, rule, crash, auth */
 const char *quarantine_state_name(unsigned state);       /* held, released, deleted */
 const char *quarantine_learnt_name(unsigned learnt);     /* "", spam, ham */
 

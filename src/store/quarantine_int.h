@@ -103,6 +103,10 @@ bool job_start(struct job *j);   /* false: too many; it is the caller's to free 
 void job_free(struct job *j);
 bool job_busy(const struct quarantine *q, uint64_t id); /* some job changes this message */
 
+/* Of a file that has been read (head, size, envelope): its notes, in a thread; and its row, with what they say, on the loop. */
+void job_read_notes(struct job *j, int fd);
+bool job_add_row(struct job *j);
+
 /* ---- quarantine_keep.c */
 void keepers_close(struct quarantine *q);
 

@@ -112,6 +112,22 @@ void job_free(struct job *j)
     free(j);
 }
 
+void job_read_notes(struct job *j, int fd)
+{
+    uint64_t n = quarantine_note_count(&j->head, j->size);
+    j->notes = mem_zalloc((size_t)(n + 1) * sizeof *j->notes);
+    for (uint64_t i = 0; i < n; i++) j->note_n += quarantine_file_note(fd, &j->head, i, &j->notes[j->note_n]);
+}
+
+bool job_add_row(struct job *j)
+{
+    struct quarantine *q = j->q;
+    bool ok = quarantine_index_add(&q->index, &j->head, &j->envelope, j->size);
+    for (size_t i = 0; ok && i < j->note_n; i++) ok = quarantine_index_note(&q->index, j->id, &j->notes[i], j->size);
+    if (!ok) sync_wanted(q);
+    return ok;
+}
+
 bool job_busy(const struct quarantine *q, uint64_t id)
 {
     if (!id) return false;

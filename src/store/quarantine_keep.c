@@ -42,6 +42,16 @@ static bool read_envelope(struct job *j)
     return fits || err_set(&j->err, "the envelope is of another message");
 }
 
+/* What became of it since it came first. */
+static void read_known(struct job *j)
+{
+    struct err err;
+    int fd = quarantine_file_open(j->q->root, j->id, &err);
+    if (fd < 0) return;
+    job_read_notes(j, fd);
+    close(fd);
+}
+
 static void run_keep(struct job *j)
 {
     j->head = (struct quarantine_head){ .id = j->id, .stored = clock_wall_ms() };
@@ -49,18 +59,17 @@ static void run_keep(struct job *j)
     if (!read_envelope(j)) return;
     struct quarantine_source from = { .envelope = buf_slice(&j->encoded), .fd = j->fd, .offset = j->offset, .n = j->n };
     j->ok = quarantine_file_write(j->q->root, &j->head, &from, &j->known, &j->size, &j->err);
+    if (j->ok && j->known) read_known(j);
 }
 
 /* ---- on the loop */
 
-/* The row of a file that was there already has what became of it since. */
 static void add_row(struct job *j)
 {
-    struct quarantine *q = j->q;
     uint64_t size;
-    if (j->known && quarantine_index_size(&q->index, j->id, &size)) return;
-    if (j->known || !quarantine_index_add(&q->index, &j->head, &j->envelope, j->size)) sync_wanted(q);
-    tell_history(q, j->id, HISTORY_QUARANTINED, j->envelope.hold);
+    if (j->known && quarantine_index_size(&j->q->index, j->id, &size)) return;
+    (void)job_add_row(j);
+    tell_history(j->q, j->id, HISTORY_QUARANTINED, j->envelope.hold);
 }
 
 static void done_keep(struct job *j)

@@ -76,7 +76,7 @@ json_t *entry_json(struct quarantine *q, enum index_statement s, size_t rcpts_ma
     uint64_t id = db_number(db, s, ENTRY_ID), stored = db_number(db, s, ENTRY_STORED), keep = q->limits.keep;
     id_format(id, text);
     json_t *m = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:I, s:I}", "id", text, "kind",
-                          quarantine_kind_name((unsigned)db_number(db, s, ENTRY_KIND)), "state", state_of(q, id), "arrival",
+                          envelope_quarantine_name((unsigned)db_number(db, s, ENTRY_KIND)), "state", state_of(q, id), "arrival",
                           (json_int_t)db_number(db, s, ENTRY_ARRIVAL), "stored", (json_int_t)stored, "expires",
                           (json_int_t)(keep ? stored + keep : 0), "score", (double)sqlite3_column_int64(db_statement(db, s), ENTRY_SCORE) / 100.0,
                           "size", (json_int_t)db_number(db, s, ENTRY_SIZE), "recipient_count", (json_int_t)db_number(db, s, ENTRY_RCPT_N));
@@ -237,7 +237,7 @@ static const char *take_filters(struct query *k, const json_t *request)
     const json_t *least = json_object_get(request, "score_min"), *most = json_object_get(request, "score_max");
     if (least) k->score_min = json_integer_value(least);
     if (most) k->score_max = json_integer_value(most);
-    if (!take_word(request, "kind", quarantine_kind_name, 1, QUARANTINE_AUTH + 1, &k->kind))
+    if (!take_word(request, "kind", envelope_quarantine_name, 1, QUARANTINE_AUTH + 1, &k->kind))
         return "kind is spam, virus, file, rule, crash or auth";
     if (!take_word(request, "state", quarantine_state_name, 0, QUARANTINE_STATES, &k->state)) return "state is held, released or deleted";
     if (learnt && !strcmp(learnt, "none")) k->learnt = QUARANTINE_LEARNT_NOT;

@@ -10,7 +10,7 @@
 #include "store/quarantine_int.h"
 
 #define RCPTS_SHOWN 1000
-#define NUMBERS_MAX 100000
+#define NUMBERS_MAX 50000 /* an answer is one frame */
 
 /* ---- answers */
 
@@ -75,40 +75,43 @@ static void done_open(struct job *j)
     answer_with(&j->asker, json_incref(j->answer), fd);
 }
 
-/* The numbers of those that are meant and still held; NULL: none is. *all: that is everybody the message was for. */
-static json_t *held_numbers(struct quarantine *q, uint64_t id, const json_t *wanted, uint64_t rcpt_n, bool *all)
+static void add_held(struct quarantine *q, uint64_t id, json_t *numbers)
 {
     struct db *db = &q->index.db;
+    db_bind_number(db, INDEX_RCPTS, 1, id);
+    db_bind_number(db, INDEX_RCPTS, 2, UINT32_MAX);
+    db_bind_number(db, INDEX_RCPTS, 3, 0);
+    while (db_step(db, INDEX_RCPTS) == DB_ROW)
+        if (db_number(db, INDEX_RCPTS, RECIPIENT_STATE) == QUARANTINE_HELD && json_array_size(numbers) < NUMBERS_MAX)
+            json_array_append_new(numbers, json_integer((json_int_t)db_number(db, INDEX_RCPTS, RECIPIENT_NUMBER)));
+}
+
+/* The numbers of those that are meant and still held; of very many the first, whoever wants the others asks again. NULL: everybody the
+ * message was for is held, and meant. */
+static json_t *held_numbers(struct quarantine *q, uint64_t id, const json_t *wanted)
+{
+    uint64_t counts[QUARANTINE_STATES] = { 0 };
     json_t *numbers = json_array(), *v;
     size_t i;
     json_array_foreach(wanted, i, v) {
         struct slice address = slice_of(json_string_value(v), json_string_length(v));
         for (uint32_t n = 0; (n = quarantine_index_find(&q->index, id, address, n)) != UINT32_MAX; n++)
-            json_array_append_new(numbers, json_integer(n));
+            if (json_array_size(numbers) < NUMBERS_MAX) json_array_append_new(numbers, json_integer(n));
     }
-    db_bind_number(db, INDEX_RCPTS, 1, id);
-    db_bind_number(db, INDEX_RCPTS, 2, NUMBERS_MAX);
-    db_bind_number(db, INDEX_RCPTS, 3, 0);
-    while (!wanted && db_step(db, INDEX_RCPTS) == DB_ROW)
-        if (db_number(db, INDEX_RCPTS, RECIPIENT_STATE) == QUARANTINE_HELD)
-            json_array_append_new(numbers, json_integer((json_int_t)db_number(db, INDEX_RCPTS, RECIPIENT_NUMBER)));
-    *all = json_array_size(numbers) == rcpt_n;
-    if (json_array_size(numbers)) return numbers;
+    bool counted = quarantine_index_counts(&q->index, id, counts);
+    bool untouched = counted && counts[QUARANTINE_HELD] && !counts[QUARANTINE_RELEASED] && !counts[QUARANTINE_DELETED];
+    if (!wanted && !untouched) add_held(q, id, numbers);
+    if (wanted || !untouched) return numbers;
     json_decref(numbers);
     return NULL;
 }
 
 static void serve_open(struct quarantine *q, const json_t *request, uint64_t id, const struct asker *a)
 {
-    json_t *m = find_entry(q, id, a), *answer;
-    bool all = false;
+    json_t *m = find_entry(q, id, a);
     if (!m) return;
-    const json_t *wanted = json_object_get(request, "recipients");
-    json_t *numbers = held_numbers(q, id, wanted, (uint64_t)json_integer_value(json_object_get(m, "recipient_count")), &all);
-    answer = json_pack("{s:o}", "message", m);
-    if (!numbers) json_object_set_new(answer, "numbers", json_array());
-    else if (!all) json_object_set(answer, "numbers", numbers);
-    json_decref(numbers);
+    json_t *numbers = held_numbers(q, id, json_object_get(request, "recipients")), *answer = json_pack("{s:o}", "message", m);
+    if (numbers) json_object_set_new(answer, "numbers", numbers);
     struct job *j = job_new(q, id, run_open, done_open);
     j->reads = true;
     j->asker = *a;

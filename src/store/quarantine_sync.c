@@ -65,20 +65,13 @@ static void start_folder(struct quarantine *q)
 
 /* ---- a file's row */
 
-static void take_notes(struct job *j, int fd)
-{
-    uint64_t n = quarantine_note_count(&j->head, j->size);
-    j->notes = mem_zalloc((size_t)(n + 1) * sizeof *j->notes);
-    for (uint64_t i = 0; i < n; i++) j->note_n += quarantine_file_note(fd, &j->head, i, &j->notes[j->note_n]);
-}
-
 static void run_file(struct job *j)
 {
     int fd = quarantine_file_open(j->q->root, j->id, &j->err);
     if (fd < 0) return;
     j->ok = quarantine_file_read(fd, &j->head, &j->encoded, &j->size, &j->err);
     if (j->ok) j->ok = j->head.id == j->id && envelope_decode(buf_slice(&j->encoded), &j->arena, &j->envelope, &j->err);
-    if (j->ok) take_notes(j, fd);
+    if (j->ok) job_read_notes(j, fd);
     else if (!j->err.code || j->err.code == EBADMSG) j->known = quarantine_file_set_aside(j->q->root, j->id);
     close(fd);
 }
@@ -86,10 +79,9 @@ static void run_file(struct job *j)
 static void done_file(struct job *j)
 {
     struct quarantine *q = j->q;
-    if (j->ok && quarantine_index_add(&q->index, &j->head, &j->envelope, j->size)) {
-        for (size_t i = 0; i < j->note_n; i++) (void)quarantine_index_note(&q->index, j->id, &j->notes[i], j->size);
-        q->sync.added++;
-    } else if (!j->ok && j->err.code != ENOENT) {
+    if (j->ok) {
+        q->sync.added += job_add_row(j);
+    } else if (j->err.code != ENOENT) {
         log_event(LOG_ERROR, "quarantine-damaged", LOG_ID(j->id), LOG_ERR(&j->err), LOG_STR("done", j->known ? "put aside as .damaged" : "left alone"));
         (void)quarantine_index_drop(&q->index, j->id);
         q->sync.damaged++;

@@ -53,6 +53,8 @@ def shown():
     yield 'comment-open', html('yes<!-- no', text=('yes',), no_text=('no',))
     yield 'tag-open', html('yes<p no', text=('yes',), no_text=('no',))
     yield 'less', html('1 < 2 and 3<4 <3', text=('1 < 2 and 3<4 <3',))
+    yield 'unknown-colours', html('<body bgcolor=black text=white><td bgcolor=palegoldenrod><font color=darkslateblue>open', text=('open',))
+    yield 'link-colour', html('<body bgcolor=black><a href=x>open</a><img src=x alt=too>', text=('opentoo',))
     yield 'unclosed-p', html('<p style="display:none">hid<p>open', text=('open',), hidden=('hid',), no_text=('hid',))
     yield 'alt', html('<img src=x.gif alt="An image">', text=('An image',), no_links=True)
     yield 'windows-1251', html('Привет', 'windows-1251', text=('Привет',))
@@ -63,6 +65,8 @@ def shown():
                            ('utf-7', 'Grüße'), ('windows-1252', '„Grüße“ – €'), ('cp932', '①㈱')):
         yield f'charset-{charset}', lambda name, c=charset, w=words: Case(name, header() + raw_part(
             f'Content-Type: text/plain; charset="{c}"\nContent-Transfer-Encoding: base64\n', b64(w.encode(c))), text=(w,), exactly=True)
+    for i, (raw, words) in enumerate(((b'\x1b$B-!-j\x1b(B ok', '①㈱ ok'), (b'\x1b(I1\x1b(B', 'ｱ'), (b'\x1b$@F|K\\\x1b(J', '日本'), (b'\x1b$BF|', '日'), (b'\x1b$BF|\r\nok', '日\nok'))):
+        yield f'iso-2022-jp-{i}', lambda name, r=raw, w=words: Case(name, header() + raw_part('Content-Type: text/plain; charset=iso-2022-jp\n', r), text=(w,))
     for charset in ('x-unknown', '', 'us-ascii', 'utf-8//IGNORE'):
         yield f'charset-wrong-{charset[:5].strip("/") or "none"}', lambda name, c=charset: Case(name, header() + raw_part(
             f'Content-Type: text/plain; charset="{c}"\n', 'Grüße – x'.encode('cp1252')), text=('Grüße – x',))

@@ -108,6 +108,9 @@ def archives():
     raw = zipped([('XXXXX.txt', b'hello')], zipfile.ZIP_STORED)
     yield file('name-437', raw.replace(b'XXXXX.txt', b'\x81ber\x84.txt'), as_name='a.zip', names=('\u00fcber\u00e4.txt',), absent=('broken',))
     yield file('name-utf8', zipped([('\u65e5\u672c.exe', EXE)]), as_name='a.zip', names=('\u65e5\u672c.exe',), findings=('executable',))
+    data = made(['7z', 'a', '-bd', '-y'], [('evil.js', b'var a = 1;')], 'x.7z')
+    if data:
+        yield file('self-extracting-7z', EXE + b'\0' * 300 + data, as_name='setup.exe', findings=('executable', 'script'), names=('evil.js',))
     yield file('jar', zipped([('META-INF/MANIFEST.MF', 'Manifest-Version: 1.0\n'), ('A.class', b'\xca\xfe\xba\xbe\0\0\0\x34' + b'\0' * 20)]), as_name='a.zip',
                findings=('executable', 'archive'), types=('application/java-archive',))
     yield file('self-extracting', EXE + b'\0' * 100 + zipped([('evil.js', b'var a = 1;')]), as_name='setup.exe', findings=('executable', 'script'),
@@ -267,6 +270,11 @@ def documents():
     yield file('mso', b'ActiveMime\0\0\1\xf0' + b'\0' * 36 + zlib.compress(auto), as_name='editdata.mso', findings=('macro', 'macro-auto'))
     broken = bytearray(office.word())
     broken[48:52] = b'\xff\xff\xff\x0f'
+    xml = '<?xml version="1.0"?><?mso-application progid="Word.Document"?><w:wordDocument w:macrosPresent="yes"><w:binData w:name="editdata.mso">'
+    mso = b'ActiveMime\0\0\1\xf0' + b'\0' * 36 + zlib.compress(auto)
+    yield file('word-xml', xml.encode() + b64(mso) + b'</w:binData></w:wordDocument>', as_name='a.xml', **runs)
+    yield file('docx-printer', office.ooxml(extra=[('word/printerSettings/printerSettings1.bin', EXE)]), as_name='a.docx', findings=('executable',))
+    yield file('xlsm-excel4-auto', office.ooxml('xl', extra=[('xl/macrosheets/sheet1.xml', '<x/>')]), as_name='a.xlsm', findings=('macro',), absent=('macro-auto',))
     yield file('doc-broken', bytes(broken), as_name='a.doc', findings=('broken',))
     looped = bytearray(office.compound({'WordDocument': b'x' * 6000}))
     looped[len(looped) - 512:len(looped) - 508] = b'\0\0\0\0'
@@ -310,6 +318,9 @@ def pdfs():
         yield file(f'pdf-objects-{name}', office.pdf(office.object_stream(js, fields, pack)), as_name='a.pdf', **runs)
     yield file('pdf-wrong-length', office.pdf(office.stream(zlib.compress(js), b'/Type /ObjStm /Filter /FlateDecode ', length=3)), as_name='a.pdf', **runs)
     yield file('pdf-no-end', office.pdf(b'<< /A (never closed >>', b'<< /S /JavaScript /JS (x) >>'), as_name='a.pdf', findings=('pdf-script',))
+    hidden = b'<< >>\nstream\n6 0 obj\n' + js + b'\nendobj\nendstream'  # found by who goes by the table of contents
+    yield file('pdf-hidden', office.pdf(hidden), as_name='a.pdf', **runs)
+    yield file('pdf-hidden-no-end', office.pdf(b'<< >>\nstream\n', js), as_name='a.pdf', findings=('pdf-script',))
     yield file('pdf-late', b'\n' * 900 + office.pdf(js), as_name='a.pdf', **runs)
     yield file('pdf-objects-broken', office.pdf(office.stream(b'no such thing', b'/Type /ObjStm /Filter /FlateDecode ')), as_name='a.pdf', findings=('broken',))
     embedded = {'findings': ('document', 'executable'), 'names': ('run.exe',), 'types': ('application/x-dosexec',)}
@@ -439,6 +450,9 @@ def bombs():
     alone = bytearray(lzma.compress(EXE, format=lzma.FORMAT_ALONE))
     alone[1:5] = b'\0\0\0\xf0'
     yield file('bomb-dictionary-lzma', b'\x5d\0\0' + bytes(alone[3:]), as_name='a.lzma', findings=('limit-size',))
+    zip_lzma = bytearray(zipped([('run.exe', EXE)], zipfile.ZIP_LZMA))
+    zip_lzma[zip_lzma.index(b'\x05\0\x5d') + 6] = 0x80
+    yield file('bomb-dictionary-zip', bytes(zip_lzma), as_name='a.zip', findings=('limit-size',))
     yield file('bomb-names', zipped([(f'{i}.txt', b'') for i in range(6000)], zipfile.ZIP_STORED), as_name='a.zip', findings=('limit-parts',))
     sparse = bytearray(tarred([('a.bin', b'x')]))
     sparse[124:136] = b'%011o\0' % (1 << 32)

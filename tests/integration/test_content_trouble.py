@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scanners that are away, fail or refuse: mail is deferred or marked as each is told, and never lost or let through silently. Rules and
 milters through the port, and mail that trains the classifier."""
+import json
 import os
 import re
 import signal
@@ -31,7 +32,7 @@ def test_scanner_that_is_down(make, tmp_path, kind):  # noqa: F811
     reply = send(relay, plain())
     assert reply.code == 451 and "4.7.1" in str(reply) and "try again later" in str(reply)
     assert "away" not in str(reply) and "127.0.0.1" not in str(reply)
-    assert re.search(r"refused .*check=scan why=.*away", relay.log())
+    relay.wait_log(r"refused .*check=scan why=.*away")
     relay.write({"scanners": [{**scanner, "trouble": "mark"}]})
     relay.command("reload")
     m = stripped(relay, plain())
@@ -57,7 +58,7 @@ def test_too_large_for_a_scanner(make, tmp_path):  # noqa: F811
 
 
 def test_scan_process_is_away(make, tmp_path):  # noqa: F811
-    relay = make(spam=spam(tmp_path), scan={"timeout": "2s"})
+    relay = make(spam=spam(tmp_path), scan={"timeout": "2s", "unpack_time": "1s"})
     pid = relay.pid("scan")
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -97,9 +98,8 @@ def test_spamd(make, tmp_path):  # noqa: F811
 # ---- milters
 
 def test_milter_changes_and_recipients(make):  # noqa: F811
-    changes = [(b"h", b"X-Milter\0yes\0"), (b"-", b"<bob@example.com>\0"), (b"+", b"<new@example.com>\0"), (b"e", b"<other@client.example>\0"),
-               (b"m", b"\0\0\0\x01Subject\0changed\0"), (b"a", b"")]
-    peer = MilterPeer({b"E": changes})
+    peer = MilterPeer({"E": [b"hX-Milter\0yes\0", b"-<bob@example.com>\0", b"+<new@example.com>\0", b"e<other@client.example>\0",
+                             b"m\0\0\0\x01Subject\0changed\0", b"a"]})
     try:
         relay = make(scanners=[{"name": "m", "type": "milter", "address": peer.address}])
         assert send(relay, plain()).code == 250
@@ -201,3 +201,27 @@ def test_mail_that_is_learnt(make, tmp_path):  # noqa: F811
     arrived(relay)
     relay.wait_queue_empty()
     assert len(relay.sink.messages) == 1 and relay.sink.messages[0].rcpts == ["bob@example.com"]
+
+
+# ---- explained
+
+def test_explained_with_a_message(make, tmp_path):  # noqa: F811
+    relay = make(spam=spam(tmp_path), attachments={"enabled": True, "action": "strip", "notify": {"address": "admin@example.com"}},
+                 scanners=[virus_scanner(tmp_path)])
+    path = tmp_path / "mail.eml"
+    words = ("explain", "--client", STRANGER, "--helo", "h.example", "--from", "a@client.example", "--to", "bob@example.com")
+
+    def explain(text, *more):
+        path.write_text(text.replace("\r\n", "\n"))
+        return relay.command(*words, "--message", path, *more).stdout
+    told = json.loads(explain(multipart(PROGRAM, text="XMARKX"), "--json"))
+    outcomes = {e["check"]: e for e in told["trace"]}
+    assert outcomes["virus"]["outcome"] == "pass" and "run me.exe" in outcomes["attachments"]["why"] and "T_MARK" in outcomes["spam"]["why"]
+    assert told["content"]["edits"] and "X-Spam-Flag: YES" in told["content"]["fields"] and told["content"]["notices"][0]["to"] == "admin@example.com"
+    told = explain(virus("a.txt"))
+    assert "550 5.7.1" in told and "Test.Eicar" in told and "decided by virus" in told
+    assert "field in front: X-Spam-Flag: YES" in explain(plain("XMARKX\r\n"))
+    assert json.loads(relay.command(*words, "--json").stdout)["recipients"][0]["outcome"] == "pass"
+    assert "is empty" in relay.command(*words, "--message", "/dev/null", check=66).stderr
+    relay.wait_queue_empty()
+    assert not relay.sink.messages

@@ -38,7 +38,14 @@ content
 
 
 def crash(what):
-    return f"X-Crash-Test: {what}\n" + PLAIN
+    return PLAIN.replace("Subject:", f"X-Crash-Test: {what}\nSubject:")
+
+
+def code_of(relay, to, text):
+    """Of the reply to the text."""
+    with Smtp(relay.port, source=TRUSTED, timeout=60) as c:
+        c.ehlo()
+        return c.message(to, text, expect=None).code
 
 
 def children(pid):
@@ -214,10 +221,11 @@ def test_a_message_that_ends_them_twice_is_put_aside(make, what):
 
 def test_what_is_blocked_is_refused(make):
     relay = make()
-    assert relay.send("b@example.com", FILE.format(name="a.exe")).code == 550
+    assert code_of(relay, "b@example.com", FILE.format(name="a.exe")) == 550
     assert relay.send("b@example.com", FILE.format(name="a.txt")).code == 250
     big = FILE.format(name="a.exe").replace("content\n", "x" * 70 + "\n", 1)
-    assert relay.send("b@example.com", big.replace("x" * 70 + "\n", ("x" * 70 + "\n") * 5000)).code == 550, "one with a file of its own in the spool"
+    big = big.replace("x" * 70 + "\n", ("x" * 70 + "\n") * 5000)
+    assert code_of(relay, "b@example.com", big) == 550, "one with a file of its own in the spool"
 
 
 def test_long_ones_hold_up_no_other(make):
@@ -228,7 +236,7 @@ def test_long_ones_hold_up_no_other(make):
 
     def one():
         with contextlib.suppress(Closed, OSError):
-            replies.append(relay.send("big@example.com", big))
+            replies.append(code_of(relay, "big@example.com", big))
     threads = [threading.Thread(target=one) for _ in range(3)]
     for t in threads:
         t.start()
@@ -248,7 +256,7 @@ def test_no_process_no_answer_later(make):
     pid = relay.pid("scan")
     os.kill(pid, signal.SIGSTOP)
     try:
-        assert relay.send("b@example.com", PLAIN).code == 451
+        assert code_of(relay, "b@example.com", PLAIN) == 451
     finally:
         os.kill(pid, signal.SIGCONT)
     assert relay.send("b@example.com", PLAIN).code == 250

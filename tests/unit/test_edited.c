@@ -42,9 +42,10 @@ static struct {
     struct signer_keys *keys;
     struct server *server;
     int listener, client;
+    bool greeted;
     struct buf said;             /* by the server */
     struct buf digests;          /* asked of the signer */
-    unsigned signatures;
+    unsigned signatures, expected; /* so many for a message */
     const struct envelope_cut *cuts; /* what the check does with the next message */
     uint32_t cut_n;
     const char *prepend;
@@ -113,16 +114,18 @@ static void write_key(const char *path)
     EVP_PKEY_free(key);
 }
 
-static void configure(void)
+static void configure(bool strangers)
 {
     struct config_report report;
     struct buf text = { 0 };
     buf_addf(&text, "hostname: relay.example\npostmaster: root@relay.example\nlisteners:\n  - {address: \"127.0.0.1:2525\"}\n"
-                    "zones:\n  lan: {networks: [127.0.0.0/8], trust: relay}\n"
-                    "domains:\n  - {name: example.com, deliver: \"127.0.0.2:9\"}\n"
-                    "routes:\n  - {to: example.org, via: \"127.0.0.2:9\"}\n"
-                    "dkim: {keys: [{domain: example.com, selector: s, file: \"%s/key.pem\"}]}\n"
-                    "dns: {servers: [\"127.0.0.1:9\"], timeout: 1s}\n", w.dir);
+                    "domains:\n  - {name: example.com, deliver: \"127.0.0.2:9\"}\n  - {name: example.org, deliver: \"127.0.0.2:9\"}\n"
+                    "checks: {sender: {resolvable: no}, recipient: {resolvable: no}, spf: {enabled: no}, dkim: {enabled: no}, dmarc: {enabled: no}}\n"
+                    "dns: {servers: [\"127.0.0.1:9\"], timeout: 1s}\n");
+    if (strangers) buf_addf(&text, "arc: {seal: yes, domain: relay.example, selector: s, file: \"%s/key.pem\"}\n", w.dir);
+    else buf_addf(&text, "zones:\n  lan: {networks: [127.0.0.0/8], trust: relay}\n"
+                         "dkim: {keys: [{domain: example.com, selector: s, file: \"%s/key.pem\"}]}\n", w.dir);
+    w.expected = strangers ? 2 : 1; /* a message's signature, and the seal's */
     w.config = config_parse(buf_slice(&text), "test.yaml", &report);
     for (size_t i = 0; i < report.n; i++)
         if (!report.findings[i].warning) fail_msg("%s: %s", report.findings[i].option, report.findings[i].text);
@@ -145,7 +148,7 @@ static void start_server(void)
     fcntl(w.client, F_SETFL, O_NONBLOCK);
 }
 
-static int setup(void **state)
+static int begin(bool strangers)
 {
     struct err err;
     bool busy;
@@ -156,7 +159,7 @@ static int setup(void **state)
     assert_non_null(mkdtemp(w.dir));
     snprintf(key, sizeof key, "%s/key.pem", w.dir);
     write_key(key);
-    configure();
+    configure(strangers);
     w.base = event_base_new();
     w.streams = stream_loop_new(w.base);
     w.resolver = resolver_new(w.base, w.config, &err);
@@ -173,6 +176,9 @@ static int setup(void **state)
     start_server();
     return 0;
 }
+
+static int setup(void **state) { return begin(false); }
+static int setup_for_strangers(void **state) { return begin(true); }
 
 static int teardown(void **state)
 {
@@ -251,11 +257,9 @@ static void say(struct slice text, const char *code)
 static void send_message(struct slice text, const char *code)
 {
     char command[60];
-    static bool greeted;
-    if (!w.said.n) greeted = false;
-    if (!greeted) hear("220 ");
-    if (!greeted) say(SLICE("EHLO client.example\r\n"), "250 ");
-    greeted = true;
+    if (!w.greeted) hear("220 ");
+    if (!w.greeted) say(SLICE("EHLO client.example\r\n"), "250 ");
+    w.greeted = true;
     say(SLICE("MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nRCPT TO:<c@example.org>\r\n"), NULL);
     for (time_t end = time(NULL) + 30; !strstr(buf_cstr(&w.said), "recipient noted\r\n250"); turn())
         if (time(NULL) > end) fail_msg("%s", buf_cstr(&w.said));
@@ -312,7 +316,7 @@ static void send_edited(struct slice text, const struct envelope_cut *cuts, uint
     buf_clear(&w.digests);
     w.signatures = 0;
     send_message(text, "250 2.0.0 queued as ");
-    assert_int_equal(w.signatures, 1);
+    assert_int_equal(w.signatures, w.expected);
     w.cut_n = 0;
     w.prepend = NULL;
 }
@@ -532,6 +536,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(signed_as_sent, setup, teardown),
+        cmocka_unit_test_setup_teardown(signed_as_sent, setup_for_strangers, teardown), /* sealed */
         cmocka_unit_test_setup_teardown(edits_that_do_not_fit, setup, teardown),
         cmocka_unit_test_setup_teardown(recipients, setup, teardown),
         cmocka_unit_test_setup_teardown(quarantined, setup, teardown),

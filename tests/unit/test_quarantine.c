@@ -298,6 +298,15 @@ static void keeping(void **state)
     assert_int_equal(json_integer_value(json_array_get(json_object_get(a, "numbers"), 0)), 1);
     close(w.fd);
     json_decref(a);
+    request = with_id("quarantine-open", ID(1)); /* three times the same one is not all three */
+    json_object_set_new(request, "recipients", json_pack("[s, s, s]", "a@example.com", "A@example.com", "a@EXAMPLE.com"));
+    a = ask(&w, request);
+    json_t *number;
+    size_t i;
+    assert_true(json_array_size(json_object_get(a, "numbers")) > 0);
+    json_array_foreach(json_object_get(a, "numbers"), i, number) assert_int_equal(json_integer_value(number), 0);
+    close(w.fd);
+    json_decref(a);
     a = ask(&w, with_id("quarantine-show", ID(3)));
     assert_true(json_is_true(json_object_get(a, "missing")));
     json_decref(a);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What is in files: names, limits, and what is awkward to craft as a message. The formats: tests/content/generate_unpack.py. */
+ * What is in files: names, limits, and what is awkward to craft as a message. The formats:
+ * tests/content/generate_unpack.py. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <archive.h>
+#include <archive_entry.h>
 #include <cmocka.h>
 #include <stdlib.h>
 #include <zlib.h>
@@ -248,7 +251,8 @@ static void uuencode(void **state)
         struct world *w = world_new();
         unpack_text(&w->u, 0, slice_str(cases[i].text));
         const struct content_part *p = &w->m.parts[w->m.part_n - 1];
-        if (w->m.part_n - 1 != cases[i].parts || (cases[i].parts && (p->findings != cases[i].findings || !slice_eq(p->data, slice_str(cases[i].data)))))
+        if (w->m.part_n - 1 != cases[i].parts ||
+            (cases[i].parts && (p->findings != cases[i].findings || !slice_eq(p->data, slice_str(cases[i].data)))))
             fail_msg("case %zu: %zu parts, %x, \"%.*s\"", i, w->m.part_n - 1, p->findings, SLICE_ARG(p->data));
         world_free(w);
     }
@@ -280,7 +284,68 @@ static void types(void **state)
         struct world *w = world_new();
         w->limits.depth = 0;
         const struct content_part *p = look(w, "x", cases[i].data);
-        if (!slice_eq(p->type, slice_str(cases[i].type))) fail_msg("case %zu: %.*s, not %s", i, SLICE_ARG(p->type), cases[i].type);
+        if (!slice_eq(p->type, slice_str(cases[i].type)))
+            fail_msg("case %zu: %.*s, not %s", i, SLICE_ARG(p->type), cases[i].type);
+        world_free(w);
+    }
+}
+
+/* ---- formats that need libarchive to be written */
+typedef int set_format(struct archive *a);
+
+static struct slice packed_by(struct arena *arena, set_format *format, set_format *filter, struct slice data)
+{
+    size_t room = 1 << 20, used = 0;
+    char *out = arena_alloc(arena, room);
+    struct archive *a = archive_write_new();
+    if (format(a) != ARCHIVE_OK || (filter && filter(a) != ARCHIVE_OK) ||
+        archive_write_open_memory(a, out, room, &used) != ARCHIVE_OK) {
+        archive_write_free(a);
+        return (struct slice){ 0 }; /* built without it */
+    }
+    struct archive_entry *e = archive_entry_new();
+    archive_entry_set_pathname(e, "RUN.EXE");
+    archive_entry_set_filetype(e, AE_IFREG);
+    archive_entry_set_perm(e, 0644);
+    archive_entry_set_size(e, (la_int64_t)data.n);
+    assert_int_equal(archive_write_header(a, e), ARCHIVE_OK);
+    archive_write_data(a, data.p, data.n);
+    archive_entry_free(e);
+    archive_write_close(a);
+    archive_write_free(a);
+    return slice_of(out, used);
+}
+
+static void formats(void **state)
+{
+    static const struct {
+        set_format *format, *filter;
+    } cases[] = {
+        { archive_write_set_format_iso9660, NULL },
+        { archive_write_set_format_7zip, NULL },
+        { archive_write_set_format_xar, NULL },
+        { archive_write_set_format_cpio_newc, NULL },
+        { archive_write_set_format_ar_svr4, NULL },
+        { archive_write_set_format_gnutar, NULL },
+        { archive_write_set_format_v7tar, NULL },
+        { archive_write_set_format_raw, archive_write_add_filter_gzip },
+        { archive_write_set_format_pax, archive_write_add_filter_zstd },
+        { archive_write_set_format_pax, archive_write_add_filter_lz4 },
+        { archive_write_set_format_raw, archive_write_add_filter_lzip },
+        { archive_write_set_format_raw, archive_write_add_filter_compress },
+        { archive_write_set_format_pax, archive_write_add_filter_bzip2 },
+        { archive_write_set_format_raw, archive_write_add_filter_xz },
+    };
+    char program[3000] = "MZ\x90";
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct world *w = world_new();
+        struct slice archive = packed_by(&w->arena, cases[i].format, cases[i].filter, slice_of(program, sizeof program));
+        if (archive.n) look(w, "a", archive);
+        const struct content_part *last = &w->m.parts[w->m.part_n - 1];
+        bool found = last->data.n == sizeof program && memcmp(last->data.p, program, sizeof program) == 0 &&
+                     slice_eq(last->type, SLICE("application/x-dosexec"));
+        if (archive.n && (!found || (all_findings(w) & (CONTENT_BROKEN | CONTENT_LIMITS))))
+            fail_msg("case %zu: %zu parts, %.*s, %x", i, w->m.part_n, SLICE_ARG(last->type), all_findings(w));
         world_free(w);
     }
 }
@@ -300,9 +365,10 @@ static int stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names),       cmocka_unit_test(worst_name_first), cmocka_unit_test(clean_names), cmocka_unit_test(limit_ratio),
-        cmocka_unit_test(limit_size),  cmocka_unit_test(limit_time),       cmocka_unit_test(limit_parts), cmocka_unit_test(messages),
-        cmocka_unit_test(uuencode),    cmocka_unit_test(types),
+        cmocka_unit_test(names),       cmocka_unit_test(worst_name_first), cmocka_unit_test(clean_names),
+        cmocka_unit_test(limit_ratio), cmocka_unit_test(limit_size),       cmocka_unit_test(limit_time),
+        cmocka_unit_test(limit_parts), cmocka_unit_test(messages),         cmocka_unit_test(uuencode),
+        cmocka_unit_test(types),       cmocka_unit_test(formats),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
