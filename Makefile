@@ -4,7 +4,7 @@ TEST_BUILD ?= build-test
 FUZZ_SECONDS ?= 60
 MESON_TEST_FLAGS = -Dtests=true -Dcrash_points=true -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Dwerror=true
 
-.PHONY: all run test check bench bench-mailauth fuzz lint install clean help setup-run setup-test test-build install-hint
+.PHONY: all run test check bench bench-mailauth bench-spam fuzz lint install clean help setup-run setup-test test-build install-hint
 
 all: setup-run ## build the release binary at build/postern
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD)
@@ -32,6 +32,12 @@ bench-mailauth: ## SPF, DKIM, DMARC, ARC: messages per CPU second against C libr
 	@test -f build-bench/build.ninja || meson setup build-bench -Dtests=true -Dbuildtype=release
 	@ninja -C build-bench tests/bench/mailauth/mailauth_ours tests/bench/mailauth/mailauth_peers
 	@tests/bench/mailauth/run.py build-bench
+
+bench-spam: ## how much spam is caught, and its CPU, against SpamAssassin, bogofilter, Rspamd on real mail (--fresh: ARGS=--fresh, 15 minutes)
+	@scripts/setup.sh bench
+	@test -f build-bench/build.ninja || meson setup build-bench -Dtests=true -Dbuildtype=release
+	@ninja -C build-bench tests/bench/spam/spam_corpus
+	@tests/bench/spam/run.sh build-bench/tests/bench/spam/spam_corpus $(ARGS)
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (60)
 	@scripts/setup.sh fuzz

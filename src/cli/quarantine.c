@@ -93,7 +93,8 @@ static bool confirm(const struct quarantine_options *o, const char *socket, int 
     json_int_t n = cli_number_of(a, "matched");
     bool partial = json_is_true(json_object_get(a, "partial"));
     json_decref(a);
-    if (!o->json || n) fprintf(o->json ? stderr : stdout, "%s%lld message%s fit%s\n", partial ? "at least " : "", (long long)n, n == 1 ? "" : "s", n == 1 ? "s" : "");
+    if (!o->json || n)
+        fprintf(o->json ? stderr : stdout, "%s%lld message%s\n", partial ? "at least " : "", (long long)n, n == 1 ? " fits" : "s fit");
     if (!n || o->yes) return n > 0;
     *code = EX_USAGE;
     if (!isatty(STDIN_FILENO)) {

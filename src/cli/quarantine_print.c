@@ -104,7 +104,8 @@ static void print_findings(const json_t *findings)
 
 void quarantine_print_message(const json_t *m, bool empty_line_before)
 {
-    static const char *const texts[] = { "id", "state", "kind", "reason", "subject", "message_id", "client", "helo", "zone", "account", "learnt", "error" };
+    static const char *const texts[] = { "id",     "state", "kind", "reason",  "subject", "message_id",
+                                         "client", "helo",  "zone", "account", "learnt",  "error" };
     size_t i;
     const json_t *v;
     if (empty_line_before) putchar('\n');
@@ -151,7 +152,8 @@ void quarantine_print_view(const json_t *view)
     if (text) print_text(text);
     if (json_array_size(json_object_get(rest, "parts"))) puts("parts");
     json_array_foreach(json_object_get(rest, "parts"), i, v)
-        printf("  %s  %s  %lld\n", *cli_text_of(v, "name") ? cli_text_of(v, "name") : "-", cli_text_of(v, "type"), (long long)cli_number_of(v, "size"));
+        printf("  %s  %s  %lld\n", *cli_text_of(v, "name") ? cli_text_of(v, "name") : "-", cli_text_of(v, "type"),
+               (long long)cli_number_of(v, "size"));
     if (json_array_size(json_object_get(rest, "links"))) puts("links");
     json_array_foreach(json_object_get(rest, "links"), i, v)
         printf("  %s  (%s)\n", cli_text_of(v, "url"), *cli_text_of(v, "shown") ? cli_text_of(v, "shown") : cli_text_of(v, "host"));

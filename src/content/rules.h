@@ -12,6 +12,8 @@ struct rules;
  * what cannot be used. */
 struct rules *rules_new(const struct config *c, struct err *err) MUST_CHECK;
 void rules_free(struct rules *r); /* NULL is fine */
+/* Can they be read? *place: of the entry that cannot; the error names a file and the line in it, but not that place. Blocks. */
+bool rules_check(const struct config *c, struct config_place *place, struct err *err) MUST_CHECK;
 /* Header checks first, then rules in their order, with what report has of parts, viruses and spam. Adds actions, edits and prepend to
  * the report; edits of the same bytes: the first wins. */
 void rules_apply(const struct rules *r, const struct content_message *m, const struct scan_context *c, struct report *report,

@@ -125,7 +125,7 @@ static void refuse(struct wishes *w, const struct report_action *a)
     int code = a->code ? (int)a->code : rejects ? 550 : 451;
     bool fits = (code < 500) != rejects && code >= 400; /* a milter's own */
     const char *enhanced = a->enhanced.n ? arena_strdup(check_arena(w->call), a->enhanced) : rejects ? "5.7.1" : "4.7.1";
-    const char *text = a->text.n ? check_show(w->call, a->text)
+    const char *text = a->text.n ? check_ascii(w->call, check_show(w->call, a->text))
                        : rejects ? "the message is not taken here" : "the message cannot be taken at the moment, please try again later";
     check_refuse(w->call, fits ? code : rejects ? 550 : 451, fits ? enhanced : rejects ? "5.7.1" : "4.7.1", a->place, text, "%s by %s",
                  report_action_name(a->action), who(w, a));

@@ -268,7 +268,8 @@ static void go(struct check_call *c)
     struct err err;
     l->call = c;
     if (f->share) {
-        on_shared(c, f->share, NULL);
+        check_look(c)->share = *f->share;
+        start(c);
         return;
     }
     switch (spool_draft_share(f->text, &check_look(c)->share, on_shared, c, &err)) {

@@ -88,6 +88,15 @@ void check_tag_subject(struct check_call *c, struct slice prefix)
     if (with.n) policy_outcome_tag_subject(c->run, at, with, check_look(c)->share.size);
 }
 
+const char *check_ascii(struct check_call *c, const char *text)
+{
+    struct buf b = { 0 };
+    encode_masked(slice_str(text), &b);
+    text = arena_strdup(check_arena(c), buf_slice(&b));
+    buf_deinit(&b);
+    return text;
+}
+
 /* ---- the quarantine */
 
 /* The parts that say something. */
@@ -159,6 +168,6 @@ void check_handle(struct check_call *c, const struct content_handling *h)
         check_pass_by(c, h->place, "%s: let through", h->what);
         break;
     case CONFIG_HANDLE_REJECT:
-    case CONFIG_HANDLE_STRIP: check_refuse(c, 550, "5.7.1", h->place, h->text, "%s", h->what); break;
+    case CONFIG_HANDLE_STRIP: check_refuse(c, 550, "5.7.1", h->place, check_ascii(c, h->text), "%s", h->what); break;
     }
 }

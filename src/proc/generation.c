@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "base/log.h"
 #include "net/tls.h"
 #include "policy/policy.h"
@@ -51,12 +52,13 @@ struct generation *generation_new(struct master *m, struct config *c, const stru
     struct generation *g = mem_new(struct generation);
     g->master = m;
     g->number = ++m->generations;
+    g->digest_fd = -1;
     g->slot_n = worker_count(c);
     g->slots = mem_zalloc(g->slot_n * sizeof *g->slots);
     g->deadline = evtimer_new(m->base, on_deadline, g);
     if (!helpers_prepare(g, c, err) || !load_tls(g, c, err) || !(g->policy = policy_new(c, err)) || !scanning_check(c, err) || !(g->keys = signer_keys_new(c, err)) ||
         !(g->rewriter = rewriter_new(c, err)) ||
-        !(g->listeners = listen_set_open(c, g->slot_n, former, patient, err))) {
+        !(g->listeners = listen_set_open(c, g->slot_n, former, patient, err)) || !digest_open(g, c, err)) {
         generation_free(&g);
         return NULL;
     }
@@ -148,6 +150,7 @@ void generation_free(struct generation **gp)
     *gp = NULL;
     if (!g) return;
     helpers_forget_generation(g);
+    if (g->digest_fd >= 0) close(g->digest_fd);
     for (unsigned i = 0; i < g->slot_n; i++)
         if (g->slots[i].timer) event_free(g->slots[i].timer);
     event_free(g->deadline);

@@ -106,7 +106,7 @@ static int bind_socket(const struct config_listener *l, bool shared)
     return -1;
 }
 
-static bool explain(const struct config_listener *l, size_t index, int code, struct err *err)
+static bool explain_option(const struct config_listener *l, const char *option, int code, struct err *err)
 {
     struct buf where = { 0 };
     add_address(&where, l);
@@ -114,10 +114,36 @@ static bool explain(const struct config_listener *l, size_t index, int code, str
     if (code == EADDRINUSE) hint = " (another program listens there: `ss -ltnp` names it)";
     else if (code == EACCES) hint = " (ports below 1024 need root)";
     else if (code == EADDRNOTAVAIL) hint = " (this machine does not have that address)";
-    err_set(err, "listeners[%zu].address: cannot listen on %s: %s%s", index, address, strerror(code), hint);
+    err_set(err, "%s: cannot listen on %s: %s%s", option, address, strerror(code), hint);
     err->code = code;
     buf_deinit(&where);
     return false;
+}
+
+static bool explain(const struct config_listener *l, size_t index, int code, struct err *err)
+{
+    char option[48];
+    snprintf(option, sizeof option, "listeners[%zu].address", index);
+    return explain_option(l, option, code, err);
+}
+
+int listen_open_one(struct slice address, const char *option, struct err *err)
+{
+    struct config_listener l = { 0 };
+    struct slice host, port;
+    bool bracketed;
+    uint64_t number;
+    if (!value_split_port(address, &host, &port, &bracketed) || !slice_to_u64(port, UINT16_MAX, &number) ||
+        (!slice_eq(host, SLICE("*")) && !ip_parse(host, &l.ip))) {
+        err_set(err, "%s is not an address with a port", option);
+        return -1;
+    }
+    l.port = (uint16_t)number;
+    int fd = bind_socket(&l, false);
+    if (fd >= 0 && listen(fd, BACKLOG) == 0) return fd;
+    explain_option(&l, option, errno, err);
+    if (fd >= 0) close(fd);
+    return -1;
 }
 
 /* With SO_REUSEPORT a second relay of the same user would quietly get a share of the connections: a socket without it

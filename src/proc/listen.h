@@ -15,6 +15,8 @@ struct listen_set *listen_set_open(const struct config *c, unsigned slots, const
 void listen_set_free(struct listen_set **s); /* closes the ports that no other set has */
 size_t listen_set_sockets(const struct listen_set *s, size_t listener); /* how many; never fewer than slots */
 int listen_set_fd(const struct listen_set *s, size_t listener, size_t socket);
+/* One socket that listens on "*:8443", "192.0.2.1:8443" or "[2001:db8::1]:8443", the value of an option; -1 with an error that names it. */
+int listen_open_one(struct slice address, const char *option, struct err *err) MUST_CHECK;
 /* "0.0.0.0:25 [::1]:587" for people. */
 void listen_set_describe(const struct config *c, struct buf *out);
 

@@ -207,6 +207,7 @@ void master_start_admin(struct master *m)
         if (c->role == CHILD_WORKER && c->state != CHILD_STARTING) child_connect(c, m->admin, "admin");
     }
     store_connect(m->admin);
+    digest_tell_admin(m);
 }
 
 static void on_admin_timer(evutil_socket_t fd, short what, void *arg)

@@ -78,6 +78,7 @@ struct generation {
     struct slot *slots;
     unsigned slot_n;
     struct helper helpers[HELPERS];
+    int digest_fd;           /* the page behind links of digests listens here; -1: there is none */
     bool serving;            /* its workers accept connections */
     struct event *deadline;  /* until all are ready */
 };
@@ -145,6 +146,10 @@ void store_connect(struct child *c);                       /* a channel between 
 void store_set_limits(struct master *m);                   /* as the current configuration says */
 void store_on_exit(struct master *m, uint64_t lived);      /* starts another one, perhaps after a pause */
 void store_end(struct master *m);                          /* when the last worker is gone */
+
+/* ---- digest.c: what digests of the quarantine need */
+bool digest_open(struct generation *g, const struct config *c, struct err *err) MUST_CHECK; /* socket and secret; blocks */
+void digest_tell_admin(struct master *m);                  /* of the current configuration, the next one before there is one */
 
 /* ---- generation.c: workers of one configuration */
 struct generation *generation_new(struct master *m, struct config *c, const struct listen_set *former, bool patient,

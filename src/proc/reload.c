@@ -168,6 +168,7 @@ void reload_ready(struct master *m)
     m->next = NULL;
     generation_serve(m->current);
     store_set_limits(m);
+    if (old) digest_tell_admin(m);
     struct buf listeners = { 0 };
     listen_set_describe(m->current->config, &listeners);
     log_event(LOG_INFO, old ? "reloaded" : "ready", LOG_NUM("generation", m->current->number),

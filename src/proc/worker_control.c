@@ -107,7 +107,7 @@ static void on_admin(void *arg, const json_t *m, int fd)
         .worker = w, .id = json_integer_value(id), .admin = w->admin_count, .status = !strcmp(op, "status")
     };
     list_push_back(&w->requests, &r->node);
-    if (worker_file_request(w, request, fd, on_answer, r)) return;
+    if (worker_file_request(w, request, fd, on_answer, r) || worker_digest_request(w, request, on_answer, r)) return;
     bool report = !strcmp(op, "tls-report");
     if (report) fetch_report_now(w->fetch); /* those of a day go out once, however many workers are asked */
     if (w->queue && !strcmp(op, "explain")) {

@@ -71,4 +71,9 @@ void worker_control_free(struct worker *w);
 bool worker_file_request(struct worker *w, const json_t *request, int fd, void (*reply)(void *arg, json_t *answer), void *arg);
 void worker_file_requests_free(struct worker *w);
 
+/* worker_digest.c: {"op": "digest-mail", "to", "count", "messages": [{"kind", "sender", "subject", "stored", "expires", "link"?}]}: the digest is
+ * written and sent; answered when it is on disk, {"id"}, or {"skipped": true}: nobody there gets any, or {"error"}. False: it is no such
+ * request. */
+bool worker_digest_request(struct worker *w, const json_t *request, void (*reply)(void *arg, json_t *answer), void *arg);
+
 #endif

@@ -134,12 +134,13 @@ void spam_judge(struct spam_engine *e, const struct content_message *m, const st
     bool trained = ask_bayes(e, m, arena, &weight);
     rules_ask(r, f, hits, found);
     for (size_t i = 0; i < r->n; i++) {
-        int32_t score = trained ? r->rules[i].score_trained : r->rules[i].score;
-        enum rule_leg leg = hits[i] ? rule_leg(r, &r->rules[i]) : RULE_LEG_NETWORK;
-        if (leg == RULE_LEG_HEADER) out->header_score += r->rules[i].score;
-        if (leg == RULE_LEG_BODY) out->body_score += r->rules[i].score;
-        if (hits[i] && r->rules[i].name[0] != '_' && (score || !r->rules[i].score))
-            add_symbol(&s, r->rules[i].name, symbol_text(arena, &r->rules[i], found[i]), score);
+        const struct rule *rule = &r->rules[i];
+        int32_t score = trained ? rule->score_trained : rule->score;
+        if (!hits[i] || rule->name[0] == '_' || !score)
+            continue;
+        add_symbol(&s, rule->name, symbol_text(arena, rule, found[i]), score);
+        out->header_score += rule->leg == LEG_HEADER ? rule->score : 0;
+        out->body_score += rule->leg == LEG_BODY ? rule->score : 0;
     }
     if (!trained)
         return;

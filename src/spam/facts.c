@@ -49,6 +49,23 @@ bool look_find(struct slice name, enum look *out)
     return false;
 }
 
+enum fact_leg fact_leg(enum fact f)
+{
+    static const char *const header[] = { "subject.", "to.", "from.", "reply.", "sender.", "msgid.", "date.", "client.", "helo.",
+        "greylist.", "reputation", "received", "fields", "trusted", "size" };
+    if (f == FACT_DNS_SCORE || f == FACT_LISTED)
+        return LEG_DNS;
+    for (size_t i = 0; i < countof(header); i++)
+        if (slice_starts(slice_str(facts[f].name), slice_str(header[i])))
+            return LEG_HEADER;
+    return LEG_BODY;
+}
+
+enum fact_leg look_leg(enum look l)
+{
+    return l == LOOK_SUBJECT || l >= LOOK_FROM ? LEG_HEADER : LEG_BODY;
+}
+
 static void set_texts(struct facts *f, enum look look, struct arena *arena, struct slice a, struct slice b)
 {
     struct slice *v = arena_alloc(arena, 2 * sizeof *v);
@@ -143,7 +160,7 @@ static void take_context(struct facts *f, const struct scan_context *c, struct a
     f->n[FACT_CLIENT_KNOWN] = c->client.family != 0;
     f->n[FACT_CLIENT_TLS] = c->tls;
     f->n[FACT_GREYLIST_KNOWN] = c->greylist_known;
-    f->n[FACT_REPUTATION] = c->reputation;
+    f->n[FACT_REPUTATION] = (int32_t)c->reputation; // NOLINT(bugprone-signed-char-misuse,cert-str34-c): -1 means unknown there, too
     f->n[FACT_DNS_SCORE] = c->dns_score;
     f->n[FACT_TRUSTED] = c->trusted;
     set_texts(f, LOOK_SENDER, arena, c->sender, (struct slice){ 0 });

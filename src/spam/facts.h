@@ -151,6 +151,10 @@ const char *fact_about(enum fact f);
 bool fact_find(struct slice name, enum fact *out);
 const char *look_name(enum look l);
 bool look_find(struct slice name, enum look *out);
+/* What it is a fact about: two legs that are hard to fake at once, and the DNS. */
+enum fact_leg { LEG_HEADER, LEG_BODY, LEG_DNS };
+enum fact_leg fact_leg(enum fact f);
+enum fact_leg look_leg(enum look l);
 
 /* Takes a message apart for the rules. fields: names that are asked for. c may be NULL. */
 void facts_take(struct facts *f, const struct content_message *m, const struct scan_context *c, const char *const *fields,

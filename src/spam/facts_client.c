@@ -54,7 +54,7 @@ static bool read_received(struct slice v, struct client *c)
     const char *by = memmem(v.p ? v.p : "", v.n, "by ", 3);
     struct slice inside = slice_sub(v, 0, by ? (size_t)(by - v.p) : v.n);
     ptrdiff_t open = slice_find(inside, '[');
-    struct slice address = open < 0 ? (struct slice){ 0 } : slice_sub(inside, (size_t)open + 1, inside.n);
+    struct slice address = slice_sub(inside, open < 0 ? inside.n : (size_t)open + 1, inside.n);
     address = cut_to(&address, "] \t)");
     if (!address.n) {            /* "from HELO (ADDRESS)" */
         address = slice_trim(slice_sub(inside, inside.n && inside.p[0] == '(', inside.n));
@@ -75,7 +75,7 @@ static bool read_received(struct slice v, struct client *c)
     if (slice_find(name, '@') >= 0) /* an ident's answer before the name */
         name = slice_sub(name, (size_t)slice_find(name, '@') + 1, name.n);
     bool unknown = slice_ieq(name, SLICE("unknown")) || is_address(name) || slice_find(name, '.') < 0;
-    *c = (struct client){ .helo = helo, .name = unknown ? (struct slice){ 0 } : name, .known = true, .named = true };
+    *c = (struct client){ .helo = helo, .name = slice_sub(name, 0, unknown ? 0 : name.n), .known = true, .named = true };
     return true;
 }
 

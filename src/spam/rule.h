@@ -32,6 +32,7 @@ struct rule {
     int32_t score;               /* hundredths; when the classifier does not speak */
     int32_t score_trained;       /* and when it does */
     enum look look;              /* of a pattern */
+    enum fact_leg leg;           /* what its score stands on */
     uint32_t fields[16];         /* LOOK_HEADER, LOOK_RAW: of struct rules.fields */
     size_t field_n;
     bool is_when, absent;        /* neither: a pattern */
@@ -60,10 +61,6 @@ bool rules_read_file(struct rules *r, const char *file, struct err *err) MUST_CH
 bool rules_builtin(struct rules *r, struct err *err) MUST_CHECK; /* those embedded in the program */
 bool rules_finish(struct rules *r, struct err *err) MUST_CHECK;  /* after the last; before the first question */
 struct rule *rules_find(const struct rules *r, struct slice name);
-
-/* What a rule is about: the header, what a reader sees, or what lists in the DNS say; of an expression the last of these that it asks for. */
-enum rule_leg { RULE_LEG_HEADER, RULE_LEG_BODY, RULE_LEG_NETWORK };
-enum rule_leg rule_leg(const struct rules *all, const struct rule *r);
 
 /* hits: one each rule, set to whether it is met. found: what the pattern matched, in what the facts were made of; may be NULL. */
 void rules_ask(const struct rules *r, const struct facts *f, bool *hits, struct slice *found);

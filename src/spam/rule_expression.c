@@ -204,7 +204,7 @@ static bool compare(int32_t value, const struct rule_op *op)
 
 bool rule_evaluate(const struct rule *rule, const int32_t *facts, const bool *hits)
 {
-    bool stack[RULE_STACK + 1];
+    bool stack[RULE_STACK + 1] = { false };
     size_t n = 0;
     for (const struct rule_op *op = rule->ops; op < rule->ops + rule->op_n; op++)
         switch (op->kind) {

@@ -40,14 +40,31 @@ struct rule *rules_find(const struct rules *r, struct slice name)
     return NULL;
 }
 
+/* An expression stands on the DNS when anything in it does, else on the body when anything in it does. */
+static enum fact_leg leg_of(const struct rules *r, const struct rule *rule)
+{
+    enum fact_leg leg = LEG_HEADER;
+    if (!rule->is_when)
+        return look_leg(rule->look);
+    for (const struct rule_op *op = rule->ops; op < rule->ops + rule->op_n; op++) {
+        enum fact_leg one = op->kind == RULE_OP_FACT ? fact_leg((enum fact)op->index)
+            : op->kind == RULE_OP_RULE               ? r->rules[op->index].leg
+                                                     : LEG_HEADER;
+        leg = one > leg ? one : leg;
+    }
+    return leg;
+}
+
 /* Rules that took the place of others may have come to stand above what they name; nothing may read what is not known yet. */
 bool rules_finish(struct rules *r, struct err *err)
 {
-    for (size_t i = 0; i < r->n; i++)
+    for (size_t i = 0; i < r->n; i++) {
         for (size_t k = 0; k < r->rules[i].op_n; k++)
             if (r->rules[i].ops[k].kind == RULE_OP_RULE && r->rules[i].ops[k].index >= i)
                 return err_set(err, "%s:%u: %s takes the place of a rule above and names %s, which stands below", r->rules[i].file,
                     r->rules[i].line, r->rules[i].name, r->rules[r->rules[i].ops[k].index].name);
+        r->rules[i].leg = leg_of(r, &r->rules[i]);
+    }
     prefilter_finish(r->prefilter);
     return true;
 }
@@ -108,9 +125,8 @@ void rules_ask(const struct rules *r, const struct facts *f, bool *hits, struct 
         seen[LOOK_WORDS][i] = seen[LOOK_SUBJECT][i] || seen[LOOK_TEXT][i];
     for (size_t i = 0; i < r->n; i++) {
         const struct rule *rule = &r->rules[i];
-        struct slice none;
-        struct slice *where = found ? &found[i] : &none;
-        *where = (struct slice){ 0 };
+        struct slice none = { 0 }, *where = found ? &found[i] : &none;
+        *where = none;
         hits[i] = rule->is_when ? rule_evaluate(rule, f->n, hits) : ask_pattern(r, rule, f, seen, where);
     }
     free(all);

@@ -71,12 +71,11 @@ static bool head_ok(int fd, uint64_t *slots)
         h.slots <= SLOTS_MAX && (h.slots & (h.slots - 1)) == 0 && (uint64_t)st.st_size == HEAD + h.slots * sizeof(struct slot);
 }
 
-/* Makes a new one under another name, whole, and gives it the right one: nobody ever sees half a table. */
+/* Makes a new one under another name, whole, and gives it the right one: nobody ever sees half a table. The folder is locked. */
 static bool make(int dir, const char *directory, uint64_t slots, struct err *err)
 {
     struct head h = { .magic = MAGIC, .slots = slots };
-    char name[64];
-    (void)snprintf(name, sizeof name, "tokens.new.%ld", (long)getpid());
+    static const char name[] = "tokens.new"; /* the lock makes it ours; what a dead process left is written over */
     int fd = openat(dir, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_sys(err, errno, "%s/%s", directory, name);

@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-#define DB_STATEMENTS_MAX 24
+#define DB_STATEMENTS_MAX 32
 
 struct db;
 struct db_kind {

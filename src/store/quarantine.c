@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The quarantine's life: its bounds, what expires, its figures. */
 #include "store/quarantine.h"
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "base/clock.h"
 #include "store/quarantine_int.h"
 
@@ -34,14 +31,14 @@ void quarantine_set_limits(struct quarantine *q, const struct quarantine_limits 
     q->full_until = 0;
 }
 
-static bool make_root(struct quarantine *q, const char *directory, struct err *err)
+static void make_root(struct quarantine *q, const char *directory)
 {
     struct buf path = { 0 };
+    struct err err;
     buf_addf(&path, "%s/quarantine", directory);
     q->root = mem_strdup(buf_cstr(&path));
     buf_deinit(&path);
-    if (mkdir(q->root, 0700) == 0 || errno == EEXIST) return true;
-    return err_sys(err, errno, "cannot make %.250s", q->root);
+    if (!quarantine_root_make(q->root, &err)) log_event(LOG_ERROR, "quarantine-unreadable", LOG_ERR(&err)); /* tried again for each message */
 }
 
 struct quarantine *quarantine_new(struct event_base *base, const char *directory, const struct quarantine_limits *limits,
@@ -51,7 +48,8 @@ struct quarantine *quarantine_new(struct event_base *base, const char *directory
     *q = (struct quarantine){ .base = base, .limits = *limits, .history = history, .wake_fd = -1 };
     list_init(&q->keepers);
     list_init(&q->queries);
-    bool index = make_root(q, directory, err) && quarantine_index_open(&q->index, directory, err);
+    make_root(q, directory);
+    bool index = quarantine_index_open(&q->index, directory, err);
     if (!index || !jobs_open(q, err)) { /* the process ends */
         if (index) quarantine_index_close(&q->index);
         free(q->root);

@@ -37,6 +37,14 @@ void quarantine_add_worker(struct quarantine *q, int fd);
  *       done. as, of released: the id under which it goes on; of learnt: "spam", "ham", "forget". A message that is deleted for everybody is
  *       removed
  *   {"op": "quarantine-delete", "id", "by"}: removes it
+ *   Of digests; messages are the newest 100, recipients in the order of their addresses:
+ *   {"op": "quarantine-digest-list", "after"?: address}: who has something held that they were not told of: {"recipients": [{"address",
+ *       "count"}], "more"?}
+ *   {"op": "quarantine-digest-next", "after" or "recipient": address, "tell"?: true: somebody is about to tell them}: the next one: {"address",
+ *       "count", "messages": [{"id", "n": number of the recipient, "kind", "stored", "expires", "sender", "subject" (as it came)}]}, or {}
+ *   {"op": "quarantine-digest-told", "address"}: they were told of what the last such answer counted: {"told": how many}
+ *   {"op": "quarantine-digest-recipient", "id", "n"}: {"address", "state", "kind", "stored", "sender", "subject"}
+ *   {"op": "quarantine-digest-ran", "at"?: wall ms}: {"at"}: when digests were sent last, as it was said; 0: never
  * What cannot be done: {"error": text, "missing"?: true when there is no such message}. The answer is given to `reply`, once, at once or from
  * the loop, unless quarantine_forget was called for its owner; fd: -1 or a descriptor, which is the callee's. */
 typedef void quarantine_reply(void *owner, json_int_t id, json_t *answer, int fd);

@@ -151,11 +151,24 @@ static bool sync_folder(const char *path, struct err *err)
     return ok || err_sys(err, code, "cannot bring %.250s to disk", path);
 }
 
+bool quarantine_root_make(const char *root, struct err *err)
+{
+    char above[QUARANTINE_PATH_MAX];
+    snprintf(above, sizeof above, "%s/..", root);
+    if (mkdir(root, 0700) == 0) return sync_folder(above, err);
+    return errno == EEXIST || err_sys(err, errno, "cannot make %.250s", root);
+}
+
 static bool make_folder(const char *root, uint64_t id, struct err *err)
 {
     char path[QUARANTINE_PATH_MAX];
     folder_path(path, root, quarantine_folder(id));
-    if (mkdir(path, 0700) == 0) return sync_folder(root, err);
+    int rc = mkdir(path, 0700);
+    if (rc != 0 && errno == ENOENT) { /* there was no room for it at the start */
+        if (!quarantine_root_make(root, err)) return false;
+        rc = mkdir(path, 0700);
+    }
+    if (rc == 0) return sync_folder(root, err);
     return errno == EEXIST || err_sys(err, errno, "cannot make %.250s", path);
 }
 
@@ -254,7 +267,7 @@ bool quarantine_file_note(int fd, const struct quarantine_head *h, uint64_t n, s
     uint32_t crc = get32(b + 12), what = get32(b + 4);
     put32(b + 12, 0);
     if (memcmp(b, note_magic, sizeof note_magic) != 0 || crc32c(0, b, NOTE_N) != crc) return false;
-    if (what < QUARANTINE_NOTE_RELEASED || what > QUARANTINE_NOTE_LEARNT) return false;
+    if (what < QUARANTINE_NOTE_RELEASED || what > QUARANTINE_NOTE_TOLD) return false;
     *out = (struct quarantine_note){ .what = (enum quarantine_note_what)what, .which = get32(b + 8), .when = get64(b + 16) };
     return true;
 }

@@ -21,16 +21,18 @@ struct quarantine_head {
     uint64_t text_n;
     uint32_t envelope_n, envelope_crc, text_crc;
 };
-enum quarantine_note_what { QUARANTINE_NOTE_RELEASED = 1, QUARANTINE_NOTE_DELETED, QUARANTINE_NOTE_LEARNT };
+enum quarantine_note_what { QUARANTINE_NOTE_RELEASED = 1, QUARANTINE_NOTE_DELETED, QUARANTINE_NOTE_LEARNT, QUARANTINE_NOTE_TOLD };
 #define QUARANTINE_NOTE_ALL UINT32_MAX
 struct quarantine_note {
     enum quarantine_note_what what;
-    uint32_t which;                  /* RELEASED, DELETED: number of the recipient, or _ALL; LEARNT: enum quarantine_learnt */
+    uint32_t which;                  /* RELEASED, DELETED, TOLD: number of the recipient, or _ALL (not TOLD); LEARNT: enum quarantine_learnt */
     uint64_t when;                   /* wall ms */
 };
 
 unsigned quarantine_folder(uint64_t id); /* 0 to QUARANTINE_FOLDERS - 1: its name is these two hex digits */
 uint64_t quarantine_text_at(const struct quarantine_head *h);
+
+bool quarantine_root_make(const char *root, struct err *err) MUST_CHECK; /* it being there is fine */
 
 /* Where the text to be kept is. */
 struct quarantine_source {

@@ -8,7 +8,7 @@
 static const char *const statements[INDEX_STATEMENTS] = {
     [INDEX_ADD] = "INSERT OR REPLACE INTO entry(" COLUMNS ", file_size)"
                   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, 0, ?8, ?9, ?10, ?11, ?12, ?13)",
-    [INDEX_ADD_RCPT] = "INSERT INTO recipient(entry, n, address, state) VALUES(?1, ?2, ?3, 0)",
+    [INDEX_ADD_RCPT] = "INSERT INTO recipient(entry, n, address, state, told) VALUES(?1, ?2, ?3, 0, 0)",
     [INDEX_DROP] = "DELETE FROM entry WHERE id=?1",
     [INDEX_DROP_RCPTS] = "DELETE FROM recipient WHERE entry=?1",
     [INDEX_MARK] = "UPDATE recipient SET state=?3 WHERE entry=?1 AND n=?2",
@@ -24,6 +24,18 @@ static const char *const statements[INDEX_STATEMENTS] = {
     [INDEX_SCAN] = "SELECT " COLUMNS " FROM entry WHERE id<?1 AND id>=?2 ORDER BY id DESC",
     [INDEX_ONE] = "SELECT " COLUMNS " FROM entry WHERE id=?1",
     [INDEX_RCPTS] = "SELECT n, address, state FROM recipient WHERE entry=?1 AND n>=?3 ORDER BY n LIMIT ?2",
+    /* Digests (quarantine_digest.c). told: 0 no, 1 yes, 2 about to be, which is not yet. All of these read the index recipient_untold. */
+    [INDEX_UNTOLD_RCPTS] = "SELECT address, count(*) FROM recipient WHERE state=0 AND told<>1 AND address>ifnull(?1, '') COLLATE NOCASE"
+                           " GROUP BY address COLLATE NOCASE ORDER BY address COLLATE NOCASE LIMIT ?2",
+    [INDEX_UNTOLD] = "SELECT e.id, e.kind, e.stored, e.sender, e.subject, r.n FROM recipient r JOIN entry e ON e.id=r.entry"
+                     " WHERE r.state=0 AND r.told<>1 AND r.address=?1 COLLATE NOCASE ORDER BY r.entry DESC, r.n LIMIT ?2",
+    [INDEX_UNTOLD_COUNT] = "SELECT count(DISTINCT entry) FROM recipient WHERE state=0 AND told<>1 AND address=?1 COLLATE NOCASE",
+    [INDEX_TELLING] = "UPDATE recipient SET told=2 WHERE state=0 AND told<>1 AND address=?1 COLLATE NOCASE",
+    [INDEX_NEXT_TELLING] = "SELECT entry, n FROM recipient WHERE state=0 AND told<>1 AND told=2 AND address=?1 COLLATE NOCASE"
+                           " AND (entry, n)>(?2, ?3) ORDER BY entry, n LIMIT 1",
+    [INDEX_TOLD] = "UPDATE recipient SET told=1 WHERE entry=?1 AND n=?2",
+    [INDEX_GET_RAN] = "SELECT value FROM mark WHERE name='digest'",
+    [INDEX_SET_RAN] = "INSERT OR REPLACE INTO mark(name, value) VALUES('digest', ?1)",
 };
 _Static_assert(INDEX_STATEMENTS <= DB_STATEMENTS_MAX, "there is room for all");
 _Static_assert(QUARANTINE_HELD == 0 && QUARANTINE_RELEASED == 1 && QUARANTINE_DELETED == 2, "as in the statements");
@@ -31,8 +43,10 @@ _Static_assert(QUARANTINE_HELD == 0 && QUARANTINE_RELEASED == 1 && QUARANTINE_DE
 static const char schema[] =
     "CREATE TABLE entry(id INTEGER PRIMARY KEY, kind INTEGER, arrival INTEGER, stored INTEGER, score INTEGER, size INTEGER, held INTEGER,"
     " rcpt_n INTEGER, learnt INTEGER, client TEXT, sender TEXT, subject TEXT, reason TEXT, message_id TEXT, file_size INTEGER);"
-    "CREATE TABLE recipient(entry INTEGER, n INTEGER, address TEXT, state INTEGER, PRIMARY KEY(entry, n)) WITHOUT ROWID;"
-    "CREATE INDEX entry_stored ON entry(stored);";
+    "CREATE TABLE recipient(entry INTEGER, n INTEGER, address TEXT, state INTEGER, told INTEGER, PRIMARY KEY(entry, n)) WITHOUT ROWID;"
+    "CREATE INDEX entry_stored ON entry(stored);"
+    "CREATE INDEX recipient_untold ON recipient(address COLLATE NOCASE, entry, n, told) WHERE state=0 AND told<>1;"
+    "CREATE TABLE mark(name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;";
 
 static void make_sums(struct quarantine_index *x)
 {
@@ -53,7 +67,7 @@ static void on_open(struct db *db)
 }
 
 static const struct db_kind kind = {
-    .name = "quarantine", .application_id = 0x50717561, .version = 1, .cache_kib = 8192, .schema = schema, .statements = statements,
+    .name = "quarantine", .application_id = 0x50717561, .version = 2, .cache_kib = 8192, .schema = schema, .statements = statements,
     .statement_n = countof(statements), .on_open = on_open,
 };
 
@@ -167,11 +181,14 @@ static bool mark(struct quarantine_index *x, uint64_t id, const struct quarantin
 {
     struct db *db = &x->db;
     bool all = n->which == QUARANTINE_NOTE_ALL;
-    enum index_statement s = n->what == QUARANTINE_NOTE_LEARNT ? INDEX_LEARN : all ? INDEX_MARK_ALL : INDEX_MARK;
+    enum index_statement s = n->what == QUARANTINE_NOTE_LEARNT ? INDEX_LEARN : n->what == QUARANTINE_NOTE_TOLD ? INDEX_TOLD
+                             : all ? INDEX_MARK_ALL : INDEX_MARK;
     unsigned state = n->what == QUARANTINE_NOTE_DELETED ? QUARANTINE_DELETED : QUARANTINE_RELEASED;
     db_bind_number(db, s, 1, id);
     if (s == INDEX_LEARN) {
         db_bind_number(db, s, 2, n->which < QUARANTINE_LEARNTS ? n->which : 0);
+    } else if (s == INDEX_TOLD) {
+        db_bind_number(db, s, 2, n->which);
     } else if (all) {
         db_bind_number(db, s, 2, state);
     } else {

@@ -44,7 +44,8 @@ struct job {
     /* requests */
     struct asker asker;
     json_t *answer;
-    char *as, *by;
+    char *as, *by;               /* as, of what tells recipients: whom */
+    json_int_t told;             /* before this one */
     bool expired;
     /* folders */
     unsigned folder;
@@ -118,6 +119,9 @@ void tell_history(struct quarantine *q, uint64_t id, enum history_kind kind, str
 void query_start(struct quarantine *q, const json_t *request, const struct asker *asker);
 void queries_close(struct quarantine *q, const void *owner); /* NULL: all */
 json_t *entry_json(struct quarantine *q, enum index_statement s, size_t rcpts_max); /* of the row at hand */
+
+/* ---- quarantine_digest.c */
+bool digest_request(struct quarantine *q, const json_t *request, const struct asker *a); /* false: it is none of these */
 
 /* ---- quarantine_sync.c */
 void sync_open(struct quarantine *q);

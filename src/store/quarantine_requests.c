@@ -286,6 +286,7 @@ void quarantine_request(struct quarantine *q, const json_t *request, quarantine_
         query_start(q, request, &a);
         return;
     }
+    if (digest_request(q, request, &a)) return;
     if (!id_parse(json_text(request, "id"), &id) || !id || id > INT64_MAX) {
         fail(&a, "that is not an id", false);
         return;

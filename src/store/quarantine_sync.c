@@ -82,7 +82,8 @@ static void done_file(struct job *j)
     if (j->ok) {
         q->sync.added += job_add_row(j);
     } else if (j->err.code != ENOENT) {
-        log_event(LOG_ERROR, "quarantine-damaged", LOG_ID(j->id), LOG_ERR(&j->err), LOG_STR("done", j->known ? "put aside as .damaged" : "left alone"));
+        log_event(LOG_ERROR, "quarantine-damaged", LOG_ID(j->id), LOG_ERR(&j->err),
+                  LOG_STR("done", j->known ? "put aside as .damaged" : "left alone"));
         (void)quarantine_index_drop(&q->index, j->id);
         q->sync.damaged++;
     }

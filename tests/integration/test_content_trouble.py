@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from lib.content import PROGRAM, multipart, parsed, plain, quarantined, spam, virus, virus_scanner
-from lib.scanners import Clamd, MilterPeer, Spamd, installed
+from lib.scanners import Clamd, MilterPeer, Peer, Spamd, drip, installed, read_until
 from lib.sink import Sink
 from lib.smtp import STRANGER, TRUSTED, Smtp
 from lib.util import free_port, wait_until
@@ -38,6 +38,40 @@ def test_scanner_that_is_down(make, tmp_path, kind):  # noqa: F811
     m = stripped(relay, plain())
     assert parsed(m)["X-Postern-Unscanned"] == "away"
     assert not relay.sink.to("bob@example.com")[1:]
+
+
+PEERS = {"slow": lambda s, n: read_until(s, b"nothing that comes"), "closes": lambda s, n: None, "nonsense": lambda s, n: s.sendall(b"\xff\0what?\r\n" * 50),
+         "drips": lambda s, n: drip(s, b"stream: OK" * 100, 0.3)}
+
+
+@pytest.mark.parametrize("how", PEERS)
+def test_clamd_that_lies_or_hangs(make, how):  # noqa: F811
+    peer = Peer(PEERS[how])
+    try:
+        relay = make(scanners=[{"name": "bad", "type": "clamd", "address": peer.address, "timeout": "1s"}])
+        assert send(relay, plain()).code == 451
+        relay.wait_log(r"refused .*check=scan why=.*bad: ")
+        assert not relay.queue()
+    finally:
+        peer.stop()
+
+
+def test_client_leaves_while_it_is_looked_at(make, tmp_path):  # noqa: F811
+    scanner = virus_scanner(tmp_path)
+    (tmp_path / "scan0.sh").write_text("#!/bin/sh\nsleep 1\nexit 0\n")
+    relay = make(scanners=[scanner])
+    for _ in range(3):
+        c = Smtp(relay.port)
+        c.ehlo()
+        c.mail()
+        c.rcpt("bob@example.com")
+        c.cmd("DATA", expect=354)
+        c.send(plain().encode() + b".\r\n")
+        c.close()
+    assert send(relay, plain()).code == 250
+    arrived(relay)
+    relay.wait_queue_empty()
+    assert len(relay.sink.messages) == 1
 
 
 def test_one_found_it_and_one_is_down(make, tmp_path):  # noqa: F811
@@ -183,6 +217,36 @@ def test_rule_that_accepts(ruled):
     assert send(ruled, multipart(PROGRAM)).code == 550
 
 
+def test_header_checks(make, tmp_path):  # noqa: F811
+    relay = make(spam=spam(tmp_path), header_checks=[
+        "/^X-Do: hold/ HOLD later", "/^X-Do: no/ REJECT 554 5.7.9 not that", "/^X-Do: away/ DISCARD", "/^X-Do: bcc/ BCC archive@example.com",
+        "/^X-Do: else/ REDIRECT lab@example.com", "/^X-Do: warn/ WARN look", "/^X-Do: front/ PREPEND X-Before: yes",
+        "/^Subject: replace/ REPLACE Subject: new", "/^Subject: ignore/ IGNORE"])
+
+    def do(what, text="text\r\n", subject="hello"):
+        return send(relay, plain(text, f"X-Do: {what}\r\n").replace("Subject: hello", f"Subject: {subject}"))
+    reply = do("no")
+    assert reply.code == 554 and "5.7.9" in str(reply) and "not that" in str(reply)
+    assert do("away").code == 250
+    assert do("hold").code == 250
+    assert relay.wait_queued()[0]["state"] == "held"
+    relay.command("queue", "delete", "--yes", "--reason", "header check")
+    relay.wait_queue_empty()
+    assert not relay.sink.messages
+    assert do("bcc").code == 250 and do("else").code == 250
+    arrived(relay, "archive@example.com")
+    arrived(relay, "lab@example.com")
+    assert do("warn").code == 250
+    arrived(relay, n=2)
+    assert do("front").code == 250
+    assert parsed(arrived(relay, n=3))["X-Before"] == "yes"
+    for subject, shown in (("replace me", "[SPAM] new"), ("ignore me", "[SPAM]")):
+        before = len(relay.sink.to("bob@example.com"))
+        assert do("", "XMARKX\r\n", subject).code == 250
+        p = parsed(arrived(relay, n=before + 1))
+        assert p["Subject"].strip() == shown and len(p.get_all("Subject")) == 1
+
+
 # ---- training
 
 def test_mail_that_is_learnt(make, tmp_path):  # noqa: F811
@@ -206,7 +270,7 @@ def test_mail_that_is_learnt(make, tmp_path):  # noqa: F811
 # ---- explained
 
 def test_explained_with_a_message(make, tmp_path):  # noqa: F811
-    relay = make(spam=spam(tmp_path), attachments={"enabled": True, "action": "strip", "notify": {"address": "admin@example.com"}},
+    relay = make(spam=spam(tmp_path, levels={"quarantine": 40}), attachments={"enabled": True, "action": "strip", "notify": {"address": "admin@example.com"}},
                  scanners=[virus_scanner(tmp_path)])
     path = tmp_path / "mail.eml"
     words = ("explain", "--client", STRANGER, "--helo", "h.example", "--from", "a@client.example", "--to", "bob@example.com")

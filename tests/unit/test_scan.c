@@ -213,7 +213,7 @@ static void messages_are_looked_into(void **state)
 static void a_message_that_ends_processes_is_told_of(void **state)
 {
     struct question q[4];
-    configure("scan: {memory: 64M}");
+    configure("scan: {memory: 64M, unpacked: 32M}");
     ask(&q[0], CRASH("abort"));
     ask(&q[1], with_file);
     ask(&q[2], CRASH("memory"));

@@ -33,8 +33,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    static const char *const names[] = { "tokens", "tokens.lock", "tokens.aside" };
-    for (size_t i = 0; i < 3; i++)
+    static const char *const names[] = { "tokens", "tokens.lock", "tokens.aside", "tokens.new" };
+    for (size_t i = 0; i < 4; i++)
         (void)unlink(path(names[i]));
     return rmdir(folder);
 }

@@ -26,8 +26,8 @@ HARD = 4.0  # what a newsletter weighs that looks like spam: there are few of th
 
 
 def hits(program, files):
-    out = subprocess.run([program, 'judge'], input='\n'.join(files) + '\n', capture_output=True, text=True, check=True).stdout
-    rows = [[s.rsplit('=', 1)[0] for s in line.split('\t')[3].split()] for line in out.splitlines()]
+    out = subprocess.run([program, 'hits'], input='\n'.join(files) + '\n', capture_output=True, text=True, check=True).stdout
+    rows = [line.split('\t')[1].split() for line in out.splitlines()]
     names = sorted({n for row in rows for n in row})
     x = np.zeros((len(rows), len(names)))
     for i, row in enumerate(rows):

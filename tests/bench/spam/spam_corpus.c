@@ -4,6 +4,7 @@
  *   spam_corpus learn FOLDER spam|ham
  *   spam_corpus tokens              hashes of each, binary: header tokens, body tokens, their counts in front
  *   spam_corpus words               the tokens of each, for people
+ *   spam_corpus hits                names of all rules that each meets
  *   spam_corpus facts               numbers of each that are not 0
  * FOLDER has the table of tokens. Files may be of mbox form with their "From " line. */
 #include <stdio.h>
@@ -70,6 +71,19 @@ static void print_facts(struct spam_engine *e, const struct content_message *m, 
     printf("\n");
 }
 
+static void print_hits(struct spam_engine *e, const struct content_message *m, struct arena *arena)
+{
+    struct facts f;
+    bool *hits = arena_alloc(arena, e->rules.n + 1);
+    facts_take(&f, m, NULL, e->rules.fields, e->rules.field_n, e->suffixes, arena);
+    rules_ask(&e->rules, &f, hits, NULL);
+    printf("\t");
+    for (size_t i = 0; i < e->rules.n; i++)
+        if (hits[i] && e->rules.rules[i].name[0] != '_')
+            printf("%s ", e->rules.rules[i].name);
+    printf("\n");
+}
+
 static void print_verdict(struct spam_engine *e, const struct content_message *m, struct arena *arena)
 {
     static const struct scan_context nothing = { .reputation = -1 };
@@ -118,7 +132,7 @@ int main(int argc, char **argv)
             tokens_take(&s, &m, (uint64_t[2]){ 0 }, e->breaker, e->suffixes, &arena, print_token, NULL);
         } else {
             printf("%s", name);
-            (strcmp(mode, "facts") == 0 ? print_facts : print_verdict)(e, &m, &arena);
+            (strcmp(mode, "facts") == 0 ? print_facts : strcmp(mode, "hits") == 0 ? print_hits : print_verdict)(e, &m, &arena);
         }
         arena_deinit(&arena);
         spent += cpu() - before;

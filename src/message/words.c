@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Decoding of encoded words. */
+#include "message/words.h"
+#include "base/base64.h"
+#include "base/mem.h"
+
+enum charset { CHARSET_OTHER, CHARSET_UTF8, CHARSET_LATIN9, CHARSET_WINDOWS };
+
+struct word {
+    enum charset charset;
+    bool base64;
+    struct slice text;
+    size_t n;                    /* bytes of it all */
+};
+
+static enum charset find_charset(struct slice name)
+{
+    static const struct {
+        const char *name;
+        enum charset charset;
+    } known[] = {
+        { "utf-8", CHARSET_UTF8 },         { "utf8", CHARSET_UTF8 },           { "us-ascii", CHARSET_UTF8 },
+        { "iso-8859-1", CHARSET_WINDOWS }, { "iso-8859-15", CHARSET_LATIN9 },  { "windows-1252", CHARSET_WINDOWS },
+    };
+    slice_cut(&name, '*', &name); /* a language: RFC 2231 §5 */
+    for (size_t i = 0; i < countof(known); i++)
+        if (slice_ieq(name, slice_str(known[i].name))) return known[i].charset;
+    return CHARSET_OTHER;
+}
+
+/* Is there one at the start of s? */
+static bool word_at(struct slice s, struct word *out)
+{
+    struct slice rest = slice_sub(s, 2, s.n), charset, encoding, text;
+    if (!slice_starts(s, SLICE("=?")) || !slice_cut(&rest, '?', &charset) || !slice_cut(&rest, '?', &encoding) || encoding.n != 1 ||
+        !slice_cut(&rest, '?', &text) || !rest.n || rest.p[0] != '=')
+        return false;
+    char e = ascii_lower(encoding.p[0]);
+    struct slice name = charset;
+    if (slice_find(charset, '*') >= 0) slice_cut(&charset, '*', &name);
+    *out = (struct word){ .charset = find_charset(name), .base64 = e == 'b', .text = text, .n = (size_t)(rest.p + 1 - s.p) };
+    return (e == 'b' || e == 'q') && out->charset != CHARSET_OTHER && slice_find(text, ' ') < 0;
+}
+
+static bool decode(const struct word *w, struct buf *out)
+{
+    if (w->base64) return base64_decode(w->text, out);
+    for (size_t i = 0; i < w->text.n; i++) {
+        char c = w->text.p[i];
+        int high = c == '=' && i + 2 < w->text.n ? ascii_hex(w->text.p[i + 1]) : -1, low = high >= 0 ? ascii_hex(w->text.p[i + 2]) : -1;
+        if (low >= 0) i += 2;
+        buf_add_char(out, low >= 0 ? (char)(high << 4 | low) : c == '_' ? ' ' : c);
+    }
+    return true;
+}
+
+static void add_code(struct buf *out, unsigned code)
+{
+    if (code >= 0x800) {
+        buf_add_char(out, (char)(0xE0 | code >> 12));
+        buf_add_char(out, (char)(0x80 | (code >> 6 & 0x3F)));
+        buf_add_char(out, (char)(0x80 | (code & 0x3F)));
+    } else if (code >= 0x80) {
+        buf_add_char(out, (char)(0xC0 | code >> 6));
+        buf_add_char(out, (char)(0x80 | (code & 0x3F)));
+    } else {
+        buf_add_char(out, (char)code);
+    }
+}
+
+static void add_bytes(struct buf *out, struct slice bytes, enum charset charset)
+{
+    static const unsigned windows[32] = { /* 0x80 to 0x9F */
+        0x20AC, 0xFFFD, 0x201A, 0x192,  0x201E, 0x2026, 0x2020, 0x2021, 0x2C6, 0x2030, 0x160, 0x2039, 0x152, 0xFFFD, 0x17D, 0xFFFD,
+        0xFFFD, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x2DC, 0x2122, 0x161, 0x203A, 0x153, 0xFFFD, 0x17E, 0x178,
+    };
+    for (size_t i = 0; i < bytes.n; i++) {
+        unsigned char c = (unsigned char)bytes.p[i];
+        if (!c) add_code(out, 0xFFFD);
+        else if (charset == CHARSET_UTF8) buf_add_char(out, (char)c);
+        else if (charset == CHARSET_WINDOWS && c >= 0x80 && c < 0xA0) add_code(out, windows[c - 0x80]);
+        else add_code(out, charset == CHARSET_LATIN9 && c == 0xA4 ? 0x20AC : c); /* the euro of ISO-8859-15 */
+    }
+}
+
+void words_add(struct buf *out, struct slice value)
+{
+    struct buf bytes = { 0 };
+    struct word w;
+    size_t blanks = 0;           /* before the place at hand: none are shown between two words, RFC 2047 §6.2 */
+    bool behind = false;
+    for (size_t i = 0; i < value.n;) {
+        char c = value.p[i];
+        struct slice here = slice_sub(value, i, value.n);
+        buf_clear(&bytes);
+        if (c == '\r' || c == '\n') {
+            i++;
+        } else if (c == ' ' || c == '\t') {
+            blanks++;
+            i++;
+        } else {
+            bool word = c == '=' && word_at(here, &w) && decode(&w, &bytes);
+            for (; blanks && !(word && behind); blanks--) buf_add_char(out, ' ');
+            blanks = 0;
+            behind = word;
+            if (word) add_bytes(out, buf_slice(&bytes), w.charset);
+            else add_bytes(out, slice_sub(here, 0, 1), CHARSET_UTF8);
+            i += word ? w.n : 1;
+        }
+    }
+    buf_deinit(&bytes);
+}
