@@ -3,7 +3,10 @@
 #include "admin/admin.h"
 #include <event2/event.h>
 #include <signal.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
 #include "admin/internal.h"
 #include "base/log.h"
 #include "proc/privilege.h"
@@ -12,6 +15,8 @@ static bool prepare(struct admin *a, const struct admin_start *s, struct err *er
 {
     struct landlock l;
     if (!privilege_drop(s->user, err)) return false;
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return err_sys(err, errno, "PR_SET_DUMPABLE"); /* it gets the secret of digests */
+    tzset(); /* before files are out of reach */
     if (s->sandbox) {
         landlock_init(&l);
         if (!landlock_restrict(&l, err)) return false;
@@ -26,6 +31,7 @@ int admin_main(const struct admin_start *start)
     struct err err;
     signal(SIGTERM, SIG_IGN); /* it serves until the last worker is gone; the master's channel tells */
     peers_open(&a, start->channel);
+    digest_open(&a);
     if (!prepare(&a, start, &err)) {
         log_event(LOG_ERROR, "admin-failed", LOG_ERR(&err));
         return EXIT_FAILURE;
@@ -35,6 +41,7 @@ int admin_main(const struct admin_start *start)
         log_flush();
     }
     peers_close(&a);
+    digest_close(&a);
     http_close(&a.http);
     event_base_free(a.base);
     return 0;

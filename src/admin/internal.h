@@ -30,6 +30,7 @@ struct admin {
     struct peer *master, *store; /* store: NULL while there is none */
     struct list workers, asks;
     struct list bulks;           /* quarantine_bulk.c */
+    struct digest *digest;       /* digest.h */
     json_int_t last_id;
     int came;                    /* within a callback of an ask: the descriptor that came with the answer, or -1 */
     bool stop;
@@ -109,7 +110,18 @@ void quarantine_serve_view(struct http_request *r);
 void quarantine_serve_raw(struct http_request *r);
 void quarantine_serve_change(struct http_request *r);  /* release, delete, train: the route's last word */
 void quarantine_serve_learn(struct http_request *r);
+/* To this recipient alone. done, from the loop: the answer of POST /v1/quarantine/release, which is not the callee's. */
+void quarantine_release_one(struct admin *a, const char *id, const char *recipient, const char *by, void (*done)(void *arg, json_t *answer),
+                            void *arg);
 extern const struct http_argument quarantine_filters[];
 extern const size_t quarantine_filter_n;
+
+/* ---- digest.c */
+void digest_open(struct admin *a);
+void digest_close(struct admin *a);
+bool digest_on_master(struct admin *a, const json_t *m, int fd); /* false: it is not about digests, and fd is the caller's */
+bool digest_may_release(const json_t *message); /* by its recipient */
+void digest_serve_show(struct http_request *r);
+void digest_serve_send(struct http_request *r);
 
 #endif

@@ -178,6 +178,7 @@ static void on_message(void *arg, const json_t *m, int fd)
         add_store(p->admin, m, fd);
         return;
     }
+    if (p->master && digest_on_master(p->admin, m, fd)) return;
     const json_t *answer = json_object_get(m, "answer");
     json_int_t id = json_integer_value(json_object_get(m, "id"));
     list_each_safe(it, &p->admin->asks) {

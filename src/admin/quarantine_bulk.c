@@ -26,12 +26,15 @@ enum bulk_op { BULK_RELEASE, BULK_DELETE, BULK_TRAIN };
 
 struct bulk {
     struct list node;
-    struct http_request *r;
+    struct admin *admin;
+    struct http_request *r;      /* NULL: `over` is told */
+    void (*over)(void *arg, json_t *answer);
+    void *arg;
     enum bulk_op op;
     json_t *ids, *recipients, *done, *failed, *entry; /* entry: of `done`, for the message at hand */
     json_t *numbers;             /* of the recipients at hand; NULL: all */
     bool remove, filtered, more;
-    char as[8], by[40];
+    char as[8], by[80];
     size_t at;
     json_int_t matched;
     uint64_t end;                /* mono ms */
@@ -54,12 +57,17 @@ static void bulk_free(struct bulk *b)
 
 static void finish(struct bulk *b)
 {
-    struct http_request *r = b->r;
+    const struct bulk was = *b;
     json_t *answer = json_pack("{s:I, s:O, s:O}", "matched", b->matched, "done", b->done, "failed", b->failed);
     size_t n = json_array_size(b->ids);
     if (b->filtered && n && (b->more || b->at < n)) json_object_set(answer, "before", json_array_get(b->ids, (b->at < n ? b->at : n) - 1));
     bulk_free(b);
-    http_answer(r, MHD_HTTP_OK, answer);
+    if (was.r) {
+        http_answer(was.r, MHD_HTTP_OK, answer);
+        return;
+    }
+    was.over(was.arg, answer);
+    json_decref(answer);
 }
 
 static void failed(struct bulk *b, const char *why)
@@ -114,7 +122,7 @@ static void on_removed(void *arg, json_t *answers, unsigned missing)
 
 static void ask_removal(struct bulk *b)
 {
-    ask_store(b->r->admin, json_pack("{s:s, s:s, s:s}", "op", "quarantine-delete", "id", id_at_hand(b), "by", b->by), STORE_MS, on_removed, b);
+    ask_store(b->admin, json_pack("{s:s, s:s, s:s}", "op", "quarantine-delete", "id", id_at_hand(b), "by", b->by), STORE_MS, on_removed, b);
 }
 
 static void on_noted(void *arg, json_t *answers, unsigned missing)
@@ -132,7 +140,7 @@ static void note(struct bulk *b, const char *what, const char *as)
 {
     json_t *m = json_pack("{s:s, s:s, s:s, s:s, s:s}", "op", "quarantine-note", "id", id_at_hand(b), "what", what, "by", b->by, "as", as);
     if (b->numbers) json_object_set(m, "numbers", b->numbers);
-    ask_store(b->r->admin, m, STORE_MS, on_noted, b);
+    ask_store(b->admin, m, STORE_MS, on_noted, b);
 }
 
 static void on_worker(void *arg, json_t *answers, unsigned missing)
@@ -167,7 +175,7 @@ static void keep_entry(struct bulk *b, json_t *opened)
 static void on_opened(void *arg, json_t *answers, unsigned missing)
 {
     struct bulk *b = arg;
-    int fd = ask_take_fd(b->r->admin);
+    int fd = ask_take_fd(b->admin);
     json_t *answer = take_answer(b, answers, NO_STORE);
     if (answer) {
         keep_entry(b, answer);
@@ -184,7 +192,7 @@ static void on_opened(void *arg, json_t *answers, unsigned missing)
             json_object_set_new(m, "op", json_string(b->op == BULK_RELEASE ? "quarantine-release" : "quarantine-train"));
             if (b->numbers) json_object_set(m, "numbers", b->numbers);
             if (b->op == BULK_TRAIN) json_object_set_new(m, "as", json_string(b->as));
-            ask_worker_with(b->r->admin, json_incref(m), fd, WORKER_MS, on_worker, b);
+            ask_worker_with(b->admin, json_incref(m), fd, WORKER_MS, on_worker, b);
         }
         json_decref(m);
         json_decref(answer);
@@ -194,7 +202,7 @@ static void on_opened(void *arg, json_t *answers, unsigned missing)
 
 static bool is_at_hand(const struct bulk *me)
 {
-    list_each(it, &me->r->admin->bulks) {
+    list_each(it, &me->admin->bulks) {
         const struct bulk *b = list_entry(it, struct bulk, node);
         if (b != me && b->at < json_array_size(b->ids) && !strcmp(id_at_hand(b), id_at_hand(me))) return true;
     }
@@ -219,7 +227,7 @@ static void next(struct bulk *b)
     }
     json_t *m = json_pack("{s:s, s:s}", "op", "quarantine-open", "id", id_at_hand(b));
     if (b->recipients) json_object_set(m, "recipients", b->recipients);
-    ask_store(b->r->admin, m, STORE_MS, on_opened, b);
+    ask_store(b->admin, m, STORE_MS, on_opened, b);
 }
 
 /* ---- which messages */
@@ -246,8 +254,8 @@ static void on_listed(void *arg, json_t *answers, unsigned missing)
 static void start(struct bulk *b, json_t *filters)
 {
     b->end = clock_mono_ms() + BATCH_MS;
-    http_client(b->r, b->by, sizeof b->by);
-    list_push_back(&b->r->admin->bulks, &b->node);
+    if (b->r) http_client(b->r, b->by, sizeof b->by);
+    list_push_back(&b->admin->bulks, &b->node);
     if (json_array_size(b->ids)) {
         b->matched = (json_int_t)json_array_size(b->ids);
         json_decref(filters);
@@ -258,7 +266,7 @@ static void start(struct bulk *b, json_t *filters)
     json_object_set_new(filters, "op", json_string("quarantine-list"));
     json_object_set_new(filters, "limit", json_integer(BATCH));
     if (b->op == BULK_RELEASE && !json_object_get(filters, "state")) json_object_set_new(filters, "state", json_string("held"));
-    ask_store(b->r->admin, filters, STORE_MS, on_listed, b);
+    ask_store(b->admin, filters, STORE_MS, on_listed, b);
 }
 
 /* ---- the request's body */
@@ -319,7 +327,7 @@ void quarantine_serve_change(struct http_request *r)
     json_t *body = json_loadb(r->body.p ? r->body.p : "", r->body.n, JSON_REJECT_DUPLICATES, NULL), *filters = json_object();
     const char *op = strrchr(r->route->path, '/') + 1;
     struct bulk *b = mem_new(struct bulk);
-    *b = (struct bulk){ .r = r, .op = !strcmp(op, "release") ? BULK_RELEASE : !strcmp(op, "delete") ? BULK_DELETE : BULK_TRAIN,
+    *b = (struct bulk){ .admin = r->admin, .r = r, .op = !strcmp(op, "release") ? BULK_RELEASE : !strcmp(op, "delete") ? BULK_DELETE : BULK_TRAIN,
                         .ids = json_array(), .done = json_array(), .failed = json_array() };
     bool fine = take_body(b, body, filters);
     json_decref(body);
@@ -330,4 +338,14 @@ void quarantine_serve_change(struct http_request *r)
     json_decref(filters);
     bulk_free(b);
     http_error(r, MHD_HTTP_BAD_REQUEST, "expected a JSON object with ids, filters, or \"all\": true, and what goes with this");
+}
+
+void quarantine_release_one(struct admin *a, const char *id, const char *recipient, const char *by, void (*done)(void *arg, json_t *answer),
+                            void *arg)
+{
+    struct bulk *b = mem_new(struct bulk);
+    *b = (struct bulk){ .admin = a, .over = done, .arg = arg, .op = BULK_RELEASE, .ids = json_pack("[s]", id),
+                        .recipients = json_pack("[s]", recipient), .done = json_array(), .failed = json_array() };
+    snprintf(b->by, sizeof b->by, "%s", by);
+    start(b, NULL);
 }

@@ -304,6 +304,8 @@ static const struct route routes[] = {
     { "POST", "/v1/quarantine/release", quarantine_serve_change, "let these go to their recipients; ids, filters or all; recipients, delete" },
     { "POST", "/v1/quarantine/delete", quarantine_serve_change, "remove these; ids, filters or all; recipients" },
     { "POST", "/v1/quarantine/train", quarantine_serve_change, "learn from these; ids, filters or all; as: spam, ham, forget" },
+    { "GET", "/v1/quarantine/digest", digest_serve_show, "who would be told in a digest, or with recipient: of what; after" },
+    { "POST", "/v1/quarantine/digest", digest_serve_send, "send digests now, to all or to recipient" },
     { "GET", "/v1/quarantine/*", quarantine_serve_show, "one message by its id: headers, findings, trace" },
     { "GET", "/v1/quarantine/*/view", quarantine_serve_view, "what is in it, with nothing active: headers, text, parts, links" },
     { "GET", "/v1/quarantine/*/raw", quarantine_serve_raw, "the message as it came" },

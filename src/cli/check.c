@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/common.h"
 #include "config/parse.h"
+#include "content/rules.h"
 #include "net/tls.h"
 #include "policy/policy.h"
 #include "route/rewrite.h"
@@ -114,6 +115,8 @@ static bool rewriter_ok(const struct config *c, struct config_report *r)
 static bool content_ok(const struct config *c, struct config_report *r)
 {
     struct err err = { 0 };
+    struct config_place place = { 0 };
+    if (!rules_check(c, &place, &err)) return told(r, place, "", &err);
     return scanning_check(c, &err) || told(r, (struct config_place){ 0 }, "", &err);
 }
 

@@ -219,6 +219,7 @@ int cli_quarantine(int argc, char **argv)
         if (!strcmp(o.op, "list")) code = do_list(&o, socket);
         else if (!strcmp(o.op, "show")) code = do_show(&o, socket);
         else if (!strcmp(o.op, "download")) code = do_download(&o, socket);
+        else if (!strcmp(o.op, "digest")) code = quarantine_digest(&o, socket);
         else code = do_change(&o, socket);
         free(socket);
     }

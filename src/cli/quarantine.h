@@ -6,9 +6,9 @@
 #include <stdbool.h>
 
 struct quarantine_options {
-    const char *op, *config, *socket, *as, *file;
+    const char *op, *config, *socket, *as, *file, *recipient; /* recipient: of digest */
     json_t *filters, *ids, *recipients; /* as the API takes them */
-    bool all, yes, json, filtered, view, remove, allow, unproven;
+    bool all, yes, json, filtered, view, remove, allow, unproven, now;
 };
 
 /* quarantine_options.c: -1: go on; else the exit code */
@@ -17,6 +17,8 @@ int quarantine_read_options(int argc, char **argv, struct quarantine_options *o)
 void quarantine_print_list(const json_t *answer);
 void quarantine_print_message(const json_t *message, bool empty_line_before);
 void quarantine_print_view(const json_t *view);
+/* quarantine_digest.c: the exit code */
+int quarantine_digest(const struct quarantine_options *o, const char *socket);
 /* quarantine_allow.c: adds the senders (an array of texts) to checks.allow.senders of the configuration file, keeps the former text as a
  * revision, and has the daemon reload. The exit code. */
 int quarantine_allow(const char *config, const char *socket, const json_t *senders, bool unproven);

@@ -10,7 +10,7 @@
 #include "cli/quarantine.h"
 
 static const char help[] =
-    "usage: postern quarantine list|show|release|delete|train|download [IDs | --all] [FILTERS] [OPTIONS]\n"
+    "usage: postern quarantine list|show|release|delete|train|download|digest [IDs | --all] [FILTERS] [OPTIONS]\n"
     "\n"
     "  list                  what is kept apart, the newest first\n"
     "  show ID ...           why, with headers and what each check found; --view: what is in it\n"
@@ -18,6 +18,7 @@ static const char help[] =
     "  delete                remove these; nobody is told\n"
     "  train spam|ham|forget teach the spam filter with these\n"
     "  download ID [FILE]    the message as it came, to a file or standard output\n"
+    "  digest [RECIPIENT]    what recipients will be told in their next digest; --now: send it at once\n"
     "\n"
     "Filters; those given must all fit. release, delete and train need one, IDs or --all.\n"
     "  --kind K              spam, virus, file, rule, crash or auth\n"
@@ -99,8 +100,8 @@ static bool take_filter(int argc, char **argv, int *i, struct quarantine_options
 
 static bool take_flag(char **argv, int i, struct quarantine_options *o)
 {
-    static const char *const flags[] = { "--all", "--yes", "--json", "--view", "--delete", "--allow", "--unproven" };
-    bool *const where[] = { &o->all, &o->yes, &o->json, &o->view, &o->remove, &o->allow, &o->unproven };
+    static const char *const flags[] = { "--all", "--yes", "--json", "--view", "--delete", "--allow", "--unproven", "--now" };
+    bool *const where[] = { &o->all, &o->yes, &o->json, &o->view, &o->remove, &o->allow, &o->unproven, &o->now };
     for (size_t k = 0; k < countof(flags); k++)
         if (cli_flag(argv, i, flags[k])) return *where[k] = true;
     return false;
@@ -117,6 +118,7 @@ static bool take_word(int argc, char **argv, int *i, struct quarantine_options *
     if (!strcmp(o->op, "train") && !o->as && (!strcmp(argv[*i], "spam") || !strcmp(argv[*i], "ham") || !strcmp(argv[*i], "forget")))
         return (o->as = argv[*i]) != NULL;
     if (!strcmp(o->op, "download") && json_array_size(o->ids) == 1 && !o->file && argv[*i][0] != '-') return (o->file = argv[*i]) != NULL;
+    if (!strcmp(o->op, "digest") && !o->recipient && argv[*i][0] != '-' && argv[*i][0]) return (o->recipient = argv[*i]) != NULL;
     if (!id_parse(slice_str(argv[*i]), &id)) return false;
     json_array_foreach(o->ids, k, known)
         if (!strcmp(json_string_value(known), argv[*i])) return true;
@@ -128,6 +130,8 @@ static int check(const struct quarantine_options *o)
 {
     bool list = !strcmp(o->op, "list"), ids = json_array_size(o->ids) > 0, release = !strcmp(o->op, "release");
     bool one = !strcmp(o->op, "show") || !strcmp(o->op, "download"), train = !strcmp(o->op, "train");
+    if (o->now && strcmp(o->op, "digest") != 0) return bad("only digest goes with", "--now");
+    if (!strcmp(o->op, "digest")) return ids || o->filtered || o->all || json_array_size(o->recipients) ? bad("at most a recipient goes with", o->op) : -1;
     if (one && (!ids || o->filtered || o->all)) return bad("ids are needed for", o->op);
     if (!strcmp(o->op, "download") && json_array_size(o->ids) != 1) return bad("one id is needed for", o->op);
     if (list && (ids || o->all)) return bad("filters, not ids, go with", o->op);
@@ -144,7 +148,7 @@ static int check(const struct quarantine_options *o)
 
 int quarantine_read_options(int argc, char **argv, struct quarantine_options *o)
 {
-    static const char *const ops[] = { "list", "show", "release", "delete", "train", "download" };
+    static const char *const ops[] = { "list", "show", "release", "delete", "train", "download", "digest" };
     int code = -1;
     for (int i = 1; i < argc && code < 0; i++) {
         if (cli_flag(argv, i, "--help") || cli_flag(argv, i, "-h")) {

@@ -188,6 +188,7 @@ void message_charset_add(struct slice charset, struct slice s, struct buf *out)
 {
     message_charset_init();
     if (s.n >= 3 && memcmp(s.p, "\xEF\xBB\xBF", 3) == 0) charset = SLICE("utf-8"), s = slice_sub(s, 3, s.n);
+    if (s.n >= 2 && (memcmp(s.p, "\xFF\xFE", 2) == 0 || memcmp(s.p, "\xFE\xFF", 2) == 0)) charset = SLICE("utf-16");
     if (!charset.n || slice_ieq(charset, SLICE("us-ascii"))) charset = guess(s);
     if (is_utf8_name(charset)) {
         add_utf8(s, out);

@@ -212,9 +212,13 @@ static void read_message(struct entity *e, struct slice body, bool again)
 /* A body that should have no encoding but has one (RFC 2045 §6.4): readers decode it, or do not. */
 static void read_container(struct entity *e, const struct message_params *type, struct slice head)
 {
-    struct slice other, body = decode(e, e->encodings[0], &other);
+    struct slice other, body = e->body;
+    bool coded = e->encodings[0] == BASE64 || e->encodings[0] == QUOTED;
+    if (is_message(head) || (coded && e->w->readings)) body = decode(e, e->encodings[0], &other);
+    else if (coded) walk_found(e->w, e->n, CONTENT_MIME_BROKEN | CONTENT_LIMIT_DEPTH);
     bool encoded = body.p != e->body.p || body.n != e->body.n;
     if (encoded) walk_found(e->w, e->n, CONTENT_MIME_BROKEN);
+    if (encoded && !is_message(head)) e->w->readings--;
     if (is_message(head)) {
         walk_part(e->w, e->n)->data = body;
         walk_part(e->w, e->n)->size = body.n;

@@ -8,6 +8,7 @@
 
 #define STACK_MAX 200
 #define ATTRIBUTES_MAX 40
+#define BASE_MAX 1000            /* bytes of what relative links are put behind: it is read anew for each */
 
 struct element {
     struct slice name;
@@ -216,7 +217,7 @@ static void take_links(struct html *h, struct slice tag)
             h->anchor = link;
         }
     } else if (is(tag, "base")) {
-        if (!h->base.n) h->base = attribute(h, "href");
+        if (!h->base.n) h->base = slice_sub(slice_trim(attribute(h, "href")), 0, BASE_MAX);
     } else if (is(tag, "meta"))
         take_refresh(h);
     else if (is(tag, "form"))
@@ -382,7 +383,8 @@ static void take_tag(struct html *h)
 void message_html_read(struct walk *w, uint32_t n, struct slice utf8, bool shown)
 {
     struct html *h = mem_new(struct html);
-    *h = (struct html){ .w = w, .n = n, .in = utf8, .shown = shown, .depth = 1, .label.max = MESSAGE_SHOWN_MAX };
+    *h = (struct html){ .w = w, .n = n, .in = utf8, .shown = shown, .depth = 1, .label.max = MESSAGE_SHOWN_MAX,
+                        .sheet.work = 8 * (uint64_t)utf8.n + (1 << 16) };
     h->stack[0] = (struct element){ .name = SLICE(""), .style = { .colour = 0, .background = 0xFFFFFF } };
     break_line(h);
     while (h->at < h->in.n) {

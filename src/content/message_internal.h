@@ -134,9 +134,10 @@ struct message_rule {            /* of a style sheet: hides what has this class 
 struct message_sheet {
     struct message_rule rules[MESSAGE_RULES_MAX];
     size_t n;
+    uint64_t work;               /* bytes of rules that may yet be applied: the rest hides nothing */
 };
 void message_sheet_add(struct message_sheet *sheet, struct slice css);
-void message_sheet_apply(const struct message_sheet *sheet, char kind, struct slice names, struct message_style *style); /* names: by blanks */
+void message_sheet_apply(struct message_sheet *sheet, char kind, struct slice names, struct message_style *style); /* names: by blanks */
 
 /* ---- message_links.c */
 /* Returns its number + 1; 0: it is no link, or there are too many. base: of relative ones; empty: they are left out. */

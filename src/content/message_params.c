@@ -52,8 +52,9 @@ static size_t find_end(const struct cursor *c) /* of what a reader takes that kn
 /* Behind a quote: its text, unescaped, up to the one that ends it; without one, all there is. */
 static struct slice quoted(struct cursor *c, bool *ended)
 {
-    char *out = arena_alloc(c->w->arena, c->s.n - c->at + 1);
-    size_t n = 0;
+    size_t n = 0, end = c->at;
+    while (end < c->s.n && c->s.p[end] != '"') end += c->s.p[end] == '\\' ? 2 : 1;
+    char *out = arena_alloc(c->w->arena, (end < c->s.n ? end : c->s.n) - c->at + 1);
     for (*ended = false; more(c) && !*ended; c->at++) {
         if (peek(c) == '"')
             *ended = true;

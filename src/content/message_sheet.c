@@ -72,12 +72,16 @@ void message_sheet_add(struct message_sheet *sheet, struct slice css)
     }
 }
 
-void message_sheet_apply(const struct message_sheet *sheet, char kind, struct slice names, struct message_style *style)
+void message_sheet_apply(struct message_sheet *sheet, char kind, struct slice names, struct message_style *style)
 {
     while (names.n && sheet->n) {
         struct slice name;
         slice_cut(&names, ' ', &name);
-        for (size_t i = 0; i < sheet->n; i++)
-            if (sheet->rules[i].kind == kind && slice_eq(sheet->rules[i].name, name)) message_style_apply(style, sheet->rules[i].css);
+        for (size_t i = 0; i < sheet->n; i++) {
+            const struct message_rule *r = &sheet->rules[i];
+            if (r->kind != kind || !slice_eq(r->name, name) || r->css.n >= sheet->work) continue;
+            sheet->work -= r->css.n + 1;
+            message_style_apply(style, r->css);
+        }
     }
 }

@@ -134,8 +134,8 @@ static bool take_action(struct reading *r, struct slice s, struct header_line *l
         for (size_t i = 0; i < word.n; i++) buf_add_char(&upper, word.p[i] >= 'a' && word.p[i] <= 'z' ? (char)(word.p[i] - 32) : word.p[i]);
         const char *near = suggest(buf_slice(&upper), action_names, HEADER_ACTIONS);
         buf_deinit(&upper);
-        return err_set(r->err, "\"%s\" is no action: %s%s", shown(r, word), near ? "did you mean " : "for example REJECT, WARN or IGNORE",
-                       near ? near : "");
+        return err_set(r->err, "\"%s\" is no action: %s%s%s", shown(r, word), near ? "did you mean " : "for example REJECT, WARN or IGNORE",
+                       near ? near : "", near ? "?" : "");
     }
     l->action = (enum header_action)a;
     l->text = arena_slice(&r->rules->arena, skip_blanks(slice_sub(s, n, s.n)));

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "content/unpack_parts.h"
 
+#define CLOCK_EACH 4096       /* bytes of one file */
 #define PROGRAM_LOOK (1u << 20) /* bytes of a program in which an archive may begin */
 
 void unpack_find(struct unpack *u, uint32_t n, unsigned findings)
@@ -135,7 +136,9 @@ bool unpack_sink_add(struct unpack_sink *s, struct slice bytes, uint64_t packed)
     buf_add(&s->bytes, fits);
     s->u->unpacked += fits.n;
     if (fits.n < bytes.n) unpack_find(s->u, s->n, CONTENT_LIMIT_SIZE);
-    s->stopped |= fits.n < bytes.n || !unpack_in_time(s->u, s->n);
+    /* Some readers come with single bytes: the clock is asked now and then. */
+    bool look = s->bytes.n / CLOCK_EACH != (s->bytes.n - fits.n) / CLOCK_EACH || s->bytes.n == fits.n;
+    s->stopped |= fits.n < bytes.n || (look && !unpack_in_time(s->u, s->n));
     return !s->stopped;
 }
 
@@ -213,6 +216,14 @@ static bool has_lines(const struct content_part *p)
     return !slice_starts(p->declared, SLICE("text")) && !slice_starts(p->declared, SLICE("multipart"));
 }
 
+/* What browsers and mail programs show as a page, whatever it begins with. */
+static bool is_page(const struct content_part *p, struct slice type)
+{
+    if (slice_eq(type, SLICE("text/html")) || slice_eq(type, SLICE("image/svg+xml"))) return true;
+    return unpack_declared_kind(p->declared) == UNPACK_KIND_HTML ||
+           (p->name_n && unpack_name_kind(p->names[0]) == UNPACK_KIND_HTML);
+}
+
 /* Programs that unpack what they carry. */
 static void look_into_program(struct unpack *u, uint32_t n)
 {
@@ -231,11 +242,26 @@ static void look_behind(struct unpack *u, uint32_t n)
 {
     unpack_zip_behind(u, n);
     const struct content_part *p = &u->message->parts[n];
-    if (slice_eq(p->type, SLICE("application/x-dosexec"))) look_into_program(u, n);
+    if (slice_eq(p->type, SLICE("application/x-dosexec")) || (p->findings & CONTENT_BROKEN)) look_into_program(u, n);
     p = &u->message->parts[n];
     if (unpack_search(unpack_at(p->data, 0, 1024), 0, SLICE("%PDF-")) == SIZE_MAX || !unpack_may_enter(u, n)) return;
     unpack_find(u, n, CONTENT_TYPE_CONFLICT);
     unpack_pdf(u, n);
+}
+
+/* What such a name has is read from its end, whatever it begins with. */
+static void look_by_name(struct unpack *u, uint32_t n, struct slice type)
+{
+    static const struct slice zips[] = {
+        UNPACK_TEXT("zip"),  UNPACK_TEXT("zipx"), UNPACK_TEXT("jar"),  UNPACK_TEXT("docx"), UNPACK_TEXT("docm"), UNPACK_TEXT("xlsx"),
+        UNPACK_TEXT("xlsm"), UNPACK_TEXT("xlsb"), UNPACK_TEXT("pptx"), UNPACK_TEXT("pptm"), UNPACK_TEXT("apk"),
+    };
+    const struct content_part *p = &u->message->parts[n];
+    for (size_t i = 0; i < p->name_n * countof(zips) && !slice_eq(type, SLICE("application/zip")); i++)
+        if (slice_ieq(unpack_extension(p->names[i / countof(zips)]), zips[i % countof(zips)])) {
+            unpack_zip_behind(u, n);
+            return;
+        }
 }
 
 static void enter(struct unpack *u, uint32_t n, struct slice type, unsigned found)
@@ -243,20 +269,23 @@ static void enter(struct unpack *u, uint32_t n, struct slice type, unsigned foun
     for (size_t i = 0; i < countof(readers); i++)
         if (slice_eq(type, readers[i].type)) {
             if (unpack_may_enter(u, n)) readers[i].read(u, n);
+            look_by_name(u, n, type);
             return;
         }
     if (slice_eq(type, SLICE("message/rfc822"))) {
         enter_message(u, n);
+        look_by_name(u, n, type);
         return;
     }
     if (found & CONTENT_ARCHIVE) {
         if (unpack_may_enter(u, n)) unpack_archive(u, n);
+        look_by_name(u, n, type);
         return;
     }
-    if (slice_eq(type, SLICE("text/html")) || slice_eq(type, SLICE("image/svg+xml"))) unpack_html(u, n);
-    const struct content_part *p = &u->message->parts[n];
-    if (!unpack_is_text(p->data)) look_behind(u, n);
-    else if (has_lines(p)) unpack_lines(u, n);
+    if (is_page(&u->message->parts[n], type)) unpack_html(u, n);
+    bool text = unpack_is_text(u->message->parts[n].data);
+    look_behind(u, n); /* text before an archive is nothing to who reads it from its end */
+    if (text && has_lines(&u->message->parts[n])) unpack_lines(u, n);
 }
 
 void unpack_part(struct unpack *u, uint32_t n)

@@ -256,6 +256,14 @@ static bool wants_much(struct slice data, struct slice type)
     return filter != SIZE_MAX && unpack_u8(header, filter + 2) > 30; /* 2 | 0 << 30 / 2 + 11: 128 MiB */
 }
 
+/* ECMA-167 2/9.1: descriptors of a sector each. */
+static bool has_udf(struct slice data)
+{
+    for (uint64_t at = 32768 + 1; at < 32768 + 64 * 2048; at += 2048)
+        if (slice_starts(unpack_at(data, at, 5), SLICE("NSR0"))) return true;
+    return false;
+}
+
 static void walk_with(struct unpack *u, uint32_t n, struct archive *a)
 {
     struct walk w = { .u = u, .n = n, .a = a };
@@ -285,6 +293,8 @@ void unpack_archive(struct unpack *u, uint32_t n)
             return;
         }
     }
+    if (slice_eq(type, SLICE("application/x-iso9660-image")) && has_udf(data))
+        unpack_find(u, n, CONTENT_BROKEN); /* a second directory, which Windows prefers and nobody looks into here */
     size_t before = u->message->part_n;
     locale_t old = unpack_utf8_locale ? uselocale(unpack_utf8_locale) : (locale_t)0; /* libarchive decodes names into it */
     walk_with(u, n, reader_for(type, false));

@@ -34,16 +34,20 @@ void unpack_html(struct unpack *u, uint32_t n)
 {
     struct slice d = u->message->parts[n].data;
     unsigned links = 0;
-    for (size_t at = 0;
-         (at = unpack_isearch(d, at, SLICE(";base64,"))) != SIZE_MAX && links++ < LINKS_MAX && unpack_in_time(u, n);) {
+    for (size_t at = 0; (at = unpack_isearch(d, at, SLICE("base64,"))) != SIZE_MAX && unpack_in_time(u, n);) {
         size_t from = at > TYPE_MOST ? at - TYPE_MOST : 0, data = SIZE_MAX;
         for (size_t k = from; (k = unpack_isearch(slice_sub(d, 0, at), k, SLICE("data:"))) != SIZE_MAX; k++) data = k + 5;
         struct slice type = data != SIZE_MAX ? slice_sub(d, data, at) : (struct slice){ 0 };
         bool own = slice_istarts(type, SLICE("image/")) || slice_istarts(type, SLICE("font/")) ||
                    slice_istarts(type, SLICE("application/font")) || slice_istarts(type, SLICE("application/x-font"));
         struct buf bytes = { 0 };
-        at = decode(d, at + 8, &bytes);
-        if (data != SIZE_MAX && bytes.n && (!own || slice_istarts(type, SLICE("image/svg"))) && unpack_may_enter(u, n)) {
+        at = decode(d, at + 7, &bytes);
+        if (bytes.n && (!own || slice_istarts(type, SLICE("image/svg"))) && unpack_may_enter(u, n)) {
+            if (links++ == LINKS_MAX) {
+                unpack_find(u, n, CONTENT_LIMIT_PARTS);
+                buf_deinit(&bytes);
+                return;
+            }
             uint32_t child = unpack_add_file(u, n, (struct slice){ 0 });
             struct slice copy = child != UNPACK_NONE && unpack_spend(u, child, bytes.n)
                                     ? arena_slice(u->message->arena, buf_slice(&bytes))

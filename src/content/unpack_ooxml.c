@@ -4,7 +4,6 @@
 #include "base/mem.h"
 #include "content/unpack_zip.h"
 
-#define TAG_MOST 8192        /* of one element with its attributes */
 #define XML_MOST (4u << 20)  /* bytes of one XML file that are looked at */
 
 static struct slice read_named(struct unpack *u, uint32_t n, const struct zip *z, const struct zip_entry *e)
@@ -15,14 +14,23 @@ static struct slice read_named(struct unpack *u, uint32_t n, const struct zip *z
 /* ---- Office Open XML */
 static struct slice attribute(struct slice tag, struct slice name) /* name: with blank before and ="; the value */
 {
-    size_t at = unpack_search(tag, 0, name);
-    if (at == SIZE_MAX) return (struct slice){ 0 };
-    struct slice rest = slice_trim(slice_sub(tag, at + name.n, tag.n));
-    if (!rest.n || rest.p[0] != '=') return (struct slice){ 0 };
-    rest = slice_trim(slice_sub(rest, 1, rest.n));
-    if (!rest.n || (rest.p[0] != '"' && rest.p[0] != '\'')) return (struct slice){ 0 };
-    ptrdiff_t end = slice_find(slice_sub(rest, 1, rest.n), rest.p[0]);
-    return slice_sub(rest, 1, end < 0 ? 0 : (size_t)end + 1);
+    char quote = 0;
+    tag = slice_trim(tag);
+    for (size_t i = 0; i < tag.n; i++) {
+        char c = tag.p[i];
+        if (quote || c == '"' || c == '\'') {
+            quote = !quote ? c : c == quote ? 0 : quote;
+            continue;
+        }
+        if (!slice_starts(slice_sub(tag, i, tag.n), name)) continue;
+        struct slice rest = slice_trim(slice_sub(tag, i + name.n, tag.n));
+        if (!rest.n || rest.p[0] != '=') continue;
+        rest = slice_trim(slice_sub(rest, 1, rest.n));
+        if (!rest.n || (rest.p[0] != '"' && rest.p[0] != '\'')) return (struct slice){ 0 };
+        ptrdiff_t end = slice_find(slice_sub(rest, 1, rest.n), rest.p[0]);
+        return slice_sub(rest, 1, end < 0 ? 0 : (size_t)end + 1);
+    }
+    return (struct slice){ 0 };
 }
 
 /* Links that a reader clicks are none of our business: what is fetched when the document is opened is. */
@@ -38,25 +46,54 @@ static bool loads(struct slice type)
     return false;
 }
 
+/* Where the element that is at `at` ends: ">" may stand in its values. Always behind its name. */
+static size_t tag_end(struct slice xml, size_t at)
+{
+    char quote = 0;
+    for (at += 13; at < xml.n; at++) {
+        char c = xml.p[at];
+        if (c == quote) quote = 0;
+        else if (!quote && (c == '"' || c == '\'')) quote = c;
+        else if (c == '<' || (!quote && c == '>')) break; /* "<" is in no value (XML 1.0 §2.3) */
+    }
+    return at;
+}
+
+/* With blanks for whatever XML takes for such, and UTF-16 as UTF-8. */
+static struct slice plain_xml(struct arena *arena, struct slice xml)
+{
+    char *out = arena_alloc(arena, xml.n + 2);
+    unsigned mark = unpack_be16(xml, 0);
+    if (mark == 0xFEFF || mark == 0xFFFE) {
+        size_t swap = mark == 0xFEFF;
+        for (size_t i = 2; i + 1 < xml.n; i += 2) out[i - 2] = xml.p[i + swap], out[i - 1] = xml.p[i + 1 - swap];
+        xml = unpack_utf8_of_utf16(arena, slice_of(out, (xml.n - 2) & ~(size_t)1));
+        out = arena_alloc(arena, xml.n + 2);
+    }
+    for (size_t i = 0; i < xml.n; i++) out[i] = xml.p[i] == '\t' || xml.p[i] == '\r' || xml.p[i] == '\n' ? ' ' : xml.p[i];
+    return slice_of(out, xml.n);
+}
+
 static unsigned judge_relations(struct slice xml)
 {
     unsigned found = 0;
-    for (size_t at = 0; (at = unpack_search(xml, at, SLICE("Relationship "))) != SIZE_MAX; at++) {
-        struct slice tag = unpack_at(xml, at, TAG_MOST), head;
-        slice_cut(&tag, '>', &head);
-        ptrdiff_t next = slice_find(slice_sub(head, 1, head.n), '<');
-        if (next >= 0) head = slice_sub(head, 0, (size_t)next + 1);
+    struct arena arena = { 0 };
+    xml = plain_xml(&arena, xml);
+    for (size_t at = 0, end; (at = unpack_search(xml, at, SLICE("Relationship "))) != SIZE_MAX; at = end) {
+        end = tag_end(xml, at);
+        struct slice head = slice_sub(xml, at, end);
         struct slice type = attribute(head, SLICE(" Type")), target = attribute(head, SLICE(" Target"));
         bool outside = slice_ieq(attribute(head, SLICE(" TargetMode")), SLICE("External"));
         if (slice_iends(type, SLICE("/vbaproject"))) found |= CONTENT_MACRO;
         if (slice_iends(type, SLICE("/xlMacrosheet")) || slice_iends(type, SLICE("/xlIntlMacrosheet")))
             found |= CONTENT_MACRO;
-        bool remote = slice_istarts(target, SLICE("http:")) || slice_istarts(target, SLICE("https:")) ||
+        bool remote = unpack_search(target, 0, SLICE("&#")) != SIZE_MAX || slice_istarts(target, SLICE("http:")) || slice_istarts(target, SLICE("https:")) ||
                       slice_istarts(target, SLICE("mhtml:")) || slice_istarts(target, SLICE("ftp:")) ||
                       slice_istarts(target, SLICE("\\\\")) || slice_istarts(target, SLICE("file:")) ||
                       slice_istarts(target, SLICE("//"));
         if (outside && remote && loads(type)) found |= CONTENT_EXTERNAL_LINK;
     }
+    arena_deinit(&arena);
     return found;
 }
 
@@ -139,7 +176,7 @@ static void ooxml(struct unpack *u, uint32_t n, const struct zip *z, const struc
     struct slice list = read_named(u, n, z, types);
     u->message->parts[n].type = ooxml_type(z, list, &macros);
     if (unpack_isearch(list, 0, SLICE("ms-office.vbaproject")) != SIZE_MAX) found |= CONTENT_MACRO;
-    for (size_t i = 0; i < z->n; i++) {
+    for (size_t i = 0; i < z->n && unpack_in_time(u, n); i++) {
         const struct zip_entry *e = &z->entries[i];
         if (slice_iends(e->name, SLICE(".rels"))) found |= judge_relations(read_named(u, n, z, e));
         if (slice_iends(e->name, SLICE("vbaproject.bin")) || slice_istarts(e->name, SLICE("xl/macrosheets/")))

@@ -159,6 +159,7 @@ static void note_file(struct pdf *p, uint32_t object, struct slice name)
 {
     for (size_t i = 0; i < p->file_n; i++)
         if (p->files[i].object == object && slice_eq(p->files[i].name, name)) return;
+    if (p->file_n == PDF_FILES) p->found |= CONTENT_LIMIT_PARTS;
     if (p->file_n == PDF_FILES) return;
     if (!p->files) p->files = mem_grow(NULL, PDF_FILES, sizeof *p->files);
     p->files[p->file_n++] = (struct pdf_file){ object, name };
@@ -179,6 +180,7 @@ static void on_word(struct pdf *p, struct slice word)
     l->awaits = false;
     if (slice_eq(word, SLICE("R"))) {
         if (l->is_ef && p->numbers[0]) l->file = p->numbers[0];
+        if (slice_eq(l->key, SLICE("Filter")) && p->depth == 1) note_filter(p, word); /* told elsewhere: it cannot be decoded */
     } else if (slice_iends(word, SLICE("obj")) && !slice_eq(word, SLICE("endobj")) && !p->nested) {
         new_object(p, p->numbers[0]);
         p->objects++;
@@ -209,6 +211,7 @@ static void look_into_objects(struct pdf *p, const struct pdf_stream *s)
 
 static void note_stream(struct pdf *p)
 {
+    if (p->stream_n == PDF_STREAMS) p->found |= CONTENT_LIMIT_PARTS;
     if (p->stream_n == PDF_STREAMS) return;
     if (p->stream_n == p->stream_room) {
         p->stream_room = p->stream_room ? p->stream_room * 2 : 64;

@@ -78,6 +78,18 @@ static size_t control_end(struct slice text, size_t i)
     return k - 1;
 }
 
+/* "\binN " is followed by N bytes as they are. Returns the last byte of control word and bytes. */
+static size_t take_binary(struct slice text, size_t at, size_t end, struct buf *out)
+{
+    struct slice digits = slice_sub(text, at + 4, end + 1);
+    uint64_t n = 0;
+    if (!slice_starts(slice_sub(text, at, text.n), SLICE("\\bin")) || !slice_to_u64(digits, UINT32_MAX, &n)) return end;
+    end += end + 1 < text.n && text.p[end + 1] == ' ';
+    struct slice bytes = unpack_at(text, end + 1, n);
+    buf_add(out, bytes);
+    return end + bytes.n;
+}
+
 /* Hexadecimal digits, with whatever readers skip between them: blanks, groups, control words. */
 static struct slice hex_data(struct unpack *u, uint32_t n, struct slice text, size_t *end)
 {
@@ -90,8 +102,7 @@ static struct slice hex_data(struct unpack *u, uint32_t n, struct slice text, si
         if (c == '{') depth++;
         if (c == '}' && !depth--) break;
         if (c == '\\') {
-            if (slice_starts(slice_sub(text, i, text.n), SLICE("\\bin"))) break;
-            i = control_end(text, i);
+            i = take_binary(text, i, control_end(text, i), &out);
             continue;
         }
         int v = ascii_hex(c);

@@ -180,15 +180,24 @@ static bool module_runs(struct unpack *u, uint32_t n, struct cfb *c, const struc
     return source.n ? source_runs(source) : names_run(module);
 }
 
+/* Streams may share their sectors: what is read counts as unpacked. */
+static struct slice read_some(struct unpack *u, uint32_t n, struct cfb *c, const struct cfb_entry *e)
+{
+    uint64_t size = !e ? 0 : e->size < c->data.n ? e->size : c->data.n;
+    if (size > SOURCE_MAX) size = SOURCE_MAX;
+    return size && unpack_spend(u, n, size) ? cfb_read(c, e, size) : (struct slice){ 0 };
+}
+
 unsigned vba_look(struct unpack *u, uint32_t n, struct cfb *c)
 {
     unsigned found = 0;
-    for (size_t i = 1; i < c->n; i++) {
+    for (size_t i = 1; i < c->n && unpack_in_time(u, n); i++) {
         const struct cfb_entry *folder = &c->entries[i];
         if (folder->type != CFB_STORAGE || !slice_ieq(folder->name, SLICE("VBA"))) continue;
         found |= CONTENT_MACRO;
         const struct cfb_entry *dir = cfb_find(c, (uint32_t)i, SLICE("dir"));
-        struct slice directory = dir ? vba_decompress(cfb_read(c, dir, SOURCE_MAX), c->arena) : (struct slice){ 0 };
+        struct slice directory = vba_decompress(read_some(u, n, c, dir), c->arena);
+        if (!unpack_spend(u, n, directory.n)) return found;
         bool stomped = false;
         for (size_t k = 1; k < c->n && unpack_in_time(u, n); k++) {
             const struct cfb_entry *e = &c->entries[k];
@@ -196,7 +205,7 @@ unsigned vba_look(struct unpack *u, uint32_t n, struct cfb *c)
             if (module_runs(u, n, c, e, directory, &stomped)) found |= CONTENT_MACRO_AUTO;
         }
         const struct cfb_entry *project = cfb_find(c, (uint32_t)i, SLICE("_VBA_PROJECT"));
-        if (stomped && project && names_run(cfb_read(c, project, SOURCE_MAX))) found |= CONTENT_MACRO_AUTO;
+        if (stomped && names_run(read_some(u, n, c, project))) found |= CONTENT_MACRO_AUTO;
     }
     return found;
 }

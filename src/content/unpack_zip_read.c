@@ -116,14 +116,15 @@ static void clamp(struct zip *z, struct zip_entry *e)
     z->findings |= CONTENT_BROKEN;
 }
 
-static void read_central(struct zip *z, const struct place *where)
+/* Returns where it ends. */
+static uint64_t read_central(struct zip *z, const struct place *where)
 {
     struct slice d = z->data;
     uint64_t at = where->at, seen = 0;
     int64_t shift = (int64_t)(where->at - where->offset);
     for (; marked(d, at, MARK_CENTRAL) && at + CENTRAL_SIZE <= d.n; seen++) {
         struct zip_entry *e = add_entry(z);
-        if (!e) return;
+        if (!e) return at;
         unsigned name_n = unpack_le16(d, at + 28), extra_n = unpack_le16(d, at + 30);
         *e = (struct zip_entry){
             .name = unpack_at(d, at + CENTRAL_SIZE, name_n),
@@ -151,6 +152,7 @@ static void read_central(struct zip *z, const struct place *where)
         clamp(z, e);
     }
     if ((seen & 0xFFFF) != (where->count & 0xFFFF)) z->findings |= CONTENT_BROKEN;
+    return at;
 }
 
 static bool plausible_local(const struct zip *z, uint64_t at)
@@ -190,13 +192,14 @@ void zip_open(struct zip *z, struct slice data, size_t most)
 {
     *z = (struct zip){ .data = data, .most = most, .end = data.n, .directory_at = data.n };
     size_t end = end_record(data);
+    uint64_t behind = UINT64_MAX;
     struct place where;
     if (end != SIZE_MAX && directory_place(z, end, &where)) {
         z->has_directory = true;
         z->directory_at = where.at < end ? where.at : end;
         z->end = end + 22 + unpack_le16(data, end + 20);
         if (z->end > data.n) z->end = data.n;
-        read_central(z, &where);
+        behind = read_central(z, &where);
     } else {
         z->findings |= CONTENT_BROKEN;
     }
@@ -212,6 +215,8 @@ void zip_open(struct zip *z, struct slice data, size_t most)
         if (to > covered) covered = to;
     }
     if (covered < z->directory_at) read_gap(z, covered, z->directory_at);
+    /* Another directory, with files before it, may stand between this one and its end record. */
+    if (z->has_directory) read_gap(z, covered > behind ? covered : behind, end);
     if (z->has_directory && z->end < data.n) read_gap(z, z->end, data.n);
 }
 

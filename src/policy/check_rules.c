@@ -47,6 +47,7 @@ static void tell(struct wishes *w, const struct report_action *a, bool ok)
 {
     if (w->done.n) buf_add_str(&w->done, ", ");
     buf_addf(&w->done, "%s%s by %s", ok ? "" : "not possible: ", report_action_name(a->action), who(w, a));
+    if (a->action == CONFIG_DO_WARN && a->text.n) buf_addf(&w->done, ": %s", check_show(w->call, a->text));
 }
 
 static bool is_rcpt(const struct check_call *c, struct slice address)

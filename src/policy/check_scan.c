@@ -206,6 +206,15 @@ static void summarize(struct check_call *c, const struct report *r)
     else check_pass(c, "%s", all);
 }
 
+/* DMARC has put it aside already: who looks at it there wants to know what else was found. */
+static bool is_put_aside(const struct check_call *c)
+{
+    const struct policy *p = run_policy(c->run);
+    for (size_t i = p->from[STAGE_CONTENT]; i < p->from[STAGE_CONTENT + 1]; i++)
+        if (c->run->slots[i].outcome == POLICY_QUARANTINE) return true;
+    return false;
+}
+
 static void conclude(struct check_call *c, const struct report *r)
 {
     struct trouble t = { 0 };
@@ -215,6 +224,7 @@ static void conclude(struct check_call *c, const struct report *r)
         check_put_aside(c, QUARANTINE_CRASH, nowhere, "looking into it ended the scan process, twice");
         return;
     }
+    if (is_put_aside(c)) check_tell_quarantine(c);
     l->accepted = is_accepted(r);
     find_trouble(c, r, &t);
     bool found = r->virus_n && check_engine(c)->config->virus.action != CONFIG_HANDLE_PASS; /* that is said by check_virus.c */

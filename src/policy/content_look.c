@@ -108,15 +108,22 @@ static void drop_dull_parts(json_t *all)
     }
 }
 
-static bool drop_last(json_t *o, const char *key)
+/* From the end, until all fits in n: each is written once to see what it takes, as this is done on the loop. */
+static size_t drop_last(json_t *o, const char *key, size_t n)
 {
     json_t *all = json_object_get(o, key);
-    return json_array_size(all) && !json_array_remove(all, json_array_size(all) - 1);
+    while (n > OUTCOME_FINDINGS_MAX && json_array_size(all)) {
+        size_t last = json_array_size(all) - 1, takes = json_dumpb(json_array_get(all, last), NULL, 0, JSON_COMPACT) + (last > 0);
+        n -= takes < n ? takes : n;
+        json_array_remove(all, last);
+    }
+    return n;
 }
 
-static void tell_quarantine(struct check_call *c)
+void check_tell_quarantine(struct check_call *c)
 {
     const struct report *r = check_look(c)->report;
+    static const char *const keys[] = { "parts", "symbols", "actions", "scanners", "viruses" };
     char text[OUTCOME_FINDINGS_MAX + 1];
     size_t n;
     if (!r) return;
@@ -124,15 +131,17 @@ static void tell_quarantine(struct check_call *c)
     drop_dull_parts(json_object_get(o, "parts"));
     json_object_del(o, "edits");
     json_object_del(o, "prepend");
-    while ((n = json_dumpb(o, text, OUTCOME_FINDINGS_MAX, JSON_COMPACT)) > OUTCOME_FINDINGS_MAX)
-        if (!drop_last(o, "parts") && !drop_last(o, "symbols") && !drop_last(o, "actions") && !drop_last(o, "scanners")) json_object_clear(o);
+    n = json_dumpb(o, NULL, 0, JSON_COMPACT);
+    for (size_t i = 0; i < countof(keys); i++) n = drop_last(o, keys[i], n);
+    if (n > OUTCOME_FINDINGS_MAX) json_object_clear(o);
+    n = json_dumpb(o, text, OUTCOME_FINDINGS_MAX, JSON_COMPACT);
     (void)policy_outcome_set_findings(c->run, slice_of(text, n), r->score);
     json_decref(o);
 }
 
 void check_put_aside(struct check_call *c, enum envelope_quarantine kind, struct config_place place, const char *why)
 {
-    tell_quarantine(c);
+    check_tell_quarantine(c);
     check_quarantine(c, kind, place, "%s", why);
 }
 

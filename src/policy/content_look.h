@@ -29,7 +29,9 @@ bool check_apply_edits(struct check_call *c, const struct edits *e);
 bool check_strip(struct check_call *c, const struct slice *why);
 void check_tag_subject(struct check_call *c, struct slice prefix);
 const char *check_ascii(struct check_call *c, const char *text); /* for a reply: RFC 5321 §4.2 has no other letters */
-/* What was found becomes the findings of the quarantine; then the answer. */
+/* What was found becomes the findings of the quarantine. */
+void check_tell_quarantine(struct check_call *c);
+/* The same; then the answer. */
 void check_put_aside(struct check_call *c, enum envelope_quarantine kind, struct config_place place, const char *why);
 
 /* What `virus` and `attachments` have in common: what is done about what was found. */

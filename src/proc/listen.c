@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "config/value.h"
 
 #define BACKLOG 4096
 #define PATIENCE_MS 3000

@@ -113,8 +113,11 @@ static void take_parts(struct facts *f, const struct content_message *m, struct 
         names += m->parts[i].name_n;
     struct slice *name = arena_alloc(arena, (names + 1) * sizeof *name), *type = arena_alloc(arena, (m->part_n + 1) * sizeof *type);
     names = 0;
+    bool plain = false, html = false;
     for (size_t i = 0; i < m->part_n; i++) {
         const struct content_part *p = &m->parts[i];
+        plain |= p->is_mime && !p->is_file && slice_eq(p->declared, SLICE("text/plain")) && slice_trim(p->data).n > 0;
+        html |= p->is_mime && !p->is_file && slice_eq(p->declared, SLICE("text/html"));
         for (size_t k = 0; k < p->name_n; k++)
             name[names++] = p->names[k];
         if (p->is_mime && p->declared.n)
@@ -127,6 +130,7 @@ static void take_parts(struct facts *f, const struct content_message *m, struct 
         f->n[FACT_ENCRYPTED] += (p->findings & CONTENT_ENCRYPTED) != 0;
         f->n[FACT_MACROS] += (p->findings & CONTENT_MACRO) != 0;
     }
+    f->n[FACT_HTML_ONLY] = html && !plain;
     f->n[FACT_MIME_BROKEN] = (m->findings & CONTENT_MIME_BROKEN) != 0;
     f->texts[LOOK_NAME] = (struct fact_texts){ name, names };
     f->texts[LOOK_TYPE] = (struct fact_texts){ type, types };
@@ -177,6 +181,7 @@ void facts_take(struct facts *f, const struct content_message *m, const struct s
 {
     *f = (struct facts){ 0 };
     f->n[FACT_SIZE] = m->bytes.n < INT32_MAX ? (int32_t)m->bytes.n : INT32_MAX;
+    f->n[FACT_HIDDEN_BYTES] = (int32_t)m->hidden.n;
     set_texts(f, LOOK_SUBJECT, arena, m->subject, (struct slice){ 0 });
     set_texts(f, LOOK_TEXT, arena, m->text, (struct slice){ 0 });
     set_texts(f, LOOK_WORDS, arena, m->subject, m->text);

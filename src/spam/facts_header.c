@@ -115,9 +115,13 @@ static void take_recipients(struct header *h)
             f[FACT_TO_HAS_CLIENT_RCPT] |= slice_ieq(v[k], h->c->rcpts[i]);
 }
 
+#define LOOK_MAX 2000            /* bytes of a text that are looked through */
+#define ADDRESS_MAX 254          /* RFC 5321 §4.5.3.1.3: what is longer is nobody's */
+
 static bool has_text(struct slice text, struct slice what)
 {
-    for (size_t i = 0; what.n && i + what.n <= text.n; i++)
+    text = slice_sub(text, 0, LOOK_MAX);
+    for (size_t i = 0; what.n && what.n <= ADDRESS_MAX && i + what.n <= text.n; i++)
         if (ascii_lower(text.p[i]) == ascii_lower(what.p[0]) && slice_ieq(slice_sub(text, i, i + what.n), what))
             return true;
     return false;

@@ -51,6 +51,7 @@ static bool tag_is(struct slice tag, const char *name)
 static struct slice attribute(struct slice in, const char *name)
 {
     size_t n = strlen(name);
+    in = slice_trim(in);         /* once: blanks at the end would be trimmed again and again */
     for (size_t i = 0; i + n < in.n; i++) {
         if (ascii_lower(in.p[i]) != name[0] || (i > 0 && is_name(in.p[i - 1])) || !slice_istarts(slice_sub(in, i, in.n), slice_str(name)))
             continue;

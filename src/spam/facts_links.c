@@ -5,6 +5,8 @@
 #include "spam/facts.h"
 
 #define SEEN_MAX 64              /* different domains that are told apart */
+#define SHOWN_TO_RULES 300       /* links that patterns see */
+#define WORD_MAX 100             /* bytes of an address that is looked for in links */
 
 /* The host that a text seems to be: of "www.bank.example/login", "https://bank.example"; empty: it is something else. */
 static struct slice shown_host(struct slice s)
@@ -76,7 +78,7 @@ static bool odd_port(struct slice host)
 /* Whether a text stands in another as a whole word, letter case apart. */
 static bool has_word(struct slice text, struct slice word)
 {
-    for (size_t i = 0; word.n >= 3 && i + word.n <= text.n; i++)
+    for (size_t i = 0; word.n >= 3 && word.n <= WORD_MAX && i + word.n <= text.n; i++)
         if (ascii_lower(text.p[i]) == ascii_lower(word.p[0]) && slice_ieq(slice_sub(text, i, i + word.n), word))
             return true;
     return false;
@@ -131,15 +133,17 @@ void facts_take_links(struct facts *f, const struct content_message *m, struct a
             f->n[FACT_LINK_IMAGES] += l->host.n > 0;
             continue;
         }
-        url[urls++] = l->url;
-        if (l->shown.n)
+        if (urls < SHOWN_TO_RULES)
+            url[urls++] = l->url;
+        if (l->shown.n && texts < SHOWN_TO_RULES)
             shown[texts++] = l->shown;
         f->n[FACT_MAILTO] += slice_istarts(l->url, SLICE("mailto:"));
         f->n[FACT_LINK_DATA] += slice_istarts(l->url, SLICE("data:")) || slice_istarts(l->url, SLICE("javascript:"));
         f->n[FACT_LINK_FORMS] += l->form;
         if (!l->host.n)
             continue;
-        host[hosts++] = l->host;
+        if (hosts < SHOWN_TO_RULES)
+            host[hosts++] = l->host;
         f->n[FACT_LINKS]++;
         if (new_domain(seen, &domains, l->domain))
             f->n[FACT_LINK_HOSTS]++;

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/mem.h"
@@ -269,6 +270,26 @@ static void findings_are_bounded(void **state)
     end(w);
 }
 
+/* Of as many parts as a report can have, all worth telling: it is done on the loop, where others wait. */
+static void findings_of_many_parts_are_made_at_once(void **state)
+{
+    static char name[300];
+    static struct report_part parts[REPORT_PARTS_MAX];
+    struct timespec before, after;
+    memset(name, '"', sizeof name);
+    for (size_t i = 0; i < countof(parts); i++) parts[i] = (struct report_part){ .is_file = true, .name = slice_of(name, sizeof name), .findings = 3 };
+    struct world *w = begin("");
+    w->report = (struct report){ .judged = true, .score = 2000, .class = CONFIG_SPAM_CONFIRMED, .parts = parts, .part_n = countof(parts) };
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+    const struct content_outcome *o = ask(w);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+    double ms = (double)(after.tv_sec - before.tv_sec) * 1e3 + (double)(after.tv_nsec - before.tv_nsec) / 1e6;
+    assert_int_equal(w->v.outcome, POLICY_QUARANTINE);
+    assert_true(o->findings.n > 4000 && o->findings.n <= OUTCOME_FINDINGS_MAX);
+    if (ms > 250) fail_msg("it took %.0f ms", ms);
+    end(w);
+}
+
 static void nobody_looked(void **state)
 {
     struct world *w = begin("");
@@ -283,6 +304,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(actions_decide), cmocka_unit_test(codes),     cmocka_unit_test(actions_change), cmocka_unit_test(subjects_that_are_edited),
         cmocka_unit_test(all_removed),    cmocka_unit_test(strips),    cmocka_unit_test(handlings),      cmocka_unit_test(findings_are_bounded),
+        cmocka_unit_test(findings_of_many_parts_are_made_at_once),
         cmocka_unit_test(nobody_looked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

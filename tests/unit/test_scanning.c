@@ -221,6 +221,22 @@ static void what_is_blocked_is_told_of_among_many_parts(void **state)
     buf_deinit(&b);
 }
 
+/* More than can be told of, all in one part, and one behind them: who takes out what is told of must not leave that one. */
+static void what_is_blocked_beyond_the_report_is_not_forgotten(void **state)
+{
+    struct buf b = { 0 };
+    configure("spam: {enabled: no}\nattachments: {enabled: yes}");
+    buf_add_str(&b, "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\n");
+    for (int i = 0; i < 600; i++) buf_addf(&b, "begin 644 %d.exe\r\n#0V%T\r\n`\r\nend\r\n", i);
+    buf_add_str(&b, "--x\r\nContent-Disposition: attachment; filename=evil.exe\r\n\r\nMZ\r\n--x--\r\n");
+    const struct report *r = run(buf_cstr(&b), NULL);
+    bool told = r->parts[0].blocked.n > 0;
+    assert_true(r->part_n == REPORT_PARTS_MAX && r->parts_more > 0);
+    for (size_t i = 0; i < r->part_n; i++) told |= slice_eq(r->parts[i].name, SLICE("evil.exe")) && r->parts[i].blocked.n;
+    assert_true(told);
+    buf_deinit(&b);
+}
+
 static void a_view_fits_a_frame(void **state)
 {
     struct buf b = { 0 };
@@ -267,6 +283,7 @@ int main(void)
         cmocka_unit_test_teardown(only_what_is_clear_is_learnt, teardown),
         cmocka_unit_test_teardown(the_subject_is_found, teardown),
         cmocka_unit_test_teardown(what_is_blocked_is_told_of_among_many_parts, teardown),
+        cmocka_unit_test_teardown(what_is_blocked_beyond_the_report_is_not_forgotten, teardown),
         cmocka_unit_test_teardown(a_view_fits_a_frame, teardown),
         cmocka_unit_test_teardown(edits_come_to_their_place, teardown),
     };
