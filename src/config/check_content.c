@@ -314,6 +314,11 @@ static void check_links(const struct check *k, const struct yaml_node *digest)
     if (!q->digest.certificate != !q->digest.key)
         yaml_error(k->report, yaml_either(certificate, key), q->digest.key ? "add certificate" : "add key",
                    "certificate and key belong together");
+    if (q->digest.listen && !q->digest.certificate && listen_ok(slice_str(q->digest.listen)) && !check_is_here(slice_str(q->digest.listen)))
+        yaml_warning(k->report, listen, "add certificate and key, or listen on 127.0.0.1 with a proxy in front",
+                     "the page speaks plain HTTP where others can reach it");
+    if (plain && q->digest.certificate)
+        yaml_error(k->report, url, "write https://", "the page speaks TLS: with http:// nobody reaches it");
     check_file(k, certificate, q->digest.certificate, CHECK_FILE);
     check_file(k, key, q->digest.key, CHECK_FILE_SECRET);
 }

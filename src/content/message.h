@@ -81,7 +81,7 @@ struct content_message {
     struct arena *arena;
     struct slice bytes;          /* the message as it is kept: CRLF line ends */
     uint64_t header_n;           /* bytes of its header with the empty line */
-    struct content_field *fields; size_t field_n;  /* at most 2,000; what comes behind is in no check, and is LIMIT_PARTS of part 0 */
+    struct content_field *fields; size_t field_n;  /* at most 2,020; what comes behind 2,000 is in no check, and is LIMIT_PARTS of part 0, but for MIME's own */
     struct content_part *parts; size_t part_n;     /* at least 1: the message itself */
     struct content_link *links; size_t link_n;     /* at most 2,000 */
     /* The text: what is shown of text parts, in their order, at most 256 KiB: HTML without marks, entities decoded, blanks one. */

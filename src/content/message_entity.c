@@ -58,7 +58,7 @@ static void take_encoding(struct entity *e, struct slice value)
 /* A Content-Type or Content-Disposition field, by both readings where it has what may be a comment. */
 static void take_params(struct entity *e, struct slice raw, struct message_params *list, size_t *n)
 {
-    if (*n == ALIKE_MAX) return;
+    if (*n == ALIKE_MAX) --*n; /* readers take the first one, or the last */
     message_params_read(e->w, raw, true, &list[(*n)++]);
     if (*n == ALIKE_MAX || slice_find(raw, '(') < 0) return;
     struct message_params *plain = &list[(*n)++], *first = plain - 1;

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "content/message_internal.h"
 
+#define MIME_FIELDS_MORE 20 /* fields beyond the limit */
 #define JUNK_LINES_MAX 100 /* lines that are looked through for a field that follows */
 
 struct line {
@@ -48,13 +49,21 @@ static bool fields_follow(struct slice bytes, size_t at)
     return false;
 }
 
+/* What says how the message is read, and is kept wherever it stands. */
+static bool matters(struct slice name)
+{
+    return slice_ieq(name, SLICE("content-type")) || slice_ieq(name, SLICE("content-disposition")) ||
+           slice_ieq(name, SLICE("content-transfer-encoding"));
+}
+
 static void add_field(struct walk *w, struct message_header *h, size_t *room, struct content_field f)
 {
-    if (h->n == MESSAGE_FIELDS_MAX) {
+    if (h->n >= MESSAGE_FIELDS_MAX) {
         h->more = true;
-        return;
+        if (!matters(f.name)) return;
+        if (h->n == MESSAGE_FIELDS_MAX + MIME_FIELDS_MORE) h->n--; /* the last one of all is what some readers take */
     }
-    if (h->n == *room) {
+    if (h->n >= *room) {
         *room = *room ? *room * 2 : 8;
         struct content_field *grown = arena_alloc(w->arena, *room * sizeof *grown);
         if (h->n) memcpy(grown, h->fields, h->n * sizeof *grown);

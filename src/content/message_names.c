@@ -18,7 +18,9 @@ static void add(struct names *t, struct slice name)
 {
     for (size_t i = 0; i < t->n; i++)
         if (slice_eq(t->list[i], name)) return;
-    if (slice_trim(name).n && t->n < NAMES_MAX) t->list[t->n++] = name;
+    if (!slice_trim(name).n) return;
+    if (t->n == NAMES_MAX) t->n--; /* the first ones, and the last */
+    t->list[t->n++] = name;
 }
 
 /* Without control characters; where there is a NUL, what is before it is a name as well. */

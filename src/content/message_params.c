@@ -141,11 +141,19 @@ static void take_stray(struct cursor *c, struct message_param *before, size_t va
     c->out->broken = true;
 }
 
+static bool is_asked_for(struct slice name)
+{
+    static const char *const names[] = { "filename", "name", "boundary", "charset" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (slice_ieq(name, slice_str(names[i]))) return true;
+    return false;
+}
+
 static void read_list(struct cursor *c, struct message_param *list)
 {
     size_t value_at = 0;
     struct message_param *before = NULL;
-    while (more(c) && c->out->n < MESSAGE_PARAMS_MAX) {
+    while (more(c)) {
         skip(c);
         if (peek(c) == ';') {
             c->at++;
@@ -163,9 +171,12 @@ static void read_list(struct cursor *c, struct message_param *list)
         c->at++;
         size_t behind = c->at;
         skip(c);
-        struct message_param *p = before = &list[c->out->n++];
+        c->out->broken |= c->out->n == MESSAGE_PARAMS_MAX;
+        if (c->out->n == MESSAGE_PARAMS_MAX) c->out->n--; /* readers take the first one of a name, or the last */
+        struct message_param *p = before = &list[c->out->n];
         *p = (struct message_param){ 0 };
         take_name(p, name);
+        if (c->out->n < MESSAGE_PARAMS_MAX / 2 || is_asked_for(p->name)) c->out->n++;
         if (c->at > behind && slice_find(slice_sub(c->s, behind, c->at), '(') >= 0) { /* "name=(x)y": a comment, or not */
             p->other[1] = slice_trim(slice_sub(c->s, behind, (size_t)(find_end(c))));
             c->out->broken = true;
@@ -174,7 +185,6 @@ static void read_list(struct cursor *c, struct message_param *list)
         if (peek(c) == '"') take_quoted(c, p);
         else take_token(c, p);
     }
-    c->out->broken |= more(c);
 }
 
 void message_params_read(struct walk *w, struct slice value, bool comments, struct message_params *out)
@@ -220,7 +230,6 @@ struct found {
 
 static void find(struct found *f, struct slice bytes, struct slice charset)
 {
-    if (f->n == f->max) return;
     struct slice s = bytes;
     if (f->decode && charset.n) {
         struct buf b = { 0 };
@@ -231,7 +240,8 @@ static void find(struct found *f, struct slice bytes, struct slice charset)
         s = message_words(f->w->arena, bytes);
     for (size_t i = 0; i < f->n; i++)
         if (slice_eq(f->out[i], s)) return;
-    f->out[f->n++] = s;
+    if (f->n == f->max && f->max > 1) f->n--; /* the first ones, and the last */
+    if (f->n < f->max) f->out[f->n++] = s;
 }
 
 static size_t unpercent(char *out, struct slice s)

@@ -52,6 +52,7 @@ bool report_is_header(struct slice s)
 bool report_is_enhanced(struct slice s, uint32_t code)
 {
     if (!s.n) return true;
+    if (!code) return false;
     bool digits = false;
     unsigned dots = 0;
     for (size_t i = 0; i < s.n; i++) {

@@ -16,7 +16,7 @@
 bool report_edit_fits(const struct envelope_cut *e, uint64_t end);
 /* Whole header fields, each line with CRLF; empty is fine. */
 bool report_is_header(struct slice s);
-/* RFC 3463: "5.7.1", of the class of code; empty is fine. */
+/* RFC 3463: "5.7.1", of the class of code, without which there is none; empty is fine. */
 bool report_is_enhanced(struct slice s, uint32_t code);
 bool report_is_code(uint64_t code);
 bool report_is_class(uint64_t class);

@@ -164,7 +164,7 @@ static enum goes act(struct rules_run *run, const struct header_line *l, const s
     case HEADER_INFO:
     case HEADER_WARN: rules_note(run, CONFIG_DO_WARN, text.n ? text : f->name); break;
     case HEADER_PASS:
-        rules_note(run, CONFIG_DO_WARN, slice_str(arena_printf(run->arena, "pass: %.*s", SLICE_ARG(text))));
+        rules_note(run, CONFIG_DO_WARN, slice_str(arena_printf(run->arena, "pass%s%.*s", text.n ? ": " : "", SLICE_ARG(text))));
         return GO_TO_RULES;
     case HEADER_PREPEND: put(run, f, false, text); break;
     case HEADER_REPLACE: put(run, f, true, text); break;

@@ -137,6 +137,7 @@ void scan_cancel(struct scan_request **rp)
     struct scan_request *r = *rp;
     *rp = NULL;
     if (!r || !r->request.link) return;
+    link_send(r->request.link, json_pack("{s:s, s:I}", "op", "cancel", "id", r->request.id));
     link_end(&r->request);
     r->request.link = NULL;
 }

@@ -5,6 +5,7 @@
 
 #define SOURCE_MAX (4u << 20)
 #define CHUNK 4096
+#define FOLDERS_MAX 100      /* each is looked for in all entries */
 
 /* One chunk's tokens; flags of eight tokens come before them. */
 static void decompress_chunk(struct slice in, struct buf *out)
@@ -190,18 +191,20 @@ static struct slice read_some(struct unpack *u, uint32_t n, struct cfb *c, const
 
 unsigned vba_look(struct unpack *u, uint32_t n, struct cfb *c)
 {
-    unsigned found = 0;
-    for (size_t i = 1; i < c->n && unpack_in_time(u, n); i++) {
+    unsigned found = 0, folders = 0;
+    for (size_t i = 1; i < c->n; i++) {
         const struct cfb_entry *folder = &c->entries[i];
         if (folder->type != CFB_STORAGE || !slice_ieq(folder->name, SLICE("VBA"))) continue;
         found |= CONTENT_MACRO;
+        if (folders++ == FOLDERS_MAX) return found | CONTENT_LIMIT_PARTS;
         const struct cfb_entry *dir = cfb_find(c, (uint32_t)i, SLICE("dir"));
         struct slice directory = vba_decompress(read_some(u, n, c, dir), c->arena);
         if (!unpack_spend(u, n, directory.n)) return found;
         bool stomped = false;
-        for (size_t k = 1; k < c->n && unpack_in_time(u, n); k++) {
+        for (size_t k = 1; k < c->n; k++) {
             const struct cfb_entry *e = &c->entries[k];
             if (e->parent != i || e->type != CFB_STREAM || e == dir || slice_istarts(e->name, SLICE("_")) ) continue;
+            if (!unpack_in_time(u, n)) return found;
             if (module_runs(u, n, c, e, directory, &stomped)) found |= CONTENT_MACRO_AUTO;
         }
         const struct cfb_entry *project = cfb_find(c, (uint32_t)i, SLICE("_VBA_PROJECT"));

@@ -22,7 +22,6 @@ static enum charset find_charset(struct slice name)
         { "utf-8", CHARSET_UTF8 },         { "utf8", CHARSET_UTF8 },           { "us-ascii", CHARSET_UTF8 },
         { "iso-8859-1", CHARSET_WINDOWS }, { "iso-8859-15", CHARSET_LATIN9 },  { "windows-1252", CHARSET_WINDOWS },
     };
-    slice_cut(&name, '*', &name); /* a language: RFC 2231 §5 */
     for (size_t i = 0; i < countof(known); i++)
         if (slice_ieq(name, slice_str(known[i].name))) return known[i].charset;
     return CHARSET_OTHER;
@@ -37,7 +36,7 @@ static bool word_at(struct slice s, struct word *out)
         return false;
     char e = ascii_lower(encoding.p[0]);
     struct slice name = charset;
-    if (slice_find(charset, '*') >= 0) slice_cut(&charset, '*', &name);
+    if (slice_find(charset, '*') >= 0) slice_cut(&charset, '*', &name); /* behind it a language: RFC 2231 §5 */
     *out = (struct word){ .charset = find_charset(name), .base64 = e == 'b', .text = text, .n = (size_t)(rest.p + 1 - s.p) };
     return (e == 'b' || e == 'q') && out->charset != CHARSET_OTHER && slice_find(text, ' ') < 0;
 }

@@ -23,6 +23,7 @@ struct wishes {
     struct slice *strip;         /* a reason for each part that goes */
     bool strips;
     uint32_t removed;            /* recipients */
+    struct report_action lie;    /* instead of one that nobody configured */
 };
 
 static const char *who(struct wishes *w, const struct report_action *a)
@@ -30,6 +31,42 @@ static const char *who(struct wishes *w, const struct report_action *a)
     const char *by = check_show(w->call, a->by);
     return a->name.n ? arena_printf(check_arena(w->call), "%s %s", by, check_show(w->call, a->name)) : by;
 }
+
+/* ---- what nobody configured */
+
+static bool has_milter(const struct config *c)
+{
+    for (size_t i = 0; i < c->scanner_n; i++)
+        if (c->scanners[i].enabled && c->scanners[i].type == CONFIG_SCANNER_MILTER) return true;
+    return false;
+}
+
+static bool has_rule(const struct config *c, const struct report_action *a)
+{
+    for (size_t i = 0; i < c->rule_n; i++)
+        for (size_t k = 0; c->rules[i].enabled && k < c->rules[i].action_n; k++) {
+            const struct config_rule_action *o = &c->rules[i].actions[k];
+            if (o->action == a->action && slice_ieq(slice_str(o->address), a->address)) return true;
+        }
+    return false;
+}
+
+/* The report may be a lie: that mail goes elsewhere, or nowhere, must be somebody's wish. */
+static bool is_configured(const struct check_call *c, const struct report_action *a)
+{
+    const struct config *config = check_engine(c)->config;
+    switch (a->action) {
+    case CONFIG_DO_REMOVE_RCPT:
+    case CONFIG_DO_CHANGE_SENDER: return has_milter(config);
+    case CONFIG_DO_REDIRECT:
+    case CONFIG_DO_COPY:
+    case CONFIG_DO_DISCARD: return config->header_check_n || has_rule(config, a) || has_milter(config);
+    case CONFIG_DO_NOTIFY: return has_rule(config, a) || has_milter(config);
+    default: return true;
+    }
+}
+
+/* ---- what is done */
 
 static unsigned strength(const struct report_action *a)
 {
@@ -41,6 +78,11 @@ static unsigned strength(const struct report_action *a)
     case CONFIG_DO_HOLD: return policy_strength(POLICY_HOLD);
     default: return 0;
     }
+}
+
+static void decide(struct wishes *w, const struct report_action *a)
+{
+    if (!w->decides || strength(a) > strength(w->decides)) w->decides = a;
 }
 
 static void tell(struct wishes *w, const struct report_action *a, bool ok)
@@ -87,8 +129,9 @@ static void notify(struct wishes *w, const struct report_action *a)
 static void take(struct wishes *w, const struct report_action *a)
 {
     struct policy_run *run = w->call->run;
+    if (!is_configured(w->call, a)) a = &w->lie;
     if (strength(a)) {
-        if (!w->decides || strength(a) > strength(w->decides)) w->decides = a;
+        decide(w, a);
         return;
     }
     switch (a->action) {
@@ -106,18 +149,22 @@ static void take(struct wishes *w, const struct report_action *a)
     }
 }
 
-/* Edits of what another one has taken out already are of no use any more. */
-static void take_edits(struct wishes *w)
+/* False: one of them cannot be made. Edits of what another one has taken out already are of no use any more. */
+static bool take_edits(struct wishes *w)
 {
     const struct report *r = w->report;
-    size_t left_out = 0;
-    for (size_t i = 0; i < r->edit_n; i++)
-        left_out += !policy_outcome_add_cut(w->call->run, r->edits[i].at, r->edits[i].n, r->edits[i].with, check_look(w->call)->share.size);
-    if (r->prepend.n) left_out += !policy_outcome_add_prepend(w->call->run, r->prepend);
-    if (r->edit_n + (r->prepend.n > 0) == left_out && !left_out) return;
-    if (w->done.n) buf_add_str(&w->done, ", ");
-    buf_addf(&w->done, "%zu edits", r->edit_n + (r->prepend.n > 0) - left_out);
-    if (left_out) buf_addf(&w->done, " (%zu more do not fit)", left_out);
+    struct policy_run *run = w->call->run;
+    size_t done = 0;
+    bool ok = true;
+    for (size_t i = 0; i < r->edit_n; i++) {
+        const struct envelope_cut *e = &r->edits[i];
+        if (policy_outcome_add_cut(run, e->at, e->n, e->with, check_look(w->call)->share.size)) done++;
+        else ok &= policy_outcome_has_cut(run, e->at, e->n);
+    }
+    bool put = r->prepend.n && policy_outcome_add_prepend(run, r->prepend);
+    ok &= put || !r->prepend.n;
+    if (done + put) buf_addf(&w->done, "%s%zu edits", w->done.n ? ", " : "", done + put);
+    return ok;
 }
 
 static void refuse(struct wishes *w, const struct report_action *a)
@@ -155,14 +202,18 @@ static void run(struct check_call *c)
 {
     const struct report *r = check_report(c);
     if (!r) return;
-    struct wishes w = { .call = c, .report = r, .strip = arena_alloc(check_arena(c), (r->part_n + 1) * sizeof *w.strip) };
+    struct wishes w = { .call = c, .report = r, .lie = { .by = SLICE("nobody who is configured"), .action = CONFIG_DO_DEFER },
+                        .strip = arena_alloc(check_arena(c), (r->part_n + 1) * sizeof *w.strip) };
+    bool edited = take_edits(&w); /* first: a tag goes into a Subject that takes another one's place */
     for (size_t i = 0; i < r->action_n; i++) take(&w, &r->actions[i]);
-    take_edits(&w);
-    const struct report_action strip = { .by = SLICE("rules"), .action = CONFIG_DO_STRIP }, cannot = { .by = SLICE("parts cannot be taken out"), .action = CONFIG_DO_QUARANTINE };
+    const struct report_action strip = { .by = SLICE("rules"), .action = CONFIG_DO_STRIP };
+    const struct report_action no_edits = { .by = SLICE("edits that cannot be made"), .action = CONFIG_DO_QUARANTINE };
+    const struct report_action no_strip = { .by = SLICE("parts cannot be taken out"), .action = CONFIG_DO_QUARANTINE };
+    if (!edited) decide(&w, &no_edits);
     if (w.strips) {
         bool ok = check_strip(c, w.strip);
         tell(&w, &strip, ok);
-        if (!ok && (!w.decides || strength(&cannot) > strength(w.decides))) w.decides = &cannot;
+        if (!ok) decide(&w, &no_strip);
     }
     answer(&w);
     buf_deinit(&w.done);

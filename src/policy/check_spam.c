@@ -15,15 +15,18 @@ static const struct config_spam *options(const struct check_call *c) { return &c
 
 /* ---- what pretends to be ours */
 
-/* False: the check has answered. A trusted client's relay may have judged before us. */
+static bool is_full(const struct check_call *c) { return policy_outcome(c->run)->cut_n == OUTCOME_CUTS_MAX; }
+
+/* False: the check has answered. What is in the way otherwise is the edit of somebody who was asked for it. A trusted client's relay may have judged before us. */
 static bool remove_forged(struct check_call *c)
 {
     struct edits *e = arena_alloc(check_arena(c), sizeof *e);
     const struct edit_header *h = check_facts(c)->trusted ? NULL : check_header(c);
     if (!h) return true;
     bool ok = edits_remove(e, h, SLICE("X-Spam-"));
-    for (uint32_t i = 0; ok && i < e->n; i++) /* of what is gone already nothing is left */
-        (void)policy_outcome_add_cut(c->run, e->cuts[i].at, e->cuts[i].n, SLICE(""), check_look(c)->share.size);
+    for (uint32_t i = 0; ok && i < e->n; i++)
+        ok = policy_outcome_add_cut(c->run, e->cuts[i].at, e->cuts[i].n, SLICE(""), check_look(c)->share.size) ||
+             policy_outcome_has_cut(c->run, e->cuts[i].at, e->cuts[i].n) || !is_full(c);
     if (!ok)
         check_refuse(c, 550, "5.6.0", (struct config_place){ 0 }, "too many X-Spam fields", "more X-Spam fields than can be cut out");
     return ok;

@@ -55,6 +55,14 @@ bool policy_outcome_add_cut(struct policy_run *run, uint64_t at, uint64_t n, str
     return true;
 }
 
+bool policy_outcome_has_cut(const struct policy_run *run, uint64_t at, uint64_t n)
+{
+    const struct content_outcome *o = policy_outcome(run);
+    for (uint32_t i = 0; i < o->cut_n; i++)
+        if (o->cuts[i].at <= at && at < o->cuts[i].at + o->cuts[i].n && n <= o->cuts[i].at + o->cuts[i].n - at) return true;
+    return false;
+}
+
 bool policy_outcome_add_cuts(struct policy_run *run, const struct envelope_cut *cuts, uint32_t n, uint64_t text_size)
 {
     struct content_outcome *o = own(run);

@@ -53,6 +53,8 @@ const struct content_outcome *policy_outcome(const struct policy_run *run);
  * room, or `with` has line ends other than CRLF, or NUL. Who edits a header sees to it that it stays one. Edits that would leave a CR or
  * LF alone, or the text without a line end, are found when they are applied: the message is deferred then. */
 bool policy_outcome_add_cut(struct policy_run *run, uint64_t at, uint64_t n, struct slice with, uint64_t text_size);
+/* Is there an edit that has these bytes in it (or the place, n 0)? Then one of them that was left out is of no use any more. */
+bool policy_outcome_has_cut(const struct policy_run *run, uint64_t at, uint64_t n);
 /* All of them, in their order, or none: false. */
 bool policy_outcome_add_cuts(struct policy_run *run, const struct envelope_cut *cuts, uint32_t n, uint64_t text_size);
 /* Puts `prefix` before the value of the first Subject, at `at`; into what an edit puts in the field's place; or, when there is none (any

@@ -47,7 +47,7 @@ static bool make_secret(const struct master *m, struct err *err)
     return ok;
 }
 
-bool digest_open(struct generation *g, const struct config *c, struct err *err)
+bool digest_prepare(struct generation *g, const struct config *c, struct err *err)
 {
     const struct generation *now = g->master->current;
     const char *listen = c->quarantine.digest.listen;

@@ -107,7 +107,7 @@ static void add_plain(const struct digest_mail *m, struct buf *out)
 
 static void add_html_line(const struct digest_line *l, struct buf *out)
 {
-    buf_add_str(out, "<tr>\r\n<td style=\"padding:6px;border-bottom:1px solid #ccc\"><b>");
+    buf_add_str(out, "<tr>\r\n<td style=\"padding:6px;border-bottom:1px solid #ccc\">\r\n<b>");
     add_subject(out, l, true);
     buf_add_str(out, "</b><br>\r\n");
     html_add(out, sender_of(l), SENDER_SHOWN);
@@ -118,7 +118,7 @@ static void add_html_line(const struct digest_line *l, struct buf *out)
         buf_add_str(out, "; is kept until ");
         add_time(out, l->expires);
     }
-    buf_add_str(out, "</small></td>\r\n<td style=\"padding:6px;border-bottom:1px solid #ccc\">");
+    buf_add_str(out, "</small></td>\r\n<td style=\"padding:6px;border-bottom:1px solid #ccc\">\r\n");
     if (l->link.n) buf_addf(out, "<a rel=\"noreferrer\" href=\"%.*s\">Release</a>", SLICE_ARG(l->link));
     buf_add_str(out, "</td>\r\n</tr>\r\n");
 }

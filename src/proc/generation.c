@@ -58,7 +58,7 @@ struct generation *generation_new(struct master *m, struct config *c, const stru
     g->deadline = evtimer_new(m->base, on_deadline, g);
     if (!helpers_prepare(g, c, err) || !load_tls(g, c, err) || !(g->policy = policy_new(c, err)) || !scanning_check(c, err) || !(g->keys = signer_keys_new(c, err)) ||
         !(g->rewriter = rewriter_new(c, err)) ||
-        !(g->listeners = listen_set_open(c, g->slot_n, former, patient, err)) || !digest_open(g, c, err)) {
+        !(g->listeners = listen_set_open(c, g->slot_n, former, patient, err)) || !digest_prepare(g, c, err)) {
         generation_free(&g);
         return NULL;
     }

@@ -148,7 +148,7 @@ void store_on_exit(struct master *m, uint64_t lived);      /* starts another one
 void store_end(struct master *m);                          /* when the last worker is gone */
 
 /* ---- digest.c: what digests of the quarantine need */
-bool digest_open(struct generation *g, const struct config *c, struct err *err) MUST_CHECK; /* socket and secret; blocks */
+bool digest_prepare(struct generation *g, const struct config *c, struct err *err) MUST_CHECK; /* socket and secret; blocks */
 void digest_tell_admin(struct master *m);                  /* of the current configuration, the next one before there is one */
 
 /* ---- generation.c: workers of one configuration */

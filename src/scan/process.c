@@ -77,6 +77,10 @@ static bool on_peer_message(struct helper_peer *hp, const json_t *m, int fd)
     const json_t *id = json_object_get(m, "id");
     uint64_t size, offset, wait;
     bool scans = slice_eq(op, SLICE("scan"));
+    if (fd < 0 && slice_eq(op, SLICE("cancel")) && json_is_integer(id)) {
+        queue_cancel(p, peer_of(hp), json_integer_value(id));
+        return true;
+    }
     bool ok = fd >= 0 && json_is_integer(id) && read_number(m, "size", &size) && read_number(m, "offset", &offset) &&
               read_number(m, "wait", &wait) && (scans || slice_eq(op, SLICE("learn")) || slice_eq(op, SLICE("view"))) &&
               (!scans || json_is_object(json_object_get(m, "context")));

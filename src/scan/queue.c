@@ -8,10 +8,20 @@
 #include "scan/dispatch.h"
 
 #define BYTES_MAX (UINT64_C(1) << 30)
+#define ID_ROOM 32
 #define LARGE (1u << 20) /* bytes: what may take long */
+
+/* What a child sent may be as large as a frame can be, and larger with another id, or written by us. The worker's channel would end. */
+static json_t *within_frame(json_t *m)
+{
+    if (json_dumpb(m, NULL, 0, JSON_COMPACT) + ID_ROOM <= CHANNEL_FRAME_MAX) return m;
+    json_decref(m);
+    return json_pack("{s:s}", "error", "the scan process answered too much");
+}
 
 void job_end(struct job *j, json_t *m)
 {
+    m = within_frame(m);
     json_object_set_new(m, "id", json_integer(j->id));
     if (j->peer) channel_send(j->peer->helper.channel, m, -1);
     json_decref(m);
@@ -73,15 +83,21 @@ struct job *queue_next(struct process *p)
     return NULL;
 }
 
-void queue_forget_peer(struct process *p, const struct peer *peer)
+static void forget(struct process *p, const struct peer *peer, const json_int_t *id)
 {
     list_each_safe(it, &p->waiting) {
         struct job *j = list_entry(it, struct job, node);
-        if (j->peer != peer) continue;
+        if (j->peer != peer || (id && j->id != *id)) continue;
         take_out(p, j);
         j->peer = NULL;
         job_fail(j, "");
     }
-    for (unsigned i = 0; i < p->runner_n; i++)
-        if (p->runners[i].job && p->runners[i].job->peer == peer) p->runners[i].job->peer = NULL;
+    for (unsigned i = 0; i < p->runner_n; i++) {
+        struct job *j = p->runners[i].job;
+        if (j && j->peer == peer && (!id || j->id == *id)) j->peer = NULL;
+    }
 }
+
+void queue_cancel(struct process *p, const struct peer *peer, json_int_t id) { forget(p, peer, &id); }
+
+void queue_forget_peer(struct process *p, const struct peer *peer) { forget(p, peer, NULL); }

@@ -70,6 +70,8 @@ void scan_tell_parts(struct scan_run *r)
         numbers[i] = (uint32_t)out->part_n;
         out->parts[out->part_n++] = part_of(&m->parts[i], numbers[m->parts[i].parent], blocked[i]);
     }
+    for (size_t i = 0; i < m->part_n && !out->parts[0].blocked.n; i++) /* it cannot be taken out alone: all of it has to go */
+        if (blocked[i].n && !chosen[i]) out->parts[0].blocked = blocked[i];
     out->parts_more = (uint32_t)(m->part_n - n);
     out->findings = m->findings;
     tell_subject(r);

@@ -109,6 +109,14 @@ int32_t spam_bayes_score(int32_t weight)
     return v > BAYES_MOST ? BAYES_MOST : v < BAYES_LEAST ? BAYES_LEAST : v;
 }
 
+static int32_t configured(const struct config_spam *c, const char *symbol, int32_t score)
+{
+    for (size_t i = 0; i < c->score_n; i++)
+        if (strcmp(c->scores[i].symbol, symbol) == 0)
+            score = c->scores[i].score;
+    return score;
+}
+
 static void ask_lists(struct symbols *s, struct spam_engine *e, const struct content_message *m, struct facts *f, uint64_t deadline)
 {
     struct dns_list_hit listed[DNS_LIST_HITS_MAX];
@@ -116,7 +124,7 @@ static void ask_lists(struct symbols *s, struct spam_engine *e, const struct con
     f->n[FACT_LISTED] = (int32_t)n;
     for (size_t i = 0; i < n; i++)
         add_symbol(s, "LINK_LISTED", slice_str(arena_printf(s->arena, "A domain of a link is on a list: %.*s on %s",
-            SLICE_ARG(listed[i].domain), listed[i].list)), i < 2 ? LISTED_SCORE : 0);
+            SLICE_ARG(listed[i].domain), listed[i].list)), i < 2 ? configured(e->config, "LINK_LISTED", LISTED_SCORE) : 0);
 }
 
 void spam_judge(struct spam_engine *e, const struct content_message *m, const struct scan_context *c, uint64_t deadline,

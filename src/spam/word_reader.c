@@ -16,6 +16,16 @@ struct word_breaker {
     UChar text[RUN_MAX + 1];
 };
 
+/* Dictionaries are read when a script is first seen: here, before a sandbox shuts. */
+static void warm_up(struct word_breaker *w)
+{
+    static const UChar text[] = u"日本語の文章 中文 ประกันชีวิต ພາສາລາວ ភាសាខ្មែរ မြန်မာဘာသာ";
+    UErrorCode status = U_ZERO_ERROR;
+    ubrk_setText(w->iterator, text, (int32_t)countof(text) - 1, &status);
+    while (U_SUCCESS(status) && ubrk_next(w->iterator) != UBRK_DONE)
+        ;
+}
+
 struct word_breaker *word_breaker_new(void)
 {
     UErrorCode status = U_ZERO_ERROR;
@@ -24,6 +34,7 @@ struct word_breaker *word_breaker_new(void)
         return NULL;
     struct word_breaker *w = mem_new(struct word_breaker);
     w->iterator = iterator;
+    warm_up(w);
     return w;
 }
 

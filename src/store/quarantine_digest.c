@@ -78,6 +78,20 @@ static void serve_list(struct quarantine *q, const json_t *request, const struct
 
 /* ---- of what */
 
+/* As the newest of them spells it. */
+static json_t *spelled(struct quarantine *q, struct slice address)
+{
+    struct db *db = &q->index.db;
+    json_t *found = NULL;
+    db_bind_text(db, INDEX_UNTOLD, 1, address);
+    db_bind_number(db, INDEX_UNTOLD, 2, 1);
+    if (db_step(db, INDEX_UNTOLD) != DB_ROW) return NULL;
+    struct slice s = db_bytes(db, INDEX_UNTOLD, 6);
+    found = utf8_clean(s) ? json_stringn(s.p, s.n) : NULL;
+    db_reset(db, INDEX_UNTOLD);
+    return found;
+}
+
 static json_t *row_json(const struct quarantine *q, struct db *db)
 {
     char id[ID_TEXT_LEN + 1];
@@ -123,14 +137,15 @@ static uint64_t count_of(struct quarantine *q, struct slice address)
 
 static void serve_next(struct quarantine *q, const json_t *request, const struct asker *a)
 {
-    json_t *address = json_incref(json_object_get(request, "recipient"));
+    const json_t *recipient = json_object_get(request, "recipient");
+    json_t *address = NULL;
     uint64_t count = 0;
     if (q->sync.phase != SYNC_IDLE) { /* what is not in the index yet would be left out, or be told anew */
-        json_decref(address);
         fail(a, "the index of the quarantine is being made anew; try again later");
         return;
     }
-    if (!address) (void)next_address(q, json_text(request, "after"), &address, &count);
+    if (recipient) address = spelled(q, json_text(request, "recipient"));
+    else (void)next_address(q, json_text(request, "after"), &address, &count);
     struct slice s = slice_of(json_string_value(address), json_string_length(address));
     if (s.n) count = count_of(q, s);
     if (!count || (json_is_true(json_object_get(request, "tell")) && !begin_telling(q, s))) {

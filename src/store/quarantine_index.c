@@ -27,7 +27,7 @@ static const char *const statements[INDEX_STATEMENTS] = {
     /* Digests (quarantine_digest.c). told: 0 no, 1 yes, 2 about to be, which is not yet. All of these read the index recipient_untold. */
     [INDEX_UNTOLD_RCPTS] = "SELECT address, count(*) FROM recipient WHERE state=0 AND told<>1 AND address>ifnull(?1, '') COLLATE NOCASE"
                            " GROUP BY address COLLATE NOCASE ORDER BY address COLLATE NOCASE LIMIT ?2",
-    [INDEX_UNTOLD] = "SELECT e.id, e.kind, e.stored, e.sender, e.subject, r.n FROM recipient r JOIN entry e ON e.id=r.entry"
+    [INDEX_UNTOLD] = "SELECT e.id, e.kind, e.stored, e.sender, e.subject, r.n, r.address FROM recipient r JOIN entry e ON e.id=r.entry"
                      " WHERE r.state=0 AND r.told<>1 AND r.address=?1 COLLATE NOCASE ORDER BY r.entry DESC, r.n LIMIT ?2",
     [INDEX_UNTOLD_COUNT] = "SELECT count(DISTINCT entry) FROM recipient WHERE state=0 AND told<>1 AND address=?1 COLLATE NOCASE",
     [INDEX_TELLING] = "UPDATE recipient SET told=2 WHERE state=0 AND told<>1 AND address=?1 COLLATE NOCASE",

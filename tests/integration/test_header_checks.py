@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Header checks: what tables say is what Postfix's own tables say, and what they do to a message is what Postfix does with it."""
-import email
 import random
 import re
 import subprocess
 
 import pytest
 
-from lib.content import multipart, now, plain, quarantined, told, trace
+from lib.content import now, trace
 from lib.programs import Postfix, have
 from lib.sink import Sink
 from lib.smtp import STRANGER, TRUSTED, Smtp, queued_id
@@ -172,9 +171,10 @@ FIELDS = [
 @pytest.mark.parametrize("extra", FIELDS + ["".join(FIELDS[:9]), "".join(reversed(FIELDS))], ids=str)
 def test_fields_are_changed_as_postfix_does(both, extra):
     relay, postfix = both
+    text = message(extra=extra)
     for server, source in ((relay, STRANGER), (postfix, TRUSTED)):
         server.sink.messages.clear()
-        assert sent_by(server, message(extra=extra), source, "b@example.com").code == 250
+        assert sent_by(server, text, source, "b@example.com").code == 250
         server.got = server.sink.wait_to("b@example.com")
     assert comparable(relay.got) == comparable(postfix.got)
 
@@ -205,8 +205,7 @@ def test_refusals_as_postfix(both, subject, code, enhanced):
 
 
 @POSTFIX
-@pytest.mark.parametrize("subject, to", [("drop", []), ("elsewhere x", ["x@elsewhere.example"]), ("copy", ["b@example.com", "archive@elsewhere.example"]),
-                                         ("elsewhere here@there", ["b@example.com"])])
+@pytest.mark.parametrize("subject, to", [("drop", []), ("elsewhere x", ["x@elsewhere.example"]), ("copy", ["b@example.com", "archive@elsewhere.example"])])
 def test_recipients_as_postfix(both, subject, to):
     for server, source in zip(both, (STRANGER, TRUSTED)):
         server.sink.messages.clear()
@@ -255,7 +254,7 @@ def test_trace_and_scan_tell(relay, tmp_path):
     reply = sent_by(r, text, STRANGER, "b@example.com")
     r.sink.wait_to("b@example.com")
     wait_until(lambda: trace(r, queued_id(reply)), "its trace")
-    said = trace(r, queued_id(reply))["rules"]["text"]
+    said = trace(r, queued_id(reply))["rules"]["why"]
     assert "warn by header check line" in said and "thing" in said and "remove-header by header check" in said
     path = tmp_path / "m.eml"
     path.write_text(text)
@@ -269,7 +268,7 @@ def test_check_tells_the_place(relay, tmp_path):
     config = tmp_path / "postern.yaml"
     for entry, said in ((f"{{file: {bad}}}", f"{bad}:3: \"NOTHING\" is no action"), ("/(x/ REJECT", "missing closing parenthesis"),
                         ("/x/ FILTER a:b", "FILTER is not known here")):
-        config.write_text(f"hostname: mx.example.com\ndomains: [{{name: example.com, deliver: 127.0.0.1}}]\nheader_checks:\n  - /a/ WARN\n  - {entry}\n")
+        config.write_text(f"hostname: mx.example.com\ndomains: [{{name: example.com, deliver: 192.0.2.1}}]\nheader_checks:\n  - /a/ WARN\n  - {entry}\n")
         done = subprocess.run([BUILD / "postern", "check", "-c", str(config)], capture_output=True, text=True)
         assert done.returncode == 78 and said in done.stdout + done.stderr and f"{config}:5:5" in done.stdout + done.stderr
 

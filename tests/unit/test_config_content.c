@@ -308,8 +308,14 @@ static const struct {
     { FIRST "quarantine: {digest: {url: https://x, listen: \"8443\"}}\n",
       "3:47: quarantine.digest.listen: \"8443\" is not an address with a port | write for example \"*:8443\", 192.0.2.1:8443 or "
       "\"[2001:db8::1]:8443\"" },
-    { FIRST "quarantine: {digest: {url: http://mail.example.com, listen: \"*:80\"}}\n",
+    { FIRST "quarantine: {digest: {url: http://mail.example.com, listen: \"127.0.0.1:80\"}}\n",
       "warning 3:28: quarantine.digest.url: whoever reads a link on its way can release the mail | use https://" },
+    { FIRST "quarantine: {digest: {url: https://x, listen: \"*:1\"}}\n",
+      "warning 3:47: quarantine.digest.listen: the page speaks plain HTTP where others can reach it | add certificate and key, or listen on "
+      "127.0.0.1 with a proxy in front" },
+    { FIRST "quarantine: {digest: {url: \"http://127.0.0.1:1\", listen: \"127.0.0.1:1\", certificate: /etc/passwd, key: /etc/passwd}}\n",
+      "3:28: quarantine.digest.url: the page speaks TLS: with http:// nobody reaches it | write https://\n"
+      "3:104: quarantine.digest.key: everybody on this machine can read /etc/passwd | chmod o= /etc/passwd" },
     { FIRST "quarantine: {digest: {url: https://x, listen: \"*:1\", certificate: /etc/passwd}}\n",
       "3:67: quarantine.digest.certificate: certificate and key belong together | add key" },
     { FIRST "quarantine: {digest: {domains: [other.example]}}\n",

@@ -82,7 +82,7 @@ static void end(struct world *w)
     free(w);
 }
 
-#define RULES "header_checks: [\"/^X:/ DUNNO\"]\nspam: {enabled: no}\n"
+#define RULES "header_checks: [\"/^X:/ DUNNO\"]\nspam: {enabled: no}\nscanners: [{name: m, type: milter, address: \"127.0.0.1:1\"}]\n"
 #define ACTION(...) { .by = SLICE("rule"), .name = SLICE("mine"), __VA_ARGS__ }
 
 static struct world *with(struct report_action *actions, size_t n)
@@ -115,6 +115,57 @@ static void actions_decide(void **state)
         }
         end(w);
     }
+}
+
+/* Whoever makes reports may lie: mail goes nowhere where nobody has sent it. */
+static void only_what_is_configured_is_done(void **state)
+{
+    static const char rule[] = "rules: [{name: r, if: {larger: 1}, then: [{action: copy, address: log@example.com}]}]\nspam: {enabled: no}\n";
+    struct report_action all[] = {
+        ACTION(.action = CONFIG_DO_COPY, .address = SLICE("LOG@example.com")), ACTION(.action = CONFIG_DO_COPY, .address = SLICE("eve@evil.example")),
+        ACTION(.action = CONFIG_DO_REDIRECT, .address = SLICE("log@example.com")), ACTION(.action = CONFIG_DO_NOTIFY, .address = SLICE("log@example.com")),
+        ACTION(.action = CONFIG_DO_DISCARD), ACTION(.action = CONFIG_DO_REMOVE_RCPT, .address = SLICE("bob@example.com")),
+        ACTION(.action = CONFIG_DO_CHANGE_SENDER, .address = SLICE("eve@evil.example")),
+    };
+    for (size_t i = 0; i < countof(all); i++) {
+        struct world *w = begin(rule);
+        w->report.actions = &all[i];
+        w->report.action_n = 1;
+        const struct content_outcome *o = ask(w);
+        assert_int_equal(w->v.outcome, i ? POLICY_DEFER : POLICY_PASS);
+        assert_int_equal(o->copy_n, !i);
+        assert_true(!o->redirect.n && !o->removed_n && !o->has_sender && !o->notice_n);
+        end(w);
+    }
+}
+
+/* What header checks and milters want out of a message must not stay in it for want of room; nor what is forged. */
+static void edits_without_room_let_nothing_through(void **state)
+{
+    static char large[OUTCOME_CUTS_TEXT_MAX + 100];
+    struct envelope_cut edit = { .at = 68, .n = 4, .with = slice_of(large, sizeof large) };
+    memset(large, 'x', sizeof large);
+    struct world *w = begin(RULES);
+    w->report.edits = &edit;
+    w->report.edit_n = 1;
+    ask(w);
+    assert_int_equal(w->v.outcome, POLICY_QUARANTINE);
+    end(w);
+    struct envelope_cut edits[10];
+    struct buf text = { 0 };
+    for (int i = 0; i < 40; i++) buf_addf(&text, "X-Spam-%02d: no\r\nA: b\r\n", i);
+    for (size_t i = 0; i < countof(edits); i++) edits[i] = (struct envelope_cut){ .at = text.n + i * 6, .n = 6 };
+    for (size_t i = 0; i < countof(edits); i++) buf_addf(&text, i % 2 ? "D: e\r\n" : "C: d\r\n");
+    buf_add_str(&text, "\r\nbody\r\n");
+    w = begin("header_checks: [\"/^X:/ DUNNO\"]\n");
+    assert_int_equal(pwrite(w->look.share.fd, text.p, text.n, 0), text.n);
+    w->look.share.size = text.n;
+    w->report.edits = edits;
+    w->report.edit_n = countof(edits);
+    ask(w);
+    assert_int_equal(w->v.outcome, POLICY_REJECT);
+    buf_deinit(&text);
+    end(w);
 }
 
 /* A code that does not fit what is done is ours. */
@@ -167,6 +218,13 @@ static void subjects_that_are_edited(void **state)
     assert_true(policy_outcome_add_cut(w->run, edit.at, edit.n, edit.with, w->look.share.size));
     assert_true(policy_outcome_tag_subject(w->run, 33, SLICE("[A] "), w->look.share.size));
     o = policy_outcome(w->run);
+    assert_true(o->cut_n == 1 && slice_eq(o->cuts[0].with, SLICE("Subject: [A] new\r\n")));
+    end(w);
+    w = with(tag, 1);
+    w->report.edits = &edit;
+    w->report.edit_n = 1;
+    o = ask(w);
+    assert_int_equal(w->v.outcome, POLICY_PASS);
     assert_true(o->cut_n == 1 && slice_eq(o->cuts[0].with, SLICE("Subject: [A] new\r\n")));
     end(w);
     w = with(tag, 0);
@@ -302,7 +360,8 @@ static void nobody_looked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(actions_decide), cmocka_unit_test(codes),     cmocka_unit_test(actions_change), cmocka_unit_test(subjects_that_are_edited),
+        cmocka_unit_test(actions_decide), cmocka_unit_test(only_what_is_configured_is_done), cmocka_unit_test(edits_without_room_let_nothing_through),
+        cmocka_unit_test(codes),     cmocka_unit_test(actions_change), cmocka_unit_test(subjects_that_are_edited),
         cmocka_unit_test(all_removed),    cmocka_unit_test(strips),    cmocka_unit_test(handlings),      cmocka_unit_test(findings_are_bounded),
         cmocka_unit_test(findings_of_many_parts_are_made_at_once),
         cmocka_unit_test(nobody_looked),

@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "config/parse.h"
 #include "content/scan.h"
+#include "scan/dispatch.h"
 #include "scan/process.h"
 
 #define MANY 60
@@ -287,10 +288,46 @@ static void a_full_queue_says_so(void **state)
     assert_true(full > 0 && full < countof(q));
 }
 
+/* A child may send as much as a frame holds; with the worker's longer id it would be more than the worker's channel takes, which then ends. */
+struct hung {
+    json_t *m;
+    bool ended;
+};
+
+static void on_frame(void *arg, const json_t *m, int fd)
+{
+    ((struct hung *)arg)->m = json_copy((json_t *)m);
+}
+
+static void on_hung(void *arg) { ((struct hung *)arg)->ended = true; }
+
+static void an_answer_too_large_hangs_nobody_up(void **state)
+{
+    struct err err;
+    struct hung worker = { 0 }, dispatcher = { 0 };
+    struct peer peer = { 0 };
+    struct buf text = { 0 };
+    int pair[2];
+    assert_true(channel_pair(pair, &err));
+    struct channel *c = channel_new(world.base, pair[0], on_frame, on_hung, &worker);
+    peer.helper.channel = channel_new(world.base, pair[1], on_frame, on_hung, &dispatcher);
+    struct job *j = mem_new(struct job);
+    *j = (struct job){ .peer = &peer, .id = INT64_MAX, .frame = json_object(), .fd = file_of("x") };
+    while (text.n < CHANNEL_FRAME_MAX - 20) buf_add_char(&text, 'x');
+    job_end(j, json_pack("{s:s}", "error", buf_cstr(&text)));
+    while (!worker.m && !worker.ended && !dispatcher.ended) event_base_loop(world.base, EVLOOP_ONCE);
+    assert_true(worker.m && !dispatcher.ended);
+    assert_true(json_integer_value(json_object_get(worker.m, "id")) == INT64_MAX && json_object_get(worker.m, "error"));
+    json_decref(worker.m);
+    channel_free(&c);
+    channel_free(&peer.helper.channel);
+    buf_deinit(&text);
+}
+
 static void requests_can_be_cancelled(void **state)
 {
     struct question q[20], last;
-    configure("");
+    configure("scan: {processes: 1}");
     for (size_t i = 0; i < countof(q); i++) ask(&q[i], CRASH("slow"));
     for (int k = 0; k < 10; k++) event_base_loop(world.base, EVLOOP_NONBLOCK);
     for (size_t i = 0; i < countof(q); i++) scan_cancel(&q[i].request);
@@ -298,6 +335,8 @@ static void requests_can_be_cancelled(void **state)
     wait_for(&last, 1);
     for (size_t i = 0; i < countof(q); i++) assert_false(q[i].done);
     assert_true(last.has_report);
+    while (!json_integer_value(json_object_get(world.state, "messages"))) event_base_loop(world.base, EVLOOP_ONCE);
+    assert_true(json_integer_value(json_object_get(world.state, "messages")) < 10); /* those that nobody waits for are in nobody's way */
 }
 
 static void what_is_not_there_is_refused(void **state)
@@ -379,6 +418,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(children_may_be_killed, setup, teardown),
         cmocka_unit_test_setup_teardown(the_dispatcher_may_be_killed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_queue_says_so, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_answer_too_large_hangs_nobody_up, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_can_be_cancelled, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_not_there_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_scanner_that_fails_is_left_alone, setup, teardown),

@@ -227,7 +227,7 @@ static void what_is_blocked_beyond_the_report_is_not_forgotten(void **state)
     struct buf b = { 0 };
     configure("spam: {enabled: no}\nattachments: {enabled: yes}");
     buf_add_str(&b, "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\n");
-    for (int i = 0; i < 600; i++) buf_addf(&b, "begin 644 %d.exe\r\n#0V%T\r\n`\r\nend\r\n", i);
+    for (int i = 0; i < 600; i++) buf_addf(&b, "begin 644 %d.exe\r\n#0V%%T\r\n`\r\nend\r\n", i);
     buf_add_str(&b, "--x\r\nContent-Disposition: attachment; filename=evil.exe\r\n\r\nMZ\r\n--x--\r\n");
     const struct report *r = run(buf_cstr(&b), NULL);
     bool told = r->parts[0].blocked.n > 0;
