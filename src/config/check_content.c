@@ -314,7 +314,7 @@ static void check_links(const struct check *k, const struct yaml_node *digest)
     if (!q->digest.certificate != !q->digest.key)
         yaml_error(k->report, yaml_either(certificate, key), q->digest.key ? "add certificate" : "add key",
                    "certificate and key belong together");
-    if (q->digest.listen && !q->digest.certificate && listen_ok(slice_str(q->digest.listen)) && !check_is_here(slice_str(q->digest.listen)))
+    if (secure && q->digest.listen && !q->digest.certificate && listen_ok(slice_str(q->digest.listen)) && !check_is_here(slice_str(q->digest.listen)))
         yaml_warning(k->report, listen, "add certificate and key, or listen on 127.0.0.1 with a proxy in front",
                      "the page speaks plain HTTP where others can reach it");
     if (plain && q->digest.certificate)

@@ -151,7 +151,7 @@ static bool is_asked_for(struct slice name)
 
 static void read_list(struct cursor *c, struct message_param *list)
 {
-    size_t value_at = 0;
+    size_t value_at = 0, seen = 0;
     struct message_param *before = NULL;
     while (more(c)) {
         skip(c);
@@ -171,7 +171,7 @@ static void read_list(struct cursor *c, struct message_param *list)
         c->at++;
         size_t behind = c->at;
         skip(c);
-        c->out->broken |= c->out->n == MESSAGE_PARAMS_MAX;
+        c->out->broken |= ++seen > MESSAGE_PARAMS_MAX;
         if (c->out->n == MESSAGE_PARAMS_MAX) c->out->n--; /* readers take the first one of a name, or the last */
         struct message_param *p = before = &list[c->out->n];
         *p = (struct message_param){ 0 };

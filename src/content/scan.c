@@ -80,10 +80,17 @@ static void give_report(struct scan_request *r, const json_t *answer)
     else r->on_report(r->arg, NULL, arena_strdup(r->arena, slice_str(err.text)));
 }
 
+/* It need not be done any more. */
+static void tell_cancelled(const struct link_request *r)
+{
+    link_send(r->link, json_pack("{s:s, s:I}", "op", "cancel", "id", r->id));
+}
+
 static void on_answer(struct link_request *request, const json_t *answer)
 {
     struct scan_request *r = container_of(request, struct scan_request, request);
     const json_t *view = json_object_get(answer, "view");
+    if (!answer) tell_cancelled(request);
     link_end(request);
     request->link = NULL; /* ended: scan_cancel has nothing to do */
     if (r->on_report) give_report(r, answer);
@@ -137,7 +144,7 @@ void scan_cancel(struct scan_request **rp)
     struct scan_request *r = *rp;
     *rp = NULL;
     if (!r || !r->request.link) return;
-    link_send(r->request.link, json_pack("{s:s, s:I}", "op", "cancel", "id", r->request.id));
+    tell_cancelled(&r->request);
     link_end(&r->request);
     r->request.link = NULL;
 }

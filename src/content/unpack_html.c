@@ -37,12 +37,14 @@ void unpack_html(struct unpack *u, uint32_t n)
     for (size_t at = 0; (at = unpack_isearch(d, at, SLICE("base64,"))) != SIZE_MAX && unpack_in_time(u, n);) {
         size_t from = at > TYPE_MOST ? at - TYPE_MOST : 0, data = SIZE_MAX;
         for (size_t k = from; (k = unpack_isearch(slice_sub(d, 0, at), k, SLICE("data:"))) != SIZE_MAX; k++) data = k + 5;
+        struct slice before = slice_trim(slice_sub(d, from, at));
+        bool meant = data != SIZE_MAX || slice_iends(before, SLICE(";")); /* a word of a text is not */
         struct slice type = data != SIZE_MAX ? slice_sub(d, data, at) : (struct slice){ 0 };
         bool own = slice_istarts(type, SLICE("image/")) || slice_istarts(type, SLICE("font/")) ||
                    slice_istarts(type, SLICE("application/font")) || slice_istarts(type, SLICE("application/x-font"));
         struct buf bytes = { 0 };
         at = decode(d, at + 7, &bytes);
-        if (bytes.n && (!own || slice_istarts(type, SLICE("image/svg"))) && unpack_may_enter(u, n)) {
+        if (meant && bytes.n && (!own || slice_istarts(type, SLICE("image/svg"))) && unpack_may_enter(u, n)) {
             if (links++ == LINKS_MAX) {
                 unpack_find(u, n, CONTENT_LIMIT_PARTS);
                 buf_deinit(&bytes);

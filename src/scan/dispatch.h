@@ -65,6 +65,7 @@ static inline struct process *process_of(struct helper_process *p) { return cont
 void queue_take(struct process *p, struct job *j);
 void queue_again(struct process *p, struct job *j);  /* to the front */
 struct job *queue_next(struct process *p);           /* NULL: none that may begin now */
+void queue_expire(struct process *p);                /* those that have waited too long, though no child may be there */
 void queue_cancel(struct process *p, const struct peer *peer, json_int_t id); /* nobody waits for it any more */
 void queue_forget_peer(struct process *p, const struct peer *peer);
 /* Answers its worker (takes m) and frees it. */

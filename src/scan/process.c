@@ -51,7 +51,11 @@ static void tell_state(struct process *p)
     json_decref(state);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg) { tell_state(arg); }
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    queue_expire(arg);
+    tell_state(arg);
+}
 
 /* ---- workers: each may have been taken over by what it received */
 

@@ -68,17 +68,26 @@ static bool has_room_for_large(const struct process *p)
     return p->runner_n == 1 || large + 1 < p->runner_n;
 }
 
-struct job *queue_next(struct process *p)
+void queue_expire(struct process *p)
 {
     uint64_t now = clock_mono_ms();
-    bool room = has_room_for_large(p);
     list_each_safe(it, &p->waiting) {
         struct job *j = list_entry(it, struct job, node);
-        bool late = now >= j->expires;
-        if (!late && is_large(j) && !room) continue;
+        if (now < j->expires) continue;
         take_out(p, j);
-        if (!late) return j;
         job_fail(j, "it waited too long to be looked into");
+    }
+}
+
+struct job *queue_next(struct process *p)
+{
+    bool room = has_room_for_large(p);
+    queue_expire(p);
+    list_each(it, &p->waiting) {
+        struct job *j = list_entry(it, struct job, node);
+        if (is_large(j) && !room) continue;
+        take_out(p, j);
+        return j;
     }
     return NULL;
 }

@@ -87,7 +87,7 @@ TRUSTED_ALWAYS = ALWAYS - {"dkim", "dmarc", "arc"}
     (virus("notes.txt"), {}, IN | {"sender", "any file", "name", "virus"}),
     (plain(), {"source": TRUSTED}, TRUSTED_ALWAYS | {"sender", "zone", "through"}),
     (plain(), {"source": TRUSTED, "to": ["far@elsewhere.example"]}, TRUSTED_ALWAYS | {"sender", "zone", "out"}),
-])
+], ids=lambda value: type(value).__name__)  # the texts have the time in them, in which workers that collect tests must not differ
 def test_conditions(judge, text, envelope, hits):
     judge.sink.messages.clear()
     assert send(judge, text, **envelope).code == 250
