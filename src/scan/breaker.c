@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "content/wire.h"
 #include "scan/dispatch.h"
 
 #define FAILURES_MAX 3
@@ -81,7 +82,9 @@ static void on_failure(struct health *h, enum scanner_state state, struct slice 
 {
     if (h->state == SCANNER_FINE) h->since = clock_wall_ms();
     h->state = state;
-    snprintf(h->error, sizeof h->error, "%.*s", (int)(text.n < REPORT_TEXT_MAX ? text.n : REPORT_TEXT_MAX), text.n ? text.p : "");
+    json_t *clean = wire_clean_text(text, REPORT_TEXT_MAX);
+    snprintf(h->error, sizeof h->error, "%s", json_string_value(clean));
+    json_decref(clean);
     if (!h->open && ++h->failures < FAILURES_MAX) return;
     h->pause = !h->open ? PAUSE_FIRST_MS : h->pause < PAUSE_MAX_MS / 2 ? h->pause * 2 : PAUSE_MAX_MS;
     h->until = clock_mono_ms() + h->pause;

@@ -126,7 +126,7 @@ static void lies_are_refused(void **state)
         "{\"parts\":[{\"name\":\"\\u0007\"}]}", "{\"parts\":[{\"name\":\"\\u202e\"}]}", "{\"parts\":[{\"size\":-1}]}",
         "{\"scanners\":[{\"state\":6}]}", "{\"class\":3}", "{\"class\":64}", "{\"score\":3000000000}", "{\"score\":1.5}",
         "{\"actions\":[{\"do\":99}]}", "{\"actions\":[{\"parts\":[0]}]}", "{\"actions\":[{\"code\":250}]}",
-        "{\"actions\":[{\"code\":550,\"enhanced\":\"4.0.0\"}]}", "{\"actions\":[{\"code\":550,\"enhanced\":\"5..0\"}]}",
+        "{\"actions\":[{\"code\":550,\"enhanced\":\"4.0.0\"}]}", "{\"actions\":[{\"code\":550,\"enhanced\":\"5..0\"}]}", "{\"actions\":[{\"enhanced\":\"0.1.1\"}]}",
         "{\"edits\":[{\"at\":5}]}", "{\"edits\":[{\"at\":5,\"n\":5},{\"at\":9,\"n\":1}]}", "{\"edits\":[{\"at\":1000001,\"n\":1}]}",
         "{\"edits\":[{\"at\":1000000,\"n\":1}]}", "{\"edits\":[{\"with\":\"Lg==\"},{\"with\":\"DQo=\"},{\"with\":\"Cg==\"}]}",
         "{\"edits\":[{\"with\":\"DQ==\"}]}", "{\"edits\":[{\"with\":\"?\"}]}", "{\"prepend\":\"eA==\"}", "{\"prepend\":\"DQo=\"}",

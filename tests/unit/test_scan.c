@@ -409,6 +409,23 @@ static void messages_are_learnt_and_shown(void **state)
     close(fd);
 }
 
+/* A text that is longer than it may be is cut between characters: else the state would lack the scanner. */
+static void errors_of_scanners_are_cut_cleanly(void **state)
+{
+    struct buf text = { 0 };
+    configure("scanners: [{name: av, type: clamd, address: \"unix:/nonexistent/clamd.ctl\"}]");
+    for (int i = 0; i < 200; i++) buf_add_str(&text, i ? "\xC3\xBC" : "x");
+    struct breaker *b = breaker_new(world.config);
+    json_t *report = json_pack("{s:[{s:s, s:i, s:s}]}", "scanners", "name", "av", "state", (int)SCANNER_DOWN, "text", buf_cstr(&text));
+    breaker_take(b, report);
+    json_t *told = breaker_state(b);
+    assert_int_equal(json_array_size(told), 1);
+    json_decref(told);
+    json_decref(report);
+    breaker_free(b);
+    buf_deinit(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +439,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(requests_can_be_cancelled, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_not_there_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_scanner_that_fails_is_left_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(errors_of_scanners_are_cut_cleanly, setup, teardown),
         cmocka_unit_test_setup_teardown(messages_are_learnt_and_shown, setup, teardown),
     };
     signal(SIGPIPE, SIG_IGN);
