@@ -4,7 +4,8 @@
  * dies in between leaves a message that may go out twice, never one that is lost.
  *
  * {"ids": [..]} or filters or {"all": true}, and: recipients: [..] (only for these; of release and delete), delete: true (of release to all: it is
- * removed afterwards), as: "spam" | "ham" | "forget" (of train). With filters only what is held is released.
+ * removed afterwards), as: "spam" | "ham" | "forget" (of train), limit: at most so many of those that fit, the newest first; before: only those
+ * behind this id. With filters only what is held is released.
  * Answer: {"matched": how many fit, "done": [{"id", "as"?: the new id, "sender"?, "recipients"?}], "failed": [{"id", "error"}],
  * "before"?: there are more; ask again with this} */
 #include <event2/event.h>
@@ -20,6 +21,7 @@
 #define WORKER_MS 100000
 #define BATCH 500
 #define RCPTS_MAX 1000
+#define NAMED_MAX 3              /* recipients in an error */
 #define BATCH_MS 40000           /* then the rest is asked for again: nobody waits for an answer for ever */
 
 enum bulk_op { BULK_RELEASE, BULK_DELETE, BULK_TRAIN };
@@ -172,6 +174,35 @@ static void keep_entry(struct bulk *b, json_t *opened)
     if (sender) json_object_set(b->entry, "sender", sender);
 }
 
+/* "already released to bob@example.com" */
+static void add_state(struct buf *out, struct slice address, struct slice state)
+{
+    if (out->n) buf_add_str(out, "; ");
+    if (slice_eq(state, SLICE("released"))) buf_add_str(out, "already released to ");
+    else if (slice_eq(state, SLICE("deleted"))) buf_add_str(out, "already deleted for ");
+    buf_add_printable(out, address, 200);
+    if (!state.n) buf_add_str(out, " is no recipient of it");
+}
+
+/* Nobody who is meant is held: why. */
+static void failed_for_all(struct bulk *b, const json_t *opened)
+{
+    const json_t *m = json_object_get(opened, "message"), *list = json_object_get(m, "recipients"), *meant = b->recipients ? b->recipients : list, *v;
+    struct buf text = { .max = 600 };
+    size_t i, k, n = json_array_size(meant);
+    bool all = (json_int_t)json_array_size(list) == json_integer_value(json_object_get(m, "recipient_count"));
+    for (i = 0; i < n && i < NAMED_MAX && (all || !b->recipients); i++) {
+        const json_t *one = json_array_get(meant, i);
+        struct slice address = b->recipients ? slice_str(json_string_value(one)) : json_text(one, "address"), state = SLICE("");
+        json_array_foreach(list, k, v)
+            if (slice_ieq(json_text(v, "address"), address)) state = json_text(v, "state");
+        add_state(&text, address, state);
+    }
+    if (i && i < n) buf_addf(&text, "; and %zu more", n - i);
+    failed(b, text.n ? buf_cstr(&text) : "it is not held for anybody that is meant");
+    buf_deinit(&text);
+}
+
 static void on_opened(void *arg, json_t *answers, unsigned missing)
 {
     struct bulk *b = arg;
@@ -186,7 +217,7 @@ static void on_opened(void *arg, json_t *answers, unsigned missing)
             b->numbers = NULL;
         }
         if (fd < 0) failed(b, "the message's file did not come along");
-        else if (nobody && b->op != BULK_TRAIN) failed(b, "it is not held for anybody that is meant");
+        else if (nobody && b->op != BULK_TRAIN) failed_for_all(b, answer);
         else if (b->op == BULK_DELETE) note(b, "deleted", "");
         else {
             json_object_set_new(m, "op", json_string(b->op == BULK_RELEASE ? "quarantine-release" : "quarantine-train"));
@@ -264,7 +295,8 @@ static void start(struct bulk *b, json_t *filters)
     }
     b->filtered = true;
     json_object_set_new(filters, "op", json_string("quarantine-list"));
-    json_object_set_new(filters, "limit", json_integer(BATCH));
+    if (!json_object_get(filters, "limit") || json_integer_value(json_object_get(filters, "limit")) > BATCH)
+        json_object_set_new(filters, "limit", json_integer(BATCH));
     if (b->op == BULK_RELEASE && !json_object_get(filters, "state")) json_object_set_new(filters, "state", json_string("held"));
     ask_store(b->admin, filters, STORE_MS, on_listed, b);
 }
@@ -319,6 +351,8 @@ static bool take_body(struct bulk *b, json_t *body, json_t *filters)
         } else
             ok &= take_filter(name, v, filters, &selected);
     }
+    const json_t *limit = json_object_get(filters, "limit");
+    if (limit && (json_integer_value(limit) < 1 || json_array_size(b->ids))) return false; /* not "all", where fewer were meant */
     return ok && selected && !(b->remove && b->recipients) && (b->op != BULK_TRAIN || b->as[0]);
 }
 

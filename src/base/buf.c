@@ -98,6 +98,19 @@ static void add_run(struct buf *b, struct slice s)
     if (room < s.n) b->overflow = true;
 }
 
+static int hex_value(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* One of those that are written here: the text has been made printable before. */
+static bool is_escape(struct slice s)
+{
+    if (s.n < 4 || s.p[0] != '\\' || s.p[1] != 'x') return false;
+    int high = hex_value(s.p[2]), low = hex_value(s.p[3]), c = high * 16 + low;
+    return high >= 0 && low >= 0 && (c < 0x20 || c >= 0x7F || c == '\\');
+}
+
 void buf_add_printable(struct buf *b, struct slice s, size_t max_in)
 {
     size_t end = s.n < max_in ? s.n : max_in;
@@ -117,6 +130,9 @@ void buf_add_printable(struct buf *b, struct slice s, size_t max_in)
             len = utf8_char(slice_sub(s, i, end), &code);
             plain = len && !utf8_is_control(code);
             if (!len) len = 1;
+        } else if (is_escape(slice_sub(s, i, end))) {
+            len = 4;
+            plain = true;
         }
         if (plain)
             buf_add(b, slice_sub(s, i, i + len));

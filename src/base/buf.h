@@ -22,7 +22,8 @@ void buf_add_u64(struct buf *b, uint64_t v);
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_consume(struct buf *b, size_t n);            /* drops the first n bytes */
 /* Text from outside made fit for a log or terminal: control characters, DEL, backslash and bytes that are
- * not UTF-8 become \xNN; at most max_in bytes of s are taken, then "..." follows. */
+ * not UTF-8 become \xNN; such a \xNN that is there already stays, so that what is printable is not changed again. At most
+ * max_in bytes of s are taken, then "..." follows. */
 void buf_add_printable(struct buf *b, struct slice s, size_t max_in);
 const char *buf_cstr(struct buf *b);                  /* NUL-terminated view, valid until the next change */
 static inline struct slice buf_slice(const struct buf *b) { return slice_of(b->p, b->n); }

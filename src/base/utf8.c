@@ -54,3 +54,20 @@ bool utf8_clean(struct slice s)
 {
     return each_ok(s, false);
 }
+
+unsigned utf8_width(uint32_t code)
+{
+    static const struct {
+        uint32_t first, last;
+        unsigned width;
+    } ranges[] = { /* ascending; roughly Unicode's East Asian Width, annex 11 */
+        { 0x0300, 0x036F, 0 },   { 0x0591, 0x05BD, 0 },   { 0x064B, 0x065F, 0 },   { 0x1100, 0x115F, 2 },   { 0x1AB0, 0x1AFF, 0 },
+        { 0x1DC0, 0x1DFF, 0 },   { 0x200B, 0x200D, 0 },   { 0x20D0, 0x20FF, 0 },   { 0x2E80, 0x303E, 2 },   { 0x3041, 0xA4CF, 2 },
+        { 0xA960, 0xA97C, 2 },   { 0xAC00, 0xD7A3, 2 },   { 0xF900, 0xFAFF, 2 },   { 0xFE00, 0xFE0F, 0 },   { 0xFE10, 0xFE1F, 2 },
+        { 0xFE20, 0xFE2F, 0 },   { 0xFE30, 0xFE6F, 2 },   { 0xFF01, 0xFF60, 2 },   { 0xFFE0, 0xFFE6, 2 },   { 0x1F300, 0x1F64F, 2 },
+        { 0x1F680, 0x1F6FF, 2 }, { 0x1F900, 0x1F9FF, 2 }, { 0x20000, 0x3FFFD, 2 }, { 0xE0100, 0xE01EF, 0 },
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges && code >= ranges[i].first; i++)
+        if (code <= ranges[i].last) return ranges[i].width;
+    return 1;
+}

@@ -11,6 +11,8 @@ bool utf8_ascii(struct slice s); /* no byte above 0x7F */
 /* A control character beyond ASCII's: U+0080 to U+009F, line and paragraph separators, the byte order mark, and the marks that turn
  * the direction of text, which make an address look like another one. */
 bool utf8_is_control(uint32_t code);
+/* Columns that it takes on a terminal: 2 for the wide ones of East Asia and pictures, 0 for marks that stand over others, else 1. */
+unsigned utf8_width(uint32_t code);
 bool utf8_clean(struct slice s); /* well-formed and without those; ASCII's are the caller's matter */
 
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "cli/cli.h"
 #include "config/parse.h"
 
@@ -354,10 +355,13 @@ void cli_add_fitted(struct buf *out, const char *s, size_t width)
     struct buf clean = { 0 };
     size_t columns = 0, at = 0, cut = 0;
     buf_add_printable(&clean, slice_str(s), 1000);
-    for (; at < clean.n; at++) {
-        if (((unsigned char)clean.p[at] & 0xC0) == 0x80) continue;
-        if (columns == width - 1) cut = at;
-        if (columns++ == width) break;
+    while (at < clean.n) {
+        uint32_t code = 0;
+        size_t n = utf8_char(slice_sub(buf_slice(&clean), at, clean.n), &code);
+        columns += utf8_width(code);
+        if (columns > width) break;
+        at += n ? n : 1;
+        if (columns < width) cut = at; /* there is room for "~" behind it */
     }
     buf_add(out, slice_of(clean.p, at < clean.n ? cut : clean.n));
     if (at < clean.n) buf_add_char(out, '~');

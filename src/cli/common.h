@@ -54,7 +54,7 @@ json_int_t cli_number_of(const json_t *j, const char *key);
  * until the buffer changes. */
 const char *cli_size(struct buf *b, uint64_t bytes);
 const char *cli_span(struct buf *b, int64_t ms);
-/* Text made printable, in at most `width` columns; what does not fit ends in "~". Characters beyond ASCII count by their first byte. */
+/* Text made printable, in at most `width` columns; what does not fit ends in "~". A wide character takes two of them (utf8_width). */
 void cli_add_fitted(struct buf *out, const char *s, size_t width);
 
 /* "90s", "30m", "1h", "2d", "1w" in ms. */

@@ -160,15 +160,35 @@ static void print_store(const json_t *store)
     buf_deinit(&b);
 }
 
-/* All workers know the same of it. */
-static void print_scan(const json_t *a)
+/* All workers of a generation know the same of it. */
+static const json_t *scan_of(const json_t *a)
 {
     const json_t *f, *s, *scan = NULL;
+    int64_t newest = -1;
+    size_t i;
+    json_array_foreach(json_object_get(a, "figures"), i, f) {
+        s = json_object_get(f, "scan");
+        if (!s || cli_number_of(f, "generation") < newest) continue;
+        if (cli_number_of(f, "generation") == newest && json_is_true(json_object_get(s, "starting"))) continue;
+        newest = cli_number_of(f, "generation");
+        scan = s;
+    }
+    return scan;
+}
+
+static void print_scan(const json_t *a)
+{
+    const json_t *s, *scan = scan_of(a);
+    const char *failure = cli_text_of(scan, "failure"), *trouble = cli_text_of(scan, "trouble");
     struct buf b = { 0 };
     size_t i;
-    json_array_foreach(json_object_get(a, "figures"), i, f)
-        if (!scan) scan = json_object_get(f, "scan");
     if (!scan) return;
+    if (*failure) printf("scan: a process cannot begin: %s\n", failure);
+    if (*trouble) printf("scan: there is no classifier: %s\n", trouble);
+    if (json_is_true(json_object_get(scan, "starting"))) {
+        puts("scan: starting");
+        return;
+    }
     printf("scan: %lld of %lld processes busy, %lld waiting, %lld messages, %lld crashes, %lld time-outs\n", (long long)cli_number_of(scan, "busy"),
            (long long)cli_number_of(scan, "processes"), (long long)cli_number_of(scan, "queue"), (long long)cli_number_of(scan, "messages"),
            (long long)cli_number_of(scan, "crashes"), (long long)cli_number_of(scan, "timeouts"));

@@ -157,6 +157,10 @@ int cli_learn(int argc, char **argv)
     }
     free(l.path);
     if (l.json) printf("{\"learnt\": %u, \"failed\": %u}\n", l.done, l.failed);
-    else printf("%u message%s learnt as %s%s\n", l.done, l.done == 1 ? "" : "s", l.as, l.failed ? ", some failed" : "");
+    else {
+        bool forgot = !strcmp(l.as, "forget");
+        printf("%u message%s %s%s%s\n", l.done, l.done == 1 ? "" : "s", forgot ? "forgotten" : "learnt as ", forgot ? "" : l.as,
+               l.failed ? ", some failed" : "");
+    }
     return l.stop ? EX_UNAVAILABLE : l.failed ? EX_DATAERR : 0;
 }

@@ -92,16 +92,20 @@ static bool confirm(const struct quarantine_options *o, const char *socket, int 
     if (!a) return false;
     json_int_t n = cli_number_of(a, "matched");
     bool partial = json_is_true(json_object_get(a, "partial"));
+    json_int_t limit = cli_number_of(o->filters, "limit"), some = limit && limit < n ? limit : 0;
     json_decref(a);
     if (!o->json || n)
-        fprintf(o->json ? stderr : stdout, "%s%lld message%s\n", partial ? "at least " : "", (long long)n, n == 1 ? " fits" : "s fit");
+        fprintf(o->json ? stderr : stdout, "%s%lld message%s", partial ? "at least " : "", (long long)n, n == 1 ? " fits" : "s fit");
+    if (some) fprintf(o->json ? stderr : stdout, "; --limit: the newest %lld", (long long)some);
+    if (!o->json || n) fputc('\n', o->json ? stderr : stdout);
+    if (some) n = some;
     if (!n || o->yes) return n > 0;
     *code = EX_USAGE;
     if (!isatty(STDIN_FILENO)) {
         fprintf(stderr, "postern quarantine: %s with filters or --all needs --yes when nobody can be asked\n", o->op);
         return false;
     }
-    fprintf(stderr, "%s %s? [y/N] ", o->op, n == 1 ? "it" : "them all");
+    fprintf(stderr, "%s %s? [y/N] ", o->op, n == 1 ? "it" : some ? "these" : "them all");
     *code = 0;
     if (fgets(answer, sizeof answer, stdin) && ascii_lower(answer[0]) == 'y') return true;
     fputs("nothing was done\n", stderr);
@@ -111,7 +115,6 @@ static bool confirm(const struct quarantine_options *o, const char *socket, int 
 static json_t *make_body(const struct quarantine_options *o)
 {
     json_t *body = json_copy(o->filters);
-    json_object_del(body, "limit");
     if (o->all) json_object_set_new(body, "all", json_true());
     if (json_array_size(o->recipients)) json_object_set(body, "recipients", o->recipients);
     if (o->remove) json_object_set_new(body, "delete", json_true());
@@ -132,8 +135,7 @@ static int send_one(struct change *c, const json_t *body, json_t **before)
     if (!a) return cli_fail(&err);
     json_array_extend(c->done, json_object_get(a, "done"));
     json_array_extend(c->failed, json_object_get(a, "failed"));
-    json_array_foreach(json_object_get(a, "done"), i, m)
-        if (json_object_get(m, "sender")) json_array_append(c->senders, json_object_get(m, "sender"));
+    json_array_foreach(json_object_get(a, "done"), i, m) json_array_append_new(c->senders, json_string(cli_text_of(m, "sender")));
     json_decref(a);
     return 0;
 }
@@ -156,12 +158,17 @@ static int send_ids(struct change *c, json_t *body)
 
 static int send_filters(struct change *c, json_t *body)
 {
+    size_t limit = (size_t)cli_number_of(c->o->filters, "limit"), had;
     json_t *before = NULL;
     int code;
     do {
+        had = json_array_size(c->done) + json_array_size(c->failed);
+        if (limit) json_object_set_new(body, "limit", json_integer((json_int_t)(limit - had)));
         if (before) json_object_set_new(body, "before", before);
         code = send_one(c, body, &before);
-    } while (!code && before);
+        had = json_array_size(c->done) + json_array_size(c->failed);
+    } while (!code && before && (!limit || had < limit));
+    json_decref(before);
     return code;
 }
 
@@ -175,6 +182,7 @@ static void print_failures(const json_t *failed)
 static int report(const struct change *c)
 {
     static const char *const words[][2] = { { "release", "released" }, { "delete", "deleted" }, { "train", "learnt" } };
+    bool forgot = c->o->as && !strcmp(c->o->as, "forget");
     size_t n = json_array_size(c->done);
     if (c->o->json) {
         json_t *all = json_pack("{s:O, s:O}", "done", c->done, "failed", c->failed);
@@ -183,7 +191,7 @@ static int report(const struct change *c)
     }
     cli_disarm(c->failed);
     for (size_t i = 0; i < countof(words) && !c->o->json; i++)
-        if (!strcmp(words[i][0], c->o->op)) printf("%zu message%s %s\n", n, n == 1 ? "" : "s", words[i][1]);
+        if (!strcmp(words[i][0], c->o->op)) printf("%zu message%s %s\n", n, n == 1 ? "" : "s", forgot ? "forgotten" : words[i][1]);
     print_failures(c->failed);
     return json_array_size(c->failed) ? EX_DATAERR : 0;
 }
@@ -192,8 +200,8 @@ static int do_change(const struct quarantine_options *o, const char *socket)
 {
     struct change c = { .o = o, .socket = socket, .done = json_array(), .failed = json_array(), .senders = json_array() };
     bool ids = json_array_size(o->ids) > 0;
-    int code = 0;
-    if (ids || confirm(o, socket, &code)) {
+    int code = o->allow ? quarantine_may_allow(o->config, o->unproven) : 0;
+    if (!code && (ids || confirm(o, socket, &code))) {
         json_t *body = make_body(o);
         code = ids ? send_ids(&c, body) : send_filters(&c, body);
         json_decref(body);

@@ -49,6 +49,8 @@ static bool add_sender(struct buf *text, struct slice sender, bool proven, struc
     return ok;
 }
 
+#define NO_PROOF "checks.spf is off, so nothing proves who a sender is; --unproven adds it all the same"
+
 /* How many were added; -1: the file cannot be changed. */
 static int add_all(struct buf *text, const struct config *c, const json_t *senders, bool unproven, struct err *err)
 {
@@ -57,7 +59,7 @@ static int add_all(struct buf *text, const struct config *c, const json_t *sende
     const json_t *v;
     int n = 0;
     if (!proven && !unproven) {
-        err_set_text(err, "checks.spf is off, so nothing proves who a sender is; --unproven adds it all the same");
+        err_set_text(err, NO_PROOF);
         return -1;
     }
     json_array_foreach(senders, i, v) {
@@ -71,8 +73,10 @@ static int add_all(struct buf *text, const struct config *c, const json_t *sende
             if (!add_sender(text, s, proven, err)) n = -1;
             else n++;
             if (n > 0) printf("%s is allowed from now on%s\n", buf_cstr(&shown), proven ? ", where SPF proves that it is them" : "");
-        } else
-            fprintf(stderr, "postern: %s is not added to checks.allow.senders: put it there by hand\n", s.n ? buf_cstr(&shown) : "<>");
+        } else if (s.n)
+            fprintf(stderr, "postern: %s is not added to checks.allow.senders: put it there by hand\n", buf_cstr(&shown));
+        else
+            fputs("postern: a message without a sender (a bounce) has nobody who could be allowed\n", stderr);
         buf_deinit(&shown);
         if (n < 0) break;
     }
@@ -105,6 +109,31 @@ static bool change(struct store *s, const json_t *senders, bool unproven, int *a
     buf_deinit(&old_text);
     buf_deinit(&text);
     return ok;
+}
+
+/* Of a file that can be read, and changed. */
+static bool may_change(const struct store *s, bool unproven, struct err *err)
+{
+    struct buf text = { 0 };
+    struct config_report report = { 0 };
+    bool ok = config_read_file(s->file, &text, err);
+    struct config *c = ok ? config_parse(buf_slice(&text), s->file, &report) : NULL;
+    config_report_deinit(&report);
+    if (ok && !c) ok = err_set(err, "%.250s is not right as it is; see `postern check`", s->file);
+    if (ok && !unproven && !c->checks.spf.enabled) ok = err_set(err, NO_PROOF);
+    config_free(c);
+    buf_deinit(&text);
+    return ok;
+}
+
+int quarantine_may_allow(const char *config, bool unproven)
+{
+    struct store s;
+    struct err err;
+    bool opened = store_open(&s, config, true, &err), ok = opened && may_change(&s, unproven, &err);
+    if (opened) store_close(&s);
+    if (!ok) fprintf(stderr, "postern: nothing was released, as the sender cannot be allowed: %s\n", err.text);
+    return ok ? 0 : EX_CANTCREAT;
 }
 
 int quarantine_allow(const char *config, const char *socket, const json_t *senders, bool unproven)

@@ -34,7 +34,7 @@ static const char help[] =
     "  --delete              release: and remove it afterwards\n"
     "  --allow               release: and add the sender to checks.allow.senders, counting only where SPF proves it is them\n"
     "  --unproven            --allow without that proof: anybody can claim to be this sender\n"
-    "  --limit N             list at most so many (100); --before ID: go on from there\n"
+    "  --limit N             at most so many, the newest first (list: 100); --before ID: go on from there\n"
     "  --yes                 with filters or --all: do it without asking\n"
     "  --json                everything, as JSON\n"
     "  -c FILE, --socket P   the configuration, or the daemon's control socket itself\n";
@@ -137,6 +137,7 @@ static int check(const struct quarantine_options *o)
     if (list && (ids || o->all)) return bad("filters, not ids, go with", o->op);
     if (!list && !ids && !o->filtered && !o->all) return bad("ids, a filter or --all are needed for", o->op);
     if (!list && !one && ids && (o->filtered || o->all)) return bad("either ids or filters or --all go with", o->op);
+    if (ids && json_object_size(o->filters)) return bad("a filter or --all is needed for", json_object_get(o->filters, "limit") ? "--limit" : "--before");
     if (train && !o->as) return bad("spam, ham or forget is needed for", o->op);
     if (json_array_size(o->recipients) && !release && strcmp(o->op, "delete") != 0) return bad("--to does not go with", o->op);
     if (o->remove && (!release || json_array_size(o->recipients))) return bad("only release, to all, goes with", "--delete");

@@ -89,17 +89,69 @@ static void print_trace(const json_t *trace)
         printf("  %-8s %-16s %-10s %s\n", cli_text_of(e, "stage"), cli_text_of(e, "check"), cli_text_of(e, "outcome"), cli_text_of(e, "why"));
 }
 
+static void print_behind(const char *before, const char *value)
+{
+    if (*value) printf("%s%s", before, value);
+}
+
+static void print_virus(const json_t *v)
+{
+    print_behind("", cli_text_of(v, "name"));
+    print_behind(" in ", cli_text_of(v, "part"));
+    print_behind(", found by ", cli_text_of(v, "scanner"));
+}
+
+static void print_part(const json_t *p)
+{
+    const json_t *found = json_object_get(p, "findings"), *v;
+    size_t i;
+    printf("%s  %s  %lld", *cli_text_of(p, "name") ? cli_text_of(p, "name") : "-", cli_text_of(p, "type"), (long long)cli_number_of(p, "size"));
+    json_array_foreach(found, i, v) print_behind(i ? ", " : "  ", json_is_string(v) ? json_string_value(v) : "");
+    print_behind("; blocked: ", cli_text_of(p, "blocked"));
+}
+
+static void print_symbol(const json_t *s)
+{
+    printf("%7.2f %s", json_number_value(json_object_get(s, "score")), json_is_string(s) ? json_string_value(s) : cli_text_of(s, "name"));
+    print_behind(": ", cli_text_of(s, "text"));
+    print_behind(", by ", cli_text_of(s, "engine"));
+}
+
+static void print_action(const json_t *a)
+{
+    json_int_t line = cli_number_of(a, "line");
+    printf("%s %s", cli_text_of(a, "by"), cli_text_of(a, "name"));
+    if (line) printf(" (line %lld)", (long long)line);
+    print_behind(": ", cli_text_of(a, "action"));
+    print_behind(" ", cli_text_of(a, "address"));
+    print_behind(": ", cli_text_of(a, "text"));
+}
+
+static void print_scanner(const json_t *s)
+{
+    printf("%-16s %s", cli_text_of(s, "name"), cli_text_of(s, "state"));
+    print_behind(": ", cli_text_of(s, "text"));
+}
+
+/* The report of whoever looked into it; --json has all of it. */
 static void print_findings(const json_t *findings)
 {
-    if (!json_is_object(findings) || !json_object_size(findings)) return;
-    puts("findings");
-    char *text = json_dumps(findings, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-    for (const char *line = text; line && *line;) {
-        size_t n = strcspn(line, "\n");
-        printf("  %.*s\n", (int)n, line);
-        line += n + (line[n] != 0);
+    static const struct {
+        const char *key;
+        void (*print)(const json_t *one);
+    } lists[] = { { "viruses", print_virus }, { "parts", print_part }, { "symbols", print_symbol }, { "actions", print_action },
+                  { "scanners", print_scanner } };
+    print_field("class", cli_text_of(findings, "class"));
+    for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++) {
+        const json_t *list = json_object_get(findings, lists[k].key), *one;
+        size_t i;
+        if (json_array_size(list)) puts(lists[k].key);
+        json_array_foreach(list, i, one) {
+            fputs("  ", stdout);
+            lists[k].print(one);
+            putchar('\n');
+        }
     }
-    free(text);
 }
 
 void quarantine_print_message(const json_t *m, bool empty_line_before)

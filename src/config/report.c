@@ -88,6 +88,17 @@ static size_t byte_shown(struct slice line, struct slice shown, size_t byte)
     return line.n - byte <= tail ? shown.n - (line.n - byte) : same;
 }
 
+/* Printable; a backslash is one that was typed, and stays. */
+static void add_shown(struct buf *out, struct slice s)
+{
+    struct slice run;
+    while (s.n) {
+        bool more = slice_cut(&s, '\\', &run);
+        buf_add_printable(out, run, run.n);
+        if (more) buf_add_char(out, '\\');
+    }
+}
+
 /* The source line, cut to a window of 100 columns around the place, and a caret below. */
 static void add_excerpt(struct buf *out, struct slice original, struct slice line, uint32_t column)
 {
@@ -102,9 +113,9 @@ static void add_excerpt(struct buf *out, struct slice original, struct slice lin
     size_t to = line.n > from + 100 ? from + 100 : line.n;
     while (to > from && to < line.n && ((unsigned char)line.p[to] & 0xC0) == 0x80) to--;
     buf_add_str(out, "    ");
-    buf_add_printable(out, slice_sub(line, from, to), 100);
+    add_shown(out, slice_sub(line, from, to));
     struct buf before = { 0 };
-    buf_add_printable(&before, slice_sub(line, from, byte), 100);
+    add_shown(&before, slice_sub(line, from, byte));
     size_t width = 0;
     for (size_t i = 0; i < before.n; i++) width += ((unsigned char)before.p[i] & 0xC0) != 0x80;
     buf_addf(out, "\n    %*s^\n", (int)width, "");

@@ -34,11 +34,11 @@ static const struct schema_option scan_options[] = {
       .help = "How deep messages, archives and documents in each other are looked into." },
     { .name = "parts", .type = SCHEMA_NUMBER, AT(config, scan.parts), .fallback = "2000", .min = 10, .max = 100000,
       .help = "Parts, and files in archives, of one message that are looked into." },
-    { .name = "unpacked", .type = SCHEMA_SIZE, AT(config, scan.unpacked), .fallback = "500M", .min = M, .max = 512 * G,
+    { .name = "unpacked", .type = SCHEMA_SIZE, AT(config, scan.unpacked), .fallback = "200M", .min = M, .max = 512 * G,
       .help = "Bytes that are unpacked from one message." },
     { .name = "ratio", .type = SCHEMA_NUMBER, AT(config, scan.ratio), .fallback = "200", .min = 10, .max = 100000,
       .help = "How many times its packed size one file above 1 MB may have." },
-    { .name = "unpack_time", .type = SCHEMA_TIME, AT(config, scan.unpack_time), .fallback = "20s", .min = 100, .max = 5 * MINUTE,
+    { .name = "unpack_time", .type = SCHEMA_TIME, AT(config, scan.unpack_time), .fallback = "5s", .min = 100, .max = 5 * MINUTE,
       .help = "How long unpacking of one message may take." },
 };
 const struct schema_table schema_scan = { TABLE(scan_options) };

@@ -7,11 +7,21 @@
 #include "content/unpack_parts.h"
 
 #define CLOCK_EACH 4096       /* bytes of one file */
+#define ENDING (CONTENT_LIMIT_SIZE | CONTENT_LIMIT_RATIO | CONTENT_LIMIT_TIME)
 #define PROGRAM_LOOK (1u << 20) /* bytes of a program in which an archive may begin */
 
 void unpack_find(struct unpack *u, uint32_t n, unsigned findings)
 {
     u->message->parts[n].findings |= findings;
+    u->ended |= findings & ENDING;
+    if ((findings & CONTENT_LIMIT_PARTS) && u->message->part_n >= u->limits->parts) u->ended |= CONTENT_LIMIT_PARTS;
+}
+
+/* A limit is paid for once, however many files would each reach it: part n, which nobody looks into then, has its finding, too. */
+static bool goes_on(struct unpack *u, uint32_t n)
+{
+    if (u->ended) u->message->parts[n].findings |= u->ended;
+    return !u->ended;
 }
 
 static uint64_t cpu_us(void)
@@ -33,6 +43,7 @@ bool unpack_in_time(struct unpack *u, uint32_t n)
 
 bool unpack_spend(struct unpack *u, uint32_t n, uint64_t bytes)
 {
+    if (!goes_on(u, n)) return false;
     if (bytes > u->limits->unpacked || u->unpacked > u->limits->unpacked - bytes) {
         unpack_find(u, n, CONTENT_LIMIT_SIZE);
         return false;
@@ -52,7 +63,7 @@ static uint32_t levels(const struct content_message *m, uint32_t n)
 
 bool unpack_may_enter(struct unpack *u, uint32_t n)
 {
-    if (levels(u->message, n) < u->limits->depth) return unpack_in_time(u, n);
+    if (levels(u->message, n) < u->limits->depth) return unpack_in_time(u, n) && goes_on(u, n);
     unpack_find(u, n, CONTENT_LIMIT_DEPTH);
     return false;
 }
@@ -121,6 +132,10 @@ void unpack_add_data(struct unpack *u, uint32_t parent, struct slice name, struc
 bool unpack_sink_add(struct unpack_sink *s, struct slice bytes, uint64_t packed)
 {
     if (s->stopped) return false;
+    if (!goes_on(s->u, s->n)) {
+        s->stopped = true;
+        return false;
+    }
     uint64_t all = s->before + s->bytes.n + bytes.n, ratio = s->u->limits->ratio;
     if (ratio && s->bytes.n + bytes.n > UNPACK_RATIO_FROM && all / (packed ? packed : 1) > ratio) {
         unpack_find(s->u, s->n, CONTENT_LIMIT_RATIO);

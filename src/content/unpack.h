@@ -12,6 +12,7 @@ struct unpack {
     const struct config_scan *limits;/* ratio 0, unpack_time 0: none of these */
     uint64_t unpacked;               /* bytes so far */
     uint64_t deadline_us;            /* of CPU of this thread; 0: not begun */
+    unsigned ended;                  /* limits that were reached: no more is unpacked of this message */
     /* Takes part `n` apart as a message (its data is one: an .eml in an archive, a saved web page) and adds its parts
      * below it, by unpack_add_part, unpack_part, unpack_text; NULL: they are not looked into. Its depth is within the
      * limit. */

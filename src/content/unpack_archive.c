@@ -221,7 +221,7 @@ static bool next_entry(struct walk *w)
         unpack_find(u, w->n, CONTENT_LIMIT_PARTS);
         return false;
     }
-    if (!unpack_in_time(u, w->n)) return false;
+    if (!unpack_in_time(u, w->n) || u->ended) return false; /* what comes next is behind what would have to be unpacked */
     int status = archive_read_next_header(w->a, &e);
     if (status == ARCHIVE_EOF) return false;
     if (status == ARCHIVE_FATAL || status == ARCHIVE_FAILED) {
@@ -281,8 +281,8 @@ static void walk_with(struct unpack *u, uint32_t n, struct archive *a)
 void unpack_archive(struct unpack *u, uint32_t n)
 {
     struct slice data = u->message->parts[n].data, type = u->message->parts[n].type;
-    if (wants_much(data, type)) {
-        unpack_find(u, n, CONTENT_LIMIT_SIZE);
+    if (wants_much(data, type)) { /* nothing was spent: the rest of the message is unpacked */
+        u->message->parts[n].findings |= CONTENT_LIMIT_SIZE;
         return;
     }
     bool rar = slice_eq(type, SLICE("application/x-rar"));
@@ -317,7 +317,7 @@ enum unpack_flate unpack_zip_method(struct unpack_sink *s, const struct zip_entr
     struct source source = { .u = s->u, .n = s->n, .pieces = { slice_of(header, sizeof header), packed } };
     if ((e->method == 14 && unpack_le32(packed, 5) > UNPACK_DICTIONARY_MAX) ||
         (e->method == 95 && wants_much(packed, SLICE("application/x-xz")))) {
-        unpack_find(s->u, s->n, CONTENT_LIMIT_SIZE);
+        s->u->message->parts[s->n].findings |= CONTENT_LIMIT_SIZE;
         return UNPACK_FLATE_STOPPED;
     }
     struct archive_entry *entry;

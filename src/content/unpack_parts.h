@@ -14,12 +14,13 @@
 #define UNPACK_TEXT(lit) { "" lit, sizeof(lit) - 1 } /* a slice in a table */
 
 /* ---- unpack.c: limits and parts */
+/* A limit of bytes, ratio, parts or time ends the unpacking of the whole message; directories that are read already may still be told. */
 void unpack_find(struct unpack *u, uint32_t n, unsigned findings);
 /* Is there CPU time left? False: part n has LIMIT_TIME. */
 bool unpack_in_time(struct unpack *u, uint32_t n);
-/* Takes bytes of the budget; false: it is used up, part n has LIMIT_SIZE. */
+/* Takes bytes of the budget; false: it is used up, part n has LIMIT_SIZE, or the limit that ended all unpacking before. */
 bool unpack_spend(struct unpack *u, uint32_t n, uint64_t bytes);
-/* May what is in part n be looked into? False: it has LIMIT_DEPTH. */
+/* May what is in part n be looked into? False: it has LIMIT_DEPTH, or the limit that ended all. */
 bool unpack_may_enter(struct unpack *u, uint32_t n);
 /* Adds a file below parent; its name is cleaned; UNPACK_NONE: there are too many. Not looked at yet. */
 uint32_t unpack_add_file(struct unpack *u, uint32_t parent, struct slice name);

@@ -220,6 +220,7 @@ static void conclude(struct check_call *c, const struct report *r)
     struct trouble t = { 0 };
     struct content_look *l = check_look(c);
     l->report = r;
+    if (r->subject.n) policy_outcome_set_subject(c->run, r->subject);
     if (r->crashed) {
         check_put_aside(c, QUARANTINE_CRASH, nowhere, "looking into it ended the scan process, twice");
         return;

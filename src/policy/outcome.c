@@ -246,3 +246,8 @@ bool policy_outcome_set_findings(struct policy_run *run, struct slice json, int3
     o->findings = fits ? arena_slice(arena_of(run), json) : SLICE("");
     return fits;
 }
+
+void policy_outcome_set_subject(struct policy_run *run, struct slice subject)
+{
+    own(run)->subject = arena_slice(arena_of(run), subject);
+}

@@ -44,6 +44,7 @@ struct content_outcome {
     struct policy_notice *notices; uint32_t notice_n;
     struct slice findings;                      /* of the quarantine's index: JSON */
     int32_t score;                              /* hundredths */
+    struct slice subject;                       /* decoded, as people read it; empty: not known */
 };
 /* What there is for the message at hand; never NULL, mostly empty. Valid until the run's next fact. */
 const struct content_outcome *policy_outcome(const struct policy_run *run);
@@ -79,5 +80,7 @@ void policy_outcome_notify_all(struct policy_run *run, enum notice_reason reason
 /* For the quarantine: what was found, JSON of at most OUTCOME_FINDINGS_MAX bytes, and the score in hundredths. The last one counts.
  * False: too long, nothing is kept of it but the score. */
 bool policy_outcome_set_findings(struct policy_run *run, struct slice json, int32_t score);
+/* The subject as whoever looked into the message has decoded it: UTF-8, at most 255 bytes. */
+void policy_outcome_set_subject(struct policy_run *run, struct slice subject);
 
 #endif

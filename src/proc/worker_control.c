@@ -73,6 +73,7 @@ static json_t *status_answer(const struct worker *w, json_t *queue)
     add_figures(w, a);
     add_providers(w, a);
     if (w->scan_state) json_object_set(a, "scan", w->scan_state);
+    else if (scan_is_needed(w->config)) json_object_set_new(a, "scan", json_pack("{s:b}", "starting", 1));
     json_object_set_new(a, "policy", policy_figures(w->policy));
     return a;
 }

@@ -149,7 +149,7 @@ static bool serve(const struct scan_child *c, const json_t *m, int fd, struct ar
 static bool serve_all(const struct scan_child *c, struct err *err)
 {
     struct arena arena = { 0 };
-    json_t *ready = json_pack("{s:s}", "op", "ready");
+    json_t *ready = json_pack("{s:s, s:s*}", "op", "ready", "trouble", scanning_trouble(c->scanning));
     bool ok = channel_send_now(c->channel, ready, err);
     json_decref(ready);
     while (ok) {
@@ -165,6 +165,17 @@ static bool serve_all(const struct scan_child *c, struct err *err)
     return ok && !err->text[0];
 }
 
+/* The dispatcher tells people why none begins. */
+static bool start(const struct scan_child *c, struct err *err)
+{
+    struct err ignored;
+    if (give_up_rights(c, err)) return true;
+    json_t *failed = json_pack("{s:s, s:s}", "op", "failed", "error", err->text);
+    if (failed) (void)!channel_send_now(c->channel, failed, &ignored);
+    json_decref(failed);
+    return false;
+}
+
 void scan_child_main(const struct scan_child *c)
 {
     struct err err = { 0 };
@@ -173,7 +184,7 @@ void scan_child_main(const struct scan_child *c)
     prctl(PR_SET_NAME, name);
     log_open(name, (enum log_level)c->config->log.level);
     privilege_close_all_but(c->channel, -1);
-    bool ok = channel_block(c->channel, &err) && give_up_rights(c, &err) && serve_all(c, &err);
+    bool ok = channel_block(c->channel, &err) && start(c, &err) && serve_all(c, &err);
     bool gone = err.code == EPIPE || err.code == ECONNRESET; /* the dispatcher */
     if (!ok && err.text[0] && !gone) log_event(LOG_ERROR, "scan-process", LOG_ERR(&err));
     log_flush();

@@ -3,6 +3,7 @@
 #ifndef POSTERN_SCAN_DISPATCH_H
 #define POSTERN_SCAN_DISPATCH_H
 #include <sys/types.h>
+#include "base/ip.h"
 #include "proc/helper.h"
 #include "proc/restart.h"
 #include "scan/scanning.h"
@@ -20,6 +21,8 @@ struct job {
     int fd;
     uint64_t size;
     uint64_t expires;            /* mono ms: nobody waits for it after that */
+    struct ip client;            /* who brought it, of IPv6 the /64; family 0: not known, or not said */
+    uint64_t begun;              /* mono ms: when the child got it */
     unsigned crashes;
     bool scans;                  /* else it is looked at, or learnt */
 };
@@ -50,6 +53,8 @@ struct process {
     struct breaker *breaker;
     struct event *tick;
     char *told;                  /* the state as workers know it */
+    char trouble[REPORT_TEXT_MAX + 1]; /* why there is no classifier; empty: there is one, or none is wanted */
+    char failure[REPORT_TEXT_MAX + 1]; /* why the last child that did not begin did not; empty: one has begun since */
     uint64_t messages, crashes, timeouts, refused;
 };
 
@@ -64,7 +69,10 @@ static inline struct process *process_of(struct helper_process *p) { return cont
 /* Takes the job; one that does not fit is answered. */
 void queue_take(struct process *p, struct job *j);
 void queue_again(struct process *p, struct job *j);  /* to the front */
-struct job *queue_next(struct process *p);           /* NULL: none that may begin now */
+/* Whose message has been looked into for a second gets no other child while somebody else's could have it, and nobody has more than half
+ * of the children while others wait. NULL: none that may begin now. */
+struct job *queue_next(struct process *p);
+struct ip queue_client(const json_t *context);       /* of a job with this context */
 void queue_expire(struct process *p);                /* those that have waited too long, though no child may be there */
 void queue_cancel(struct process *p, const struct peer *peer, json_int_t id); /* nobody waits for it any more */
 void queue_forget_peer(struct process *p, const struct peer *peer);

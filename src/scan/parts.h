@@ -20,6 +20,7 @@ struct scanning {
     struct scanner **scanners;   /* as config->scanners; NULL: it is off */
     struct list_match *exempt, *always_spam, *never_spam;
     struct spam_engine *spam;    /* NULL: off, or not started */
+    char *trouble;               /* why it has no classifier; NULL: it has one, or none is wanted */
     struct scan_dns *dns;        /* NULL: nobody asks */
     struct {                     /* what is to be learnt when the answer is given; message NULL: nothing */
         const struct content_message *message;

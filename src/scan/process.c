@@ -29,10 +29,10 @@ static json_t *state_of(const struct process *p)
         ready += p->runners[i].ready;
         busy += p->runners[i].job != NULL;
     }
-    return json_pack("{s:s, s:I, s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:o}", "op", "state", "queue", (json_int_t)p->waiting_n, "queue_bytes",
+    return json_pack("{s:s, s:I, s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:s, s:s, s:o}", "op", "state", "queue", (json_int_t)p->waiting_n, "queue_bytes",
                      (json_int_t)p->waiting_bytes, "processes", (int)ready, "busy", (int)busy, "messages", (json_int_t)p->messages,
                      "crashes", (json_int_t)p->crashes, "timeouts", (json_int_t)p->timeouts, "refused", (json_int_t)p->refused,
-                     "scanners", breaker_state(p->breaker));
+                     "trouble", p->trouble, "failure", p->failure, "scanners", breaker_state(p->breaker));
 }
 
 static void tell_state(struct process *p)
@@ -54,6 +54,7 @@ static void tell_state(struct process *p)
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     queue_expire(arg);
+    runners_work(arg); /* who was held back for a message that is gone */
     tell_state(arg);
 }
 
@@ -94,6 +95,7 @@ static bool on_peer_message(struct helper_peer *hp, const json_t *m, int fd)
     }
     struct job *j = mem_new(struct job);
     *j = (struct job){ .peer = peer_of(hp), .id = json_integer_value(id), .frame = json_incref((json_t *)m), .fd = fd, .size = size,
+                       .client = queue_client(json_object_get(m, "context")),
                        .expires = clock_mono_ms() + (wait < WAIT_LONGEST_MS ? wait : WAIT_LONGEST_MS), .scans = scans };
     if (is_whole(fd, offset, size)) queue_take(p, j);
     else job_fail(j, "the message is not where it is said to be");

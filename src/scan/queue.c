@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The queue before the children: one for all workers, first come, first served, but for large messages, which never hold all children. */
+ * The queue before the children: one for all workers, first come, first served, but for large messages, which never hold all children,
+ * and clients whose messages take long, which do not hold up others. */
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "scan/dispatch.h"
@@ -10,6 +13,8 @@
 #define BYTES_MAX (UINT64_C(1) << 30)
 #define ID_ROOM 32
 #define LARGE (1u << 20) /* bytes: what may take long */
+#define LONG_MS 1000     /* what takes long */
+#define IPV6_PREFIX 64   /* what one client has */
 
 /* What a child sent may be as large as a frame can be, and larger with another id, or written by us. The worker's channel would end. */
 static json_t *within_frame(json_t *m)
@@ -79,17 +84,65 @@ void queue_expire(struct process *p)
     }
 }
 
+/* ---- clients */
+
+struct ip queue_client(const json_t *context)
+{
+    struct ip client = { 0 };
+    if (!ip_parse(json_text(context, "client"), &client)) return (struct ip){ 0 };
+    if (client.family == 6) ip_mask(&client, IPV6_PREFIX);
+    return client;
+}
+
+/* Then each of those that wait has somebody beside it. */
+static bool several_wait(const struct process *p)
+{
+    const struct job *first = NULL;
+    list_each(it, &p->waiting) {
+        const struct job *j = list_entry(it, struct job, node);
+        if (!first) first = j;
+        else if (!ip_eq(&first->client, &j->client)) return true;
+    }
+    return false;
+}
+
+/* How many children the job's client has; *is_long: one of them for a while. */
+static unsigned held_by_client(const struct process *p, const struct job *j, uint64_t now, bool *is_long)
+{
+    unsigned n = 0;
+    *is_long = false;
+    for (unsigned i = 0; i < p->runner_n && j->client.family; i++) {
+        const struct job *other = p->runners[i].job;
+        if (!other || !ip_eq(&other->client, &j->client)) continue;
+        n++;
+        *is_long |= now - other->begun > LONG_MS;
+    }
+    return n;
+}
+
+/* The first of those whose clients are in nobody's way; else one of the client that has the fewest children. */
 struct job *queue_next(struct process *p)
 {
-    bool room = has_room_for_large(p);
+    bool room = has_room_for_large(p), is_long;
+    uint64_t now = clock_mono_ms();
+    struct job *best = NULL;
+    unsigned best_held = UINT_MAX;
     queue_expire(p);
+    bool several = several_wait(p);
     list_each(it, &p->waiting) {
         struct job *j = list_entry(it, struct job, node);
         if (is_large(j) && !room) continue;
-        take_out(p, j);
-        return j;
+        unsigned held = held_by_client(p, j, now, &is_long);
+        if (held && 2 * (held + 1) > p->runner_n && several) continue;
+        if (!is_long) held = 0;
+        if (held < best_held) {
+            best = j;
+            best_held = held;
+        }
+        if (!held) break;
     }
-    return NULL;
+    if (best) take_out(p, best);
+    return best;
 }
 
 static void forget(struct process *p, const struct peer *peer, const json_int_t *id)

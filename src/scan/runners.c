@@ -2,6 +2,7 @@
  * The children: started, given one message after the other, ended when they take too long, replaced. */
 #include <event2/event.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "content/wire.h"
 #include "scan/dispatch.h"
 
 #define START_MS 60000  /* a child that is not ready by then will not be */
@@ -53,6 +55,9 @@ static void runner_ended(struct runner *r)
     kill(r->pid, SIGKILL); /* it may only have closed its end */
     waitpid(r->pid, &status, 0);
     tell_end(r, status);
+    if (!r->ready && !p->failure[0])
+        snprintf(p->failure, sizeof p->failure, WIFSIGNALED(status) ? "it was ended by signal %d" : "it ended with code %d",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     if (r->late) p->timeouts++;
     else p->crashes++;
     /* one that worked is replaced at once: else whoever sends what ends them could stop all mail */
@@ -88,14 +93,36 @@ static bool is_answer(const struct runner *r, const json_t *m)
     return any && r->job && json_integer_value(json_object_get(m, "id")) == r->id;
 }
 
+static void keep_text(char out[static REPORT_TEXT_MAX + 1], const json_t *m, const char *key)
+{
+    json_t *clean = wire_clean_text(json_text(m, key), REPORT_TEXT_MAX);
+    snprintf(out, REPORT_TEXT_MAX + 1, "%s", json_string_value(clean));
+    json_decref(clean);
+}
+
+/* All children of a configuration meet the same trouble: it is said once. */
+static void on_ready(struct runner *r, const json_t *m)
+{
+    struct process *p = r->process;
+    bool had_trouble = p->trouble[0] != 0;
+    r->ready = true;
+    event_del(r->timer);
+    p->failure[0] = 0;
+    keep_text(p->trouble, m, "trouble");
+    if (p->trouble[0] && !had_trouble)
+        log_event(LOG_WARNING, "no-classifier", LOG_STR("error", p->trouble), LOG_STR("text", "messages are looked into without it"));
+}
+
 static void on_message(void *runner, const json_t *m, int fd)
 {
     struct runner *r = runner;
     struct process *p = r->process;
     if (fd >= 0) close(fd);
     if (!r->ready && slice_eq(json_text(m, "op"), SLICE("ready"))) {
-        r->ready = true;
-        event_del(r->timer);
+        on_ready(r, m);
+    } else if (!r->ready && slice_eq(json_text(m, "op"), SLICE("failed"))) {
+        keep_text(p->failure, m, "error");
+        return;
     } else if (is_answer(r, m)) {
         struct job *j = r->job;
         r->job = NULL;
@@ -119,6 +146,7 @@ static void give(struct runner *r, struct job *j)
     json_t *m = json_copy(j->frame), *context = json_copy(json_object_get(j->frame, "context"));
     r->job = j;
     r->id = ++p->last_id;
+    j->begun = clock_mono_ms();
     json_object_set_new(m, "id", json_integer(r->id));
     if (context) json_object_set_new(context, "down", breaker_down(p->breaker, r));
     if (context) json_object_set_new(m, "context", context);

@@ -56,19 +56,40 @@ struct scanning *scanning_new(const struct config *c, const char *directory, str
     return s;
 }
 
+/* Spam need not be looked for where a classifier is only trained. */
+static bool classifies(const struct scanning *s)
+{
+    const struct config_spam *c = &s->config->spam;
+    return s->directory && c->bayes.enabled && (c->enabled || c->bayes.spam_address || c->bayes.ham_address);
+}
+
+/* Without its table there is no classifier, but all the rest. */
+static bool start_engine(struct scanning *s, struct err *err)
+{
+    struct spam_options o = { .config = &s->config->spam, .directory = classifies(s) ? s->directory : NULL,
+                              .dns = s->dns ? scan_dns_ask : NULL, .dns_arg = s->dns };
+    s->spam = spam_engine_new(&o, err);
+    if (s->spam || !o.directory) return s->spam != NULL;
+    struct err why = *err;
+    o.directory = NULL;
+    s->spam = spam_engine_new(&o, err);
+    if (!s->spam) return false;  /* it was not the table */
+    s->trouble = mem_strdup(why.text);
+    return true;
+}
+
 bool scanning_start(struct scanning *s, struct err *err)
 {
     const struct config_spam *c = &s->config->spam;
-    bool classifies = c->bayes.enabled && s->directory;
-    if (!c->builtin && !classifies) return true;
+    if (!(c->enabled && c->builtin) && !classifies(s)) return true;
     if (c->enabled && c->builtin && c->dns && c->uri_list_n) {
         s->dns = scan_dns_new(s->config, err);
         if (!s->dns) return false;
     }
-    s->spam = spam_engine_new(&(struct spam_options){ .config = c, .directory = classifies ? s->directory : NULL,
-                                                      .dns = s->dns ? scan_dns_ask : NULL, .dns_arg = s->dns }, err);
-    return s->spam != NULL;
+    return start_engine(s, err);
 }
+
+const char *scanning_trouble(const struct scanning *s) { return s->trouble; }
 
 void scanning_free(struct scanning **sp)
 {
@@ -86,6 +107,7 @@ void scanning_free(struct scanning **sp)
     if (s->unpacks) unpack_deinit();
     free(s->scanners);
     free(s->directory);
+    free(s->trouble);
     free(s);
 }
 
@@ -142,8 +164,10 @@ bool scanning_learn(struct scanning *s, struct slice bytes, struct slice as, str
                            : slice_eq(as, SLICE("ham")) ? SPAM_LEARN_HAM
                                                         : SPAM_FORGET;
     if (what == SPAM_FORGET && !slice_eq(as, SLICE("forget"))) return err_set(err, "learnt is as spam, as ham, or forgotten");
-    if (!s->spam || !s->config->spam.bayes.enabled) return err_set(err, "the classifier is off: spam.bayes.enabled");
+    if (s->trouble) return err_set(err, "there is no classifier: %s", s->trouble);
+    if (!s->spam || !s->config->spam.bayes.enabled) return err_set(err, "the classifier is off: spam.enabled, spam.bayes.enabled");
     read_message(s, bytes, m, arena);
+    if (!m->field_n) return err_set(err, "this is no message: it has no header");
     return spam_learn(s->spam, m, what, err);
 }
 
@@ -155,10 +179,11 @@ static json_t *view_headers(const struct content_message *m)
     size_t room = SCAN_VIEW_HEADERS_MAX;
     for (size_t i = 0; i < m->field_n; i++) {
         const struct content_field *f = &m->fields[i];
-        size_t n = f->name.n + f->value.n;
-        if (n > room) break;
-        room -= n;
-        json_array_append_new(all, json_pack("[o, o]", wire_clean_text(f->name, f->name.n), wire_clean_text(f->value, f->value.n)));
+        if (f->name.n + f->value.n > room) break;
+        json_t *name = wire_clean_text(f->name, room), *value = wire_clean_text(f->value, room); /* a byte may become three */
+        size_t n = json_string_length(name) + json_string_length(value);
+        room -= n < room ? n : room;
+        json_array_append_new(all, json_pack("[o, o]", name, value));
     }
     return all;
 }

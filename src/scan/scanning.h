@@ -15,8 +15,10 @@ struct scanning;                 /* what is kept between messages: engine, rules
 /* Reads all that is read once: libmagic's database, rules, lists, secrets of scanners. It may be inherited by fork, and has no descriptors
  * open. directory: for tokens and temporary files; NULL: none. Blocks. */
 struct scanning *scanning_new(const struct config *c, const char *directory, struct err *err) MUST_CHECK;
-/* What each process must have for itself: the engine for spam with its table of tokens, name servers. Once; blocks. */
+/* What each process must have for itself: the engine for spam with its table of tokens, name servers. Once; blocks. Where the table can
+ * neither be opened nor made there is no classifier: scanning_trouble. */
 bool scanning_start(struct scanning *s, struct err *err) MUST_CHECK;
+const char *scanning_trouble(const struct scanning *s); /* why there is no classifier, though there should be; NULL: there is none to tell */
 void scanning_free(struct scanning **s); /* NULL is fine */
 
 /* Takes the message apart and asks whoever is to be asked. The report is valid as long as the arena and the bytes. */

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "net/stream.h"
 #include "policy/message_auth.h"
+#include "policy/outcome.h"
 
 static const char *verb_name(const struct session *s) { return s->tx.chunked ? "BDAT" : "DATA"; }
 
@@ -201,8 +202,16 @@ void text_give_up(struct session *s)
     else session_check_errors(s);
 }
 
+/* Who looked into the message has decoded it: that is what people are shown. */
+static void take_subject(struct session *s)
+{
+    struct slice decoded = policy_outcome(s->run)->subject;
+    if (decoded.n) s->tx.subject = arena_slice(&s->arena, decoded);
+}
+
 static void on_content(struct session *s, const struct policy_verdict *v)
 {
+    take_subject(s);
     text_note_outcome(s, v);
     if (!heed(s, v)) {
         if (v->outcome == POLICY_REJECT) text_tell(s, NOTICE_REFUSED);

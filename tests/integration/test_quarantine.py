@@ -89,7 +89,8 @@ def test_released_as_it_would_have_gone(relay):
     wait_until(lambda: story(relay, again)["state"] == "delivered", "its delivery in the history")
     assert ids[0] in story(relay, again)["text"]
     assert re.search(rf"admin quarantine-released id={ids[0]} by=\"uid \d+\"", relay.log())
-    assert "held for anybody" in relay.command("quarantine", "release", ids[0], check=65).stderr  # once is enough
+    said = relay.command("quarantine", "release", ids[0], check=65).stderr
+    assert f"{ids[0]}: already released to bob@example.com\n" in said  # once is enough
     assert len(relay.sink.messages) == 1
 
 
@@ -100,8 +101,11 @@ def test_released_to_some_then_to_others(relay):
     run(relay, "release", ids[0], "--to", "CAROL@other.example")
     arrived(relay, "carol@other.example")
     assert {r["address"]: r["state"] for r in listed(relay)[0]["recipients"]} == {to[0]: "held", to[1]: "released", to[2]: "held"}
-    run(relay, "release", ids[0], "--to", "nobody@example.com", check=65)
+    assert "nobody@example.com is no recipient of it" in relay.command("quarantine", "release", ids[0], "--to", "nobody@example.com",
+                                                                      check=65).stderr
     run(relay, "delete", ids[0], "--to", "dan@example.com")
+    said = relay.command("quarantine", "release", ids[0], "--to", "dan@example.com", "--to", "carol@other.example", check=65).stderr
+    assert "already deleted for dan@example.com; already released to carol@other.example" in said
     run(relay, "release", ids[0])
     arrived(relay, "bob@example.com")
     relay.wait_queue_empty()
@@ -124,6 +128,22 @@ def test_large_ones(relay):
     wait_until(lambda: relay.sink.to("user2999@example.com"), "all the others", 60)
     assert len(relay.sink.to("user7@example.com")) == 1
     assert not listed(relay)
+
+
+def test_not_more_than_asked_for(relay):
+    ids = refill(relay, [mail(subject=f"{i}") for i in range(6)])
+    wait_held(relay, 6)
+    newest = [m["id"] for m in listed(relay)]
+    said = run(relay, "delete", "--all", "--yes", "--limit", "1")
+    assert said.startswith("6 messages fit; --limit: the newest 1\n") and "1 message deleted" in said
+    assert [m["id"] for m in listed(relay)] == newest[1:]
+    assert "2 messages released" in run(relay, "release", "--kind", "spam", "--yes", "--limit", "2", "--before", newest[2])
+    assert sorted(m["id"] for m in listed(relay, "--state", "released")) == sorted(newest[3:5])
+    assert "1 message deleted" in run(relay, "delete", "--state", "held", "--yes", "--before", newest[4])
+    assert {m["id"] for m in listed(relay)} == set(ids) - {newest[0], newest[5]}
+    for words in (["--limit", "1"], ["--before", newest[1]]):
+        assert relay.command("quarantine", "delete", newest[1], *words, check=64).stderr
+        assert relay.command("quarantine", "delete", "--yes", *words, check=64).stderr
 
 
 def test_many_at_once(relay):
@@ -157,12 +177,23 @@ def test_allowing_the_sender(postern, sink):
     ids = refill(relay, [mail(), mail(sender="/.*/@x.example"), mail(sender="")])
     wait_held(relay, 3)
     said = relay.command("quarantine", "release", *ids, "--allow")
-    assert "eve@stranger.example is allowed" in said.stdout and said.stderr.count("by hand") == 1
+    assert "eve@stranger.example is allowed" in said.stdout and said.stderr.count("by hand") == 1 and "without a sender" in said.stderr
     shown = relay.command("config", "get", "checks.allow.senders").stdout
     assert "eve@stranger.example" in shown and "proven: yes" in shown and "released from the quarantine" in shown
     assert "reloaded" in relay.log() or "generation=2" in relay.log()
     assert "release --allow" in relay.command("config", "history").stdout
     arrived(relay, "bob@example.com", 3)
+
+
+def test_nothing_is_released_that_cannot_be_allowed(relay):
+    relay.write({"checks": {"spf": {"enabled": False}}})
+    ids = refill(relay, [mail()])
+    wait_held(relay, 1)
+    said = relay.command("quarantine", "release", ids[0], "--allow", check=73)
+    assert "nothing was released" in said.stderr and "--unproven" in said.stderr
+    assert listed(relay)[0]["state"] == "held" and not relay.sink.messages
+    assert "is allowed" in run(relay, "release", ids[0], "--allow", "--unproven")
+    arrived(relay, "bob@example.com")
 
 
 # ---- killed
@@ -344,7 +375,9 @@ def test_api_says_no(relay):
     assert ask("GET", f"/v1/quarantine/{m['id']}/raw")[1] == (mail()["prepend"] + TEXT).encode()
     for path, body in (("release", {}), ("release", []), ("release", {"ids": [1]}), ("release", {"ids": [m["id"]], "as": "spam"}),
                        ("train", {"ids": [m["id"]]}), ("delete", {"ids": [m["id"]], "delete": True}), ("delete", {"all": False}),
-                       ("release", {"ids": [m["id"]], "recipients": "bob@example.com"}), ("release", {"eat": 1, "all": True})):
+                       ("release", {"ids": [m["id"]], "recipients": "bob@example.com"}), ("release", {"eat": 1, "all": True}),
+                       ("delete", {"all": True, "limit": 0}), ("delete", {"all": True, "limit": "1"}), ("delete", {"limit": 1}),
+                       ("delete", {"ids": [m["id"]], "limit": 1})):
         assert ask("POST", f"/v1/quarantine/{path}", json.dumps(body))[0] == 400, (path, body)
     assert ask("POST", "/v1/learn/spam", "")[0] == 400
     assert ask("POST", "/v1/learn/eat", "x")[0] in (400, 404)
@@ -377,6 +410,7 @@ def test_a_check_puts_it_there(checked):
     arrived(relay, "bob@example.com")
     shown = run(relay, "show", m["id"])
     assert re.search(r"attachments +quarantine", shown)  # the trace
+    assert re.search(r"^parts$", shown, re.M) and re.search(r"oice\.exe  application/\S+  12 .*; blocked: ", shown) and '"findings"' not in shown
     run(relay, "release", m["id"])
     arrived(relay, "bob@example.com", 2)
     assert b"alert(1)" in relay.sink.messages[-1].data  # as it came
@@ -396,6 +430,21 @@ def test_seen_without_anything_active(checked):
     assert done.returncode in (0, 65, 69)
 
 
+def test_subjects_are_shown_decoded(checked):
+    relay, subject = checked, "=?utf-8?b?6YeR5oOF?= =?iso-8859-1?q?gewinn=E9n?= =?utf-8?b?6YeR6YeR6YeR6YeR6YeR6YeR6YeR?="
+    text = re.sub("Subject: .*", f"Subject: {subject}", HOSTILE).replace("inv\x1boice.exe", "a\\\\d.exe")
+    assert relay.send("bob@example.com", text, source="127.0.0.9").code == 250
+    m = wait_held(relay, 1)[0]
+    assert m["subject"] == "金情gewinnén金金金金金金金" and m["reason"].count("x5c") <= 1
+    assert len(listed(relay, "--subject", "GEWINN")) == 1 and len(listed(relay, "--subject", "iso-8859")) == 0
+    for args in (["list"], ["show", m["id"]]):
+        assert m["subject"] in run(relay, *args)
+    assert "x5cx5c" not in run(relay, "show", m["id"]) + relay.log()
+    assert m["subject"] in relay.command("trace", m["id"]).stdout
+    run(relay, "release", m["id"])
+    assert subject.encode() in arrived(relay, "bob@example.com")[0].data  # as it came
+
+
 def test_training(checked):
     relay = checked
     for i in range(3):
@@ -403,7 +452,7 @@ def test_training(checked):
     ids = [m["id"] for m in wait_held(relay, 3)]
     assert "1 message learnt" in run(relay, "train", "spam", ids[0])
     assert [m["id"] for m in listed(relay, "--learnt", "spam")] == [ids[0]]
-    assert "1 message learnt" in run(relay, "train", "forget", ids[0])
+    assert "1 message forgotten" in run(relay, "train", "forget", ids[0])
     assert "3 messages learnt" in run(relay, "train", "ham", "--kind", "file", "--yes")
     assert len(listed(relay, "--learnt", "ham")) == 3
     path = relay.folder / "box"
@@ -412,7 +461,8 @@ def test_training(checked):
     (relay.folder / "dir/cur").mkdir(parents=True)
     (relay.folder / "dir/cur/1").write_text("Subject: three\n\ntext\n")
     assert relay.command("learn", "spam", "--maildir", relay.folder / "dir").stdout == "1 message learnt as spam\n"
-    assert relay.command("learn", "forget", path).returncode == 0
+    assert relay.command("learn", "forget", path).stdout == "1 message forgotten\n"
+    assert "no header" in relay.command("learn", "spam", "/bin/ls", check=65).stderr
     for words in (["eat", path], ["spam"], ["spam", "--mbox", "--maildir", path]):
         assert relay.command("learn", *words, check=64).stderr
     assert relay.command("learn", "spam", relay.folder / "none", check=65).stderr

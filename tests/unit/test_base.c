@@ -103,6 +103,9 @@ static void test_printable(void **state)
         { "plain text ~", 99, "plain text ~" },
         { "a\r\nb\tc\x1b[0m\x7f", 99, "a\\x0d\\x0ab\\x09c\\x1b[0m\\x7f" },
         { "back\\slash", 99, "back\\x5cslash" },
+        { "a\\x5cd\\x0a\\xff\\x7f", 99, "a\\x5cd\\x0a\\xff\\x7f" }, /* made printable before */
+        { "\\x41\\x0A\\x0", 99, "\\x5cx41\\x5cx0A\\x5cx0" },
+        { "\\x5c", 3, "\\x5cx5..." },
         { "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x93\xac", 99, "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x93\xac" },
         { "\xc3", 99, "\\xc3" },
         { "\xc3(", 99, "\\xc3(" },

@@ -292,7 +292,7 @@ static void test_report(void **state)
     report_format(&r, "p.yaml", slice_str(text), &b);
     assert_non_null(strstr(buf_cstr(&b),
                            "p.yaml:3:10: error: limits.\\x1b\xC3\xBC: there is no such option\n"
-                           "    limits: {\"\\x5ce\xC3\xBC\": 1}\n             ^\n  hint: known here: message_size, "));
+                           "    limits: {\"\\e\xC3\xBC\": 1}\n             ^\n  hint: known here: message_size, "));
     config_report_deinit(&r);
     buf_deinit(&b);
     assert_null(config_load("/nowhere/at/all.yaml", &r));

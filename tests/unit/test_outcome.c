@@ -105,6 +105,8 @@ static void bounds(void **state)
     assert_false(policy_outcome_set_findings(run, slice_of(text, OUTCOME_FINDINGS_MAX + 1), 7));
     assert_int_equal(policy_outcome(run)->findings.n, 0);
     assert_int_equal(policy_outcome(run)->score, 7);
+    policy_outcome_set_subject(run, SLICE("L\xC3\xB6sung"));
+    assert_true(slice_eq(policy_outcome(run)->subject, SLICE("L\xC3\xB6sung")));
     free(text);
 }
 

@@ -252,6 +252,24 @@ static void a_view_fits_a_frame(void **state)
     buf_deinit(&b);
 }
 
+static void fields_are_viewed_to_their_ends(void **state)
+{
+    configure("spam: {enabled: no}");
+    json_t *view = scanning_view(world.scanning, SLICE("Subject: \x1b[2J\x1b]0;x\x07 to the end\r\n\r\n"), &world.arena);
+    const char *value = json_string_value(json_array_get(json_array_get(json_object_get(view, "headers"), 0), 1));
+    assert_non_null(value);
+    assert_string_equal(value + strlen(value) - 10, "to the end");
+    json_decref(view);
+}
+
+static void what_is_no_message_is_not_learnt(void **state)
+{
+    struct err err = { 0 };
+    configure("spam: {enabled: yes}");
+    assert_false(scanning_learn(world.scanning, SLICE("\x7f" "ELF\x02\x01\n\x01\0\0\n"), SLICE("spam"), &world.arena, &err));
+    assert_non_null(strstr(err.text, "no header"));
+}
+
 static void edits_come_to_their_place(void **state)
 {
     struct report r = { 0 };
@@ -285,6 +303,8 @@ int main(void)
         cmocka_unit_test_teardown(what_is_blocked_is_told_of_among_many_parts, teardown),
         cmocka_unit_test_teardown(what_is_blocked_beyond_the_report_is_not_forgotten, teardown),
         cmocka_unit_test_teardown(a_view_fits_a_frame, teardown),
+        cmocka_unit_test_teardown(fields_are_viewed_to_their_ends, teardown),
+        cmocka_unit_test_teardown(what_is_no_message_is_not_learnt, teardown),
         cmocka_unit_test_teardown(edits_come_to_their_place, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
