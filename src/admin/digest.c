@@ -117,12 +117,13 @@ bool digest_may_release(const json_t *message)
     return may_be_released(json_string_value(json_object_get(message, "kind")));
 }
 
-static void add_links(const struct digest *d, const json_t *answer)
+void digest_add_links(const struct digest *d, const json_t *answer)
 {
     uint64_t now = clock_wall_ms();
     char token[DIGEST_TOKEN_N + 1];
     json_t *m;
     size_t i;
+    json_array_foreach(json_object_get(answer, "messages"), i, m) (void)json_object_del(m, "link"); /* only ours are links */
     if (!d->url || !d->has_secret) return;
     json_array_foreach(json_object_get(answer, "messages"), i, m) {
         struct digest_link l = { .number = (uint32_t)json_integer_value(json_object_get(m, "n")), .expires = (now + d->valid) / 1000 };
@@ -146,7 +147,12 @@ static void on_next(void *arg, json_t *answers, unsigned missing)
         finish(run, NULL);
         return;
     }
-    add_links(run->d, answer);
+    if (!json_text(answer, "address").n || !json_is_integer(json_object_get(answer, "count")) ||
+        !json_is_array(json_object_get(answer, "messages"))) {
+        finish(run, "what the store says makes no sense"); /* or the run would begin anew for ever */
+        return;
+    }
+    digest_add_links(run->d, answer);
     json_t *m = json_pack("{s:s, s:O, s:O, s:O}", "op", "digest-mail", "to", json_object_get(answer, "address"), "count",
                           json_object_get(answer, "count"), "messages", json_object_get(answer, "messages"));
     ask_worker(run->d->admin, m, WORKER_MS, on_sent, run);
@@ -191,6 +197,7 @@ static void tick(struct digest *d)
 {
     uint64_t now = clock_wall_ms(), due = digest_due(d->at, d->at_n, now);
     digest_pages_sweep(&d->leaving, false);
+    if (d->ran > now) d->ran = now; /* the clock was wrong then: nothing would be due for as long */
     if (!d->enabled || d->run || d->asking || d->again > clock_mono_ms()) return;
     if (!d->ran && d->admin->store) {
         d->asking = true;

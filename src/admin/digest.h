@@ -35,6 +35,9 @@ struct digest {
     bool asking;                 /* for `ran` */
 };
 
+/* Puts links into the store's answer of what a recipient is to be told of. No other ones stay in it, whatever it says. */
+void digest_add_links(const struct digest *d, const json_t *answer);
+
 /* The last time at or before `now` (wall ms) at which digests were due, in local time; 0: never. And the next one after it. */
 uint64_t digest_due(const uint32_t *minutes, size_t n, uint64_t now);
 uint64_t digest_next(const uint32_t *minutes, size_t n, uint64_t now);

@@ -19,7 +19,8 @@ static const char *escape(uint32_t code)
 static bool is_invisible(uint32_t code)
 {
     return code == 0xAD || code == 0x34F || code == 0x61C || code == 0x180E || (code >= 0x200B && code <= 0x200F) ||
-           (code >= 0x2060 && code <= 0x206F) || code == 0x3164 || (code >= 0xFFF0 && code <= 0xFFFB) || (code >= 0xE0000 && code <= 0xE0FFF);
+           (code >= 0x2060 && code <= 0x206F) || code == 0x115F || code == 0x1160 || code == 0x2800 || code == 0x3164 || code == 0xFFA0 ||
+           (code >= 0xFFF0 && code <= 0xFFFB) || (code >= 0xE0000 && code <= 0xE0FFF);
 }
 
 static void add(struct buf *out, struct slice s, size_t max, bool markup)

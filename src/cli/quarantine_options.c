@@ -137,7 +137,8 @@ static int check(const struct quarantine_options *o)
     if (list && (ids || o->all)) return bad("filters, not ids, go with", o->op);
     if (!list && !ids && !o->filtered && !o->all) return bad("ids, a filter or --all are needed for", o->op);
     if (!list && !one && ids && (o->filtered || o->all)) return bad("either ids or filters or --all go with", o->op);
-    if (ids && json_object_size(o->filters)) return bad("a filter or --all is needed for", json_object_get(o->filters, "limit") ? "--limit" : "--before");
+    if (ids && json_object_size(o->filters)) /* those that do not select */
+        return bad("a filter or --all is needed for", json_object_get(o->filters, "limit") ? "--limit" : "--before");
     if (train && !o->as) return bad("spam, ham or forget is needed for", o->op);
     if (json_array_size(o->recipients) && !release && strcmp(o->op, "delete") != 0) return bad("--to does not go with", o->op);
     if (o->remove && (!release || json_array_size(o->recipients))) return bad("only release, to all, goes with", "--delete");

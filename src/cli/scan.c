@@ -21,8 +21,9 @@ static const char help[] =
     "usage: postern scan [-c FILE] [--json] FILE|-\n"
     "\n"
     "Takes a message apart as the relay would. Prints `pass` or `block` first - block: a file in it is\n"
-    "blocked, or it holds a virus - then a line for each part with its true type, size, names and what\n"
-    "is remarkable about it, then viruses, the score for spam and each of its symbols.\n"
+    "blocked, or it holds a virus - then who should have looked at it and did not, then a line for each\n"
+    "part with its true type, size, names and what is remarkable about it, then viruses, the score for\n"
+    "spam and each of its symbols.\n"
     "FILE is a message, - standard input; lines may end in CRLF or LF.\n"
     "\n"
     "Without -c the default lists of blocked extensions and types count as if `attachments` were\n"
@@ -32,7 +33,7 @@ static const char help[] =
     "  --json              print every detail\n"
     "\n"
     "Exit code 0 whatever was found; 64: wrong usage, 66: no such file, 69: it cannot be looked into,\n"
-    "78: the configuration has errors.\n";
+    "75: somebody could not look at it, 78: the configuration has errors.\n";
 
 struct job {
     const char *file, *config_file;
@@ -128,10 +129,38 @@ static void print_scanners(const struct report *r, struct buf *b)
     }
 }
 
-static void print_words(const struct report *r)
+static bool has_looked(const struct report_scanner *s) { return s->state == SCANNER_FINE || s->state == SCANNER_TOO_LARGE; }
+
+/* Somebody who should have looked may be able to another time. What is too large for a scanner stays so. */
+static bool is_incomplete(const struct job *j)
 {
+    bool all = !scanning_trouble(j->scanning);
+    for (size_t i = 0; i < j->report.scanner_n; i++) all &= has_looked(&j->report.scanners[i]);
+    return !all;
+}
+
+static void print_gaps(const struct job *j, struct buf *b)
+{
+    for (size_t i = 0; i < j->report.scanner_n; i++) {
+        const struct report_scanner *s = &j->report.scanners[i];
+        if (s->state == SCANNER_FINE) continue;
+        buf_add_str(b, "not looked at by ");
+        buf_add_printable(b, s->name, NAME_COLUMNS);
+        buf_addf(b, ": %s", report_scanner_state_name(s->state));
+        add_line(b);
+    }
+    if (!scanning_trouble(j->scanning)) return;
+    buf_add_str(b, "not looked at by the classifier: ");
+    buf_add_printable(b, slice_str(scanning_trouble(j->scanning)), REPORT_TEXT_MAX);
+    add_line(b);
+}
+
+static void print_words(const struct job *j)
+{
+    const struct report *r = &j->report;
     struct buf b = { 0 };
     puts(is_blocked(r) ? "block" : "pass");
+    print_gaps(j, &b);
     for (size_t i = 0; i < r->part_n; i++) print_part(&r->parts[i], &b);
     if (r->parts_more) printf("%u more parts\n", r->parts_more);
     for (size_t i = 0; i < r->virus_n; i++) {
@@ -252,8 +281,8 @@ static int run(struct job *j)
     if (!j->scanning || !drop_rights(own, &err) || !scanning_start(j->scanning, &err)) return fail(&err, EX_UNAVAILABLE);
     scanning_run(j->scanning, buf_slice(&j->message), &nobody, &j->arena, &j->report);
     if (j->json) print_json(j);
-    else print_words(&j->report);
-    return fflush(stdout) == 0 ? 0 : EX_IOERR;
+    else print_words(j);
+    return fflush(stdout) != 0 ? EX_IOERR : is_incomplete(j) ? EX_TEMPFAIL : 0;
 }
 
 int cli_scan(int argc, char **argv)

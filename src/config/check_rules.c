@@ -212,6 +212,29 @@ static void check_actions(const struct check *k, const struct config_rule *r, co
     }
 }
 
+static const struct yaml_node *is_end_of_all(const struct config_rule *r, const struct yaml_node *rule)
+{
+    const struct yaml_node *when = yaml_get(rule, "if"), *item = yaml_first(rule, "then");
+    if (!r->enabled || (when && (when->kind != YAML_GROUP || when->n))) return NULL;
+    for (size_t i = 0; i < r->action_n && item; i++, item = item->next)
+        if (r->actions[i].action == CONFIG_DO_REJECT || r->actions[i].action == CONFIG_DO_DEFER || r->actions[i].action == CONFIG_DO_DISCARD)
+            return item;
+    return NULL;
+}
+
+/* Unless a rule before it spares something. */
+static void check_everything(const struct check *k, const struct yaml_node *node)
+{
+    for (size_t i = 0; i < k->c->rule_n && node; i++, node = node->next) {
+        const struct config_rule *r = &k->c->rules[i];
+        const struct yaml_node *action = is_end_of_all(r, node);
+        if (action)
+            yaml_warning(k->report, action, "add if: with a condition", "the rule has no condition: no message at all gets through");
+        for (size_t j = 0; j < r->action_n; j++)
+            if (r->enabled && (action || r->actions[j].action == CONFIG_DO_ACCEPT || r->actions[j].action == CONFIG_DO_STOP)) return;
+    }
+}
+
 static void check_rule(const struct check *k, const struct config_rule *r, const struct yaml_node *node)
 {
     const struct yaml_node *group = yaml_get(node, "if");
@@ -229,5 +252,6 @@ void check_rules(const struct check *k)
 {
     const struct yaml_node *node = yaml_first(k->root, "rules");
     check_header_checks(k);
+    check_everything(k, node);
     for (size_t i = 0; i < k->c->rule_n && node; i++, node = node->next) check_rule(k, &k->c->rules[i], node);
 }

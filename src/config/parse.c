@@ -194,6 +194,14 @@ static const char *hop_with(const struct schema_table *t, struct slice name)
     return NULL;
 }
 
+/* Is it that of a rule's conditions? */
+static bool has_headers(const struct schema_table *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (!strcmp(t->options[i].name, "headers")) return true;
+    return false;
+}
+
 static void fail_unknown(struct parser *p, const struct schema_table *t, const struct yaml_node *node)
 {
     if (p->report->n >= REPORT_FINDINGS_MAX) {
@@ -215,6 +223,10 @@ static void fail_unknown(struct parser *p, const struct schema_table *t, const s
     near = suggest(node->key, names, n);
     const char *hop = hop_with(t, node->key);
     if (hop) other = report_text(p->report, "%s: {host: ..., %s: ...}", hop, report_quote(p->report, node->key));
+    if (has_headers(t) && (slice_ieq(node->key, SLICE("subject")) || slice_ieq(node->key, SLICE("from")) || slice_ieq(node->key, SLICE("to")))) {
+        near = NULL;
+        other = report_text(p->report, "headers: [{name: %s, match: ...}]", report_quote(p->report, node->key));
+    }
     const char *hint = near    ? report_text(p->report, "did you mean %s?", near)
                        : other ? report_text(p->report, "write it as %s", other)
                                : report_text(p->report, "known here: %s", buf_cstr(&known));

@@ -9,7 +9,9 @@
 
 #define FIELDS_MAX 4000
 #define NAMED_MAX 20       /* files named in one note */
-#define NAME_MAX_N 200     /* bytes of a name */
+#define NAME_MAX_N 300     /* bytes of a name with those that it is packed in */
+#define NAME_EACH_N 90
+#define NAME_LEVELS 2
 #define NOTE_MAX 8192
 
 /* ---- the header */
@@ -133,23 +135,41 @@ static void add_name(struct buf *b, struct slice name)
     json_decref(clean);
 }
 
-static void add_file(struct buf *b, const struct report_part *p, struct slice why)
+struct slice edits_file_name(const struct report *r, size_t part, struct arena *arena)
 {
-    struct slice type = p->type.n ? p->type : p->declared;
+    struct buf b = { 0 };
+    const struct report_part *p = &r->parts[part];
+    buf_add(&b, slice_sub(p->name, 0, NAME_EACH_N));
+    for (unsigned levels = 0; b.n && !p->is_mime && p->parent < (size_t)(p - r->parts) && levels < NAME_LEVELS; levels++) {
+        p = &r->parts[p->parent];
+        if (!p->name.n || !p->is_file) continue;
+        buf_add_str(&b, " in ");
+        buf_add(&b, slice_sub(p->name, 0, NAME_EACH_N));
+    }
+    struct slice s = arena_slice(arena, buf_slice(&b));
+    buf_deinit(&b);
+    return s;
+}
+
+static void add_file(struct buf *b, const struct report *r, size_t part, struct slice why, struct arena *arena)
+{
+    const struct report_part *p = &r->parts[part];
+    struct slice type = p->type.n ? p->type : p->declared, name = edits_file_name(r, part, arena);
     buf_add_str(b, "  ");
-    add_name(b, p->name.n ? p->name : type.n ? type : SLICE("a part without a name"));
+    add_name(b, name.n ? name : type.n ? type : SLICE("a part without a name"));
     buf_add_str(b, " (");
     add_name(b, why);
     buf_add_str(b, ")\r\n");
 }
 
-static void add_note(struct buf *b, const struct report *r, const bool *targets, size_t target, const struct edit_notes *notes)
+static void add_note(struct buf *b, const struct report *r, const bool *targets, size_t target, const struct edit_notes *notes,
+                     struct arena *arena)
 {
     size_t named = 0, more = 0;
     buf_addf(b, "Something was taken out of this message by %s, as it is not let through here:\r\n\r\n", notes->hostname);
     for (size_t i = 0; i < r->part_n; i++) {
         if (!notes->why[i].n || outermost(r, targets, i) != target) continue;
-        if (named++ < NAMED_MAX && b->n < NOTE_MAX) add_file(b, &r->parts[i], notes->why[i]);
+        if (named++ < NAMED_MAX && b->n < NOTE_MAX) add_file(b, r, i, notes->why[i], arena);
         else more++;
     }
     if (more) buf_addf(b, "  and %zu more\r\n", more);
@@ -178,6 +198,15 @@ static bool strip_part(struct edits *out, const struct report_part *p, uint64_t 
     return add(out, p->at, p->n, keep(&b, arena));
 }
 
+/* Was it found in a text, whose words would go with it? */
+static bool is_among_words(const struct report *r, const bool *targets, const struct slice *why, size_t i)
+{
+    size_t target = target_of(r, i);
+    const struct report_part *p = &r->parts[target];
+    bool words = !p->is_file && (!p->declared.n || slice_starts(p->declared, SLICE("text/")) || slice_starts(p->declared, SLICE("multipart/")));
+    return target != i && words && !why[target].n && outermost(r, targets, i) == target;
+}
+
 bool edits_strip(struct edits *out, const struct edit_header *h, const struct report *r, uint64_t text_size, const struct edit_notes *notes,
                  struct arena *arena)
 {
@@ -185,10 +214,12 @@ bool edits_strip(struct edits *out, const struct edit_header *h, const struct re
     out->n = 0;
     for (size_t i = 0; i < r->part_n; i++)
         if (notes->why[i].n) targets[target_of(r, i)] = true;
+    for (size_t i = 0; i < r->part_n; i++)
+        if (notes->why[i].n && is_among_words(r, targets, notes->why, i)) return false;
     for (size_t i = 0; i < r->part_n; i++) {
         if (!targets[i] || outermost(r, targets, i) != i) continue;
         struct buf note = { 0 };
-        add_note(&note, r, targets, i, notes);
+        add_note(&note, r, targets, i, notes, arena);
         bool ok = i ? strip_part(out, &r->parts[i], text_size, buf_slice(&note), arena)
                     : strip_all(out, h, text_size, buf_slice(&note), arena);
         buf_deinit(&note);

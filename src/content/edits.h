@@ -29,14 +29,17 @@ struct edits {
     uint32_t n;
 };
 
+/* The name of a file with what it is packed in: "setup.exe in docs.zip". As it came, but for the length; empty: it has none. */
+struct slice edits_file_name(const struct report *r, size_t part, struct arena *arena);
+
 /* What the notes say beside the parts' names. */
 struct edit_notes {
     const char *hostname;
     const char *reference;       /* the message's id, as text */
     const struct slice *why;     /* of each part of the report; n: 0 those that stay. One clause: "extension exe" */
 };
-/* Takes the parts with a reason out: of each the MIME part that it is in, or all of the message's content. False: it cannot be done so;
- * `out` is of no use then. */
+/* Takes the parts with a reason out: of each the MIME part that it is in, or all of the message's content. False: it cannot be done so, as
+ * words around a file (uuencode) would go with it, too; `out` is of no use then. */
 bool edits_strip(struct edits *out, const struct edit_header *h, const struct report *r, uint64_t text_size, const struct edit_notes *notes,
                  struct arena *arena) MUST_CHECK;
 /* The message becomes a multipart: `text` (UTF-8, CRLF line ends) and what it was. boundary: must not be in it. False: as before. */
@@ -47,8 +50,11 @@ bool edits_remove(struct edits *out, const struct edit_header *h, struct slice p
 
 /* The first Subject: where its value begins, behind colon and blanks; 0: there is none. */
 uint64_t edit_subject_at(const struct edit_header *h);
-/* `prefix` as it is put there: what is not ASCII in encoded words (RFC 2047), of whatever stands behind it apart, and folded when the line
- * would be too long. at 0: there is no Subject. Empty: a prefix of blanks alone. */
-struct slice edit_subject_prefix(const struct edit_header *h, uint64_t at, struct slice prefix, struct arena *arena);
+/* The same of a text that is put in: 0 when it does not begin with that field. */
+uint64_t edit_subject_in(struct slice field);
+/* `prefix` as it is put at `at` of the text, whose first Subject's value begins there, or another one's: what is not ASCII in encoded words
+ * (RFC 2047), of whatever stands behind it apart, and folded when the line would be too long. before: what is put in there already. at 0:
+ * there is no Subject. Empty: a prefix of blanks alone. */
+struct slice edit_subject_prefix(struct slice text, uint64_t at, struct slice before, struct slice prefix, struct arena *arena);
 
 #endif

@@ -5,9 +5,18 @@
 #include "base/utf8.h"
 #include "content/edits.h"
 
-#define WORD_BYTES 42      /* in one encoded word of at most 75 characters (RFC 2047 §2) */
+#define WORD_BYTES 39      /* in one encoded word: a line holds it and "Subject: " */
 #define PREFIX_MAX 200
 #define LINE_MAX_OCTETS 998 /* RFC 5322 §2.1.1 */
+#define LINE_MAX_WORDS 76  /* with an encoded word in it (RFC 2047 §2) */
+
+uint64_t edit_subject_in(struct slice field)
+{
+    size_t at = 8;
+    if (!slice_istarts(field, SLICE("Subject:"))) return 0;
+    while (at < field.n && (field.p[at] == ' ' || field.p[at] == '\t')) at++;
+    return at;
+}
 
 uint64_t edit_subject_at(const struct edit_header *h)
 {
@@ -21,13 +30,19 @@ uint64_t edit_subject_at(const struct edit_header *h)
     return 0;
 }
 
-/* Bytes of the line at which `at` is, up to its end. */
-static size_t line_length(struct slice bytes, size_t at)
+/* Bytes of the last line of it. */
+static size_t last_line(struct slice s)
 {
-    size_t from = at, to = at;
-    while (from && bytes.p[from - 1] != '\n') from--;
-    while (to < bytes.n && bytes.p[to] != '\r' && bytes.p[to] != '\n') to++;
-    return to - from;
+    size_t n = 0;
+    while (n < s.n && s.p[s.n - n - 1] != '\n') n++;
+    return n;
+}
+
+static struct slice first_line(struct slice s)
+{
+    size_t n = 0;
+    while (n < s.n && s.p[n] != '\r' && s.p[n] != '\n') n++;
+    return slice_sub(s, 0, n);
 }
 
 static void add_words(struct buf *out, struct slice text)
@@ -44,7 +59,7 @@ static void add_words(struct buf *out, struct slice text)
         base64_add(out, slice_sub(text, 0, n));
         buf_add_str(out, "?=");
         text = slice_sub(text, n, text.n);
-        if (text.n) buf_add_char(out, ' ');
+        if (text.n) buf_add_str(out, "\r\n ");
     }
 }
 
@@ -58,26 +73,40 @@ static struct slice clean(struct slice prefix, struct arena *arena)
     return slice_of(p, prefix.n);
 }
 
+/* One that ends a line is left out: the blank behind the line end is the one that is shown. */
+static void fold(struct buf *b)
+{
+    while (b->n && b->p[b->n - 1] == ' ') b->n--;
+    buf_add_str(b, "\r\n ");
+}
+
 /* A blank between two encoded words is not shown (RFC 2047 §6.2), one between a word and anything else is. */
-struct slice edit_subject_prefix(const struct edit_header *h, uint64_t at, struct slice prefix, struct arena *arena)
+struct slice edit_subject_prefix(struct slice text, uint64_t at, struct slice before, struct slice prefix, struct arena *arena)
 {
     struct buf b = { 0 };
-    struct slice rest = at ? slice_sub(h->bytes, (size_t)at, h->bytes.n) : SLICE("");
-    bool word = slice_starts(rest, SLICE("=?"));
+    struct slice head = at ? slice_sub(text, 0, (size_t)at) : SLICE("Subject: "), rest = at ? slice_sub(text, (size_t)at, text.n) : SLICE("");
+    struct slice line = first_line(rest);
+    bool word = slice_starts(rest, SLICE("=?")), empty = !line.n;
+    bool folded = empty && rest.n > 2 && (rest.p[2] == ' ' || rest.p[2] == '\t');
     prefix = clean(prefix, arena);
     if (!slice_trim(prefix).n) return SLICE("");
-    if (utf8_ascii(prefix)) {
+    bool ascii = utf8_ascii(prefix);
+    char last = before.n ? before.p[before.n - 1] : head.p[head.n - 1];
+    size_t limit = !ascii || slice_find(line, '?') >= 0 || slice_find(before, '?') >= 0 ? LINE_MAX_WORDS : LINE_MAX_OCTETS;
+    size_t column = last_line(before) + (slice_find(before, '\n') < 0 ? last_line(head) : 0);
+    if (!ascii && !word && prefix.p[prefix.n - 1] == ' ') prefix.n--;
+    if (before.n && column + (ascii ? prefix.n : (prefix.n < WORD_BYTES ? prefix.n : WORD_BYTES) * 4 / 3 + 15) > limit) buf_add_str(&b, "\r\n ");
+    else if (last == ':' || (last != ' ' && last != '\t' && (folded || !ascii || (before.n && last == '=')))) buf_add_char(&b, ' ');
+    if (ascii) {
         buf_add(&b, prefix);
         if (word && prefix.p[prefix.n - 1] != ' ') buf_add_char(&b, ' ');
     } else {
-        if (!word && prefix.p[prefix.n - 1] == ' ') prefix.n--;
         add_words(&b, prefix);
         buf_add_char(&b, ' ');
     }
-    bool empty = !rest.n || rest.p[0] == '\r', folded = rest.n > 2 && rest.p[0] == '\r' && (rest.p[2] == ' ' || rest.p[2] == '\t');
-    bool fold = at && !empty && line_length(h->bytes, (size_t)at) + b.n > LINE_MAX_OCTETS;
-    while ((fold || folded) && b.n && b.p[b.n - 1] == ' ') b.n--; /* the blank behind the line end is the one that is shown */
-    if (fold) buf_add_str(&b, "\r\n ");
+    column = last_line(buf_slice(&b)) + (slice_find(buf_slice(&b), '\n') < 0 ? column : 0);
+    if (at && !empty && column + line.n > limit) fold(&b);
+    while (folded && b.n && b.p[b.n - 1] == ' ') b.n--;
     struct slice s = arena_slice(arena, buf_slice(&b));
     buf_deinit(&b);
     return s;

@@ -8,7 +8,7 @@
 
 static bool wanted(const struct config *c, const struct policy *p) { return c->attachments.enabled; }
 
-/* "invoice.exe (extension exe), ...". NULL: none is blocked. */
+/* "invoice.exe in docs.zip (extension exe), ...". NULL: none is blocked. */
 static const char *describe(struct check_call *c, const struct report *r)
 {
     struct buf b = { 0 };
@@ -17,7 +17,7 @@ static const char *describe(struct check_call *c, const struct report *r)
         const struct report_part *p = &r->parts[i];
         if (!p->blocked.n || n++ >= NAMED_MAX) continue;
         if (b.n) buf_add_str(&b, ", ");
-        if (p->name.n) buf_add_printable(&b, p->name, 60);
+        if (p->name.n) buf_add_printable(&b, edits_file_name(r, i, check_arena(c)), 150);
         else buf_add_str(&b, "a part without a name");
         buf_add_str(&b, " (");
         buf_add_printable(&b, p->blocked, 60);

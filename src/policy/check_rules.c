@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What header checks, rules and milters want done with the message is done. */
+#include "base/log.h"
 #include "base/mem.h"
 #include "policy/checks.h"
 #include "policy/content_look.h"
@@ -85,11 +86,21 @@ static void decide(struct wishes *w, const struct report_action *a)
     if (!w->decides || strength(a) > strength(w->decides)) w->decides = a;
 }
 
+/* What people search the log for. */
+static void log_warning(struct wishes *w, const struct report_action *a)
+{
+    if (w->call->run->dry) return;
+    log_event(LOG_INFO, "content-warning", LOG_ID(check_facts(w->call)->id), LOG_TEXT("by", a->by), LOG_TEXT("rule", a->name),
+              LOG_TEXT("text", a->text), LOG_TEXT("from", check_facts(w->call)->sender));
+}
+
 static void tell(struct wishes *w, const struct report_action *a, bool ok)
 {
     if (w->done.n) buf_add_str(&w->done, ", ");
     buf_addf(&w->done, "%s%s by %s", ok ? "" : "not possible: ", report_action_name(a->action), who(w, a));
-    if (a->action == CONFIG_DO_WARN && a->text.n) buf_addf(&w->done, ": %s", check_show(w->call, a->text));
+    if (a->action != CONFIG_DO_WARN) return;
+    if (a->text.n) buf_addf(&w->done, ": %s", check_show(w->call, a->text));
+    log_warning(w, a);
 }
 
 static bool is_rcpt(const struct check_call *c, struct slice address)

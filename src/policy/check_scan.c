@@ -88,11 +88,16 @@ static struct scan_context context_of(struct check_call *c)
 /* ---- trouble */
 
 struct trouble {
-    bool defer, virus;           /* virus: it is about these */
+    bool defer, virus;           /* virus: a scanner for these is in it */
     struct buf names, why;       /* who did not look, and why */
 };
 
 static bool is_for_spam(const struct config_scanner *s) { return s->type == CONFIG_SCANNER_SPAMD || s->type == CONFIG_SCANNER_RSPAMD; }
+
+static bool is_for_virus(const struct config_scanner *s)
+{
+    return s->type == CONFIG_SCANNER_CLAMD || s->type == CONFIG_SCANNER_ICAP || s->type == CONFIG_SCANNER_COMMAND;
+}
 
 /* Would it have been asked about this message? */
 static bool concerns(const struct check_call *c, const struct config_scanner *s)
@@ -144,7 +149,7 @@ static void find_trouble(const struct check_call *c, const struct report *r, str
         if (!is_in_trouble(c, s, found, r)) continue;
         struct slice why = !found ? SLICE("it was not asked") : found->text.n ? found->text : slice_str(report_scanner_state_name(found->state));
         add_trouble(t, s->name, why, s->trouble == CONFIG_TROUBLE_DEFER);
-        t->virus |= !is_for_spam(s);
+        t->virus |= is_for_virus(s);
     }
 }
 
@@ -156,7 +161,7 @@ static void find_absence(const struct check_call *c, const char *error, struct t
     for (size_t i = 0; i < config->scanner_n; i++) {
         if (!concerns(c, &config->scanners[i])) continue;
         add_trouble(t, config->scanners[i].name, slice_str(error), config->scanners[i].trouble == CONFIG_TROUBLE_DEFER);
-        t->virus |= !is_for_spam(&config->scanners[i]);
+        t->virus |= is_for_virus(&config->scanners[i]);
     }
     for (size_t i = 0; i < config->rule_n; i++) rules |= config->rules[i].enabled;
     if (config->attachments.enabled && !is_allowed(c) && (!trusted || config->attachments.trusted_mail))
@@ -181,7 +186,7 @@ static void tell_trouble(struct check_call *c, struct trouble *t, bool found)
     if (t->defer && !found)
         check_refuse(c, 451, "4.7.1", nowhere,
                      t->virus ? "the message cannot be looked at for viruses at the moment, please try again later"
-                              : "the message cannot be looked at at the moment, please try again later", "%s", buf_cstr(&t->why));
+                              : "the message cannot be looked into at the moment, please try again later", "%s", buf_cstr(&t->why));
     else mark(c, t);
     buf_deinit(&t->names);
     buf_deinit(&t->why);

@@ -34,10 +34,10 @@ static bool remove_forged(struct check_call *c)
 
 /* ---- marks */
 
-static void add_fields(struct check_call *c, const struct report *r, enum spam_said said)
+static void add_fields(struct check_call *c, const struct report *r, bool marked)
 {
     struct buf b = { 0 };
-    spam_fields_format(options(c), r, said, &b);
+    spam_fields_format(options(c), r, marked, &b);
     (void)policy_outcome_add_prepend(c->run, buf_slice(&b));
     buf_deinit(&b);
 }
@@ -65,7 +65,7 @@ static void add_report(struct check_call *c, const struct report *r)
 static void mark(struct check_call *c, const struct report *r)
 {
     const struct config_spam *o = options(c);
-    add_fields(c, r, SPAM_SAID_MARKED);
+    add_fields(c, r, true);
     check_tag_subject(c, slice_str(o->subject));
     if (o->report) add_report(c, r);
 }
@@ -95,8 +95,8 @@ static void handle(struct check_call *c, const struct report *r, const char *wha
         check_refuse(c, 550, "5.7.1", o->place, "the message looks like spam", "%s", what);
         return;
     case CONFIG_HANDLE_DISCARD: check_discard(c, o->place, "%s", what); return;
-    case CONFIG_HANDLE_QUARANTINE: /* released, it is no spam */
-        add_fields(c, r, SPAM_SAID_NO);
+    case CONFIG_HANDLE_QUARANTINE: /* released, nobody takes it for spam */
+        add_fields(c, r, false);
         check_put_aside(c, QUARANTINE_SPAM, o->place, what);
         return;
     case CONFIG_HANDLE_REDIRECT:
@@ -105,7 +105,7 @@ static void handle(struct check_call *c, const struct report *r, const char *wha
         else check_pass_by(c, o->place, "%s: marked; it goes elsewhere already", what);
         return;
     case CONFIG_HANDLE_PASS:
-        add_fields(c, r, SPAM_SAID_YES);
+        add_fields(c, r, false);
         check_pass_by(c, o->place, "%s: let through", what);
         return;
     case CONFIG_HANDLE_MARK:
@@ -150,7 +150,7 @@ static void run(struct check_call *c)
     if (check_is_spared(c) || l->accepted || l->training) check_pass(c, "%s; %s", what, l->accepted ? "a rule accepts it" : "it is spared");
     else if (r->score >= options(c)->mark) handle(c, r, what);
     else {
-        if (r->score >= options(c)->tag) add_fields(c, r, SPAM_SAID_NO);
+        if (r->score >= options(c)->tag) add_fields(c, r, false);
         check_pass(c, "%s", what);
     }
 }

@@ -15,6 +15,18 @@ static bool wanted(const struct config *c, const struct policy *p)
     return false;
 }
 
+/* With what it is packed in, when only one file goes by that name. */
+static const char *show_file(struct check_call *c, const struct report *r, struct slice name)
+{
+    size_t n = 0, found = 0;
+    for (size_t i = 0; i < r->part_n; i++) {
+        if (!slice_eq(r->parts[i].name, name)) continue;
+        found = i;
+        n++;
+    }
+    return check_show(c, n == 1 ? edits_file_name(r, found, check_arena(c)) : name);
+}
+
 static void run(struct check_call *c)
 {
     const struct config_virus *o = &check_engine(c)->config->virus;
@@ -33,7 +45,7 @@ static void run(struct check_call *c)
     };
     const char *more = r->virus_n > 1 ? arena_printf(check_arena(c), " and %zu more", r->virus_n - 1) : "";
     const char *by = arena_printf(check_arena(c), "found by %s", check_show(c, v->scanner));
-    h.what = v->part.n ? arena_printf(check_arena(c), "the virus %s in %s%s, %s", name, check_show(c, v->part), more, by)
+    h.what = v->part.n ? arena_printf(check_arena(c), "the virus %s in %s%s, %s", name, show_file(c, r, v->part), more, by)
                        : arena_printf(check_arena(c), "the virus %s%s, %s", name, more, by);
     check_handle(c, &h);
 }

@@ -12,6 +12,7 @@
 
 #define FIRST_READ 8192   /* bytes: most headers are in it */
 #define VALUE_MAX 800     /* bytes of a field of ours */
+#define SUBJECTS_MAX 8    /* that are marked */
 
 struct content_look *check_look(struct check_call *c)
 {
@@ -22,8 +23,9 @@ struct content_look *check_look(struct check_call *c)
 const struct report *check_report(struct check_call *c)
 {
     const struct report *r = check_look(c)->report;
-    if (!r) check_skip(c, "nobody has looked into it");
-    return r;
+    if (r && !r->crashed) return r;
+    check_skip(c, r ? "it could not be looked into" : "nobody has looked into it");
+    return NULL;
 }
 
 /* ---- the header */
@@ -77,15 +79,52 @@ bool check_strip(struct check_call *c, const struct slice *why)
     return h && edits_strip(e, h, check_look(c)->report, check_look(c)->share.size, &notes, check_arena(c)) && check_apply_edits(c, e);
 }
 
+/* What is put in there already; *over: the edit that takes the field's place. */
+static struct slice put_at(struct check_call *c, uint64_t at, const struct envelope_cut **over)
+{
+    const struct content_outcome *o = policy_outcome(c->run);
+    struct buf b = { 0 };
+    *over = NULL;
+    for (uint32_t i = 0; i < o->cut_n; i++) {
+        const struct envelope_cut *e = &o->cuts[i];
+        if (e->at < at && at < e->at + e->n) *over = e;
+        else if (e->at == at && !e->n) buf_add(&b, e->with);
+    }
+    struct slice s = arena_slice(check_arena(c), buf_slice(&b));
+    buf_deinit(&b);
+    return s;
+}
+
+/* False: an edit takes the field away. */
+static bool tag_field(struct check_call *c, const struct edit_header *h, uint64_t at, struct slice prefix)
+{
+    const struct envelope_cut *over;
+    struct slice before = put_at(c, at, &over), text = over ? over->with : h->bytes, with;
+    uint64_t in = over ? edit_subject_in(text) : at;
+    if (!in) return false;
+    with = edit_subject_prefix(text, in, before, prefix, check_arena(c));
+    (void)policy_outcome_tag_subject(c->run, at, with, check_look(c)->share.size);
+    return true;
+}
+
+/* All of several: nobody knows which one a reader is shown. */
 void check_tag_subject(struct check_call *c, struct slice prefix)
 {
     const struct edit_header *h = check_header(c);
     const struct report *r = check_look(c)->report;
     struct slice shown = slice_trim(prefix);
+    unsigned n = 0;
     if (!h || !shown.n || (r && slice_istarts(r->subject, shown))) return; /* it has been here before */
-    uint64_t at = edit_subject_at(h);
-    struct slice with = edit_subject_prefix(h, at, prefix, check_arena(c));
-    if (with.n) policy_outcome_tag_subject(c->run, at, with, check_look(c)->share.size);
+    for (size_t i = 0; i < h->field_n && n < SUBJECTS_MAX; i++) {
+        const struct edit_field *f = &h->fields[i];
+        if (!slice_ieq(f->name, SLICE("Subject"))) continue;
+        size_t at = (size_t)(f->value.p - h->bytes.p);
+        while (at < h->bytes.n && (h->bytes.p[at] == ' ' || h->bytes.p[at] == '\t')) at++;
+        n += tag_field(c, h, at, prefix);
+    }
+    if (!n)
+        (void)policy_outcome_tag_subject(c->run, edit_subject_at(h), edit_subject_prefix(SLICE(""), 0, SLICE(""), prefix, check_arena(c)),
+                                         check_look(c)->share.size);
 }
 
 const char *check_ascii(struct check_call *c, const char *text)

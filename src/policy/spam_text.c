@@ -49,10 +49,10 @@ static void add_tests(struct buf *out, const struct report *r)
     buf_add_str(out, "\r\n");
 }
 
-void spam_fields_format(const struct config_spam *c, const struct report *r, enum spam_said said, struct buf *out)
+void spam_fields_format(const struct config_spam *c, const struct report *r, bool marked, struct buf *out)
 {
     size_t stars = r->score >= 100 ? (size_t)r->score / 100 : 0;
-    buf_addf(out, "X-Spam-Status: %s, score=", said != SPAM_SAID_NO ? "Yes" : "No");
+    buf_addf(out, "X-Spam-Status: %s, score=", r->score >= c->mark ? "Yes" : "No");
     add_score(out, r->score);
     buf_add_str(out, " required=");
     add_score(out, c->mark);
@@ -61,7 +61,7 @@ void spam_fields_format(const struct config_spam *c, const struct report *r, enu
     if (stars) buf_add_str(out, "X-Spam-Level: ");
     for (size_t i = 0; i < stars && i < STARS_MAX; i++) buf_add_char(out, '*');
     if (stars) buf_add_str(out, "\r\n");
-    if (said == SPAM_SAID_MARKED) buf_add_str(out, "X-Spam-Flag: YES\r\n");
+    if (marked) buf_add_str(out, "X-Spam-Flag: YES\r\n");
 }
 
 void spam_report_format(const struct config_spam *c, const struct report *r, const char *hostname, struct buf *out)

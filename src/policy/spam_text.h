@@ -5,10 +5,8 @@
 #include "base/buf.h"
 #include "content/report.h"
 
-/* What the fields say of it. */
-enum spam_said { SPAM_SAID_NO, SPAM_SAID_YES, SPAM_SAID_MARKED };
 /* The fields X-Spam-Status, X-Spam-Level and, where it is marked, X-Spam-Flag; folded, ASCII, each ends in CRLF. */
-void spam_fields_format(const struct config_spam *c, const struct report *r, enum spam_said said, struct buf *out);
+void spam_fields_format(const struct config_spam *c, const struct report *r, bool marked, struct buf *out);
 /* The text in front of a message: the score and what it comes from, UTF-8, CRLF line ends. */
 void spam_report_format(const struct config_spam *c, const struct report *r, const char *hostname, struct buf *out);
 

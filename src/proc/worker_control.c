@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "content/scan.h"
 #include "fetch/fetch.h"
 #include "policy/explain.h"
 #include "policy/provider.h"

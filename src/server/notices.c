@@ -76,8 +76,7 @@ static void on_committed(void *arg, bool ok, const struct err *err)
     if (!ok) log_event(LOG_WARNING, "notice-not-written", LOG_ERR(err));
 }
 
-/* rcpts: whom it goes to. */
-static void submit(struct session *s, struct notice_mail *m, struct slice *rcpts, uint32_t n)
+static void submit(struct session *s, struct notice_mail *m)
 {
     struct queue *q = s->server->o.queue;
     struct spool *sp = queue_spool(q);
@@ -85,13 +84,12 @@ static void submit(struct session *s, struct notice_mail *m, struct slice *rcpts
     struct err err = { .text = "there is no room in the spool" };
     m->id = queue_new_id(q);
     notice_format(m, &text);
-    bool wide = !utf8_ascii(m->from);
-    for (uint32_t i = 0; i < n; i++) wide |= !utf8_ascii(rcpts[i]);
+    bool wide = !utf8_ascii(m->from) || !utf8_ascii(m->to);
     struct envelope e = { .id = m->id, .flags = ENVELOPE_BOUNCE | (wide ? ENVELOPE_SMTPUTF8 : 0), .zone = slice_str(s->zone->name),
-                          .rcpts = rcpts, .rcpt_n = n, .subject = slice_str(notice_subject(m->reason)) };
+                          .rcpts = &m->to, .rcpt_n = 1, .subject = slice_str(notice_subject(m->reason)) };
     if (sp && !spool_full(sp) && queue_submit_own(q, &e, buf_slice(&text), on_committed, NULL, &err))
-        log_event(LOG_INFO, "noticed", LOG_ID(m->about), LOG_STR("about", notice_reason_name(m->reason)), LOG_TEXT("to", rcpts[0]),
-                  LOG_NUM("recipients", n), ((struct log_field){ .key = "notice", .kind = LOG_FIELD_ID, .num = m->id }));
+        log_event(LOG_INFO, "noticed", LOG_ID(m->about), LOG_STR("about", notice_reason_name(m->reason)), LOG_TEXT("to", m->to),
+                  ((struct log_field){ .key = "notice", .kind = LOG_FIELD_ID, .num = m->id }));
     else
         on_committed(NULL, false, &err);
     buf_deinit(&text);
@@ -104,29 +102,36 @@ static bool is_own(const struct config *c, struct slice address)
     return !address_parse(address, &a) && address_domain_ascii(a.domain, domain) && config_domain_of(c, slice_str(domain));
 }
 
-static void tell_recipients(struct session *s, const struct policy_notice *n, struct notice_mail *m)
+static void tell(struct session *s, enum notice_reason reason, struct slice to, struct notice_mail m)
 {
-    struct slice to[RCPTS_MAX];
-    uint32_t to_n = 0;
-    for (uint32_t i = 0; i < m->rcpt_n && to_n < RCPTS_MAX; i++) {
-        if (n->own_only && !is_own(s->server->o.config, m->rcpts[i])) continue;
-        struct told *t = may_tell(s->server, m->rcpts[i], n->reason);
-        if (t) to[to_n++] = m->rcpts[i];
-        if (t) t->untold = 0;
-    }
-    if (to_n) submit(s, m, to, to_n);
+    struct told *t = may_tell(s->server, to, reason);
+    if (!t) return;
+    m.to = to;
+    m.untold = t->untold;
+    m.last = t->n == EACH_MAX;
+    t->untold = 0;
+    submit(s, &m);
 }
 
-static void tell_one(struct session *s, const struct policy_notice *n, struct notice_mail *m)
+static bool is_repeated(const struct slice *all, uint32_t i)
 {
-    struct slice to = n->to;
-    struct told *t = may_tell(s->server, to, n->reason);
-    if (!t) return;
-    m->to = to;
-    m->untold = t->untold;
-    m->last = t->n == EACH_MAX;
-    t->untold = 0;
-    submit(s, m, &to, 1);
+    for (uint32_t k = 0; k < i; k++)
+        if (slice_ieq(all[k], all[i])) return true;
+    return false;
+}
+
+/* A mail for each, which names nobody else: some of them may not know of the others (Bcc). */
+static void tell_recipients(struct session *s, const struct policy_notice *n, const struct notice_mail *m)
+{
+    uint32_t told = 0;
+    for (uint32_t i = 0; i < m->rcpt_n && told < RCPTS_MAX; i++) {
+        if (is_repeated(m->rcpts, i) || (n->own_only && !is_own(s->server->o.config, m->rcpts[i]))) continue;
+        struct notice_mail one = *m;
+        one.rcpts = &m->rcpts[i];
+        one.rcpt_n = 1;
+        tell(s, n->reason, m->rcpts[i], one);
+        told++;
+    }
 }
 
 void text_tell(struct session *s, enum notice_done done)
@@ -141,7 +146,7 @@ void text_tell(struct session *s, enum notice_done done)
             .rcpts = tx->given ? tx->given : tx->rcpts, .rcpt_n = tx->given ? tx->given_n : tx->rcpt_n, .client = s->ip,
             .subject = tx->subject, .message_id = tx->message_id, .about = tx->id,
         };
-        if (n->to.n) tell_one(s, n, &m);
+        if (n->to.n) tell(s, n->reason, n->to, m);
         else tell_recipients(s, n, &m);
     }
     tx->notice_n = 0;

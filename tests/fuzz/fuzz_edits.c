@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         if (data[0] & 1) strip(text, &h, data[0] >> 1 & 3, &arena);
         if (edits_wrap(&e, &h, text.n, "=_x", SLICE("\xC3\xA4\r\n"), &arena)) apply(text, &e, &arena);
         if (edits_remove(&e, &h, SLICE("X-Spam-"))) apply(text, &e, &arena);
-        struct slice with = edit_subject_prefix(&h, edit_subject_at(&h), slice_sub(text, 0, 30), &arena);
+        struct slice with = edit_subject_prefix(h.bytes, edit_subject_at(&h), SLICE(""), slice_sub(text, 0, 30), &arena);
         must(lines_are_whole(with) || !memchr(with.p, '\r', with.n) || with.p[with.n - 1] == ' ');
     }
     arena_deinit(&arena);

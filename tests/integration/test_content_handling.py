@@ -47,7 +47,7 @@ def with_virus(tmp_path, action, **more):
 
 def test_virus_rejected(make, tmp_path):
     relay = make(**with_virus(tmp_path, "reject"))
-    reply = send(relay, virus())
+    reply = send(relay, virus(), to=("bob@example.com", "carol@example.com"))
     assert reply.code == 550 and "5.7.1" in str(reply) and "Test.Eicar" in str(reply) and "scanner" not in str(reply)
     for to in ("admin@example.com", "bob@example.com"):
         m = arrived(relay, to)
@@ -56,6 +56,16 @@ def test_virus_rejected(make, tmp_path):
     relay.wait_log(r"refused .*check=virus why=\"?the virus Test.Eicar")
     assert send(relay, plain()).code == 250
     assert arrived(relay, n=2).body == b"some text\r\n"
+
+
+def test_recipients_are_told_of_themselves_only(make, tmp_path):
+    relay = make(**with_virus(tmp_path, "reject"))
+    assert send(relay, virus(), to=["bob@example.com", "carol@example.com"]).code == 550
+    for to, other in (("bob", b"carol"), ("carol", b"bob")):
+        m = arrived(relay, f"{to}@example.com")
+        assert other not in m.data and parsed(m)["To"] == f"{to}@example.com"
+    m = arrived(relay, "admin@example.com")
+    assert b"bob@" in m.data and b"carol@" in m.data
 
 
 def test_virus_quarantined(make, tmp_path):
@@ -220,14 +230,16 @@ def test_levels(make, tmp_path):
     p = parsed(stripped(relay, plain("XMARKX\r\n")))
     assert p["X-Spam-Status"].startswith("Yes, score=") and "required=5.0" in p["X-Spam-Status"] and p["X-Spam-Flag"] == "YES"
     assert p["Subject"] == "[SPAM] hello" and p.get_content().split() == ["XMARKX"]
+    m = stripped(relay, plain("XMARKX\r\n", "Subject:\r\n second\r\n"))
+    assert b"Subject: [SPAM]\r\n second\r\n" in m.data and b"Subject: [SPAM] hello\r\n" in m.data
     assert send(relay, plain("XHIGHX\r\n")).code == 250
     q = quarantined(relay)[0]
     assert q["kind"] == "spam" and q["score"] >= 14
     relay.command("quarantine", "release", q["id"])
-    p = parsed(arrived(relay, n=4))
-    assert p["Subject"] == "hello" and not p["X-Spam-Flag"] and p["X-Spam-Status"].startswith("No")
+    p = parsed(arrived(relay, n=5))
+    assert p["Subject"] == "hello" and not p["X-Spam-Flag"] and p["X-Spam-Status"].startswith("Yes, score=")
     reply = send(relay, plain("XHIGHX\r\n"), source=TRUSTED)  # not judged
-    assert reply.code == 250 and not parsed(arrived(relay, n=5))["X-Spam-Status"]
+    assert reply.code == 250 and not parsed(arrived(relay, n=6))["X-Spam-Status"]
 
 
 @pytest.mark.parametrize("subject,shown", [

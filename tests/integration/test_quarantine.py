@@ -396,7 +396,7 @@ HOSTILE = ("From: Eve <eve@stranger.example>\nTo: bob@example.com\nSubject: You 
 @pytest.fixture
 def checked(postern, sink):
     daemon = postern(domains=[{"name": "example.com", "deliver": sink.hop}],
-                     attachments={"enabled": True, "action": "quarantine"}, spam={"dns": False})
+                     attachments={"enabled": True, "action": "quarantine"}, spam={"enabled": True, "dns": False})
     daemon.sink = sink
     return daemon
 

@@ -130,7 +130,53 @@ def test_the_command_obeys_a_configuration(tmp_path):
     assert command(tmp_path, FILE.format(name="a.exe"), "-c", config).startswith("pass\n")
 
 
+def test_the_command_says_who_did_not_look(tmp_path):
+    config = tmp_path / "postern.yaml"
+    config.write_text(json.dumps({"hostname": "mx.example.com", "spam": {"enabled": False}, "system": {"directory": str(tmp_path)},
+                                  "scanners": [{"name": "av", "type": "clamd", "address": "unix:/nonexistent"}]}))
+    told = command(tmp_path, PLAIN, "-c", config, check=75).splitlines()
+    assert told[:2] == ["pass", "not looked at by av: down"]
+    assert json.loads(command(tmp_path, PLAIN, "-c", config, "--json", check=75))["scanners"][0]["state"] == "down"
+
+
 # ---- the process
+
+def test_without_a_table_of_tokens_the_rest_works(make, postern):
+    """A full disk or rights that lack must not stop what looks for viruses."""
+    relay = make()
+    path = relay.folder / "data" / "scan"
+    assert not (path / "tokens").exists(), "nobody classifies"
+    (path / "tokens.new").mkdir()
+    relay.write({"spam": {"enabled": True, "dns": False}, "scan": {"processes": 3}})
+    relay.command("reload")
+    wait_until(lambda: "there is no classifier" in relay.command("status").stdout, lambda: relay.log_tail())
+    wait_until(lambda: scan(relay).get("processes") == 3, "all of them")
+    assert relay.log().count("no-classifier") == 1 and "tokens.new" in relay.command("status").stdout
+    assert code_of(relay, "b@example.com", FILE.format(name="a.exe")) == 550
+    assert relay.send("b@example.com", PLAIN).code == 250
+
+
+def test_the_status_tells_why_none_begins(make, tmp_path):
+    relay = make()
+    rules = tmp_path / "own.rules"
+    rules.write_text("")
+    relay.write({"spam": {"enabled": True, "dns": False, "rules": [str(rules)]}})
+    relay.command("reload")
+    wait_until(lambda: scan(relay).get("processes") and "there is no" not in relay.command("status").stdout, "the new ones")
+    rules.write_text("this is no rule\n")
+    for pid in children(relay.pid("scan")):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: "own.rules:1" in relay.command("status").stdout, lambda: relay.command("status").stdout)
+    rules.write_text("")
+    wait_until(lambda: "cannot begin" not in relay.command("status").stdout, lambda: relay.command("status").stdout)
+
+
+def test_the_status_right_after_a_reload(make):
+    relay = make()
+    for n in range(3):
+        relay.write({"scan": {"processes": n + 1}})
+        relay.command("reload")
+        assert "scan: " in relay.command("status").stdout
 
 def test_the_status_tells_of_it(make):
     relay = make(scan={"processes": 3}, scanners=[{"name": "av", "type": "clamd", "address": "unix:/nonexistent"}])

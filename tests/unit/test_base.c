@@ -17,6 +17,7 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
 static void expect_text(struct buf *b, const char *want)
 {
@@ -139,6 +140,7 @@ static void test_printable(void **state)
     buf_add_printable(&b, slice_of("a\0b", 3), 99);
     expect_text(&b, "a\\x00b");
     buf_deinit(&b);
+    assert_true(utf8_width('a') == 1 && utf8_width(0xFC) == 1 && utf8_width(0x91D1) == 2 && utf8_width(0x1F600) == 2 && utf8_width(0x301) == 0);
 }
 
 static void test_arena(void **state)

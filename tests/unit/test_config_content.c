@@ -13,7 +13,7 @@ static void test_defaults(void **state)
 {
     struct config *c = must_parse(FIRST);
     assert_true(!c->scan.processes && c->scan.timeout == 60000 && c->scan.memory == 1ull << 30 && c->scan.depth == 10 &&
-                c->scan.parts == 2000 && c->scan.unpacked == 500ull << 20 && c->scan.ratio == 200 && c->scan.unpack_time == 20000);
+                c->scan.parts == 2000 && c->scan.unpacked == 200ull << 20 && c->scan.ratio == 200 && c->scan.unpack_time == 5000);
     const struct config_attachments *a = &c->attachments;
     assert_true(!a->enabled && a->action == CONFIG_HANDLE_REJECT && !a->address && a->archives && a->double_extensions && !a->encrypted &&
                 !a->macros && a->limits && a->trusted_mail && !a->allow_n && !a->notify.address && !a->notify.recipients && a->notify.own_only);
@@ -153,9 +153,9 @@ static const struct {
     { FIRST "quarantine: {digest: {at: \"24:00\"}}\n",
       "3:27: quarantine.digest.at: \"24:00\" is not a time of the day | write for example \"07:00\"" },
     /* how messages are looked into */
-    { FIRST "scan: {timeout: 20s}\n", "3:17: scan.timeout: unpack_time is not shorter than timeout: nothing would be left for the scanners | "
+    { FIRST "scan: {timeout: 5s}\n", "3:17: scan.timeout: unpack_time is not shorter than timeout: nothing would be left for the scanners | "
                                       "make timeout longer" },
-    { FIRST "scan: {memory: 256M}\n", "3:16: scan.memory: unpacked is more than memory: a message that is unpacked would end the process | "
+    { FIRST "scan: {memory: 128M}\n", "3:16: scan.memory: unpacked is more than memory: a message that is unpacked would end the process | "
                                       "make memory larger, twice as much is usual" },
     /* scanners */
     { FIRST "scanners: [{type: clamd}]\n",
@@ -267,10 +267,10 @@ static const struct {
       "3:56: rules[0].then[0].text: \"X Y\" is no name of a header field | write the name of a header field, without a colon" },
     { RULE("then: [{action: strip, text: x}]"), "3:48: rules[0].then[0].text: this action has no text | remove it" },
     { RULE("then: [{action: stop, address: a@example.com}]"), "3:50: rules[0].then[0].address: this action has no address | remove it" },
-    { RULE("then: [{action: reject, text: \"\xC3\xBC\"}]"),
-      "3:49: rules[0].then[0].text: the reason has characters that replies cannot have: only ASCII | it is told to clients" },
-    { RULE("then: [reject, strip]"),
-      "3:34: rules[0].then[1]: what stands before ends the rules: this is never done | put it before" },
+    { RULE("if: {larger: 1M}, then: [{action: reject, text: \"\xC3\xBC\"}]"),
+      "3:67: rules[0].then[0].text: the reason has characters that replies cannot have: only ASCII | it is told to clients" },
+    { RULE("if: {larger: 1M}, then: [reject, strip]"),
+      "3:52: rules[0].then[1]: what stands before ends the rules: this is never done | put it before" },
     { FIRST "rules: [{name: r, then: [stop]}, {name: r, then: [stop]}]\n",
       "3:41: rules[1].name: r is written twice: also at line 3 | keep one of the two" },
     { RULE("if: {headers: [{name: \"Subject:\", match: x}]}, then: [stop]"),
@@ -294,6 +294,8 @@ static const struct {
       "warning 3:31: rules[0].if.virus: no scanner looks for viruses: the rule is never used | add one to scanners" },
     { FIRST "spam: {enabled: no}\nrules: [{name: r, if: {spam: bulk}, then: [stop]}]\n",
       "warning 4:30: rules[0].if.spam: spam is not looked for: the rule is never used | set spam.enabled: yes" },
+    { RULE("then: [discard]"),
+      "warning 3:26: rules[0].then[0]: the rule has no condition: no message at all gets through | add if: with a condition" },
     { RULE("if: {larger: 2M, smaller: 1M}, then: [stop]"),
       "3:45: rules[0].if.smaller: no message is smaller than this and larger than larger" },
     { RULE("if: {senders: [10.0.0.1]}, then: [stop]"),

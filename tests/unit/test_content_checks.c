@@ -254,7 +254,7 @@ static void all_removed(void **state)
 
 static void strips(void **state)
 {
-    struct report_part parts[] = { { .is_mime = true, .n = sizeof TEXT - 1 }, { .is_file = true, .name = SLICE("a.zip") } };
+    struct report_part parts[] = { { .is_mime = true, .is_file = true, .n = sizeof TEXT - 1 }, { .is_file = true, .name = SLICE("a.zip") } };
     uint32_t which[] = { 1 }, beyond[] = { 0 };
     struct report_action strip[] = { ACTION(.action = CONFIG_DO_STRIP, .parts = which, .part_n = 1) };
     struct world *w = with(strip, 1);

@@ -10,6 +10,8 @@
 #include "admin/digest.h"
 #include "admin/digest_text.h"
 #include "base/html.h"
+#include "base/json.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "message/words.h"
 #include "proc/digest_mail.h"
@@ -80,6 +82,7 @@ static void escaping(void **state)
                         "&lt;script&gt;alert(&quot;x&quot; &amp; &#39;y&#39;)&lt;/script&gt;");
     assert_string_equal(shown(&b, "a\x1b\r\n\tb\x80\xC3\xB1", 100), "a\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD b\xEF\xBF\xBD\xC3\xB1");
     assert_string_equal(shown(&b, "x\xE2\x80\xAE" "fdp.exe\xE2\x80\x8B", 100), "x\xEF\xBF\xBD" "fdp.exe\xEF\xBF\xBD"); /* turned, invisible */
+    assert_string_equal(shown(&b, "a\xE1\x85\xA0\xE2\xA0\x80\xEF\xBE\xA0", 100), "a\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"); /* fillers */
     assert_string_equal(shown(&b, "abcdef", 3), "abc...");
     assert_string_equal(shown(&b, "abc", 3), "abc");
     buf_deinit(&b);
@@ -148,6 +151,31 @@ static void page(void **state)
     buf_deinit(&b);
 }
 
+/* A store that was taken over cannot put its own into a mail. */
+static void only_our_links(void **state)
+{
+    struct digest d = { .valid = 1000000, .has_secret = true };
+    for (int with = 0; with < 2; with++) {
+        json_t *a = json_pack("{s:s, s:[{s:s, s:s, s:s}, {s:s, s:s, s:s}, i]}", "address", "bob@example.com", "messages", "id", "1", "kind",
+                              "virus", "link", "http://x/\"><script>", "id", "!", "kind", "spam", "link", "http://x/", 5);
+        const json_t *m = json_object_get(a, "messages");
+        d.url = with ? (char[]){ "https://mail.example.com" } : NULL;
+        digest_add_links(&d, a);
+        assert_null(json_object_get(json_array_get(m, 0), "link"));
+        assert_null(json_object_get(json_array_get(m, 1), "link"));
+        json_decref(a);
+    }
+    json_t *a = json_pack("{s:s, s:[{s:s, s:s, s:i}]}", "address", "bob@example.com", "messages", "id", "", "kind", "spam", "n", 0);
+    char id[ID_TEXT_LEN + 1];
+    id_format(77, id);
+    json_object_set_new(json_array_get(json_object_get(a, "messages"), 0), "id", json_string(id));
+    d.url = (char[]){ "https://mail.example.com" };
+    digest_add_links(&d, a);
+    struct slice link = json_text(json_array_get(json_object_get(a, "messages"), 0), "link"), base = SLICE("https://mail.example.com/release/");
+    assert_true(slice_starts(link, base) && link.n == base.n + DIGEST_TOKEN_N);
+    json_decref(a);
+}
+
 static uint64_t at(const char *text)
 {
     struct tm tm = { .tm_isdst = -1 };
@@ -176,6 +204,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(tokens), cmocka_unit_test(changed_tokens), cmocka_unit_test(escaping),
                                         cmocka_unit_test(words),  cmocka_unit_test(mail),           cmocka_unit_test(page),
-                                        cmocka_unit_test(due) };
+                                        cmocka_unit_test(due),    cmocka_unit_test(only_our_links) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,7 +87,7 @@ static void names(void **state)
 static void lies(void **state)
 {
     struct slice text = SLICE("A: b\r\n\r\nbody\r\n");
-    struct report_part parts[3] = { { 0 }, { .is_mime = true, .at = 8, .n = 100 }, { .is_mime = true, .at = 7, .n = 3 } };
+    struct report_part parts[3] = { { .is_file = true }, { .is_mime = true, .at = 8, .n = 100 }, { .is_mime = true, .at = 7, .n = 3 } };
     struct slice why[3] = { { 0 }, SLICE("x"), { 0 } };
     struct report r = { .parts = parts, .part_n = 3 };
     struct edit_notes notes = { "mx.example", "id", why };
@@ -102,6 +102,26 @@ static void lies(void **state)
     parts[1].is_mime = parts[2].is_mime = false;
     assert_true(edits_strip(&e, &h, &r, text.n, &notes, &arena));
     assert_false(edit_header_read(&h, slice_sub(text, 0, 4), text.n, &arena)); /* cut */
+}
+
+/* The words around a file do not go with it; packed files are named with what they are in. */
+static void among_words(void **state)
+{
+    struct slice text = SLICE("A: b\r\n\r\nbegin 644 a.exe\r\n");
+    struct report_part parts[3] = { { .is_mime = true, .declared = SLICE("text/plain"), .n = 26 },
+                                    { .is_file = true, .name = SLICE("docs.zip"), .depth = 1 },
+                                    { .is_file = true, .name = SLICE("a.exe"), .depth = 2, .parent = 1 } };
+    struct slice why[3] = { { 0 }, { 0 }, SLICE("x") };
+    struct report r = { .parts = parts, .part_n = 3 };
+    struct edit_notes notes = { "mx.example", "id", why };
+    struct edit_header h;
+    struct edits e;
+    assert_true(edit_header_read(&h, text, text.n, &arena));
+    assert_false(edits_strip(&e, &h, &r, text.n, &notes, &arena));
+    parts[0].is_file = true;
+    assert_true(edits_strip(&e, &h, &r, text.n, &notes, &arena));
+    assert_true(slice_eq(edits_file_name(&r, 2, &arena), SLICE("a.exe in docs.zip")));
+    assert_true(slice_eq(edits_file_name(&r, 1, &arena), SLICE("docs.zip")));
 }
 
 static void wrapped(void **state)
@@ -132,18 +152,26 @@ static void removed(void **state)
     assert_string_equal(arena_strdup(&arena, edited(text, e.cuts, e.n, &arena)), "X: 4\r\n\r\nX-Spam-C: 6\r\n");
 }
 
+#define LONG "123456789012345678901234567890123456789012345678901234567890"
 static void subjects(void **state)
 {
     static const struct {
         const char *header, *prefix, *with;
         uint64_t at;
+        const char *before;
     } cases[] = {
         { "Subject: s\r\n\r\n", "[SPAM] ", "[SPAM] ", 9 },
-        { "A: b\r\nsubject:s\r\n\r\n", "[SPAM]", "[SPAM]", 14 },
+        { "A: b\r\nsubject:s\r\n\r\n", "[SPAM] ", " [SPAM] ", 14 },
         { "Subject: =?utf-8?q?s?=\r\n\r\n", "[SPAM]", "[SPAM] ", 9 },
         { "Subject: =?utf-8?q?s?=\r\n\r\n", "\xC3\xA4 ", "=?utf-8?B?w6Qg?= ", 9 },
         { "Subject: s\r\n\r\n", "\xC3\xA4 ", "=?utf-8?B?w6Q=?= ", 9 },
-        { "Subject:\r\n s\r\n\r\n", "[SPAM] ", "[SPAM]", 8 },
+        { "Subject: s\r\n\r\n", "\xC3\xA4 ", " =?utf-8?B?w6Q=?= ", 9, "[A]" },
+        { "Subject: s\r\n\r\n", "[B] ", "[B] ", 9, "[A] " },
+        { "Subject:\r\n s\r\n\r\n", "[B] ", " [B]", 8, " [A]" },
+        { "Subject: " LONG "\r\n\r\n", "[A] ", "[A] ", 9 },
+        { "Subject: " LONG "\r\n\r\n", "\xC3\xA4", "=?utf-8?B?w6Q=?=\r\n ", 9 },
+        { "Subject: =?utf-8?q?" LONG "?=\r\n\r\n", "[SPAM]", "[SPAM]\r\n ", 9 },
+        { "Subject:\r\n s\r\n\r\n", "[SPAM] ", " [SPAM]", 8 },
         { "Subject: s\r\n\r\n", " \t ", "", 9 },
         { "Subject: s\r\n\r\n", "a\r\nb ", "a  b ", 9 },
         { "A: b\r\n\r\n", "[SPAM] ", "[SPAM] ", 0 },
@@ -153,7 +181,7 @@ static void subjects(void **state)
         struct slice text = slice_str(cases[i].header);
         assert_true(edit_header_read(&h, text, text.n, &arena));
         assert_int_equal(edit_subject_at(&h), cases[i].at);
-        assert_string_equal(arena_strdup(&arena, edit_subject_prefix(&h, cases[i].at, slice_str(cases[i].prefix), &arena)), cases[i].with);
+        assert_string_equal(arena_strdup(&arena, edit_subject_prefix(text, cases[i].at, slice_str(cases[i].before ? cases[i].before : ""), slice_str(cases[i].prefix), &arena)), cases[i].with);
     }
 }
 
@@ -162,7 +190,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(part, teardown),     cmocka_unit_test_teardown(whole_message, teardown),
         cmocka_unit_test_teardown(message_in_message, teardown), cmocka_unit_test_teardown(names, teardown),
-        cmocka_unit_test_teardown(lies, teardown),     cmocka_unit_test_teardown(wrapped, teardown),
+        cmocka_unit_test_teardown(lies, teardown),     cmocka_unit_test_teardown(among_words, teardown),
+            cmocka_unit_test_teardown(wrapped, teardown),
         cmocka_unit_test_teardown(removed, teardown),  cmocka_unit_test_teardown(subjects, teardown),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "config/parse.h"
@@ -63,6 +64,63 @@ static const struct report_scanner *scanner(const struct report *r, const char *
     for (size_t i = 0; i < r->scanner_n; i++)
         if (slice_eq(r->scanners[i].name, slice_str(name))) return &r->scanners[i];
     return NULL;
+}
+
+/* As the scan process has it: with a folder of its own, with a folder `has` in it. */
+static struct scanning *start_in(const char *spam, const char *has, char directory[static 32])
+{
+    struct config_report report;
+    struct err err = { 0 };
+    char all[500], path[100];
+    snprintf(all, sizeof all, "hostname: mx.example.com\nspam: %s\n", spam);
+    snprintf(directory, 32, "/tmp/test-scanning-XXXXXX");
+    assert_non_null(mkdtemp(directory));
+    if (has) snprintf(path, sizeof path, "%s/%s", directory, has);
+    if (has) assert_int_equal(mkdir(path, 0700), 0);
+    world.config = config_parse(slice_str(all), "test", &report);
+    config_report_deinit(&report);
+    assert_non_null(world.config);
+    struct scanning *s = world.scanning = scanning_new(world.config, directory, &err);
+    if (!s || !scanning_start(s, &err)) fail_msg("%s", err.text);
+    return s;
+}
+
+static bool had(const char *directory, const char *name)
+{
+    char command[100];
+    snprintf(command, sizeof command, "%s/%s", directory, name);
+    bool there = access(command, F_OK) == 0;
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    assert_int_equal(system(command), 0); // NOLINT(cert-env33-c)
+    return there;
+}
+
+static void without_spam_there_is_no_table(void **state)
+{
+    char directory[32];
+    assert_null(scanning_trouble(start_in("{enabled: no}", NULL, directory)));
+    assert_false(had(directory, "tokens"));
+}
+
+static void with_spam_there_is_a_table(void **state)
+{
+    char directory[32];
+    assert_null(scanning_trouble(start_in("{enabled: yes, dns: no, bayes: {tokens: 1M}}", NULL, directory)));
+    assert_true(had(directory, "tokens"));
+}
+
+/* A full disk, or rights that lack: all the rest goes on. */
+static void without_a_table_all_the_rest_works(void **state)
+{
+    char directory[32];
+    struct err err;
+    struct scanning *s = start_in("{enabled: yes, dns: no, bayes: {tokens: 1M}}", "tokens.new", directory);
+    assert_non_null(scanning_trouble(s));
+    assert_non_null(strstr(scanning_trouble(s), "tokens.new"));
+    assert_true(run(plain, NULL)->judged);
+    assert_false(scanning_learn(s, slice_str(plain), SLICE("spam"), &world.arena, &err));
+    assert_non_null(strstr(err.text, "tokens.new"));
+    assert_false(had(directory, "tokens"));
 }
 
 static void the_first_virus_ends_it(void **state)
@@ -291,6 +349,9 @@ static void edits_come_to_their_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(without_spam_there_is_no_table, teardown),
+        cmocka_unit_test_teardown(with_spam_there_is_a_table, teardown),
+        cmocka_unit_test_teardown(without_a_table_all_the_rest_works, teardown),
         cmocka_unit_test_teardown(the_first_virus_ends_it, teardown),
         cmocka_unit_test_teardown(spam_is_judged_when_viruses_pass, teardown),
         cmocka_unit_test_teardown(who_is_down_is_not_asked, teardown),

@@ -7,6 +7,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <zlib.h>
 #include "base/mem.h"
@@ -172,6 +173,54 @@ static void limit_size(void **state)
     look(w, "b.gz", deflated(&w->arena, 1000, 31)); /* nothing is left */
     assert_int_equal(w->u.unpacked, 100000);
     assert_true(w->m.parts[w->m.part_n - 1].findings & CONTENT_LIMIT_SIZE);
+    world_free(w);
+}
+
+/* A ZIP file of `n` files, each of so many zeros, and a program behind them. */
+static struct slice zip_of_zeros(struct arena *arena, unsigned n, size_t zeros)
+{
+    size_t room = 1 << 20, used = 0;
+    char *out = arena_alloc(arena, room), *in = mem_zalloc(zeros), name[16];
+    struct archive *a = archive_write_new();
+    struct archive_entry *e = archive_entry_new();
+    archive_write_set_format_zip(a);
+    archive_write_set_bytes_in_last_block(a, 1);
+    assert_int_equal(archive_write_open_memory(a, out, room, &used), ARCHIVE_OK);
+    for (unsigned i = 0; i <= n; i++) {
+        snprintf(name, sizeof name, i < n ? "%u.txt" : "%u.exe", i);
+        archive_entry_clear(e);
+        archive_entry_set_pathname(e, name);
+        archive_entry_set_filetype(e, AE_IFREG);
+        archive_entry_set_size(e, (la_int64_t)zeros);
+        assert_int_equal(archive_write_header(a, e), ARCHIVE_OK);
+        assert_int_equal(archive_write_data(a, in, zeros), (int)zeros);
+    }
+    archive_entry_free(e);
+    assert_int_equal(archive_write_free(a), ARCHIVE_OK);
+    free(in);
+    return slice_of(out, used);
+}
+
+static void a_limit_is_paid_for_once(void **state)
+{
+    struct world *w = world_new();
+    w->limits.unpacked = 1 << 30;
+    struct slice bomb = zip_of_zeros(&w->arena, 10, 4 << 20);
+    look(w, "a.zip", bomb);
+    uint64_t paid = w->u.unpacked;
+    assert_true(all_findings(w) & CONTENT_LIMIT_RATIO);
+    assert_true(paid < 2 << 20);
+    assert_int_equal(w->m.part_n, 2 + 11);
+    assert_true(w->m.parts[12].findings & CONTENT_EXECUTABLE); /* it is named in a directory that was read */
+    assert_true(w->m.parts[12].findings & CONTENT_LIMIT_RATIO);
+    const struct content_part *p = look(w, "b.zip", bomb);
+    assert_true((p->findings & CONTENT_LIMIT_RATIO) && (p->findings & CONTENT_ARCHIVE));
+    p = look(w, "c.gz", deflated(&w->arena, 1000, 31));
+    assert_true(p->findings & CONTENT_LIMIT_RATIO);
+    assert_int_equal(w->u.unpacked, paid);
+    p = look(w, "letter.txt", SLICE("MZ\x90\0"));
+    assert_true(p->findings & CONTENT_EXECUTABLE); /* what need not be unpacked is looked at */
+    assert_int_equal(p->findings & CONTENT_LIMITS, 0);
     world_free(w);
 }
 
@@ -366,7 +415,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names),       cmocka_unit_test(worst_name_first), cmocka_unit_test(clean_names),
-        cmocka_unit_test(limit_ratio), cmocka_unit_test(limit_size),       cmocka_unit_test(limit_time),
+        cmocka_unit_test(limit_ratio), cmocka_unit_test(limit_size),       cmocka_unit_test(a_limit_is_paid_for_once),
+        cmocka_unit_test(limit_time),
         cmocka_unit_test(limit_parts), cmocka_unit_test(messages),         cmocka_unit_test(uuencode),
         cmocka_unit_test(types),       cmocka_unit_test(formats),
     };
