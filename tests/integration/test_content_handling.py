@@ -220,6 +220,13 @@ def test_unclosed_multipart_stripped(make):
 
 # ---- spam
 
+def test_the_line_to_try_it_with(make):
+    relay = make(spam={"enabled": True})
+    assert send(relay, plain("XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\n")).code == 250
+    q = quarantined(relay)[0]
+    assert q["kind"] == "spam" and q["score"] >= 990
+
+
 def test_levels(make, tmp_path):
     relay = make(spam=spam(tmp_path))
     m = stripped(relay, plain())
