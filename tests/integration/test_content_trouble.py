@@ -91,6 +91,7 @@ def test_too_large_for_a_scanner(make, tmp_path):  # noqa: F811
     assert parsed(stripped(relay, plain("x\r\n" * 50_000)))["X-Postern-Unscanned"] == "scanner"
 
 
+@pytest.mark.slow
 def test_scan_process_is_away(make, tmp_path):  # noqa: F811
     relay = make(spam=spam(tmp_path), scan={"timeout": "2s", "unpack_time": "1s"})
     pid = relay.pid("scan")

@@ -140,6 +140,7 @@ def test_hostile_texts(relay):
         assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]", body)
 
 
+@pytest.mark.slow
 def test_at_its_time(relay):
     """Also when the relay was not running then."""
     refill(relay, [mail()])
@@ -239,6 +240,7 @@ def test_links_that_are_none(relay):
     assert curl(link)[2] in answers
 
 
+@pytest.mark.slow
 def test_expired(relay):
     relay.stop()
     relay.write({"quarantine": {"keep": "20s"}})
@@ -292,6 +294,7 @@ def test_behind_a_proxy_in_a_folder(relay):
     assert "on its way" in press(f"http://127.0.0.1:{relay.page}/mail/release/{path}")[2]
 
 
+@pytest.mark.slow
 def test_rude_clients(relay):
     """Slow ones, many at once, large bodies: others are served, and the rest of the relay does not notice."""
     known, link = link_of(relay)

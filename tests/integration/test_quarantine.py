@@ -115,6 +115,7 @@ def test_released_to_some_then_to_others(relay):
     assert figures(relay)["bytes"] == 0
 
 
+@pytest.mark.slow
 def test_large_ones(relay):
     """Larger than what the log of the spool takes, and than a frame."""
     ids = refill(relay, [mail([f"user{i}@example.com" for i in range(3000)], size=5 << 20)])
@@ -242,6 +243,7 @@ def test_killed_while_released(relay, monkeypatch, step, copies):
     assert listed(relay)[0]["state"] == "released"
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(relay):
     relay.stop()
     fill(relay, [mail(subject=f"{i}") for i in range(300)])
@@ -342,6 +344,7 @@ def test_retention(relay):
     assert not [f for f in (relay.folder / "data/store/quarantine").rglob("*") if f.is_file()]
 
 
+@pytest.mark.slow
 def test_ten_thousand(relay):
     refill(relay, [mail(repeat=5000), mail(kind="auth", subject="other", sender="", repeat=5000)])
     wait_until(lambda: figures(relay).get("messages") == 10000, lambda: f"{figures(relay)}\n{relay.log_tail(5)}", 240, 0.5)

@@ -227,6 +227,7 @@ def flood(relay, stop, replies, source):
             replies[to] = c.reply().code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["children", "dispatcher", "both"])
 def test_mail_flows_while_they_are_killed(make, who):
     relay = make(scan={"timeout": "5s", "unpack_time": "2s"})
@@ -253,6 +254,7 @@ def test_mail_flows_while_they_are_killed(make, who):
         relay.sink.wait_to(to)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["abort", "hang"])
 def test_a_message_that_ends_them_twice_is_put_aside(make, what):
     relay = make(scan={"timeout": "2s", "unpack_time": "1s"})
@@ -296,6 +298,7 @@ def test_long_ones_hold_up_no_other(make):
         t.join(30)
 
 
+@pytest.mark.slow
 def test_no_process_no_answer_later(make):
     """While it cannot be asked, what must be looked into waits at the sender's."""
     relay = make(scan={"timeout": "2s", "unpack_time": "1s"})
