@@ -152,7 +152,8 @@ static void add_origin(json_t *j, const struct message *m, const struct envelope
     json_object_set_new(j, "expires", json_integer((json_int_t)message_end(m)));
     json_object_set_new(j, "warned", json_boolean(m->flags & MESSAGE_WARNED));
     if (e->cut_n) json_object_set_new(j, "edits", json_integer(e->cut_n));
-    if (e->cut_n) json_object_set_new(j, "sent_size", json_integer((json_int_t)(e->prepend.n + envelope_sent_size(e))));
+    uint64_t sent = e->prepend.n + envelope_sent_size(e);
+    if (e->cut_n) json_object_set_new(j, "sent_size", json_integer((json_int_t)sent));
     if (e->quarantine) json_object_set_new(j, "quarantine", json_string(envelope_quarantine_name(e->quarantine)));
     buf_deinit(&b);
 }
