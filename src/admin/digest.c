@@ -74,9 +74,6 @@ static json_t *take_answer(struct digest_run *run, json_t *answers, const char *
     return NULL;
 }
 
-#define NO_STORE "the store is not there or does not answer"
-#define NO_WORKER "no relay worker has answered"
-
 /* ---- one recipient: the mail, and the note that he was told */
 
 static void on_told(void *arg, json_t *answers, unsigned missing)
@@ -104,17 +101,13 @@ static void on_sent(void *arg, json_t *answers, unsigned missing)
                   TOLD_MS, on_told, run);
 }
 
-static bool may_be_released(const char *kind)
-{
-    static const char *const kinds[] = { "spam", "file", "rule", "auth" }; /* not what has a virus, nor what ended a process */
-    for (size_t i = 0; kind && i < countof(kinds); i++)
-        if (!strcmp(kind, kinds[i])) return true;
-    return false;
-}
-
 bool digest_may_release(const json_t *message)
 {
-    return may_be_released(json_string_value(json_object_get(message, "kind")));
+    static const char *const kinds[] = { "spam", "file", "rule", "auth" }; /* not what has a virus, nor what ended a process */
+    struct slice kind = json_text(message, "kind");
+    for (size_t i = 0; i < countof(kinds); i++)
+        if (slice_eq(kind, slice_str(kinds[i]))) return true;
+    return false;
 }
 
 void digest_add_links(const struct digest *d, const json_t *answer)

@@ -234,9 +234,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
         *data_n = 0;
         return r->body.overflow ? MHD_NO : MHD_YES;
     }
-    if (!r->status) {
-        serve(r);
-    }
+    if (!r->status) serve(r);
     if (r->status) return respond(r);
     r->waiting = true;
     r->c->waiting++;

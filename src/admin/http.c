@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "admin/internal.h"
+#include "base/io.h"
 #include "base/log.h"
 
 #define CONNECTIONS 64
@@ -200,14 +201,8 @@ static void take_body(struct http_request *r, struct slice data)
     }
     if (r->file < 0 && !r->body.overflow) r->file = memfd_create("body", MFD_CLOEXEC);
     r->body.overflow |= r->file < 0 || r->file_n + data.n > BODY_FILE_MAX;
-    while (data.n && !r->body.overflow) {
-        ssize_t k = write(r->file, data.p, data.n);
-        if (k < 0 && errno == EINTR) continue;
-        r->body.overflow = k <= 0;
-        if (k <= 0) break;
-        data = slice_sub(data, (size_t)k, data.n);
-        r->file_n += (uint64_t)k;
-    }
+    if (!r->body.overflow) r->body.overflow = !io_write_all(r->file, data);
+    if (!r->body.overflow) r->file_n += data.n;
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path, const char *method,

@@ -48,6 +48,8 @@ void ask_master(struct admin *a, const char *op, unsigned ms, ask_cb *cb, void *
 /* The same with a descriptor, which stays the caller's; -1: none. */
 void ask_worker_with(struct admin *a, json_t *request, int fd, unsigned ms, ask_cb *cb, void *arg);
 void ask_store(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void *arg); /* takes `request` */
+#define NO_STORE "the store is not there or does not answer" /* what an ask without an answer means */
+#define NO_WORKER "no relay worker has answered"
 /* Within the callback: the descriptor that came with the answer, the caller's then; -1: none. One that nobody takes is closed. */
 int ask_take_fd(struct admin *a);
 

@@ -64,7 +64,7 @@ static void on_details(void *arg, json_t *answers, unsigned missing)
     json_t *all = r->parts, *details = json_array_get(answers, 0);
     r->parts = NULL;
     json_object_update_missing(json_object_get(all, "message"), details);
-    if (!details) json_object_set_new(json_object_get(all, "message"), "error", json_string("no relay worker has answered"));
+    if (!details) json_object_set_new(json_object_get(all, "message"), "error", json_string(NO_WORKER));
     json_decref(answers);
     http_answer(r, MHD_HTTP_OK, all);
 }

@@ -91,9 +91,6 @@ static json_t *take_answer(struct bulk *b, json_t *answers, const char *who)
     return NULL;
 }
 
-#define NO_STORE "the store is not there or does not answer"
-#define NO_WORKER "no relay worker has answered"
-
 /* Who did what to which message. */
 static void tell_log(const struct bulk *b)
 {
@@ -169,7 +166,7 @@ static void keep_entry(struct bulk *b, json_t *opened)
     json_t *sender = json_object_get(message, "sender");
     json_decref(b->entry);
     json_decref(b->numbers);
-    b->numbers = json_incref(json_object_get(opened, "numbers"));
+    b->numbers = b->op == BULK_TRAIN ? NULL : json_incref(json_object_get(opened, "numbers")); /* learnt is the message */
     b->entry = json_pack("{s:s}", "id", id_at_hand(b));
     if (sender) json_object_set(b->entry, "sender", sender);
 }
@@ -203,6 +200,14 @@ static void failed_for_all(struct bulk *b, const json_t *opened)
     buf_deinit(&text);
 }
 
+static void hand_to_worker(struct bulk *b, int fd)
+{
+    json_t *m = json_pack("{s:s}", "op", b->op == BULK_RELEASE ? "quarantine-release" : "quarantine-train");
+    if (b->numbers) json_object_set(m, "numbers", b->numbers);
+    if (b->op == BULK_TRAIN) json_object_set_new(m, "as", json_string(b->as));
+    ask_worker_with(b->admin, m, fd, WORKER_MS, on_worker, b);
+}
+
 static void on_opened(void *arg, json_t *answers, unsigned missing)
 {
     struct bulk *b = arg;
@@ -210,22 +215,10 @@ static void on_opened(void *arg, json_t *answers, unsigned missing)
     json_t *answer = take_answer(b, answers, NO_STORE);
     if (answer) {
         keep_entry(b, answer);
-        bool nobody = b->numbers && !json_array_size(b->numbers);
-        json_t *m = json_object();
-        if (b->op == BULK_TRAIN) {
-            json_decref(b->numbers);
-            b->numbers = NULL;
-        }
         if (fd < 0) failed(b, "the message's file did not come along");
-        else if (nobody && b->op != BULK_TRAIN) failed_for_all(b, answer);
+        else if (b->numbers && !json_array_size(b->numbers)) failed_for_all(b, answer);
         else if (b->op == BULK_DELETE) note(b, "deleted", "");
-        else {
-            json_object_set_new(m, "op", json_string(b->op == BULK_RELEASE ? "quarantine-release" : "quarantine-train"));
-            if (b->numbers) json_object_set(m, "numbers", b->numbers);
-            if (b->op == BULK_TRAIN) json_object_set_new(m, "as", json_string(b->as));
-            ask_worker_with(b->admin, json_incref(m), fd, WORKER_MS, on_worker, b);
-        }
-        json_decref(m);
+        else hand_to_worker(b, fd);
         json_decref(answer);
     }
     if (fd >= 0) close(fd);

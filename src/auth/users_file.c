@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "auth/internal.h"
 #include "base/base64.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "smtp/address.h"
 
@@ -61,16 +62,6 @@ static bool set_owner(const struct edit *e, int fd, const char *group_of)
     return !pw || fchown(fd, 0, pw->pw_gid) == 0;
 }
 
-static bool write_all(int fd, struct slice text)
-{
-    while (text.n) {
-        ssize_t k = write(fd, text.p, text.n);
-        if (k < 0 && errno != EINTR) return false;
-        if (k > 0) text = slice_sub(text, (size_t)k, text.n);
-    }
-    return fsync(fd) == 0;
-}
-
 static bool replace(const struct edit *e, struct slice text, const char *group_of, struct err *err)
 {
     struct buf temporary = { 0 };
@@ -78,7 +69,8 @@ static bool replace(const struct edit *e, struct slice text, const char *group_o
     const char *name = buf_cstr(&temporary);
     (void)unlink(name); /* left by one that was killed: we have the lock */
     int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool ok = fd >= 0 && set_owner(e, fd, group_of) && fchmod(fd, e->exists ? e->stat.st_mode & 0640 : 0640) == 0 && write_all(fd, text);
+    bool ok = fd >= 0 && set_owner(e, fd, group_of) && fchmod(fd, e->exists ? e->stat.st_mode & 0640 : 0640) == 0 &&
+              io_write_all(fd, text) && fsync(fd) == 0;
     if (!ok) err_sys(err, errno, "writing %.200s", name);
     if (fd >= 0) close(fd);
     if (ok && rename(name, e->path) != 0) ok = err_sys(err, errno, "replacing %.200s", e->path);

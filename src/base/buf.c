@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/arena.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -98,6 +99,12 @@ static void add_run(struct buf *b, struct slice s)
     if (room < s.n) b->overflow = true;
 }
 
+void buf_add_code(struct buf *b, uint32_t code)
+{
+    char c[4];
+    buf_add(b, slice_of(c, utf8_put(c, code)));
+}
+
 static int hex_value(char c)
 {
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
@@ -150,4 +157,11 @@ const char *buf_cstr(struct buf *b)
     buf_reserve(b, 1)[0] = 0;
     b->max = max;
     return b->p;
+}
+
+struct slice buf_keep(struct buf *b, struct arena *arena)
+{
+    struct slice s = b->n ? arena_slice(arena, buf_slice(b)) : SLICE("");
+    buf_deinit(b);
+    return s;
 }

@@ -19,6 +19,7 @@ void buf_add(struct buf *b, struct slice s);
 void buf_add_str(struct buf *b, const char *s);
 void buf_add_char(struct buf *b, char c);
 void buf_add_u64(struct buf *b, uint64_t v);
+void buf_add_code(struct buf *b, uint32_t code);       /* one character as UTF-8: utf8_put */
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_consume(struct buf *b, size_t n);            /* drops the first n bytes */
 /* Text from outside made fit for a log or terminal: control characters, DEL, backslash and bytes that are
@@ -26,6 +27,8 @@ void buf_consume(struct buf *b, size_t n);            /* drops the first n bytes
  * max_in bytes of s are taken, then "..." follows. */
 void buf_add_printable(struct buf *b, struct slice s, size_t max_in);
 const char *buf_cstr(struct buf *b);                  /* NUL-terminated view, valid until the next change */
+struct arena;
+struct slice buf_keep(struct buf *b, struct arena *arena); /* a copy that lives as long as the arena; the buffer is freed */
 static inline struct slice buf_slice(const struct buf *b) { return slice_of(b->p, b->n); }
 
 #endif

@@ -34,6 +34,13 @@ bool slice_iends(struct slice s, struct slice suffix)
     return s.n >= suffix.n && slice_ieq(slice_sub(s, s.n - suffix.n, s.n), suffix);
 }
 
+bool slice_ihas(struct slice s, struct slice part)
+{
+    for (size_t i = 0; i + part.n <= s.n; i++)
+        if (slice_ieq(slice_sub(s, i, i + part.n), part)) return true;
+    return false;
+}
+
 int slice_cmp(struct slice a, struct slice b)
 {
     size_t n = a.n < b.n ? a.n : b.n;

@@ -49,6 +49,7 @@ bool slice_ieq(struct slice a, struct slice b);                 /* ASCII case fo
 bool slice_starts(struct slice s, struct slice prefix);
 bool slice_istarts(struct slice s, struct slice prefix);        /* ASCII case folded */
 bool slice_iends(struct slice s, struct slice suffix);          /* ASCII case folded */
+bool slice_ihas(struct slice s, struct slice part);             /* anywhere, ASCII case folded */
 int slice_cmp(struct slice a, struct slice b);                  /* as memcmp, shorter first */
 ptrdiff_t slice_find(struct slice s, char c);                   /* index or -1 */
 struct slice slice_trim(struct slice s);                        /* without blanks, tabs, CR and LF at both ends */

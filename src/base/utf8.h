@@ -6,6 +6,9 @@
 
 /* The character at the start of s: its bytes (1..4) and code point; 0: s is empty or begins with what is none. */
 size_t utf8_char(struct slice s, uint32_t *code);
+size_t utf8_put(char out[4], uint32_t code); /* code: at most U+10FFFF, no surrogate. Returns its bytes */
+/* What a byte above 0x7F is in windows-1252; 0: nothing. */
+uint32_t utf8_of_1252(unsigned char byte);
 bool utf8_ok(struct slice s);    /* all of it */
 bool utf8_ascii(struct slice s); /* no byte above 0x7F */
 /* A control character beyond ASCII's: U+0080 to U+009F, line and paragraph separators, the byte order mark, and the marks that turn

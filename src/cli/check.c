@@ -139,7 +139,8 @@ int cli_check(int argc, char **argv)
     struct config *c = NULL;
     if (config_read_file(file, &text, &err)) c = config_parse(buf_slice(&text), file, &report);
     else report_error(&report, (struct config_place){ 0 }, "", "name the file with -c FILE", "%s", err.text);
-    if (c && (!tls_check(c, buf_slice(&text), &report) || !lists_ok(c, &report) || !keys_ok(c, &report) || !rewriter_ok(c, &report) || !content_ok(c, &report))) {
+    if (c && (!tls_check(c, buf_slice(&text), &report) || !lists_ok(c, &report) || !keys_ok(c, &report) || !rewriter_ok(c, &report) ||
+              !content_ok(c, &report))) {
         config_free(c);
         c = NULL;
     }

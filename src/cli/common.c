@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "cli/cli.h"
@@ -47,6 +48,17 @@ bool cli_flag(char **argv, int at, const char *name)
     return names(argv[at], name, strlen(argv[at]));
 }
 
+bool cli_take_id(const char *word, json_t *ids)
+{
+    uint64_t id;
+    size_t i;
+    json_t *known;
+    if (!id_parse(slice_str(word), &id)) return false;
+    json_array_foreach(ids, i, known)
+        if (!strcmp(json_string_value(known), word)) return true;
+    return json_array_append_new(ids, json_string(word)) == 0;
+}
+
 bool cli_config_option(int argc, char **argv, int *at, const char **config)
 {
     return cli_option(argc, argv, at, "-c", config) || cli_option(argc, argv, at, "--config", config);
@@ -73,17 +85,6 @@ bool cli_read_file(const char *name, size_t max, struct buf *out, struct err *er
     if (!standard) close(fd);
     if (out->overflow) return err_set(err, "%.300s is larger than %zu bytes", name, max);
     return k == 0 || err_sys(err, code, "cannot read %.300s", name);
-}
-
-bool cli_write_all(int fd, struct slice s)
-{
-    while (s.n) {
-        ssize_t k = write(fd, s.p, s.n);
-        if (k < 0 && errno == EINTR) continue;
-        if (k <= 0) return false;
-        s = slice_sub(s, (size_t)k, s.n);
-    }
-    return true;
 }
 
 /* ---- the daemon */
@@ -288,6 +289,18 @@ int cli_fail(const struct err *err)
     case EPERM: return EX_NOPERM;
     default: return EX_UNAVAILABLE;
     }
+}
+
+int cli_show(json_t *answer, bool json, void (*print)(const json_t *answer), const struct err *err)
+{
+    if (!answer) return cli_fail(err);
+    if (json) cli_print_json(answer);
+    else {
+        cli_disarm(answer);
+        print(answer);
+    }
+    json_decref(answer);
+    return 0;
 }
 
 bool cli_complain(const char *command, const char *before, const char *what, const char *behind)

@@ -23,6 +23,8 @@ void cli_disarm(json_t *answer);
  * Prints an error and exits with EX_USAGE when the value is missing. */
 bool cli_option(int argc, char **argv, int *at, const char *name, const char **value);
 bool cli_flag(char **argv, int at, const char *name);
+/* Adds a message's id to a list of them, once. False: it is none. */
+bool cli_take_id(const char *word, json_t *ids);
 /* "-c FILE" or "--config FILE"; also "--socket PATH" of commands that ask the daemon. */
 bool cli_config_option(int argc, char **argv, int *at, const char **config);
 bool cli_daemon_option(int argc, char **argv, int *at, const char **config, const char **socket);
@@ -30,9 +32,6 @@ bool cli_daemon_option(int argc, char **argv, int *at, const char **config, cons
 /* A whole file, or standard input ("-"), of about max bytes at the most. False with err, err->code set when it cannot be
  * read. Blocks. */
 bool cli_read_file(const char *name, size_t max, struct buf *out, struct err *err) MUST_CHECK;
-
-/* All of it, however many calls that takes. False with errno. Blocks. */
-bool cli_write_all(int fd, struct slice s) MUST_CHECK;
 
 /* Where the daemon listens: socket if given, else below run_directory of the configuration, else the default. Blocks.
  * The caller frees. */
@@ -45,6 +44,8 @@ bool cli_complain(const char *command, const char *before, const char *what, con
 /* A configuration's findings, a line each: "file:line:column: error: option: text (hint)". */
 void cli_print_finding(const char *file, unsigned line, unsigned column, bool warning, const char *option,
                        const char *text, const char *hint);
+/* Takes an answer: as JSON, or disarmed by `print`; NULL: it failed, of which err tells. The exit code. */
+int cli_show(json_t *answer, bool json, void (*print)(const json_t *answer), const struct err *err);
 /* With line breaks, on standard output. */
 void cli_print_json(const json_t *j);
 /* Of a member; "" and 0 when it is not there or of another type. */

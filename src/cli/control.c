@@ -242,11 +242,5 @@ int cli_status(int argc, char **argv)
     struct err err;
     int code = read_options(argc, argv, status_help, &o);
     if (code >= 0) return code;
-    json_t *a = ask(&o, "GET", "/v1/status", &err);
-    if (!a) return cli_fail(&err);
-    if (!o.json) cli_disarm(a);
-    if (o.json) cli_print_json(a);
-    else print_status(a);
-    json_decref(a);
-    return 0;
+    return cli_show(ask(&o, "GET", "/v1/status", &err), o.json, print_status, &err);
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/io.h"
 #include "base/mem.h"
 #include "cli/common.h"
 #include "cli/dkim.h"
@@ -55,7 +56,7 @@ static bool write_file(const char *path, const struct dkim_place *place, struct 
     if (!make_directory(place->directory, gid, err)) return false;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) return err_sys(err, errno, errno == EEXIST ? "%.300s is there already and stays as it is" : "cannot make %.300s", path);
-    bool ok = cli_write_all(fd, pem) && fchmod(fd, 0600) == 0 && (uid == (uid_t)-1 || fchown(fd, uid, gid) == 0) && fsync(fd) == 0;
+    bool ok = io_write_all(fd, pem) && fchmod(fd, 0600) == 0 && (uid == (uid_t)-1 || fchown(fd, uid, gid) == 0) && fsync(fd) == 0;
     int code = errno;
     if (close(fd) != 0 && ok) {
         ok = false;

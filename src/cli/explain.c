@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
  * postern explain: what would become of a mail, and what decides it. The daemon answers, by the checks it would make. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,14 +39,9 @@ static void print_recipient(const char *config, const json_t *r)
 
 static bool read_message(const char *path, struct buf *out, struct err *err)
 {
-    FILE *f = strcmp(path, "-") ? fopen(path, "rb") : stdin;
-    if (!f) return err_sys(err, errno, "%s", path);
-    while (!feof(f) && !ferror(f) && out->n <= MESSAGE_MAX) out->n += fread(buf_reserve(out, 65536), 1, 65536, f);
-    bool failed = ferror(f);
-    if (f != stdin) fclose(f);
-    if (failed) return err_set(err, "%s cannot be read", path);
+    bool read = cli_read_file(path, 2 * MESSAGE_MAX, out, err);
     if (out->n > MESSAGE_MAX) return err_set(err, "%s is larger than %d bytes: `postern scan` takes it", path, MESSAGE_MAX);
-    return out->n || err_set(err, "%s is empty", path);
+    return read && (out->n || err_set(err, "%s is empty", path));
 }
 
 static void print_list(const char *what, const json_t *list, const char *key)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/io.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/common.h"
@@ -18,13 +19,7 @@
 static int do_list(const struct quarantine_options *o, const char *socket)
 {
     struct err err;
-    json_t *a = cli_get(socket, "/v1/quarantine", o->filters, &err);
-    if (!a) return cli_fail(&err);
-    if (!o->json) cli_disarm(a);
-    if (o->json) cli_print_json(a);
-    else quarantine_print_list(a);
-    json_decref(a);
-    return 0;
+    return cli_show(cli_get(socket, "/v1/quarantine", o->filters, &err), o->json, quarantine_print_list, &err);
 }
 
 static int do_show(const struct quarantine_options *o, const char *socket)
@@ -61,7 +56,7 @@ static int do_download(const struct quarantine_options *o, const char *socket)
     snprintf(path, sizeof path, "/v1/quarantine/%s/raw", json_string_value(json_array_get(o->ids, 0)));
     if (!cli_download(socket, path, &bytes, &err)) code = cli_fail(&err);
     if (!code && o->file) fd = open(o->file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (!code && (fd < 0 || !cli_write_all(fd, buf_slice(&bytes)))) {
+    if (!code && (fd < 0 || !io_write_all(fd, buf_slice(&bytes)))) {
         fprintf(stderr, "postern: cannot write %s: %s\n", o->file ? o->file : "the message", strerror(errno));
         code = EX_CANTCREAT;
     }
@@ -75,7 +70,7 @@ static int do_download(const struct quarantine_options *o, const char *socket)
 struct change {
     const struct quarantine_options *o;
     const char *socket;
-    json_t *done, *failed, *senders;
+    json_t *done, *failed;
 };
 
 /* How many it would be, and whether that is wanted. */
@@ -127,15 +122,12 @@ static int send_one(struct change *c, const json_t *body, json_t **before)
 {
     struct err err;
     char path[60];
-    size_t i;
-    const json_t *m;
     snprintf(path, sizeof path, "/v1/quarantine/%s", c->o->op);
     json_t *a = cli_request(c->socket, "POST", path, body, &err);
     *before = json_incref(json_object_get(a, "before"));
     if (!a) return cli_fail(&err);
     json_array_extend(c->done, json_object_get(a, "done"));
     json_array_extend(c->failed, json_object_get(a, "failed"));
-    json_array_foreach(json_object_get(a, "done"), i, m) json_array_append_new(c->senders, json_string(cli_text_of(m, "sender")));
     json_decref(a);
     return 0;
 }
@@ -198,7 +190,7 @@ static int report(const struct change *c)
 
 static int do_change(const struct quarantine_options *o, const char *socket)
 {
-    struct change c = { .o = o, .socket = socket, .done = json_array(), .failed = json_array(), .senders = json_array() };
+    struct change c = { .o = o, .socket = socket, .done = json_array(), .failed = json_array() };
     bool ids = json_array_size(o->ids) > 0;
     int code = o->allow ? quarantine_may_allow(o->config, o->unproven) : 0;
     if (!code && (ids || confirm(o, socket, &code))) {
@@ -208,13 +200,12 @@ static int do_change(const struct quarantine_options *o, const char *socket)
         int reported = report(&c);
         if (!code) code = reported;
         if (o->allow && json_array_size(c.done)) {
-            int allowed = quarantine_allow(o->config, socket, c.senders, o->unproven);
+            int allowed = quarantine_allow(o->config, socket, c.done, o->unproven);
             if (!code) code = allowed;
         }
     }
     json_decref(c.done);
     json_decref(c.failed);
-    json_decref(c.senders);
     return code;
 }
 

@@ -52,21 +52,21 @@ static bool add_sender(struct buf *text, struct slice sender, bool proven, struc
 #define NO_PROOF "checks.spf is off, so nothing proves who a sender is; --unproven adds it all the same"
 
 /* How many were added; -1: the file cannot be changed. */
-static int add_all(struct buf *text, const struct config *c, const json_t *senders, bool unproven, struct err *err)
+static int add_all(struct buf *text, const struct config *c, const json_t *released, bool unproven, struct err *err)
 {
     bool proven = c->checks.spf.enabled && !unproven;
     size_t i;
-    const json_t *v;
+    const json_t *m;
     int n = 0;
     if (!proven && !unproven) {
         err_set_text(err, NO_PROOF);
         return -1;
     }
-    json_array_foreach(senders, i, v) {
-        struct slice s = slice_of(json_string_value(v), json_string_length(v));
+    json_array_foreach(released, i, m) {
+        struct slice s = slice_str(cli_text_of(m, "sender"));
         struct buf shown = { 0 };
         size_t before = 0;
-        while (before < i && !json_equal(json_array_get(senders, before), v)) before++;
+        while (before < i && !slice_eq(slice_str(cli_text_of(json_array_get(released, before), "sender")), s)) before++;
         if (before < i || is_listed(c, s)) continue;
         buf_add_printable(&shown, s, 200);
         if (is_plain(s)) {
@@ -83,22 +83,30 @@ static int add_all(struct buf *text, const struct config *c, const json_t *sende
     return n;
 }
 
-static bool change(struct store *s, const json_t *senders, bool unproven, int *added, struct err *err)
+/* NULL: it cannot be read, or has errors. */
+static struct config *read_config(const struct store *s, struct buf *text, struct err *err)
+{
+    struct config_report report = { 0 };
+    if (!config_read_file(s->file, text, err)) return NULL;
+    struct config *c = config_parse(buf_slice(text), s->file, &report);
+    config_report_deinit(&report);
+    if (!c) err_set(err, "%.250s is not right as it is; see `postern check`", s->file);
+    return c;
+}
+
+static bool change(struct store *s, const json_t *released, bool unproven, int *added, struct err *err)
 {
     struct buf old_text = { 0 }, text = { 0 };
-    struct config_report report = { 0 };
+    struct config *c = read_config(s, &old_text, err), *now = NULL;
     uint64_t number;
-    bool ok = config_read_file(s->file, &old_text, err);
-    struct config *c = ok ? config_parse(buf_slice(&old_text), s->file, &report) : NULL, *now = NULL;
-    config_report_deinit(&report);
-    if (ok && !c) ok = err_set(err, "%.250s is not right as it is; see `postern check`", s->file);
+    bool ok = c != NULL;
     if (ok) {
         buf_add(&text, buf_slice(&old_text));
-        *added = add_all(&text, c, senders, unproven, err);
+        *added = add_all(&text, c, released, unproven, err);
         ok = *added >= 0;
     }
     if (ok && *added) {
-        report = (struct config_report){ 0 };
+        struct config_report report = { 0 };
         now = config_parse(buf_slice(&text), s->file, &report);
         config_report_deinit(&report);
         ok = now ? store_replace(s, buf_slice(&old_text), buf_slice(&text), "quarantine release --allow", &number, err)
@@ -115,11 +123,8 @@ static bool change(struct store *s, const json_t *senders, bool unproven, int *a
 static bool may_change(const struct store *s, bool unproven, struct err *err)
 {
     struct buf text = { 0 };
-    struct config_report report = { 0 };
-    bool ok = config_read_file(s->file, &text, err);
-    struct config *c = ok ? config_parse(buf_slice(&text), s->file, &report) : NULL;
-    config_report_deinit(&report);
-    if (ok && !c) ok = err_set(err, "%.250s is not right as it is; see `postern check`", s->file);
+    struct config *c = read_config(s, &text, err);
+    bool ok = c != NULL;
     if (ok && !unproven && !c->checks.spf.enabled) ok = err_set(err, NO_PROOF);
     config_free(c);
     buf_deinit(&text);
@@ -136,7 +141,7 @@ int quarantine_may_allow(const char *config, bool unproven)
     return ok ? 0 : EX_CANTCREAT;
 }
 
-int quarantine_allow(const char *config, const char *socket, const json_t *senders, bool unproven)
+int quarantine_allow(const char *config, const char *socket, const json_t *released, bool unproven)
 {
     struct store s;
     struct err err;
@@ -145,7 +150,7 @@ int quarantine_allow(const char *config, const char *socket, const json_t *sende
         fprintf(stderr, "postern: released, but the sender is not allowed: %s\n", err.text);
         return EX_CANTCREAT;
     }
-    bool ok = change(&s, senders, unproven, &added, &err);
+    bool ok = change(&s, released, unproven, &added, &err);
     store_close(&s);
     if (!ok) {
         fprintf(stderr, "postern: released, but the sender is not allowed: %s\n", err.text);

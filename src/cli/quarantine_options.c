@@ -110,19 +110,13 @@ static bool take_flag(char **argv, int i, struct quarantine_options *o)
 static bool take_word(int argc, char **argv, int *i, struct quarantine_options *o)
 {
     const char *to;
-    uint64_t id;
-    size_t k;
-    json_t *known;
     if (take_flag(argv, *i, o) || cli_daemon_option(argc, argv, i, &o->config, &o->socket)) return true;
     if (cli_option(argc, argv, i, "--to", &to)) return json_array_append_new(o->recipients, json_string(to)) == 0;
     if (!strcmp(o->op, "train") && !o->as && (!strcmp(argv[*i], "spam") || !strcmp(argv[*i], "ham") || !strcmp(argv[*i], "forget")))
         return (o->as = argv[*i]) != NULL;
     if (!strcmp(o->op, "download") && json_array_size(o->ids) == 1 && !o->file && argv[*i][0] != '-') return (o->file = argv[*i]) != NULL;
     if (!strcmp(o->op, "digest") && !o->recipient && argv[*i][0] != '-' && argv[*i][0]) return (o->recipient = argv[*i]) != NULL;
-    if (!id_parse(slice_str(argv[*i]), &id)) return false;
-    json_array_foreach(o->ids, k, known)
-        if (!strcmp(json_string_value(known), argv[*i])) return true;
-    return json_array_append_new(o->ids, json_string(argv[*i])) == 0;
+    return cli_take_id(argv[*i], o->ids);
 }
 
 /* What goes with what; -1: fine. */

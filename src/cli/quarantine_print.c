@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Messages of the quarantine on a terminal. What came from outside is printed only in printable form. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "base/mem.h"
 #include "cli/common.h"
 #include "cli/quarantine.h"
 
@@ -142,7 +142,7 @@ static void print_findings(const json_t *findings)
     } lists[] = { { "viruses", print_virus }, { "parts", print_part }, { "symbols", print_symbol }, { "actions", print_action },
                   { "scanners", print_scanner } };
     print_field("class", cli_text_of(findings, "class"));
-    for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++) {
+    for (size_t k = 0; k < countof(lists); k++) {
         const json_t *list = json_object_get(findings, lists[k].key), *one;
         size_t i;
         if (json_array_size(list)) puts(lists[k].key);
@@ -161,7 +161,7 @@ void quarantine_print_message(const json_t *m, bool empty_line_before)
     size_t i;
     const json_t *v;
     if (empty_line_before) putchar('\n');
-    for (i = 0; i < sizeof texts / sizeof texts[0]; i++) print_field(texts[i], cli_text_of(m, texts[i]));
+    for (i = 0; i < countof(texts); i++) print_field(texts[i], cli_text_of(m, texts[i]));
     printf("%-13s %.2f\n%-13s %lld\n", "score", json_number_value(json_object_get(m, "score")), "size", (long long)cli_number_of(m, "size"));
     print_time(m, "arrival");
     print_time(m, "expires");
@@ -190,10 +190,9 @@ static void print_text(const char *text)
     }
 }
 
-void quarantine_print_view(const json_t *view)
+void quarantine_print_view(json_t *view)
 {
-    json_t *rest = json_copy((json_t *)(uintptr_t)view);
-    char *text = strdup(cli_text_of(view, "text"));
+    json_t *rest = json_copy(view);
     size_t i;
     const json_t *v;
     json_object_del(rest, "text");
@@ -201,7 +200,7 @@ void quarantine_print_view(const json_t *view)
     json_array_foreach(json_object_get(rest, "headers"), i, v)
         printf("%s: %s\n", json_string_value(json_array_get(v, 0)), json_string_value(json_array_get(v, 1)));
     puts("text");
-    if (text) print_text(text);
+    print_text(cli_text_of(view, "text"));
     if (json_array_size(json_object_get(rest, "parts"))) puts("parts");
     json_array_foreach(json_object_get(rest, "parts"), i, v)
         printf("  %s  %s  %lld\n", *cli_text_of(v, "name") ? cli_text_of(v, "name") : "-", cli_text_of(v, "type"),
@@ -209,6 +208,5 @@ void quarantine_print_view(const json_t *view)
     if (json_array_size(json_object_get(rest, "links"))) puts("links");
     json_array_foreach(json_object_get(rest, "links"), i, v)
         printf("  %s  (%s)\n", cli_text_of(v, "url"), *cli_text_of(v, "shown") ? cli_text_of(v, "shown") : cli_text_of(v, "host"));
-    free(text);
     json_decref(rest);
 }

@@ -86,17 +86,10 @@ static bool take_word(int argc, char **argv, int *i, struct queue_options *o)
 {
     static const char *const flags[] = { "--all", "--yes", "--json" };
     bool *const where[] = { &o->all, &o->yes, &o->json };
-    uint64_t id;
     for (size_t k = 0; k < countof(flags); k++)
         if (cli_flag(argv, *i, flags[k])) return *where[k] = true;
     if (cli_daemon_option(argc, argv, i, &o->config, &o->socket)) return true;
-    if (!id_parse(slice_str(argv[*i]), &id)) return false;
-    size_t k;
-    json_t *known;
-    json_array_foreach(o->ids, k, known)
-        if (!strcmp(json_string_value(known), argv[*i])) return true;
-    json_array_append_new(o->ids, json_string(argv[*i]));
-    return true;
+    return cli_take_id(argv[*i], o->ids);
 }
 
 /* -1: go on; else the exit code. */
@@ -143,13 +136,7 @@ static int do_list(const struct queue_options *o, const char *socket)
 {
     struct err err;
     json_int_t limit = json_integer_value(json_object_get(o->filters, "limit"));
-    json_t *a = ask_list(o, socket, limit ? limit : 100, &err);
-    if (!a) return cli_fail(&err);
-    if (!o->json) cli_disarm(a);
-    if (o->json) cli_print_json(a);
-    else queue_print_list(a);
-    json_decref(a);
-    return 0;
+    return cli_show(ask_list(o, socket, limit ? limit : 100, &err), o->json, queue_print_list, &err);
 }
 
 static int do_show(const struct queue_options *o, const char *socket)

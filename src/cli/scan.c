@@ -178,9 +178,9 @@ static void print_words(const struct job *j)
     buf_deinit(&b);
 }
 
-static void print_json(const struct job *j)
+static void print_json(struct job *j)
 {
-    json_t *o = report_to_json(&j->report), *view = scanning_view(j->scanning, buf_slice(&j->message), (struct arena *)&j->arena);
+    json_t *o = report_to_json(&j->report), *view = scanning_view(j->scanning, buf_slice(&j->message), &j->arena);
     json_object_set_new(o, "verdict", json_string(is_blocked(&j->report) ? "block" : "pass"));
     json_object_set(o, "headers", json_object_get(view, "headers"));
     json_object_set(o, "text", json_object_get(view, "text"));

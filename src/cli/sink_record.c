@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/io.h"
 #include "cli/common.h"
 #include "cli/sink.h"
 
@@ -43,7 +44,7 @@ static void add_ledger_line(struct sink_session *s, struct slice mark)
 
 bool sink_record_flush(struct sink *k)
 {
-    bool ok = cli_write_all(k->ledger, buf_slice(&k->ledger_text));
+    bool ok = io_write_all(k->ledger, buf_slice(&k->ledger_text));
     buf_clear(&k->ledger_text);
     if (!ok) {
         fprintf(stderr, "postern sink: cannot write the ledger: %s\n", strerror(errno));
@@ -86,7 +87,7 @@ static bool store_message(struct sink_session *s)
     snprintf(part, sizeof part, "%s/.%d-%08llu", k->store, (int)getpid(), number);
     snprintf(name, sizeof name, "%s/%d-%08llu.eml", k->store, (int)getpid(), number);
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool ok = fd >= 0 && cli_write_all(fd, buf_slice(&b));
+    bool ok = fd >= 0 && io_write_all(fd, buf_slice(&b));
     if (fd >= 0 && close(fd) != 0) ok = false;
     if (ok && rename(part, name) != 0) ok = false;
     if (!ok) fprintf(stderr, "postern sink: cannot store %s: %s\n", name, strerror(errno));

@@ -169,6 +169,11 @@ void check_all(const struct check *k)
 
 bool config_read_file(const char *path, struct buf *out, struct err *err)
 {
+    return config_read_up_to(path, YAML_TEXT_MAX, out, err);
+}
+
+bool config_read_up_to(const char *path, size_t max, struct buf *out, struct err *err)
+{
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return err_sys(err, errno, "cannot read %s", path);
     struct stat st;
@@ -176,10 +181,11 @@ bool config_read_file(const char *path, struct buf *out, struct err *err)
     bool ok = false;
     if (fstat(fd, &st) < 0) err_sys(err, errno, "cannot read %s", path);
     else if (!S_ISREG(st.st_mode)) err_set(err, "%s is not a file", path);
-    else if (st.st_size > (off_t)YAML_TEXT_MAX) err_set(err, "%s is larger than %u MB", path, YAML_TEXT_MAX >> 20);
+    else if (st.st_size > (off_t)max) err_set(err, "%s is larger than %zu MB", path, max >> 20);
     else ok = buf_reserve(out, (size_t)st.st_size + 131072) != NULL; /* at once: growing would leave copies of secrets */
-    while (ok && out->n <= YAML_TEXT_MAX && (got = read(fd, buf_reserve(out, 65536), 65536)) > 0) out->n += (size_t)got;
+    while (ok && out->n <= max && (got = read(fd, buf_reserve(out, 65536), 65536)) > 0) out->n += (size_t)got;
     if (ok && got < 0) ok = err_sys(err, errno, "cannot read %s", path);
+    if (ok && out->n > max) ok = err_set(err, "%s is larger than %zu MB", path, max >> 20); /* it grew */
     close(fd);
     return ok;
 }

@@ -75,14 +75,13 @@ static void check_command(const struct check *k, const char *command, const stru
 
 static const struct {
     const char *word, *address; /* an example of it */
-    bool virus;
 } scanner_types[] = {
-    [CONFIG_SCANNER_CLAMD] = { "clamd", "unix:/run/clamav/clamd.ctl", true },
-    [CONFIG_SCANNER_ICAP] = { "icap", "127.0.0.1:1344", true },
-    [CONFIG_SCANNER_COMMAND] = { "command", NULL, true },
-    [CONFIG_SCANNER_SPAMD] = { "spamd", "127.0.0.1:783", false },
-    [CONFIG_SCANNER_RSPAMD] = { "rspamd", "127.0.0.1:11333", false },
-    [CONFIG_SCANNER_MILTER] = { "milter", "unix:/run/milter/milter.sock", false },
+    [CONFIG_SCANNER_CLAMD] = { "clamd", "unix:/run/clamav/clamd.ctl" },
+    [CONFIG_SCANNER_ICAP] = { "icap", "127.0.0.1:1344" },
+    [CONFIG_SCANNER_COMMAND] = { "command", NULL },
+    [CONFIG_SCANNER_SPAMD] = { "spamd", "127.0.0.1:783" },
+    [CONFIG_SCANNER_RSPAMD] = { "rspamd", "127.0.0.1:11333" },
+    [CONFIG_SCANNER_MILTER] = { "milter", "unix:/run/milter/milter.sock" },
 };
 
 /* What a type has no use for. */
@@ -132,7 +131,7 @@ static void check_scanner(const struct check *k, const struct config_scanner *s,
 {
     const struct config *c = k->c;
     if ((size_t)s->type >= countof(scanner_types)) return; /* it has a finding already */
-    bool virus = scanner_types[s->type].virus;
+    bool virus = scanner_is_for_virus(s->type);
     if (!strcmp(s->name, "builtin"))
         yaml_error(k->report, yaml_get(node, "name"), "call it otherwise",
                    "\"builtin\" is the name of the built-in engine");
@@ -187,10 +186,8 @@ static void check_notify(const struct check *k, const struct config_notify *n, c
 
 bool check_has_virus_scanner(const struct config *c)
 {
-    for (size_t i = 0; i < c->scanner_n; i++) {
-        const struct config_scanner *s = &c->scanners[i];
-        if (s->enabled && (size_t)s->type < countof(scanner_types) && scanner_types[s->type].virus) return true;
-    }
+    for (size_t i = 0; i < c->scanner_n; i++)
+        if (c->scanners[i].enabled && scanner_is_for_virus(c->scanners[i].type)) return true;
     return false;
 }
 

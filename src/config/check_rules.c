@@ -43,19 +43,11 @@ static void check_field_name(const struct check *k, struct slice name, const str
 /* As rules are compiled when they are read: found anywhere in the value. */
 static void check_expression(const struct check *k, const char *text, const struct yaml_node *node)
 {
-    int code;
-    PCRE2_SIZE at;
-    PCRE2_UCHAR why[160];
-    pcre2_code *made =
-        pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED,
-                      PCRE2_CASELESS | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
-    if (made) {
-        pcre2_code_free(made);
-        return;
-    }
-    pcre2_get_error_message(code, why, sizeof why);
-    yaml_error(k->report, node, NULL, "\"%s\": %s (at character %zu of the regular expression)",
-               report_quote(k->report, slice_str(text)), (const char *)why, (size_t)at + 1);
+    struct err err;
+    const uint32_t options = PCRE2_CASELESS | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C;
+    pcre2_code *made = match_compile_as(slice_str(text), options, &err);
+    if (!made) yaml_error(k->report, node, NULL, "\"%s\": %s", report_quote(k->report, slice_str(text)), err.text);
+    pcre2_code_free(made);
 }
 
 static void check_headers(const struct check *k, const struct config_rule *r, const struct yaml_node *group)
@@ -85,19 +77,9 @@ static void check_rule_attachments(const struct check *k, const struct config_ru
 
 static void check_rule_zones(const struct check *k, const struct config_rule *r, const struct yaml_node *group)
 {
-    const struct config *c = k->c;
     const struct yaml_node *item = yaml_items(yaml_get(group, "zones"));
-    for (size_t i = 0; i < r->when.zone_n && item; i++, item = item->next) {
-        size_t z = 0;
-        while (z < c->zone_n && strcmp(c->zones[z].name, r->when.zones[i]) != 0) z++;
-        if (z < c->zone_n || !r->when.zones[i][0]) continue;
-        const char **names = mem_zalloc(c->zone_n * sizeof *names);
-        for (z = 0; z < c->zone_n; z++) names[z] = c->zones[z].name;
-        const char *near = suggest(slice_str(r->when.zones[i]), names, c->zone_n);
-        yaml_error(k->report, item, near ? report_text(k->report, "did you mean %s?", near) : "declare it below zones:",
-                   "there is no zone \"%s\"", r->when.zones[i]);
-        free(names);
-    }
+    for (size_t i = 0; i < r->when.zone_n && item; i++, item = item->next)
+        if (r->when.zones[i][0]) (void)parse_zone(k->c, slice_str(r->when.zones[i]), item, k->report);
 }
 
 /* What is asked for but never found out. */

@@ -90,9 +90,7 @@ static void check_uri_lists(const struct check *k, const struct yaml_node *spam)
 static bool has_engine(const struct config *c)
 {
     for (size_t i = 0; i < c->scanner_n; i++)
-        if (c->scanners[i].enabled &&
-            (c->scanners[i].type == CONFIG_SCANNER_SPAMD || c->scanners[i].type == CONFIG_SCANNER_RSPAMD))
-            return true;
+        if (c->scanners[i].enabled && scanner_is_for_spam(c->scanners[i].type)) return true;
     return c->spam.builtin;
 }
 

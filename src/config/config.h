@@ -341,6 +341,8 @@ void config_report_deinit(struct config_report *r);
 const struct config_zone *config_zone_of(const struct config *c, const struct config_listener *l, const struct ip *client);
 /* The relay domain that covers `domain` (ASCII, any case), or NULL. The longest name wins. */
 const struct config_domain *config_domain_of(const struct config *c, struct slice domain);
+/* The same of a mail address, without <>; NULL also when it is none. */
+const struct config_domain *config_domain_of_address(const struct config *c, struct slice address);
 /* Has the mailbox, its domain or one above it an entry in routes? ASCII, any case; a local part in quotes only as it is written there. */
 bool config_has_route(const struct config *c, struct slice local, struct slice domain);
 

@@ -47,6 +47,11 @@ enum config_scanner_type {
     CONFIG_SCANNER_RSPAMD,       /* spam: HTTP, /checkv2 */
     CONFIG_SCANNER_MILTER,       /* whatever it says: reject, defer, discard, quarantine, header changes */
 };
+static inline bool scanner_is_for_virus(enum config_scanner_type t)
+{
+    return t == CONFIG_SCANNER_CLAMD || t == CONFIG_SCANNER_ICAP || t == CONFIG_SCANNER_COMMAND;
+}
+static inline bool scanner_is_for_spam(enum config_scanner_type t) { return t == CONFIG_SCANNER_SPAMD || t == CONFIG_SCANNER_RSPAMD; }
 struct config_scanner {
     const char *name;            /* in the trace, the log, headers; unique */
     enum config_scanner_type type;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What can only be said when everything is read: the zone internet, zones of listeners, defaults that follow from other
  * options, the numbers of next hops. */
+#include <stdlib.h>
 #include "base/mem.h"
 #include "config/parse.h"
 
@@ -36,22 +37,26 @@ static const struct yaml_node *first_of(const struct yaml_node *root, const char
     return node && node->kind == YAML_LIST ? node->children : NULL;
 }
 
+int parse_zone(const struct config *c, struct slice name, const struct yaml_node *node, struct config_report *report)
+{
+    for (size_t z = 0; z < c->zone_n; z++)
+        if (slice_eq(name, slice_str(c->zones[z].name))) return (int)z;
+    const char **names = mem_zalloc(c->zone_n * sizeof *names);
+    for (size_t z = 0; z < c->zone_n; z++) names[z] = c->zones[z].name;
+    const char *near = suggest(name, names, c->zone_n);
+    yaml_error(report, node, near ? report_text(report, "did you mean %s?", near) : "declare it below zones:",
+               "there is no zone \"%s\"", report_quote(report, name));
+    free(names);
+    return -1;
+}
+
 static void resolve_zones(struct parser *p, const struct yaml_node *root)
 {
     struct config *c = p->c;
     const struct yaml_node *item = first_of(root, "listeners");
     for (size_t i = 0; i < c->listener_n && item; i++, item = item->next) {
         const struct yaml_node *node = yaml_get(item, "zone");
-        if (!node || node->kind != YAML_SCALAR || yaml_is_null(node)) continue;
-        const char **names = arena_alloc(&c->arena, c->zone_n * sizeof *names);
-        for (size_t z = 0; z < c->zone_n; z++) {
-            names[z] = c->zones[z].name;
-            if (slice_eq(node->text, slice_str(names[z]))) c->listeners[i].zone = (int)z;
-        }
-        if (c->listeners[i].zone >= 0) continue;
-        const char *near = suggest(node->text, names, c->zone_n);
-        yaml_error(p->report, node, near ? report_text(p->report, "did you mean %s?", near) : "declare it below zones:",
-                   "there is no zone \"%s\"", report_quote(p->report, node->text));
+        if (node && node->kind == YAML_SCALAR && !yaml_is_null(node)) c->listeners[i].zone = parse_zone(c, node->text, node, p->report);
     }
 }
 
@@ -109,7 +114,7 @@ static void finish_scanners(struct config *c, const struct yaml_node *root)
     const struct yaml_node *node = first_of(root, "scanners");
     for (size_t i = 0; i < c->scanner_n; i++, node = node ? node->next : NULL) {
         struct config_scanner *s = &c->scanners[i];
-        if (!yaml_get(node, "trusted_mail")) s->trusted_mail = s->type != CONFIG_SCANNER_SPAMD && s->type != CONFIG_SCANNER_RSPAMD;
+        if (!yaml_get(node, "trusted_mail")) s->trusted_mail = !scanner_is_for_spam(s->type);
     }
 }
 

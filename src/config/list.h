@@ -37,7 +37,7 @@ struct list_found {
 #define LIST_EXPRESSIONS_MAX 1000 /* each is tried, one after the other */
 #define LIST_FILE_MAX (64u << 20)  /* bytes of a file */
 struct list_match *list_new(const struct config_match_list *from, enum list_of of, struct err *err) MUST_CHECK;
-void list_free(struct list_match *l);
+void list_free(struct list_match *l); /* NULL is fine */
 bool list_is_empty(const struct list_match *l);
 bool list_has_hosts(const struct list_match *l); /* of clients: some entry is about their names */
 bool list_has_proven(const struct list_match *l);

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "config/parse.h"
+#include "smtp/address.h"
 
 struct entry {
     struct ip_net net;
@@ -215,6 +216,13 @@ const struct config_domain *config_domain_of(const struct config *c, struct slic
         exact = false;
     } while (slice_cut(&domain, '.', &label) && domain.n);
     return NULL;
+}
+
+const struct config_domain *config_domain_of_address(const struct config *c, struct slice address)
+{
+    struct address a;
+    char domain[256];
+    return !address_parse(address, &a) && address_domain_ascii(a.domain, domain) ? config_domain_of(c, slice_str(domain)) : NULL;
 }
 
 static const struct config_tls_policy *find_policy(const struct config *c, struct slice to)

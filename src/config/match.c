@@ -120,13 +120,16 @@ const char *match_reason_problem(struct slice reason)
  * executable. */
 pcre2_code *match_compile(struct slice expression, struct err *err)
 {
+    return match_compile_as(expression, PCRE2_CASELESS | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_ANCHORED |
+                                            PCRE2_ENDANCHORED, err);
+}
+
+pcre2_code *match_compile_as(struct slice expression, uint32_t options, struct err *err)
+{
     int code;
     PCRE2_SIZE at;
     PCRE2_UCHAR why[160];
-    pcre2_code *made = pcre2_compile((PCRE2_SPTR)expression.p, expression.n,
-                                     PCRE2_CASELESS | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C |
-                                         PCRE2_ANCHORED | PCRE2_ENDANCHORED,
-                                     &code, &at, NULL);
+    pcre2_code *made = pcre2_compile((PCRE2_SPTR)(expression.n ? expression.p : ""), expression.n, options, &code, &at, NULL);
     if (made) return made;
     pcre2_get_error_message(code, why, sizeof why);
     err_set_text(err, "%s (at character %zu of the regular expression)", (const char *)why, (size_t)at + 1);

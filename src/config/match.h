@@ -35,6 +35,7 @@ const char *match_reason_problem(struct slice reason);
 
 /* A regular expression over a whole text, case ignored: a pcre2_code, for pcre2_code_free. NULL: *err tells why. */
 struct pcre2_real_code_8 *match_compile(struct slice expression, struct err *err) MUST_CHECK;
+struct pcre2_real_code_8 *match_compile_as(struct slice expression, uint32_t options, struct err *err) MUST_CHECK; /* options: of PCRE2 */
 /* Everything about one entry: match_parse and match_compile. */
 bool match_check(struct slice text, enum list_of of, struct err *err) MUST_CHECK;
 

@@ -24,6 +24,8 @@ struct parser {
 void parse_fill(struct parser *p, const struct schema_table *t, const struct yaml_node *node, char *record);
 void parse_order_zones(struct yaml_node *root);                           /* finish.c: before anything is filled */
 void parse_finish(struct parser *p, const struct yaml_node *root);        /* finish.c: when everything is */
+/* finish.c: which zone has that name; -1: none, an error at the node says so. */
+int parse_zone(const struct config *c, struct slice name, const struct yaml_node *node, struct config_report *report);
 
 /* Fills *c from the tree and the defaults. Findings go to the report; *c is complete even then. */
 void parse_tree(struct config *c, struct yaml_node *root, struct config_report *report);
@@ -77,8 +79,9 @@ bool check_is_registry(struct slice name);
 void lookup_build(struct config *c, const struct yaml_node *root, struct config_report *report);
 void lookup_free(struct config *c);
 
-/* Reads a whole file of at most YAML_TEXT_MAX bytes. Blocks. */
+/* Reads a whole file of at most YAML_TEXT_MAX bytes, or of at most `max`. Blocks. */
 bool config_read_file(const char *path, struct buf *out, struct err *err) MUST_CHECK;
+bool config_read_up_to(const char *path, size_t max, struct buf *out, struct err *err) MUST_CHECK;
 
 /* system.run_directory of a file that may have errors elsewhere: where its daemon, which runs on with an earlier text, is to be
  * asked. false: the text is not even YAML. */

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "config/parse.h"
 
@@ -150,17 +151,6 @@ bool store_read(const struct store *s, uint64_t number, struct buf *text, struct
     return err_set(err, "there is no revision %llu; see `postern config history`", (unsigned long long)number);
 }
 
-static bool write_all(int fd, struct slice s)
-{
-    while (s.n) {
-        ssize_t n = write(fd, s.p, s.n);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        s = slice_sub(s, (size_t)n, s.n);
-    }
-    return fsync(fd) == 0;
-}
-
 static bool sync_folder(const char *path, struct err *err)
 {
     char *folder = mem_strdup(path);
@@ -183,7 +173,7 @@ static bool write_new(const char *path, struct slice text, const struct stat *li
     if (like && fstat(fd, &own) == 0 && (own.st_uid != like->st_uid || own.st_gid != like->st_gid))
         ok = fchown(fd, like->st_uid, like->st_gid) == 0;
     if (ok && like) ok = fchmod(fd, like->st_mode & 07777) == 0;
-    ok = ok && write_all(fd, text);
+    ok = ok && io_write_all(fd, text) && fsync(fd) == 0;
     if (!ok) err_sys(err, errno, "cannot write %s", path);
     close(fd);
     if (!ok) unlink(path);

@@ -9,19 +9,19 @@
 
 /* ---- names */
 
-static bool fits_pattern(const char *pattern, struct slice s, int flags)
+static bool fits_pattern(const char *pattern, struct slice s)
 {
     char text[NAME_MAX_LEN + 1];
     if (s.n > NAME_MAX_LEN) return false;
     memcpy(text, s.n ? s.p : "", s.n);
     text[s.n] = 0;
-    return fnmatch(pattern, text, flags) == 0;
+    return fnmatch(pattern, text, FNM_CASEFOLD | FNM_NOESCAPE) == 0;
 }
 
 static bool name_is_allowed(const struct config_attachments *c, struct slice name)
 {
     for (size_t i = 0; i < c->allow_n; i++)
-        if (fits_pattern(c->allow[i], name, FNM_CASEFOLD | FNM_NOESCAPE)) return true;
+        if (fits_pattern(c->allow[i], name)) return true;
     return false;
 }
 
@@ -72,7 +72,7 @@ static const char *by_type(const struct config_attachments *c, const struct cont
 {
     bool text = !p->is_file && slice_starts(p->type, SLICE("text/")); /* what is read is no attachment */
     for (size_t i = 0; p->type.n && !text && i < c->type_n; i++)
-        if (fits_pattern(c->types[i], p->type, FNM_CASEFOLD | FNM_NOESCAPE)) return arena_printf(arena, "type %.*s", SLICE_ARG(p->type));
+        if (fits_pattern(c->types[i], p->type)) return arena_printf(arena, "type %.*s", SLICE_ARG(p->type));
     return NULL;
 }
 
@@ -92,10 +92,9 @@ static const char *by_limit(const struct content_part *p)
 
 static const char *by_finding(const struct config_attachments *c, const struct content_part *p)
 {
-    const char *limit = c->limits ? by_limit(p) : NULL;
     if (c->encrypted && (p->findings & CONTENT_ENCRYPTED)) return "encrypted";
     if (c->macros && (p->findings & CONTENT_MACRO_AUTO)) return "macros";
-    return limit;
+    return c->limits ? by_limit(p) : NULL;
 }
 
 static bool is_in_archive(const struct content_message *m, uint32_t part)

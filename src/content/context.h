@@ -28,7 +28,6 @@ struct scan_context {
     int8_t reputation;           /* percent of good mail of the client so far; -1: not known */
     bool greylist_known;         /* the triplet was known before */
     bool tls;                    /* the client came with TLS */
-    const struct config_place *place; /* unused by the process itself */
     struct slice *down; uint32_t down_n; /* scanners that are not to be asked: the breaker is open (dispatcher) */
 };
 json_t *scan_context_encode(const struct scan_context *c);

@@ -13,6 +13,7 @@
 #define NAME_EACH_N 90
 #define NAME_LEVELS 2
 #define NOTE_MAX 8192
+#define CONTENT_FIELDS SLICE("Content-")
 
 /* ---- the header */
 
@@ -75,8 +76,6 @@ static bool add(struct edits *e, uint64_t at, uint64_t n, struct slice with)
     return e->n < EDITS_MAX && envelope_cuts_add(e->cuts, &e->n, (struct envelope_cut){ at, n, with });
 }
 
-static bool is_content(const struct edit_field *f) { return slice_istarts(f->name, SLICE("Content-")); }
-
 bool edits_remove(struct edits *out, const struct edit_header *h, struct slice prefix)
 {
     out->n = 0;
@@ -99,13 +98,6 @@ static void add_text(struct buf *b, struct slice text)
         base64_lines_end(&lines, b);
     }
     while (b->n && (b->p[b->n - 1] == '\n' || b->p[b->n - 1] == '\r')) b->n--;
-}
-
-static struct slice keep(struct buf *b, struct arena *arena)
-{
-    struct slice s = arena_slice(arena, buf_slice(b));
-    buf_deinit(b);
-    return s;
 }
 
 /* ---- parts that go */
@@ -146,9 +138,7 @@ struct slice edits_file_name(const struct report *r, size_t part, struct arena *
         buf_add_str(&b, " in ");
         buf_add(&b, slice_sub(p->name, 0, NAME_EACH_N));
     }
-    struct slice s = arena_slice(arena, buf_slice(&b));
-    buf_deinit(&b);
-    return s;
+    return buf_keep(&b, arena);
 }
 
 static void add_file(struct buf *b, const struct report *r, size_t part, struct slice why, struct arena *arena)
@@ -180,13 +170,11 @@ static void add_note(struct buf *b, const struct report *r, const bool *targets,
 static bool strip_all(struct edits *out, const struct edit_header *h, uint64_t text_size, struct slice note, struct arena *arena)
 {
     struct buf b = { 0 };
-    if (h->end > text_size) return false;
-    for (size_t i = 0; i < h->field_n; i++)
-        if (is_content(&h->fields[i]) && !add(out, h->fields[i].at, h->fields[i].n, SLICE(""))) return false;
+    if (h->end > text_size || !edits_remove(out, h, CONTENT_FIELDS)) return false;
     if (!h->mime) buf_add_str(&b, "MIME-Version: 1.0\r\n");
     add_text(&b, note);
     buf_add_str(&b, "\r\n");
-    return add(out, h->end, text_size - h->end, keep(&b, arena));
+    return add(out, h->end, text_size - h->end, buf_keep(&b, arena));
 }
 
 static bool strip_part(struct edits *out, const struct report_part *p, uint64_t text_size, struct slice note, struct arena *arena)
@@ -195,7 +183,7 @@ static bool strip_part(struct edits *out, const struct report_part *p, uint64_t 
     if (!p->n || p->at > text_size || p->n > text_size - p->at) return false;
     add_text(&b, note);
     if (p->at + p->n == text_size) buf_add_str(&b, "\r\n"); /* no boundary follows, whose line end it would be */
-    return add(out, p->at, p->n, keep(&b, arena));
+    return add(out, p->at, p->n, buf_keep(&b, arena));
 }
 
 /* Was it found in a text, whose words would go with it? */
@@ -235,18 +223,17 @@ bool edits_wrap(struct edits *out, const struct edit_header *h, uint64_t text_si
 {
     struct buf b = { 0 };
     out->n = 0;
-    if (!h->whole || h->end + 2 > text_size) return false;
-    for (size_t i = 0; i < h->field_n; i++)
-        if (is_content(&h->fields[i]) && !add(out, h->fields[i].at, h->fields[i].n, SLICE(""))) return false;
+    if (!h->whole || h->end + 2 > text_size || !edits_remove(out, h, CONTENT_FIELDS)) return false;
     if (!h->mime) buf_add_str(&b, "MIME-Version: 1.0\r\n");
     buf_addf(&b, "Content-Type: multipart/mixed; boundary=\"%s\"\r\n\r\n--%s\r\n", boundary, boundary);
     add_text(&b, text);
     buf_addf(&b, "\r\n\r\n--%s\r\n", boundary);
     for (size_t i = 0; i < h->field_n; i++)
-        if (is_content(&h->fields[i])) buf_add(&b, slice_sub(h->bytes, (size_t)h->fields[i].at, (size_t)h->fields[i].at + h->fields[i].n));
+        if (slice_istarts(h->fields[i].name, CONTENT_FIELDS))
+            buf_add(&b, slice_sub(h->bytes, (size_t)h->fields[i].at, (size_t)h->fields[i].at + h->fields[i].n));
     buf_add_str(&b, "\r\n");
     bool ok = b.n < ENVELOPE_CUTS_TEXT_MAX / 2 && add(out, h->end, 2, arena_slice(arena, buf_slice(&b)));
     buf_clear(&b);
     buf_addf(&b, "\r\n--%s--\r\n", boundary);
-    return add(out, text_size, 0, keep(&b, arena)) && ok;
+    return add(out, text_size, 0, buf_keep(&b, arena)) && ok;
 }

@@ -107,7 +107,5 @@ struct slice edit_subject_prefix(struct slice text, uint64_t at, struct slice be
     column = last_line(buf_slice(&b)) + (slice_find(buf_slice(&b), '\n') < 0 ? column : 0);
     if (at && !empty && column + line.n > limit) fold(&b);
     while (folded && b.n && b.p[b.n - 1] == ' ') b.n--;
-    struct slice s = arena_slice(arena, buf_slice(&b));
-    buf_deinit(&b);
-    return s;
+    return buf_keep(&b, arena);
 }

@@ -39,13 +39,6 @@ static void read_found(struct unpack *u, uint32_t n, void *arg)
     if (inner != UINT32_MAX) message_entity_read(w, inner, bytes, "text/plain", true);
 }
 
-static struct slice keep(struct arena *arena, struct buf *b)
-{
-    struct slice s = b->n ? arena_slice(arena, buf_slice(b)) : SLICE("");
-    buf_deinit(b);
-    return s;
-}
-
 void content_message_read(struct content_message *m, struct slice bytes, const struct config_scan *limits,
                           const struct public_suffix *suffixes, struct arena *arena)
 {
@@ -61,9 +54,9 @@ void content_message_read(struct content_message *m, struct slice bytes, const s
     m->header_n = m->parts[0].body_at;
     const struct content_field *subject = content_message_field(m, "subject");
     m->subject = subject ? subject->value : SLICE("");
-    m->text = keep(arena, &w.text);
-    m->hidden = keep(arena, &w.hidden);
-    m->html = keep(arena, &w.html);
+    m->text = buf_keep(&w.text, arena);
+    m->hidden = buf_keep(&w.hidden, arena);
+    m->html = buf_keep(&w.html, arena);
     for (size_t i = 0; i < m->part_n; i++) m->findings |= m->parts[i].findings;
 }
 

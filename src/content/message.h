@@ -63,7 +63,6 @@ struct content_part {
     uint64_t body_at;            /* where its body begins */
     struct content_field *fields; size_t field_n; /* of a MIME part */
     bool inline_shown;           /* Content-Disposition is not attachment */
-    struct slice content_id;
     unsigned findings;           /* enum content_finding */
 };
 

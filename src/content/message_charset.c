@@ -77,15 +77,8 @@ void message_buf_fill(struct buf *out, struct slice s)
 void message_buf_code(struct buf *out, uint32_t c)
 {
     char b[4];
-    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    if (c > 0x10FFFF || (c >= 0xD800 && c < 0xE000)) {
-        message_buf_fill(out, SLICE(REPLACEMENT));
-        return;
-    }
-    static const unsigned char lead[] = { 0, 0, 0xC0, 0xE0, 0xF0 };
-    for (size_t i = n; i-- > 1; c >>= 6) b[i] = (char)(0x80 | (c & 0x3F));
-    b[0] = (char)(lead[n] | c);
-    message_buf_fill(out, slice_of(b, n));
+    bool none = c > 0x10FFFF || (c >= 0xD800 && c < 0xE000);
+    message_buf_fill(out, slice_of(b, utf8_put(b, none ? 0xFFFD : c)));
 }
 
 static bool is_full(const struct buf *out) { return out->max && out->max - out->n < 4; }
@@ -104,17 +97,14 @@ static void add_utf8(struct slice s, struct buf *out)
 
 static void add_windows_1252(struct slice s, struct buf *out)
 {
-    static const uint16_t high[32] = {
-        0x20AC, 0x81, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8D, 0x017D, 0x8F,
-        0x90, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x9D, 0x017E, 0x0178,
-    };
     for (size_t i = 0; i < s.n && !is_full(out);) {
         size_t from = i;
         while (i < s.n && !(s.p[i] & 0x80)) i++;
         message_buf_fill(out, slice_sub(s, from, i));
         for (; i < s.n && s.p[i] & 0x80; i++) {
             unsigned char c = (unsigned char)s.p[i];
-            message_buf_code(out, c < 0xA0 ? high[c - 0x80] : c);
+            uint32_t code = utf8_of_1252(c);
+            message_buf_code(out, code ? code : c);
         }
     }
 }

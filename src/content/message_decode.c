@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Base64 and quoted-printable as forgivingly as readers of mail take them, telling what was strange. */
+ * Base64, quoted-printable and percent signs as forgivingly as readers of mail take them, telling what was strange. */
 #include "content/message_internal.h"
 
 enum { BLANK = 64, PAD = 65, JUNK = 66 };
@@ -61,6 +61,17 @@ struct message_decoded message_decode_base64(struct arena *arena, struct slice t
     d.data = slice_of(out, n);
     if (padded_at < n) d.behind = slice_sub(d.data, padded_at, n);
     return d;
+}
+
+size_t message_decode_percent(char *out, size_t room, struct slice s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.n && n < room; i++) {
+        int high = s.p[i] == '%' && i + 2 < s.n ? ascii_hex(s.p[i + 1]) : -1, low = high >= 0 ? ascii_hex(s.p[i + 2]) : -1;
+        out[n++] = low >= 0 ? (char)(high << 4 | low) : s.p[i];
+        if (low >= 0) i += 2;
+    }
+    return n;
 }
 
 /* "=", blanks and a line end: a soft one (RFC 2045 §6.7). Returns its bytes; 0: it is none. */

@@ -2,6 +2,7 @@
  * Character references of HTML: numbers, and the names that mail uses; the semicolon may be missing, as browsers have it. */
 #include <stdlib.h>
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "content/message_internal.h"
 
 #define NAME_MAX_N 16
@@ -56,11 +57,8 @@ static int compare(const void *name, const void *e) { return strcmp(name, ((cons
 /* Numbers of windows-1252's own letters are meant as those. */
 static uint32_t number(uint64_t v)
 {
-    static const uint16_t high[32] = {
-        0x20AC, 0x81, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8D, 0x017D, 0x8F,
-        0x90, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x9D, 0x017E, 0x0178,
-    };
-    if (v >= 0x80 && v < 0xA0) return high[v - 0x80];
+    uint32_t letter = v >= 0x80 && v < 0xA0 ? utf8_of_1252((unsigned char)v) : 0;
+    if (letter) return letter;
     return v == 0 || v > 0x10FFFF || (v >= 0xD800 && v < 0xE000) ? 0xFFFD : (uint32_t)v;
 }
 

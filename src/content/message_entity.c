@@ -86,8 +86,7 @@ static void take_fields(struct entity *e, const struct message_header *h)
         } else if (slice_ieq(f->name, SLICE("content-transfer-encoding"))) {
             take_encoding(e, raw);
             counts[2]++;
-        } else if (slice_ieq(f->name, SLICE("content-id")))
-            walk_part(e->w, e->n)->content_id = slice_trim(f->value);
+        }
     }
     if (counts[0] > 1 || counts[1] > 1 || counts[2] > 1) walk_found(e->w, e->n, CONTENT_MIME_BROKEN);
     if (!e->encoding_n) e->encodings[e->encoding_n++] = AS_IT_IS;

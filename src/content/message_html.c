@@ -119,9 +119,7 @@ static struct slice decoded(struct html *h, struct slice raw)
         else buf_add_char(&b, raw.p[i]);
         i += step ? step : 1;
     }
-    struct slice s = arena_slice(h->w->arena, buf_slice(&b));
-    buf_deinit(&b);
-    return s;
+    return buf_keep(&b, h->w->arena);
 }
 
 static struct slice attribute(struct html *h, const char *name)
@@ -252,9 +250,9 @@ static bool is_block(struct slice tag) { return !is_any(tag, inlines, countof(in
 /* Elements that end when this one begins. */
 static void close_implied(struct html *h, struct slice tag, bool block)
 {
+    bool cell = is_any(tag, cells, countof(cells)), row = is(tag, "tr");
     while (h->depth > 1) {
         struct slice top = h->stack[h->depth - 1].name;
-        bool cell = is_any(tag, cells, countof(cells)), row = is(tag, "tr");
         bool closes = (is(top, "p") && (block || cell)) || (is(top, "li") && is(tag, "li")) || (is(top, "option") && is(tag, "option")) ||
                       (is_any(top, cells, countof(cells)) && (cell || row)) || (is(top, "tr") && row);
         if (!closes) return;
@@ -314,7 +312,7 @@ static void open_element(struct html *h, struct slice tag)
     bool skipped = skip_raw(h, tag);
     if (is(tag, "style")) message_sheet_add(&h->sheet, slice_sub(h->in, from, h->at));
     if (skipped || empty) return;
-    if (is(tag, "body") && h->depth > 0) h->stack[0].style = style; /* inherited by what misplaced tags leave outside, too */
+    if (is(tag, "body")) h->stack[0].style = style; /* inherited by what misplaced tags leave outside, too */
     if (h->depth < STACK_MAX) h->stack[h->depth++] = (struct element){ .name = tag, .style = style };
 }
 

@@ -50,6 +50,8 @@ struct message_decoded {
 };
 struct message_decoded message_decode_base64(struct arena *arena, struct slice text);
 struct slice message_decode_quoted(struct arena *arena, struct slice text, bool word); /* word: the Q form of RFC 2047 §4.2 */
+/* "%41" is "A", what is no such thing stays. Returns how many bytes were put into out, at most room. */
+size_t message_decode_percent(char *out, size_t room, struct slice s);
 
 /* ---- message_words.c */
 struct slice message_unfold(struct arena *arena, struct slice raw);        /* RFC 5322 §2.2.3, trimmed */
@@ -83,8 +85,8 @@ struct message_params {
 };
 /* comments: of RFC 5322 are taken for such; some readers know none. */
 void message_params_read(struct walk *w, struct slice value, bool comments, struct message_params *out);
-/* All that the parameter is by any reading, as bytes; returns how many were put into out. *broken is set when they differ. With charset:
- * out's texts are decoded to UTF-8 (names); else they are as they stand (boundaries). */
+/* All that the parameter is by any reading, as bytes; returns how many were put into out. *broken is set when they differ. decode:
+ * out's texts are made UTF-8 (names); else they are as they stand (boundaries). */
 size_t message_params_get(struct walk *w, const struct message_params *params, const char *name, bool decode, struct slice *out, size_t max,
                           bool *broken);
 

@@ -10,17 +10,6 @@
 
 #define HOST_MAX 255
 
-static size_t unpercent(char *out, size_t room, struct slice s)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s.n && n < room; i++) {
-        int high = s.p[i] == '%' && i + 2 < s.n ? ascii_hex(s.p[i + 1]) : -1, low = high >= 0 ? ascii_hex(s.p[i + 2]) : -1;
-        out[n++] = low >= 0 ? (char)(high << 4 | low) : s.p[i];
-        if (low >= 0) i += 2;
-    }
-    return n;
-}
-
 /* One number of an IPv4 address: decimal, 0x hexadecimal, 0 octal. */
 static bool number(struct slice s, uint64_t *out)
 {
@@ -70,9 +59,7 @@ static struct slice ipv6_host(struct arena *arena, struct slice s)
     slice_cut(&s, ']', &inner);
     if (!ip_parse(inner, &ip)) return SLICE("");
     ip_add(&b, &ip);
-    struct slice text = arena_slice(arena, buf_slice(&b));
-    buf_deinit(&b);
-    return text;
+    return buf_keep(&b, arena);
 }
 
 static struct slice ascii_name(struct arena *arena, struct slice host)
@@ -90,9 +77,7 @@ static struct slice ascii_name(struct arena *arena, struct slice host)
     struct buf b = { 0 }; /* no name that could be looked up; kept for people */
     for (size_t i = 0; i < host.n; i++) text[i] = ascii_lower(text[i]);
     message_charset_add(SLICE("utf-8"), slice_of(text, host.n), &b);
-    struct slice name = arena_slice(arena, buf_slice(&b));
-    buf_deinit(&b);
-    return name;
+    return buf_keep(&b, arena);
 }
 
 struct slice message_host(struct arena *arena, struct slice authority)
@@ -106,7 +91,7 @@ struct slice message_host(struct arena *arena, struct slice authority)
     if (authority.n && authority.p[0] == '[') return ipv6_host(arena, slice_sub(authority, 1, authority.n));
     struct slice host;
     slice_cut(&authority, ':', &host);
-    size_t n = unpercent(text, sizeof text, host), kept = 0;
+    size_t n = message_decode_percent(text, sizeof text, host), kept = 0;
     for (size_t i = 0; i < n; i++) { /* what cannot be in a name ends it, to some; blanks and the like are dropped */
         if (kept && text[i] && strchr("/\\?#@<>^|\"", text[i])) break;
         if ((unsigned char)text[i] > 0x20 && text[i] != 0x7F) text[kept++] = text[i];
@@ -192,7 +177,7 @@ static bool split_url(struct slice s, struct url *u)
 static void add_rest(struct buf *b, struct slice s)
 {
     char text[MESSAGE_URL_MAX];
-    size_t n = unpercent(text, sizeof text, slice_sub(s, 0, sizeof text));
+    size_t n = message_decode_percent(text, sizeof text, slice_sub(s, 0, sizeof text));
     bool fine = utf8_ok(slice_of(text, n));
     for (size_t i = 0; fine && i < n; i++) fine = (unsigned char)text[i] > 0x20 && text[i] != 0x7F;
     if (fine) {
@@ -251,10 +236,8 @@ static struct slice write_url(struct walk *w, const struct url *u, struct slice 
     add_rest(&b, u->rest);
     struct buf clean = { .max = MESSAGE_URL_MAX };
     message_charset_add(SLICE("utf-8"), buf_slice(&b), &clean);
-    struct slice s = arena_slice(w->arena, buf_slice(&clean));
-    buf_deinit(&clean);
     buf_deinit(&b);
-    return s;
+    return buf_keep(&clean, w->arena);
 }
 
 size_t message_link_add(struct walk *w, uint32_t n, struct slice raw, struct slice base, bool image, bool form)

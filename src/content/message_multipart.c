@@ -113,23 +113,13 @@ static void split(struct splitter *s)
     struct delimiter d, next;
     if (!next_delimiter(s, 0, &d)) return;
     look_outside(s, 0, d.at);
-    bool closed = false;
-    for (;;) {
-        if (d.close) {
-            closed = true;
-            bool found = next_delimiter(s, d.end, &next); /* some read on */
-            look_outside(s, d.end, found ? next.at : s->body.n);
-            if (!found) break;
-            walk_found(s->w, s->n, CONTENT_MIME_BROKEN);
-            closed = false;
-        } else {
-            bool found = next_delimiter(s, d.end, &next);
-            take_part(s, d.end, found ? before(s, d.end, &next) : s->body.n);
-            if (!found) break;
-        }
-        d = next;
+    for (;; d = next) {
+        bool found = next_delimiter(s, d.end, &next);
+        if (d.close) look_outside(s, d.end, found ? next.at : s->body.n);
+        else take_part(s, d.end, found ? before(s, d.end, &next) : s->body.n);
+        if (d.close == found) walk_found(s->w, s->n, CONTENT_MIME_BROKEN); /* only the last one closes; some read on behind another */
+        if (!found) break;
     }
-    if (!closed) walk_found(s->w, s->n, CONTENT_MIME_BROKEN);
 }
 
 /* Do lines that begin like this boundary belong to another one, which a part declares? */

@@ -2,7 +2,7 @@
  * Parameters of Content-Type and Content-Disposition (RFC 2045 §5.1, RFC 2231), by all the readings that are about: strict ones, and
  * those that take quotes, comments, blanks and semicolons less seriously. */
 #include <stdlib.h>
-#include "base/utf8.h"
+#include "base/mem.h"
 #include "content/message_internal.h"
 
 #define VALUE_MAX (32 * 1024) /* bytes of a field that are looked at */
@@ -144,7 +144,7 @@ static void take_stray(struct cursor *c, struct message_param *before, size_t va
 static bool is_asked_for(struct slice name)
 {
     static const char *const names[] = { "filename", "name", "boundary", "charset" };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    for (size_t i = 0; i < countof(names); i++)
         if (slice_ieq(name, slice_str(names[i]))) return true;
     return false;
 }
@@ -234,25 +234,13 @@ static void find(struct found *f, struct slice bytes, struct slice charset)
     if (f->decode && charset.n) {
         struct buf b = { 0 };
         message_charset_add(charset, bytes, &b);
-        s = arena_slice(f->w->arena, buf_slice(&b));
-        buf_deinit(&b);
+        s = buf_keep(&b, f->w->arena);
     } else if (f->decode)
         s = message_words(f->w->arena, bytes);
     for (size_t i = 0; i < f->n; i++)
         if (slice_eq(f->out[i], s)) return;
     if (f->n == f->max && f->max > 1) f->n--; /* the first ones, and the last */
     if (f->n < f->max) f->out[f->n++] = s;
-}
-
-static size_t unpercent(char *out, struct slice s)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        bool sign = s.p[i] == '%' && i + 2 < s.n && ascii_hex(s.p[i + 1]) >= 0 && ascii_hex(s.p[i + 2]) >= 0;
-        out[n++] = sign ? (char)(ascii_hex(s.p[i + 1]) << 4 | ascii_hex(s.p[i + 2])) : s.p[i];
-        if (sign) i += 2;
-    }
-    return n;
 }
 
 /* Takes "charset'language'" off an extended value. */
@@ -279,7 +267,7 @@ static void find_sections(struct found *f, const struct message_param *const *se
         if (strict && p->section != before + 1) break;
         struct slice value = p->value;
         if (p->extended && !charset.n) charset = cut_charset(&value);
-        if (p->extended) size += unpercent(out + size, value);
+        if (p->extended) size += message_decode_percent(out + size, value.n, value);
         else if (value.n) {
             memcpy(out + size, value.p, value.n);
             size += value.n;
@@ -302,7 +290,7 @@ static void find_single(struct found *f, const struct message_param *p)
     if (p->extended) {
         charset = cut_charset(&value);
         char *out = arena_alloc(f->w->arena, value.n + 1);
-        value = slice_of(out, unpercent(out, value));
+        value = slice_of(out, message_decode_percent(out, value.n, value));
         if (!charset.n) charset = SLICE("utf-8");
     }
     find(f, value, charset);

@@ -99,8 +99,6 @@ struct slice message_words(struct arena *arena, struct slice text)
     }
     take_plain(&d, slice_sub(text, plain, text.n), false);
     end_run(&d);
-    struct slice s = arena_slice(arena, buf_slice(&d.out));
-    buf_deinit(&d.out);
     buf_deinit(&d.run);
-    return s;
+    return buf_keep(&d.out, arena);
 }

@@ -87,9 +87,9 @@ void rules_free(struct rules *r)
     for (size_t i = 0; i < r->rule_n; i++) {
         struct rule *rule = &r->rules[i];
         for (size_t k = 0; k < rule->config->when.header_n; k++) pcre2_code_free(rule->headers[k].code);
-        if (rule->clients) list_free(rule->clients);
-        if (rule->senders) list_free(rule->senders);
-        if (rule->recipients) list_free(rule->recipients);
+        list_free(rule->clients);
+        list_free(rule->senders);
+        list_free(rule->recipients);
     }
     pcre2_match_data_free(r->found);
     pcre2_match_context_free(r->limits);
@@ -146,47 +146,34 @@ void rules_note(struct rules_run *run, enum config_rule_do what, struct slice te
 
 /* ---- changes of the header */
 
-static bool overlaps(const struct rules_change *a, uint64_t at, uint64_t n)
-{
-    return a->at + a->n > at && at + n > a->at;
-}
-
-bool rules_change(struct rules_run *run, uint64_t at, uint64_t n, struct slice with)
+bool rules_change(struct rules_run *run, const struct content_field *f, uint64_t n, struct slice with)
 {
     const struct report *r = run->report;
-    for (size_t i = 0; i < run->change_n; i++)
-        if (overlaps(&run->changes[i], at, n)) return false;
+    const uint64_t size = run->message->bytes.n;
+    if (f->at > size || !f->n || f->n > size - f->at) return false;
     for (size_t i = 0; i < r->edit_n; i++)
-        if (r->edits[i].at + r->edits[i].n > at && at + n > r->edits[i].at) return false;
+        if (r->edits[i].at + r->edits[i].n > f->at && f->at + n > r->edits[i].at) return false;
     if (run->change_n == run->change_room) {
         run->change_room = run->change_room ? 2 * run->change_room : 16;
-        struct rules_change *more = arena_alloc(run->arena, run->change_room * sizeof *more);
+        struct envelope_cut *more = arena_alloc(run->arena, run->change_room * sizeof *more);
         if (run->change_n) memcpy(more, run->changes, run->change_n * sizeof *more);
         run->changes = more;
     }
-    size_t to = run->change_n++;
-    while (to && (run->changes[to - 1].at > at || (run->changes[to - 1].at == at && run->changes[to - 1].n && !n))) {
-        run->changes[to] = run->changes[to - 1];
-        to--;
-    }
-    run->changes[to] = (struct rules_change){ at, n, with };
-    return true;
+    return envelope_cuts_add(run->changes, &run->change_n, (struct envelope_cut){ f->at, n, with });
 }
 
 /* Those from first to last, which touch each other, as one. */
-static bool add_edit(struct rules_run *run, const struct rules_change *c, size_t n)
+static bool add_edit(struct rules_run *run, const struct envelope_cut *c, size_t n)
 {
     struct buf with = { 0 };
     for (size_t i = 0; i < n; i++) buf_add(&with, c[i].with);
-    struct envelope_cut edit = { .at = c->at, .n = c[n - 1].at + c[n - 1].n - c->at,
-                                 .with = with.n ? arena_slice(run->arena, buf_slice(&with)) : SLICE("") };
-    buf_deinit(&with);
+    struct envelope_cut edit = { .at = c->at, .n = c[n - 1].at + c[n - 1].n - c->at, .with = buf_keep(&with, run->arena) };
     return report_add_edit(run->report, &edit, run->arena);
 }
 
 void rules_settle(struct rules_run *run)
 {
-    const struct rules_change *c = run->changes;
+    const struct envelope_cut *c = run->changes;
     size_t lost = 0;
     for (size_t i = 0, n; i < run->change_n; i += n) {
         for (n = 1; i + n < run->change_n && c[i + n - 1].at + c[i + n - 1].n == c[i + n].at; n++) {}

@@ -6,10 +6,8 @@
 static void remove_fields(struct rules_run *run, struct slice name)
 {
     const struct content_message *m = run->message;
-    for (size_t i = 0; i < m->field_n; i++) {
-        const struct content_field *f = &m->fields[i];
-        if (slice_ieq(f->name, name) && f->at <= m->bytes.n && f->n && f->n <= m->bytes.n - f->at) rules_change(run, f->at, f->n, SLICE(""));
-    }
+    for (size_t i = 0; i < m->field_n; i++)
+        if (slice_ieq(m->fields[i].name, name)) rules_change(run, &m->fields[i], m->fields[i].n, SLICE(""));
     rules_note(run, CONFIG_DO_REMOVE_HEADER, name);
 }
 

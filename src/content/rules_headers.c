@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "content/rules_int.h"
 #include "smtp/address.h"
+#include "smtp/reply.h"
 
 #define FIELD_MAX 102400     /* bytes of a field that are looked at */
 #define LINE_MAX_N 998       /* RFC 5322 §2.1.1 */
@@ -73,18 +74,13 @@ static struct slice reply_text(struct rules_run *run, struct slice text)
     return slice_of(p, text.n);
 }
 
-static bool is_number(struct slice s) { return s.n >= 1 && s.n <= 3 && slice_to_u64(s, 999, &(uint64_t){ 0 }); }
-
-/* "5.7.1 text": RFC 3463 §2 */
+/* "5.7.1 text" */
 static struct slice take_status(struct slice *text)
 {
-    struct slice rest = *text, word, class, subject, detail;
-    slice_cut(&rest, ' ', &word);
-    detail = word;
-    bool ok = slice_cut(&detail, '.', &class) && slice_cut(&detail, '.', &subject) && is_number(subject) && is_number(detail);
-    if (!ok || class.n != 1 || (class.p[0] != '4' && class.p[0] != '5')) return SLICE("");
-    *text = slice_trim(rest);
-    return word;
+    bool refuses = text->n && (text->p[0] == '4' || text->p[0] == '5');
+    struct slice status = slice_sub(*text, 0, refuses ? reply_enhanced_length((text->p[0] - '0') * 100, *text) : 0);
+    if (status.n) *text = slice_trim(slice_sub(*text, status.n, text->n));
+    return status;
 }
 
 static void reject(struct rules_run *run, struct slice text)
@@ -111,14 +107,9 @@ static void send_to(struct rules_run *run, enum config_rule_do what, struct slic
 
 /* ---- changes */
 
-static bool is_in_bytes(const struct rules_run *run, const struct content_field *f)
-{
-    return f->at <= run->message->bytes.n && f->n && f->n <= run->message->bytes.n - f->at;
-}
-
 static bool change(struct rules_run *run, const struct content_field *f, uint64_t n, struct slice with)
 {
-    if (is_in_bytes(run, f) && rules_change(run, f->at, n, with)) return true;
+    if (rules_change(run, f, n, with)) return true;
     rules_note(run, CONFIG_DO_WARN, SLICE("the field cannot be changed: something else is done with it already"));
     return false;
 }

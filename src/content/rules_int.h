@@ -65,10 +65,6 @@ const char *rules_text_problem(struct slice text, uint32_t groups, struct arena 
 struct slice rules_text_expand(const struct rules *r, struct slice text, struct slice subject, struct arena *arena);
 
 /* ---- one message */
-struct rules_change {
-    uint64_t at, n;
-    struct slice with;
-};
 struct rules_run {
     const struct rules *rules;
     const struct content_message *message;
@@ -80,7 +76,7 @@ struct rules_run {
     struct config_place place;
     bool gave_up;                /* told of once */
     unsigned notes;              /* actions that only tell something */
-    struct rules_change *changes; size_t change_n, change_room; /* of the header; apart from each other */
+    struct envelope_cut *changes; uint32_t change_n, change_room; /* of the header; as envelope_cuts_add has them */
 };
 
 /* Is it found in there? A pattern that exceeds its limits is not, whatever it says; the report tells. */
@@ -91,8 +87,8 @@ const struct header_line *rules_find_line(struct rules_run *run, struct slice su
 /* Tells of an action; the same one only once. One that only tells something gives way to others. */
 void rules_tell(struct rules_run *run, struct report_action a);
 void rules_note(struct rules_run *run, enum config_rule_do what, struct slice text);
-/* False: something else is done with these bytes already. */
-bool rules_change(struct rules_run *run, uint64_t at, uint64_t n, struct slice with);
+/* `with` in front of a field, or instead of its n bytes. False: it is not in the message's bytes, or something else is done with them already. */
+bool rules_change(struct rules_run *run, const struct content_field *f, uint64_t n, struct slice with);
 /* The changes become edits of the report. */
 void rules_settle(struct rules_run *run);
 

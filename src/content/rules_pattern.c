@@ -4,20 +4,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "config/match.h"
 #include "content/rules_int.h"
 
 #define TEXT_MAX 65536
 
 bool rules_pattern_compile(struct rules *r, struct slice text, uint32_t options, struct rules_pattern *out, struct err *err)
 {
-    int code;
-    PCRE2_SIZE at;
-    PCRE2_UCHAR why[160];
-    out->code = pcre2_compile((PCRE2_SPTR)(text.n ? text.p : ""), text.n, options, &code, &at, NULL);
-    if (!out->code) {
-        pcre2_get_error_message(code, why, sizeof why);
-        return err_set(err, "%s (at character %zu of the regular expression)", (const char *)why, (size_t)at + 1);
-    }
+    out->code = match_compile_as(text, options, err);
+    if (!out->code) return false;
     pcre2_pattern_info(out->code, PCRE2_INFO_CAPTURECOUNT, &out->groups);
     if (out->groups > r->groups) r->groups = out->groups;
     return true;
@@ -131,7 +126,5 @@ struct slice rules_text_expand(const struct rules *r, struct slice text, struct 
         if (!p.group) buf_add(&out, p.literal);
         else if (slice_to_u64(p.literal, 65535, &group)) add_group(r, group, subject, &out);
     }
-    struct slice s = out.n ? arena_slice(arena, buf_slice(&out)) : SLICE("");
-    buf_deinit(&out);
-    return s;
+    return buf_keep(&out, arena);
 }

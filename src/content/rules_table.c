@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Tables of header checks, in the form that Postfix's pcre_table(5) and header_checks(5) describe: what such a table says there, it
  * says here. What would be passed over there with a warning is an error. */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "config/parse.h"
 #include "config/value.h"
 #include "content/rules_int.h"
 #include "smtp/address.h"
@@ -235,23 +234,11 @@ static bool read_text(struct reading *r, struct slice text)
 static bool read_file(struct reading *r)
 {
     struct err why = { 0 }, *outer = r->err;
-    struct buf text = { .max = FILE_MAX };
-    FILE *f = fopen(r->file, "re");
-    if (!f) return err_sys(outer, errno, "cannot read %s", r->file);
-    for (size_t got = 1; got && !text.overflow;) {
-        char *to = buf_reserve(&text, 65536);
-        got = to ? fread(to, 1, 65536, f) : 0;
-        text.n += got;
-    }
-    bool failed = ferror(f);
-    int code = errno;
-    fclose(f);
+    struct buf text = { 0 };
+    bool ok = config_read_up_to(r->file, FILE_MAX, &text, outer);
     r->err = &why;
-    bool ok = !failed && !text.overflow && read_text(r, buf_slice(&text));
+    if (ok && !read_text(r, buf_slice(&text))) ok = err_set(outer, "%s:%u: %s", r->file, r->line, why.text);
     r->err = outer;
-    if (failed) err_set_sys(outer, code, "cannot read %s", r->file);
-    else if (text.overflow) err_set_text(outer, "%s is larger than 8 MB", r->file);
-    else if (!ok) err_set_text(outer, "%s:%u: %s", r->file, r->line, why.text);
     buf_deinit(&text);
     return ok;
 }

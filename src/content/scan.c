@@ -25,15 +25,13 @@ static bool spam_is_on(const struct config *c, bool trusted)
     bool any = c->spam.builtin;
     if (!c->spam.enabled || (trusted && !c->spam.trusted_mail)) return false;
     for (size_t i = 0; !any && i < c->scanner_n; i++)
-        any = c->scanners[i].enabled && (c->scanners[i].type == CONFIG_SCANNER_SPAMD || c->scanners[i].type == CONFIG_SCANNER_RSPAMD) &&
-              (!trusted || c->scanners[i].trusted_mail);
+        any = c->scanners[i].enabled && scanner_is_for_spam(c->scanners[i].type) && (!trusted || c->scanners[i].trusted_mail);
     return any;
 }
 
 static bool scanner_is_on(const struct config_scanner *s, bool trusted)
 {
-    bool spam = s->type == CONFIG_SCANNER_SPAMD || s->type == CONFIG_SCANNER_RSPAMD;
-    return s->enabled && !spam && (!trusted || s->trusted_mail);
+    return s->enabled && !scanner_is_for_spam(s->type) && (!trusted || s->trusted_mail);
 }
 
 bool scan_concerns(const struct config *c, bool trusted)
@@ -102,12 +100,13 @@ static struct scan_request *ask(struct link *scan, const struct config *c, json_
                                 struct arena *arena)
 {
     struct scan_request *r = arena_alloc(arena, sizeof *r);
+    unsigned wait = wait_of(c);
     r->arena = arena;
     r->size = size;
     json_object_set_new(m, "offset", json_integer((json_int_t)offset));
     json_object_set_new(m, "size", json_integer((json_int_t)size));
-    json_object_set_new(m, "wait", json_integer(wait_of(c)));
-    link_ask_with(scan, &r->request, m, fd, wait_of(c), on_answer);
+    json_object_set_new(m, "wait", json_integer(wait));
+    link_ask_with(scan, &r->request, m, fd, wait, on_answer);
     return r;
 }
 

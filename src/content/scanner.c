@@ -12,27 +12,14 @@
 #define PASSWORD_MAX 500
 #define ARGUMENTS_MAX 50
 
-static const struct scanner_kind {
-    void (*ask)(struct ask *a);
-    bool virus, spam;
-} kinds[] = {
-    [CONFIG_SCANNER_CLAMD] = { scanner_ask_clamd, .virus = true },
-    [CONFIG_SCANNER_ICAP] = { scanner_ask_icap, .virus = true },
-    [CONFIG_SCANNER_COMMAND] = { scanner_ask_command, .virus = true },
-    [CONFIG_SCANNER_SPAMD] = { scanner_ask_spamd, .spam = true },
-    [CONFIG_SCANNER_RSPAMD] = { scanner_ask_rspamd, .spam = true },
-    [CONFIG_SCANNER_MILTER] = { scanner_ask_milter },
+static void (*const asks[])(struct ask *a) = {
+    [CONFIG_SCANNER_CLAMD] = scanner_ask_clamd,
+    [CONFIG_SCANNER_ICAP] = scanner_ask_icap,
+    [CONFIG_SCANNER_COMMAND] = scanner_ask_command,
+    [CONFIG_SCANNER_SPAMD] = scanner_ask_spamd,
+    [CONFIG_SCANNER_RSPAMD] = scanner_ask_rspamd,
+    [CONFIG_SCANNER_MILTER] = scanner_ask_milter,
 };
-
-bool scanner_is_for_virus(enum config_scanner_type t)
-{
-    return (size_t)t < countof(kinds) && kinds[t].virus;
-}
-
-bool scanner_is_for_spam(enum config_scanner_type t)
-{
-    return (size_t)t < countof(kinds) && kinds[t].spam;
-}
 
 /* ---- opening */
 
@@ -124,11 +111,11 @@ void scanner_ask(struct scanner *s, const struct content_message *m, const struc
     uint64_t own = clock_mono_ms() + s->c->timeout;
     struct ask a = { .s = s, .m = m, .context = c, .config = config, .until = own < deadline ? own : deadline, .arena = arena, .out = out };
     *out = (struct scanner_answer){ .state = SCANNER_FINE };
-    assert((size_t)s->c->type < countof(kinds));
+    assert((size_t)s->c->type < countof(asks));
     if (s->c->max_size && m->bytes.n > s->c->max_size)
-        (void)scanner_fail(&a, kinds[s->c->type].virus ? SCANNER_TOO_LARGE : SCANNER_NOT_ASKED,
+        (void)scanner_fail(&a, scanner_is_for_virus(s->c->type) ? SCANNER_TOO_LARGE : SCANNER_NOT_ASKED,
                            "the message has %zu bytes, and max_size is %llu", m->bytes.n, (unsigned long long)s->c->max_size);
-    else kinds[s->c->type].ask(&a);
+    else asks[s->c->type](&a);
     if (out->virus_n && out->state != SCANNER_FINE) out->state = SCANNER_FINE;
     if (out->state == SCANNER_FINE) return;
     out->judged = false; /* a part of an answer is none */

@@ -27,7 +27,5 @@ void scanner_close(struct scanner **s); /* clears the pointer; NULL is fine */
  * scanners for viruses, NOT_ASKED of others. When a virus was found the state is FINE whatever came later. */
 void scanner_ask(struct scanner *s, const struct content_message *m, const struct scan_context *c, const struct config *config,
                  uint64_t deadline, struct arena *arena, struct scanner_answer *out);
-bool scanner_is_for_virus(enum config_scanner_type t);
-bool scanner_is_for_spam(enum config_scanner_type t);
 
 #endif

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "content/scanner_internal.h"
 
@@ -38,13 +39,7 @@ static bool fail_file(const struct run *r, const char *what)
 
 static bool write_all(const struct run *r, int fd, struct slice data)
 {
-    while (data.n) {
-        ssize_t n = write(fd, data.p, data.n);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return fail_file(r, "write");
-        data = slice_sub(data, (size_t)n, data.n);
-    }
-    return true;
+    return io_write_all(fd, data) || fail_file(r, "write");
 }
 
 /* Its name never comes from the message. */
@@ -131,21 +126,20 @@ static int spawn(struct run *r, int out)
 /* To the end of its output; keeps the beginning. */
 static bool read_output(struct run *r, int fd)
 {
-    static const char too_late[] = "%s did not end in time", too_much[] = "%s prints more than 8 MiB";
     char bytes[4096];
     for (size_t all = 0; all <= OUTPUT_MAX;) {
         uint64_t now = clock_mono_ms();
         struct pollfd p = { .fd = fd, .events = POLLIN };
         int n = now < r->ask->until ? poll(&p, 1, (int)(r->ask->until - now)) : 0;
         if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return scanner_fail(r->ask, SCANNER_TIMEOUT, too_late, r->argv[0]);
+        if (n <= 0) return scanner_fail(r->ask, SCANNER_TIMEOUT, "%s did not end in time", r->argv[0]);
         ssize_t k = read(fd, bytes, sizeof bytes);
         if (k < 0 && errno == EINTR) continue;
         if (k <= 0) return true;
         all += (size_t)k;
         buf_add(&r->output, slice_sub(slice_of(bytes, (size_t)k), 0, OUTPUT_KEPT - r->output.n));
     }
-    return scanner_fail(r->ask, SCANNER_NONSENSE, too_much, r->argv[0]);
+    return scanner_fail(r->ask, SCANNER_NONSENSE, "%s prints more than 8 MiB", r->argv[0]);
 }
 
 /* It may have closed its output and go on. -1: it was not there. */

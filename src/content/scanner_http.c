@@ -8,12 +8,12 @@ static bool parse_first_line(struct slice line, struct http_head *out)
 {
     uint64_t status;
     struct slice word;
-    if (!slice_cut(&line, ' ', &out->protocol) || !slice_find(out->protocol, '/')) return false;
+    if (!slice_cut(&line, ' ', &out->protocol) || slice_find(out->protocol, '/') <= 0) return false;
     line = slice_trim_blanks(line);
     slice_cut(&line, ' ', &word);
     if (word.n != 3 || !slice_to_u64(word, 999, &status) || status < 100) return false;
     out->status = (unsigned)status;
-    return slice_find(out->protocol, '/') > 0;
+    return true;
 }
 
 bool http_parse_head(struct slice head, struct http_head *out)

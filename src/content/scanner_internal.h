@@ -180,11 +180,8 @@ struct milter_edits {
     size_t bytes;                /* of all new text */
 };
 void milter_edits_init(struct milter_edits *e, struct ask *a);
-/* Each returns NULL, or what is wrong with it. data: as in the frame. */
-const char *milter_add_header(struct milter_edits *e, struct slice data);
-const char *milter_insert_header(struct milter_edits *e, struct slice data);
+/* NULL, or what is wrong with it. data: as in the frame. */
 const char *milter_change_header(struct milter_edits *e, struct slice data);
-const char *milter_replace_body(struct milter_edits *e, struct slice data);
 /* Edits and prepend of the answer. */
 const char *milter_edits_finish(struct milter_edits *e);
 /* Code, enhanced code and text of 'y' into the action; false: it is no refusal. */

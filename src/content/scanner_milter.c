@@ -66,38 +66,38 @@ static enum talk_step read_frame(void *arg, struct buf *in, bool end)
     }
 }
 
-static void queue_frame(struct milter *m, char command, struct slice a, struct slice b)
+static void queue_frame(struct milter *m, char command, struct slice data)
 {
     char head[5];
-    uint32_t size = htonl((uint32_t)(1 + a.n + b.n));
+    uint32_t size = htonl((uint32_t)(1 + data.n));
     memcpy(head, &size, 4);
     head[4] = command;
     talk_add_copy(&m->talk, slice_of(head, 5));
-    talk_add(&m->talk, a);
-    talk_add(&m->talk, b);
+    talk_add(&m->talk, data);
 }
 
 /* ---- answers */
 
-static bool refuse(struct milter *m, enum config_rule_do what)
+static enum milter_step refuse(struct milter *m, struct report_action what)
 {
     static const char *const words[] = { [CONFIG_DO_REJECT] = "reject", [CONFIG_DO_DEFER] = "defer", [CONFIG_DO_DISCARD] = "discard" };
-    struct report_action *action = scanner_add_action(m->ask, what);
-    if (!action) return scanner_fail(m->ask, SCANNER_NONSENSE, "%s wants too many things done", m->ask->s->c->address);
-    m->ask->out->text = slice_str(words[what]);
-    return true;
+    struct report_action *action = scanner_add_action(m->ask, what.action);
+    if (!action) {
+        (void)scanner_fail(m->ask, SCANNER_NONSENSE, "%s wants too many things done", m->ask->s->c->address);
+        return STEP_ENOUGH;
+    }
+    what.by = action->by;
+    *action = what;
+    m->ask->out->text = slice_str(words[what.action]);
+    return STEP_ENOUGH;
 }
 
 static enum milter_step refuse_with(struct milter *m, struct slice text)
 {
-    struct report_action parsed = { 0 }, *action = NULL;
+    struct report_action action;
+    if (milter_parse_reply(text, m->ask->arena, &action)) return refuse(m, action);
     struct slice shown = scanner_text(m->ask->arena, text);
-    if (!milter_parse_reply(text, m->ask->arena, &parsed))
-        (void)scanner_fail(m->ask, SCANNER_NONSENSE, "%s makes no sense: the reply %.*s", m->ask->s->c->address, SLICE_ARG(shown));
-    else if (refuse(m, parsed.action)) action = &m->ask->out->actions[m->ask->out->action_n - 1];
-    if (!action) return STEP_ENOUGH;
-    parsed.by = action->by;
-    *action = parsed;
+    (void)scanner_fail(m->ask, SCANNER_NONSENSE, "%s makes no sense: the reply %.*s", m->ask->s->c->address, SLICE_ARG(shown));
     return STEP_ENOUGH;
 }
 
@@ -110,9 +110,9 @@ static enum milter_step decide(struct milter *m, char about, bool skippable)
         if (skippable) return STEP_SKIP;
         break;
     case 'a': m->ask->out->text = SLICE("accept"); return STEP_ENOUGH;
-    case 'r': (void)refuse(m, CONFIG_DO_REJECT); return STEP_ENOUGH;
-    case 't': case '4': case 'f': (void)refuse(m, CONFIG_DO_DEFER); return STEP_ENOUGH;
-    case 'd': (void)refuse(m, CONFIG_DO_DISCARD); return STEP_ENOUGH;
+    case 'r': return refuse(m, (struct report_action){ .action = CONFIG_DO_REJECT });
+    case 't': case '4': case 'f': return refuse(m, (struct report_action){ .action = CONFIG_DO_DEFER });
+    case 'd': return refuse(m, (struct report_action){ .action = CONFIG_DO_DISCARD });
     case 'y': return refuse_with(m, m->frame.data);
     default: break;
     }
@@ -148,9 +148,25 @@ static void add_macro(struct buf *b, const char *name, struct slice value)
 
 static void queue_buf(struct milter *m, char command, struct buf *b)
 {
-    struct slice data = arena_slice(m->ask->arena, buf_slice(b));
-    queue_frame(m, command, data, slice_of(NULL, 0));
+    queue_frame(m, command, arena_slice(m->ask->arena, buf_slice(b)));
     buf_clear(b);
+}
+
+/* Those of a command begin with it; from MAIL on the first is the message's id. */
+static void begin_macros(const struct milter *m, struct buf *b, char about)
+{
+    char id[ID_TEXT_LEN + 1];
+    id_format(m->ask->context->id, id);
+    buf_add_char(b, about);
+    add_macro(b, "i", slice_str(id));
+}
+
+static void add_path(struct buf *b, struct slice address)
+{
+    buf_add_char(b, '<');
+    for (size_t i = 0; i < address.n; i++)
+        if (address.p[i]) buf_add_char(b, address.p[i]);
+    add_string(b, SLICE(">"));
 }
 
 static void add_client(struct buf *b, const struct scan_context *c, bool address)
@@ -216,21 +232,15 @@ static enum milter_step tell_helo(struct milter *m, struct buf *b)
 static enum milter_step tell_mail(struct milter *m, struct buf *b)
 {
     const struct scan_context *c = m->ask->context;
-    char id[ID_TEXT_LEN + 1];
     if (m->steps & NO_MAIL) return STEP_NEXT;
-    id_format(c->id, id);
-    buf_add_char(b, 'M');
-    add_macro(b, "i", slice_str(id));
+    begin_macros(m, b, 'M');
     add_macro(b, "{mail_addr}", c->sender);
     if (c->account.n) {
         add_macro(b, "{auth_type}", SLICE("SASL"));
         add_macro(b, "{auth_authen}", c->account);
     }
     queue_buf(m, 'D', b);
-    buf_add_char(b, '<');
-    for (size_t i = 0; i < c->sender.n; i++)
-        if (c->sender.p[i]) buf_add_char(b, c->sender.p[i]);
-    add_string(b, SLICE(">"));
+    add_path(b, c->sender);
     queue_buf(m, 'M', b);
     return ask_step(m, 'M', QUIET_MAIL);
 }
@@ -255,9 +265,7 @@ static enum milter_step tell_rcpts(struct milter *m, struct buf *b)
         buf_add_char(b, 'R');
         add_macro(b, "{rcpt_addr}", c->rcpts[i]);
         queue_buf(m, 'D', b);
-        buf_add_char(b, '<');
-        buf_add(b, c->rcpts[i]);
-        add_string(b, SLICE(">"));
+        add_path(b, c->rcpts[i]);
         queue_buf(m, 'R', b);
         step = ask_step(m, 'R', QUIET_RCPT);
         if (step == STEP_ENOUGH) name_recipient(m, c->rcpts[i]);
@@ -267,11 +275,8 @@ static enum milter_step tell_rcpts(struct milter *m, struct buf *b)
 
 static enum milter_step tell_data(struct milter *m, struct buf *b)
 {
-    char id[ID_TEXT_LEN + 1];
     if (m->steps & NO_DATA || m->version < 4) return STEP_NEXT;
-    id_format(m->ask->context->id, id);
-    buf_add_char(b, 'T');
-    add_macro(b, "i", slice_str(id));
+    begin_macros(m, b, 'T');
     queue_buf(m, 'D', b);
     queue_buf(m, 'T', b);
     return ask_step(m, 'T', QUIET_DATA);
@@ -303,15 +308,15 @@ static enum milter_step tell_headers(struct milter *m, struct buf *b)
 static enum milter_step tell_body(struct milter *m)
 {
     enum milter_step step = STEP_NEXT;
-    struct slice none = slice_of(NULL, 0), rest = slice_sub(m->ask->m->bytes, m->ask->m->header_n, m->ask->m->bytes.n);
+    struct slice rest = slice_sub(m->ask->m->bytes, m->ask->m->header_n, m->ask->m->bytes.n);
     if (!(m->steps & NO_EOH)) {
-        queue_frame(m, 'N', none, none);
+        queue_frame(m, 'N', slice_of(NULL, 0));
         if (ask_step(m, 'N', QUIET_EOH) == STEP_ENOUGH) return STEP_ENOUGH;
     }
     if (m->steps & NO_BODY) return STEP_NEXT;
     while (rest.n && step == STEP_NEXT) {
         struct slice chunk = slice_sub(rest, 0, CHUNK);
-        queue_frame(m, 'B', chunk, none);
+        queue_frame(m, 'B', chunk);
         step = ask_step(m, 'B', QUIET_BODY);
         rest = slice_sub(rest, chunk.n, rest.n);
     }
@@ -320,10 +325,7 @@ static enum milter_step tell_body(struct milter *m)
 
 static void tell_end(struct milter *m, struct buf *b)
 {
-    char id[ID_TEXT_LEN + 1];
-    id_format(m->ask->context->id, id);
-    buf_add_char(b, 'E');
-    add_macro(b, "i", slice_str(id));
+    begin_macros(m, b, 'E');
     queue_buf(m, 'D', b);
     queue_buf(m, 'E', b);
     m->at_end = true;
@@ -347,7 +349,7 @@ static uint32_t number_at(struct slice s, size_t at)
 static bool negotiate(struct milter *m)
 {
     const uint32_t offer[] = { htonl(VERSION), htonl(ACTIONS_OFFERED), htonl(STEPS_OFFERED) };
-    queue_frame(m, 'O', slice_of(offer, sizeof offer), slice_of(NULL, 0));
+    queue_frame(m, 'O', slice_of(offer, sizeof offer));
     if (!talk_exchange(&m->talk, false, read_frame, m, &m->why)) return false;
     struct slice data = m->frame.data;
     const char *address = m->ask->s->c->address;

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include "base/utf8.h"
 #include "content/scanner_internal.h"
+#include "smtp/reply.h"
 
 #define NAME_MAX_N 200
 #define ADDRESS_MAX 254         /* RFC 5321 §4.5.3.1.3 */
@@ -69,8 +70,7 @@ static const char *make_field(struct milter_edits *e, struct slice name, struct 
     if (!name_ok(name)) return "a header field whose name is none";
     if (value.n > ENVELOPE_CUTS_TEXT_MAX) return too_long;
     format_field(&b, name, value, e->lead_space);
-    *out = arena_slice(e->ask->arena, buf_slice(&b));
-    buf_deinit(&b);
+    *out = buf_keep(&b, e->ask->arena);
     e->bytes += out->n;
     return e->bytes > ENVELOPE_CUTS_TEXT_MAX ? too_long : NULL;
 }
@@ -85,7 +85,7 @@ static struct slice join(struct arena *arena, struct slice a, struct slice b)
 
 /* ---- the header */
 
-const char *milter_add_header(struct milter_edits *e, struct slice data)
+static const char *add_header(struct milter_edits *e, struct slice data)
 {
     struct slice name, value, field;
     if (!take_string(&data, &name) || !take_string(&data, &value)) return broken;
@@ -95,7 +95,7 @@ const char *milter_add_header(struct milter_edits *e, struct slice data)
 }
 
 /* Its count begins with the Received field that the relay puts in front: 0 and 1 are in front of the first one that came. */
-const char *milter_insert_header(struct milter_edits *e, struct slice data)
+static const char *insert_header(struct milter_edits *e, struct slice data)
 {
     struct slice name, value, field;
     uint32_t at;
@@ -132,7 +132,7 @@ const char *milter_change_header(struct milter_edits *e, struct slice data)
 /* ---- the body */
 
 /* Comes in pieces; a line end may be cut in two. */
-const char *milter_replace_body(struct milter_edits *e, struct slice data)
+static const char *replace_body(struct milter_edits *e, struct slice data)
 {
     e->new_body = true;
     e->bytes += data.n;
@@ -150,9 +150,7 @@ static struct slice with_crlf(struct arena *arena, struct slice s)
         else buf_add_char(&b, s.p[i]);
     }
     if (b.n && b.p[b.n - 1] != '\n') buf_add_str(&b, "\r\n");
-    struct slice out = arena_slice(arena, buf_slice(&b));
-    buf_deinit(&b);
-    return out;
+    return buf_keep(&b, arena);
 }
 
 /* ---- the end */
@@ -206,24 +204,15 @@ static bool digits(struct slice s)
     return s.n >= 1 && s.n <= 3 && slice_to_u64(s, 999, &v);
 }
 
-/* "5.7.1", of the reply's class (RFC 3463 §2). */
-static bool enhanced_ok(struct slice s, char class)
-{
-    struct slice a, b;
-    return s.n && s.p[0] == class && slice_cut(&s, '.', &a) && slice_cut(&s, '.', &b) && a.n == 1 && digits(b) && digits(s);
-}
-
 /* A line of it, without code and enhanced code; "%%" is one. */
 static void add_reply_line(struct buf *b, struct slice line, struct report_action *action)
 {
-    struct slice rest, word;
     line = slice_trim(line);
     if (line.n >= 4 && digits(slice_sub(line, 0, 3)) && (line.p[3] == ' ' || line.p[3] == '-')) line = slice_trim(slice_sub(line, 4, line.n));
-    rest = line;
-    slice_cut(&rest, ' ', &word);
-    if (enhanced_ok(word, action->code >= 500 ? '5' : '4')) {
-        action->enhanced = word;
-        line = slice_trim(rest);
+    size_t n = reply_enhanced_length((int)action->code, line);
+    if (n) {
+        action->enhanced = slice_sub(line, 0, n);
+        line = slice_trim(slice_sub(line, n, line.n));
     }
     if (b->n && line.n) buf_add_char(b, ' ');
     for (size_t i = 0; i < line.n; i++)
@@ -284,10 +273,10 @@ const char *milter_modify(struct milter_edits *e, const struct milter_frame *f, 
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (needed[i].command == f->command && !(actions & needed[i].change)) return "a change that it had not announced";
     switch (f->command) {
-    case 'h': return milter_add_header(e, f->data);
-    case 'i': return milter_insert_header(e, f->data);
+    case 'h': return add_header(e, f->data);
+    case 'i': return insert_header(e, f->data);
     case 'm': return milter_change_header(e, f->data);
-    case 'b': return milter_replace_body(e, f->data);
+    case 'b': return replace_body(e, f->data);
     case 'q': return quarantine(e, f->data);
     case '+': case '2': return change_envelope(e, CONFIG_DO_COPY, f->data);
     case '-': return change_envelope(e, CONFIG_DO_REMOVE_RCPT, f->data);

@@ -79,9 +79,7 @@ static struct slice options_text(struct ask *a, const json_t *symbol)
         buf_add(&b, slice_of(json_string_value(o), json_string_length(o)));
     }
     if (!b.n) buf_add(&b, json_text(symbol, "description"));
-    struct slice text = arena_slice(a->arena, buf_slice(&b));
-    buf_deinit(&b);
-    return text;
+    return buf_keep(&b, a->arena);
 }
 
 static void add_symbols(struct ask *a, json_t *symbols, double factor)

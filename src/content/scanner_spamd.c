@@ -55,7 +55,7 @@ static void add_line(struct ask *a, struct slice line, double factor)
     struct slice number, name;
     double score;
     line = slice_trim(line);
-    if (!slice_cut(&line, ' ', &number) || !slice_find(number, '.') || slice_find(number, '.') < 0 || !scanner_number(number, &score)) return;
+    if (!slice_cut(&line, ' ', &number) || slice_find(number, '.') <= 0 || !scanner_number(number, &score)) return;
     line = slice_trim(line);
     slice_cut(&line, ' ', &name);
     for (size_t i = 0; i < name.n; i++)

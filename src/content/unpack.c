@@ -68,14 +68,18 @@ bool unpack_may_enter(struct unpack *u, uint32_t n)
     return false;
 }
 
+bool unpack_has_room(struct unpack *u, uint32_t n)
+{
+    if (u->message->part_n < u->limits->parts) return true;
+    unpack_find(u, n, CONTENT_LIMIT_PARTS);
+    return false;
+}
+
 uint32_t unpack_add_part(struct unpack *u, uint32_t parent)
 {
     struct content_message *m = u->message;
     assert(!m->part_n || parent < m->part_n);
-    if (m->part_n && m->part_n >= u->limits->parts) {
-        unpack_find(u, parent, CONTENT_LIMIT_PARTS);
-        return UINT32_MAX;
-    }
+    if (m->part_n && !unpack_has_room(u, parent)) return UINT32_MAX;
     if (m->part_n == u->part_room) {
         size_t room = u->part_room ? u->part_room * 2 : 16;
         struct content_part *parts = arena_alloc(m->arena, room * sizeof *parts);
@@ -159,9 +163,7 @@ bool unpack_sink_add(struct unpack_sink *s, struct slice bytes, uint64_t packed)
 
 struct slice unpack_sink_take(struct unpack_sink *s)
 {
-    struct slice out = s->bytes.n ? arena_slice(s->u->message->arena, buf_slice(&s->bytes)) : (struct slice){ 0 };
-    buf_deinit(&s->bytes);
-    return out;
+    return buf_keep(&s->bytes, s->u->message->arena);
 }
 
 /* Content that harms under a name or type that promises none. */
@@ -207,11 +209,11 @@ static void enter_message(struct unpack *u, uint32_t n)
     if (u->on_message && unpack_may_enter(u, n)) u->on_message(u, n, u->on_message_arg);
 }
 
-struct reader {
+typedef void unpack_reader(struct unpack *u, uint32_t n);
+static const struct {
     struct slice type;
-    void (*read)(struct unpack *u, uint32_t n);
-};
-static const struct reader readers[] = {
+    unpack_reader *read;
+} readers[] = {
     { UNPACK_TEXT("application/zip"), unpack_zip },
     { UNPACK_TEXT("application/pdf"), unpack_pdf },
     { UNPACK_TEXT("application/x-ole-storage"), unpack_ole },
@@ -279,28 +281,32 @@ static void look_by_name(struct unpack *u, uint32_t n, struct slice type)
         }
 }
 
-static void enter(struct unpack *u, uint32_t n, struct slice type, unsigned found)
+static void enter_unknown(struct unpack *u, uint32_t n, struct slice type)
 {
-    for (size_t i = 0; i < countof(readers); i++)
-        if (slice_eq(type, readers[i].type)) {
-            if (unpack_may_enter(u, n)) readers[i].read(u, n);
-            look_by_name(u, n, type);
-            return;
-        }
-    if (slice_eq(type, SLICE("message/rfc822"))) {
-        enter_message(u, n);
-        look_by_name(u, n, type);
-        return;
-    }
-    if (found & CONTENT_ARCHIVE) {
-        if (unpack_may_enter(u, n)) unpack_archive(u, n);
-        look_by_name(u, n, type);
-        return;
-    }
     if (is_page(&u->message->parts[n], type)) unpack_html(u, n);
     bool text = unpack_is_text(u->message->parts[n].data);
     look_behind(u, n); /* text before an archive is nothing to who reads it from its end */
     if (text && has_lines(&u->message->parts[n])) unpack_lines(u, n);
+}
+
+static unpack_reader *reader_of(struct slice type, unsigned found)
+{
+    for (size_t i = 0; i < countof(readers); i++)
+        if (slice_eq(type, readers[i].type)) return readers[i].read;
+    return found & CONTENT_ARCHIVE ? unpack_archive : NULL;
+}
+
+static void enter(struct unpack *u, uint32_t n, struct slice type, unsigned found)
+{
+    unpack_reader *read = reader_of(type, found);
+    bool message = slice_eq(type, SLICE("message/rfc822"));
+    if (!read && !message) {
+        enter_unknown(u, n, type);
+        return;
+    }
+    if (message) enter_message(u, n);
+    else if (unpack_may_enter(u, n)) read(u, n);
+    look_by_name(u, n, type);
 }
 
 void unpack_part(struct unpack *u, uint32_t n)

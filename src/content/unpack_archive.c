@@ -217,11 +217,7 @@ static bool next_entry(struct walk *w)
 {
     struct archive_entry *e;
     struct unpack *u = w->u;
-    if (u->message->part_n >= u->limits->parts) {
-        unpack_find(u, w->n, CONTENT_LIMIT_PARTS);
-        return false;
-    }
-    if (!unpack_in_time(u, w->n) || u->ended) return false; /* what comes next is behind what would have to be unpacked */
+    if (!unpack_has_room(u, w->n) || !unpack_in_time(u, w->n) || u->ended) return false; /* what comes next is behind what would have to be unpacked */
     int status = archive_read_next_header(w->a, &e);
     if (status == ARCHIVE_EOF) return false;
     if (status == ARCHIVE_FATAL || status == ARCHIVE_FAILED) {

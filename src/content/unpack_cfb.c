@@ -2,52 +2,33 @@
  * Compound files. Every chain of sectors is followed for at most as many steps as there are sectors. */
 #include "content/unpack_cfb.h"
 
-#define END_OF_CHAIN 0xFFFFFFFEu
 #define SECTOR_MAX 0xFFFFFFFAu
 #define ENTRY_SIZE 128
 
 static struct slice sector_at(const struct cfb *c, uint32_t s)
 {
-    return s <= SECTOR_MAX ? unpack_at(c->data, ((uint64_t)s + 1) * c->sector, c->sector) : (struct slice){ 0 };
+    return unpack_at(c->data, ((uint64_t)s + 1) * c->sector, c->sector);
 }
 
-/* The bytes of a chain of the big sectors. */
-static struct slice read_chain(struct cfb *c, uint32_t s, uint64_t most)
+/* The bytes of a chain, of the big sectors or of the mini ones. */
+static struct slice read_chain(struct cfb *c, bool mini, uint32_t s, uint64_t most)
 {
     struct buf out = { 0 };
-    for (uint64_t steps = c->data.n / c->sector + 1; s <= SECTOR_MAX && out.n < most; steps--) {
-        struct slice sector = sector_at(c, s);
+    struct slice fat = mini ? c->mini_fat : c->fat;
+    for (uint64_t steps = mini ? c->mini.n / c->mini_sector + 1 : c->data.n / c->sector + 1; s <= SECTOR_MAX && out.n < most; steps--) {
+        struct slice sector = mini ? unpack_at(c->mini, (uint64_t)s * c->mini_sector, c->mini_sector) : sector_at(c, s);
         if (!sector.n || !steps) {
             c->broken = true;
             break;
         }
         buf_add(&out, unpack_at(sector, 0, most - out.n));
-        if ((uint64_t)s * 4 + 4 > c->fat.n) {
+        if ((uint64_t)s * 4 + 4 > fat.n) {
             c->broken |= out.n < most;
             break;
         }
-        s = unpack_le32(c->fat, (uint64_t)s * 4);
+        s = unpack_le32(fat, (uint64_t)s * 4);
     }
-    struct slice bytes = out.n ? arena_slice(c->arena, buf_slice(&out)) : (struct slice){ 0 };
-    buf_deinit(&out);
-    return bytes;
-}
-
-static struct slice read_mini(struct cfb *c, uint32_t s, uint64_t most)
-{
-    struct buf out = { 0 };
-    for (uint64_t steps = c->mini.n / c->mini_sector + 1; s <= SECTOR_MAX && out.n < most; steps--) {
-        struct slice sector = unpack_at(c->mini, (uint64_t)s * c->mini_sector, c->mini_sector);
-        if (!sector.n || !steps) {
-            c->broken = true;
-            break;
-        }
-        buf_add(&out, unpack_at(sector, 0, most - out.n));
-        s = (uint64_t)s * 4 < c->mini_fat.n ? unpack_le32(c->mini_fat, (uint64_t)s * 4) : END_OF_CHAIN;
-    }
-    struct slice bytes = out.n ? arena_slice(c->arena, buf_slice(&out)) : (struct slice){ 0 };
-    buf_deinit(&out);
-    return bytes;
+    return buf_keep(&out, c->arena);
 }
 
 /* §2.5: the table is in sectors that the header lists, the first 109 of them, and then a chain of lists. */
@@ -69,8 +50,7 @@ static void read_fat(struct cfb *c)
         if (!list.n) break;
         next = unpack_le32(list, c->sector - 4);
     }
-    c->fat = arena_slice(c->arena, buf_slice(&out));
-    buf_deinit(&out);
+    c->fat = buf_keep(&out, c->arena);
 }
 
 static void read_entry(struct cfb *c, struct cfb_entry *e, struct slice d)
@@ -122,14 +102,14 @@ bool cfb_open(struct cfb *c, struct slice data, struct arena *arena)
     c->mini_sector = 1u << mini_shift;
     c->cutoff = unpack_le32(data, 56);
     read_fat(c);
-    struct slice directory = read_chain(c, unpack_le32(data, 48), (uint64_t)CFB_ENTRIES_MAX * ENTRY_SIZE);
+    struct slice directory = read_chain(c, false, unpack_le32(data, 48), (uint64_t)CFB_ENTRIES_MAX * ENTRY_SIZE);
     if (directory.n < ENTRY_SIZE) return false;
     c->n = directory.n / ENTRY_SIZE;
     c->entries = arena_alloc(arena, c->n * sizeof *c->entries);
     for (size_t i = 0; i < c->n; i++) read_entry(c, &c->entries[i], unpack_at(directory, i * ENTRY_SIZE, ENTRY_SIZE));
     set_parents(c);
-    c->mini_fat = read_chain(c, unpack_le32(data, 60), data.n);
-    c->mini = read_chain(c, c->entries[0].start, c->entries[0].size < data.n ? c->entries[0].size : data.n);
+    c->mini_fat = read_chain(c, false, unpack_le32(data, 60), data.n);
+    c->mini = read_chain(c, false, c->entries[0].start, c->entries[0].size < data.n ? c->entries[0].size : data.n);
     return true;
 }
 
@@ -137,9 +117,16 @@ struct slice cfb_read(struct cfb *c, const struct cfb_entry *e, uint64_t most)
 {
     uint64_t n = e->size < most ? e->size : most;
     if (n > c->data.n) n = c->data.n;
-    struct slice bytes = e->size < c->cutoff ? read_mini(c, e->start, n) : read_chain(c, e->start, n);
+    struct slice bytes = read_chain(c, e->size < c->cutoff, e->start, n);
     c->broken |= bytes.n < n;
     return bytes;
+}
+
+struct slice cfb_take(struct unpack *u, uint32_t n, struct cfb *c, const struct cfb_entry *e, uint64_t most)
+{
+    uint64_t size = !e ? 0 : e->size < c->data.n ? e->size : c->data.n;
+    if (size > most) size = most;
+    return size && unpack_spend(u, n, size) ? cfb_read(c, e, size) : (struct slice){ 0 };
 }
 
 const struct cfb_entry *cfb_find(const struct cfb *c, uint32_t parent, struct slice name)

@@ -33,6 +33,8 @@ struct cfb {
 bool cfb_open(struct cfb *c, struct slice data, struct arena *arena);
 /* A copy of at most `most` bytes; what is there of it. */
 struct slice cfb_read(struct cfb *c, const struct cfb_entry *e, uint64_t most);
+/* The same of a stream that may be NULL; streams may share their sectors: what is read counts as unpacked, of part n. */
+struct slice cfb_take(struct unpack *u, uint32_t n, struct cfb *c, const struct cfb_entry *e, uint64_t most);
 /* By name, case aside, in that storage (an index; CFB_NONE: in any); NULL: none. */
 const struct cfb_entry *cfb_find(const struct cfb *c, uint32_t parent, struct slice name);
 

@@ -5,13 +5,12 @@
 
 #define PIECE 32768
 
-enum unpack_flate unpack_flate(struct unpack_sink *s, struct slice packed, int window_bits, size_t *took)
+enum unpack_flate unpack_flate(struct unpack_sink *s, struct slice packed, int window_bits)
 {
     z_stream z = { .next_in = (Bytef *)(uintptr_t)packed.p,
                    .avail_in = (uInt)(packed.n < UINT32_MAX ? packed.n : UINT32_MAX) };
     unsigned char piece[PIECE];
     uInt room = s->most && s->most < sizeof piece ? (uInt)s->most : (uInt)sizeof piece;
-    if (took) *took = 0;
     if (!packed.n || inflateInit2(&z, window_bits) != Z_OK) return UNPACK_FLATE_BROKEN;
     int status;
     bool more = true;
@@ -21,7 +20,6 @@ enum unpack_flate unpack_flate(struct unpack_sink *s, struct slice packed, int w
         status = inflate(&z, Z_NO_FLUSH);
         more = unpack_sink_add(s, slice_of(piece, room - z.avail_out), packed.n);
     } while (more && status == Z_OK && (z.avail_in || !z.avail_out));
-    if (took) *took = packed.n - z.avail_in;
     inflateEnd(&z);
     if (status == Z_STREAM_END) return s->stopped ? UNPACK_FLATE_STOPPED : UNPACK_FLATE_OK;
     return more ? UNPACK_FLATE_BROKEN : UNPACK_FLATE_STOPPED;

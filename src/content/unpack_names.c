@@ -223,29 +223,14 @@ struct slice unpack_clean_name(struct arena *arena, struct slice raw, unsigned *
     return name;
 }
 
-static void add_code(struct buf *out, uint32_t code)
-{
-    if (code >= 0x10000) {
-        buf_add_char(out, (char)(0xF0 | code >> 18));
-        buf_add_char(out, (char)(0x80 | (code >> 12 & 0x3F)));
-    } else if (code >= 0x800) {
-        buf_add_char(out, (char)(0xE0 | code >> 12));
-    }
-    if (code >= 0x800) buf_add_char(out, (char)(0x80 | (code >> 6 & 0x3F)));
-    else if (code >= 0x80) buf_add_char(out, (char)(0xC0 | code >> 6));
-    buf_add_char(out, (char)(code >= 0x80 ? 0x80 | (code & 0x3F) : code));
-}
-
 static struct slice recode(struct arena *arena, struct slice raw, const uint16_t upper[128])
 {
     struct buf out = { 0 };
     for (size_t i = 0; i < raw.n; i++) {
         unsigned char c = (unsigned char)raw.p[i];
-        add_code(&out, c < 0x80 ? c : upper[c - 0x80]);
+        buf_add_code(&out, c < 0x80 ? c : upper[c - 0x80]);
     }
-    struct slice s = arena_slice(arena, buf_slice(&out));
-    buf_deinit(&out);
-    return s;
+    return buf_keep(&out, arena);
 }
 
 /* clang-format off */
@@ -259,10 +244,6 @@ static const uint16_t page_437[128] = {
     0x3B1, 0xDF, 0x393, 0x3C0, 0x3A3, 0x3C3, 0xB5, 0x3C4, 0x3A6, 0x398, 0x3A9, 0x3B4, 0x221E, 0x3C6, 0x3B5, 0x2229,
     0x2261, 0xB1, 0x2265, 0x2264, 0x2320, 0x2321, 0xF7, 0x2248, 0xB0, 0x2219, 0xB7, 0x221A, 0x207F, 0xB2, 0x25A0, 0xA0,
 };
-static const uint16_t page_1252[32] = {
-    0x20AC, 0xFFFD, 0x201A, 0x192, 0x201E, 0x2026, 0x2020, 0x2021, 0x2C6, 0x2030, 0x160, 0x2039, 0x152, 0xFFFD, 0x17D, 0xFFFD,
-    0xFFFD, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x2DC, 0x2122, 0x161, 0x203A, 0x153, 0xFFFD, 0x17E, 0x178,
-};
 /* clang-format on */
 
 struct slice unpack_utf8_of_437(struct arena *arena, struct slice raw)
@@ -274,15 +255,18 @@ struct slice unpack_utf8_of_1252(struct arena *arena, struct slice raw)
 {
     if (utf8_ok(raw)) return raw;
     uint16_t upper[128];
-    for (unsigned i = 0; i < 128; i++) upper[i] = i < 32 ? page_1252[i] : (uint16_t)(0x80 + i);
+    for (unsigned i = 0; i < countof(upper); i++) {
+        uint32_t code = utf8_of_1252((unsigned char)(0x80 + i));
+        upper[i] = (uint16_t)(code ? code : 0xFFFD);
+    }
     return recode(arena, raw, upper);
 }
 
-struct slice unpack_utf8_of_utf16(struct arena *arena, struct slice raw)
+static struct slice utf8_of_utf16(struct arena *arena, struct slice raw, bool big)
 {
     struct buf out = { 0 };
     for (size_t i = 0; i + 1 < raw.n; i += 2) {
-        uint32_t code = unpack_le16(raw, i), low = unpack_le16(raw, i + 2);
+        uint32_t code = big ? unpack_be16(raw, i) : unpack_le16(raw, i), low = big ? unpack_be16(raw, i + 2) : unpack_le16(raw, i + 2);
         if (!code) break;
         if (code >= 0xD800 && code < 0xDC00 && low >= 0xDC00 && low < 0xE000) {
             code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
@@ -290,11 +274,19 @@ struct slice unpack_utf8_of_utf16(struct arena *arena, struct slice raw)
         } else if (code >= 0xD800 && code < 0xE000) {
             code = 0xFFFD;
         }
-        add_code(&out, code);
+        buf_add_code(&out, code);
     }
-    struct slice s = arena_slice(arena, buf_slice(&out));
-    buf_deinit(&out);
-    return s;
+    return buf_keep(&out, arena);
+}
+
+struct slice unpack_utf8_of_utf16(struct arena *arena, struct slice raw)
+{
+    return utf8_of_utf16(arena, raw, false);
+}
+
+struct slice unpack_utf8_of_marked(struct arena *arena, struct slice raw)
+{
+    return utf8_of_utf16(arena, unpack_at(raw, 2, (raw.n - 2) & ~(size_t)1), unpack_be16(raw, 0) == 0xFEFF);
 }
 
 size_t unpack_isearch(struct slice s, size_t from, struct slice what)

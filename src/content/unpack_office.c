@@ -7,8 +7,7 @@
 
 static struct slice stream(struct unpack *u, uint32_t n, struct cfb *c, const struct cfb_entry *e)
 {
-    uint64_t size = !e ? 0 : e->size < c->data.n ? e->size : c->data.n;
-    return size && unpack_spend(u, n, size) ? cfb_read(c, e, STREAM_MOST) : (struct slice){ 0 };
+    return cfb_take(u, n, c, e, STREAM_MOST);
 }
 
 /* ---- Excel: records of [MS-XLS] in the stream Workbook */
@@ -51,7 +50,7 @@ static void add_slides_objects(struct unpack *u, uint32_t n, struct slice d)
                 uint32_t child = unpack_add_file(u, n, (struct slice){ 0 });
                 if (child == UNPACK_NONE) return;
                 struct unpack_sink sink = { .u = u, .n = child };
-                if (unpack_flate(&sink, slice_sub(body, 4, body.n), 15, NULL) == UNPACK_FLATE_BROKEN)
+                if (unpack_flate(&sink, slice_sub(body, 4, body.n), 15) == UNPACK_FLATE_BROKEN)
                     unpack_find(u, child, CONTENT_BROKEN);
                 unpack_give(u, child, unpack_sink_take(&sink));
             }

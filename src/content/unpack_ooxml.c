@@ -62,14 +62,9 @@ static size_t tag_end(struct slice xml, size_t at)
 /* With blanks for whatever XML takes for such, and UTF-16 as UTF-8. */
 static struct slice plain_xml(struct arena *arena, struct slice xml)
 {
-    char *out = arena_alloc(arena, xml.n + 2);
     unsigned mark = unpack_be16(xml, 0);
-    if (mark == 0xFEFF || mark == 0xFFFE) {
-        size_t swap = mark == 0xFEFF;
-        for (size_t i = 2; i + 1 < xml.n; i += 2) out[i - 2] = xml.p[i + swap], out[i - 1] = xml.p[i + 1 - swap];
-        xml = unpack_utf8_of_utf16(arena, slice_of(out, (xml.n - 2) & ~(size_t)1));
-        out = arena_alloc(arena, xml.n + 2);
-    }
+    if (mark == 0xFEFF || mark == 0xFFFE) xml = unpack_utf8_of_marked(arena, xml);
+    char *out = arena_alloc(arena, xml.n + 1);
     for (size_t i = 0; i < xml.n; i++) out[i] = xml.p[i] == '\t' || xml.p[i] == '\r' || xml.p[i] == '\n' ? ' ' : xml.p[i];
     return slice_of(out, xml.n);
 }
@@ -140,10 +135,7 @@ static void add_others(struct unpack *u, uint32_t n, const struct zip *z)
         struct slice head = zip_unpack(u, n, z, e, 16);
         if (!(e->flags & ZIP_FLAG_ENCRYPTED) && !e->lies && is_own(e->name, head)) continue;
         zip_add(u, n, z, e);
-        if (u->message->part_n >= u->limits->parts) {
-            unpack_find(u, n, CONTENT_LIMIT_PARTS);
-            return;
-        }
+        if (!unpack_has_room(u, n)) return;
     }
 }
 

@@ -20,6 +20,8 @@ void unpack_find(struct unpack *u, uint32_t n, unsigned findings);
 bool unpack_in_time(struct unpack *u, uint32_t n);
 /* Takes bytes of the budget; false: it is used up, part n has LIMIT_SIZE, or the limit that ended all unpacking before. */
 bool unpack_spend(struct unpack *u, uint32_t n, uint64_t bytes);
+/* Is there room for another part? False: part n has LIMIT_PARTS. */
+bool unpack_has_room(struct unpack *u, uint32_t n);
 /* May what is in part n be looked into? False: it has LIMIT_DEPTH, or the limit that ended all. */
 bool unpack_may_enter(struct unpack *u, uint32_t n);
 /* Adds a file below parent; its name is cleaned; UNPACK_NONE: there are too many. Not looked at yet. */
@@ -47,8 +49,7 @@ struct slice unpack_sink_take(struct unpack_sink *s);
 
 /* ---- unpack_flate.c: zlib's format, raw deflate (windowBits as of inflateInit2), MS-Compress */
 enum unpack_flate { UNPACK_FLATE_OK, UNPACK_FLATE_BROKEN, UNPACK_FLATE_STOPPED };
-enum unpack_flate unpack_flate(struct unpack_sink *s, struct slice packed, int window_bits,
-                               size_t *took); /* took: may be NULL */
+enum unpack_flate unpack_flate(struct unpack_sink *s, struct slice packed, int window_bits);
 void unpack_szdd(struct unpack *u, uint32_t n);
 
 /* ---- unpack_names.c */
@@ -74,6 +75,7 @@ enum unpack_kind unpack_declared_kind(struct slice type);
 struct slice unpack_utf8_of_437(struct arena *arena, struct slice raw);
 struct slice unpack_utf8_of_1252(struct arena *arena, struct slice raw);
 struct slice unpack_utf8_of_utf16(struct arena *arena, struct slice raw); /* little-endian, up to a NUL */
+struct slice unpack_utf8_of_marked(struct arena *arena, struct slice raw); /* UTF-16 behind a byte order mark, up to a NUL */
 
 /* ---- unpack_type.c */
 struct slice unpack_true_type(struct unpack *u, uint32_t n); /* static, or in the arena */

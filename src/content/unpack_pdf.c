@@ -113,15 +113,9 @@ static struct slice text_of(struct pdf *p, struct slice raw, bool hex)
         }
         buf_add_char(&out, c);
     }
-    struct slice s = arena_slice(p->u->message->arena, buf_slice(&out));
-    buf_deinit(&out);
-    if (!slice_starts(s, SLICE("\xFE\xFF"))) return unpack_utf8_of_1252(p->u->message->arena, s);
-    char *swapped = arena_alloc(p->u->message->arena, s.n + 2);
-    for (size_t i = 2; i + 1 < s.n; i += 2) {
-        swapped[i - 2] = s.p[i + 1];
-        swapped[i - 1] = s.p[i];
-    }
-    return unpack_utf8_of_utf16(p->u->message->arena, slice_of(swapped, s.n - 2));
+    struct arena *arena = p->u->message->arena;
+    struct slice s = buf_keep(&out, arena);
+    return slice_starts(s, SLICE("\xFE\xFF")) ? unpack_utf8_of_marked(arena, s) : unpack_utf8_of_1252(arena, s);
 }
 
 static void on_string(struct pdf *p, struct slice raw, bool hex)
@@ -159,8 +153,10 @@ static void note_file(struct pdf *p, uint32_t object, struct slice name)
 {
     for (size_t i = 0; i < p->file_n; i++)
         if (p->files[i].object == object && slice_eq(p->files[i].name, name)) return;
-    if (p->file_n == PDF_FILES) p->found |= CONTENT_LIMIT_PARTS;
-    if (p->file_n == PDF_FILES) return;
+    if (p->file_n == PDF_FILES) {
+        p->found |= CONTENT_LIMIT_PARTS;
+        return;
+    }
     if (!p->files) p->files = mem_grow(NULL, PDF_FILES, sizeof *p->files);
     p->files[p->file_n++] = (struct pdf_file){ object, name };
 }
@@ -211,8 +207,10 @@ static void look_into_objects(struct pdf *p, const struct pdf_stream *s)
 
 static void note_stream(struct pdf *p)
 {
-    if (p->stream_n == PDF_STREAMS) p->found |= CONTENT_LIMIT_PARTS;
-    if (p->stream_n == PDF_STREAMS) return;
+    if (p->stream_n == PDF_STREAMS) {
+        p->found |= CONTENT_LIMIT_PARTS;
+        return;
+    }
     if (p->stream_n == p->stream_room) {
         p->stream_room = p->stream_room ? p->stream_room * 2 : 64;
         p->streams = mem_grow(p->streams, p->stream_room, sizeof *p->streams);

@@ -44,7 +44,7 @@ struct pdf {
     struct pdf_level levels[PDF_NEST];
     unsigned depth;              /* of dictionaries; deeper ones are taken as the deepest */
     struct pdf_stream at;        /* of the object at hand */
-    struct pdf_file *files; size_t file_n, file_room;
+    struct pdf_file *files; size_t file_n;
     struct pdf_stream *streams; size_t stream_n, stream_room;
     uint32_t objects;
     bool no_ends;                /* of streams from here on */

@@ -141,7 +141,7 @@ struct slice pdf_decode(struct unpack *u, uint32_t n, const struct pdf_stream *p
         struct unpack_sink s = { .u = u, .n = n };
         enum unpack_flate status;
         switch (p->filters[i]) {
-        case PDF_FLATE: status = unpack_flate(&s, raw, 15, NULL); break;
+        case PDF_FLATE: status = unpack_flate(&s, raw, 15); break;
         case PDF_HEX: status = hex(&s, raw); break;
         case PDF_85: status = ascii85(&s, raw); break;
         case PDF_LZW: status = lzw(&s, raw); break;

@@ -15,9 +15,7 @@ static void add_listed(struct unpack *u, uint32_t n, struct slice name, uint64_t
 
 static bool go_on(struct unpack *u, uint32_t n, bool add)
 {
-    if (!add || u->message->part_n < u->limits->parts) return unpack_in_time(u, n);
-    unpack_find(u, n, CONTENT_LIMIT_PARTS);
-    return false;
+    return (!add || unpack_has_room(u, n)) && unpack_in_time(u, n);
 }
 
 /* A header: CRC 2, type 1, flags 2, size 2; with 0x8000 the data's size 4. */

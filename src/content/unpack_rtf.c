@@ -53,9 +53,7 @@ static void take_object(struct unpack *u, uint32_t n, struct slice d)
         struct buf whole = { 0 };
         buf_add(&whole, unpack_at(d, at, 4));
         buf_add(&whole, native);
-        struct slice copy = arena_slice(u->message->arena, buf_slice(&whole));
-        buf_deinit(&whole);
-        unpack_package(u, n, copy);
+        unpack_package(u, n, buf_keep(&whole, u->message->arena));
         return;
     }
     if (slice_istarts(class, SLICE("otf")) || !d.n) return;
@@ -155,10 +153,7 @@ void unpack_onenote(struct unpack *u, uint32_t n)
         struct slice file = unpack_at(d, at + 36, size);
         if (file.n) unpack_add_data(u, n, (struct slice){ 0 }, file);
         at += 36 + file.n;
-        if (u->message->part_n >= u->limits->parts) {
-            unpack_find(u, n, CONTENT_LIMIT_PARTS);
-            return;
-        }
+        if (!unpack_has_room(u, n)) return;
     }
 }
 
@@ -171,7 +166,7 @@ void unpack_active_mime(struct unpack *u, uint32_t n)
     uint32_t child = unpack_add_file(u, n, (struct slice){ 0 });
     if (child == UNPACK_NONE) return;
     struct unpack_sink sink = { .u = u, .n = child };
-    if (unpack_flate(&sink, unpack_at(d, at, d.n), 15, NULL) == UNPACK_FLATE_BROKEN) unpack_find(u, child, CONTENT_BROKEN);
+    if (unpack_flate(&sink, unpack_at(d, at, d.n), 15) == UNPACK_FLATE_BROKEN) unpack_find(u, child, CONTENT_BROKEN);
     unpack_give(u, child, unpack_sink_take(&sink));
     unpack_find(u, n, u->message->parts[child].findings & (CONTENT_MACRO | CONTENT_MACRO_AUTO));
 }

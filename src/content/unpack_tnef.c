@@ -127,6 +127,6 @@ void unpack_tnef(struct unpack *u, uint32_t n)
         on_attribute(&t, id, unpack_at(d, at + 9, size));
         at += 9 + size + 2;
     }
-    if (u->message->part_n >= u->limits->parts) unpack_find(u, n, CONTENT_LIMIT_PARTS);
+    (void)unpack_has_room(u, n);
     finish(&t);
 }

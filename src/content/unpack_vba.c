@@ -43,9 +43,7 @@ struct slice vba_decompress(struct slice packed, struct arena *arena)
             else buf_add(&out, chunk);
             at += 2 + (head & 0xFFF) + 1u;
         }
-    struct slice text = out.n ? arena_slice(arena, buf_slice(&out)) : (struct slice){ 0 };
-    buf_deinit(&out);
-    return text;
+    return buf_keep(&out, arena);
 }
 
 static bool word_char(char c)
@@ -173,20 +171,11 @@ static uint32_t module_offset(struct slice directory, struct slice name)
 static bool module_runs(struct unpack *u, uint32_t n, struct cfb *c, const struct cfb_entry *e, struct slice directory,
                         bool *stomped)
 {
-    if (!unpack_spend(u, n, e->size < c->data.n ? e->size : c->data.n)) return false;
-    struct slice module = cfb_read(c, e, c->data.n), source = module_source(u, n, c, module);
+    struct slice module = cfb_take(u, n, c, e, c->data.n), source = module_source(u, n, c, module);
     uint32_t at = source.n ? UINT32_MAX : module_offset(directory, e->name);
     if (at < module.n) source = source_at(u, n, c, module, at);
     if (!source.n) *stomped = true;
     return source.n ? source_runs(source) : names_run(module);
-}
-
-/* Streams may share their sectors: what is read counts as unpacked. */
-static struct slice read_some(struct unpack *u, uint32_t n, struct cfb *c, const struct cfb_entry *e)
-{
-    uint64_t size = !e ? 0 : e->size < c->data.n ? e->size : c->data.n;
-    if (size > SOURCE_MAX) size = SOURCE_MAX;
-    return size && unpack_spend(u, n, size) ? cfb_read(c, e, size) : (struct slice){ 0 };
 }
 
 unsigned vba_look(struct unpack *u, uint32_t n, struct cfb *c)
@@ -198,7 +187,7 @@ unsigned vba_look(struct unpack *u, uint32_t n, struct cfb *c)
         found |= CONTENT_MACRO;
         if (folders++ == FOLDERS_MAX) return found | CONTENT_LIMIT_PARTS;
         const struct cfb_entry *dir = cfb_find(c, (uint32_t)i, SLICE("dir"));
-        struct slice directory = vba_decompress(read_some(u, n, c, dir), c->arena);
+        struct slice directory = vba_decompress(cfb_take(u, n, c, dir, SOURCE_MAX), c->arena);
         if (!unpack_spend(u, n, directory.n)) return found;
         bool stomped = false;
         for (size_t k = 1; k < c->n; k++) {
@@ -208,7 +197,7 @@ unsigned vba_look(struct unpack *u, uint32_t n, struct cfb *c)
             if (module_runs(u, n, c, e, directory, &stomped)) found |= CONTENT_MACRO_AUTO;
         }
         const struct cfb_entry *project = cfb_find(c, (uint32_t)i, SLICE("_VBA_PROJECT"));
-        if (stomped && names_run(read_some(u, n, c, project))) found |= CONTENT_MACRO_AUTO;
+        if (stomped && names_run(cfb_take(u, n, c, project, SOURCE_MAX))) found |= CONTENT_MACRO_AUTO;
     }
     return found;
 }

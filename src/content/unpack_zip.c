@@ -21,9 +21,8 @@ struct slice zip_unpack(struct unpack *u, uint32_t n, const struct zip *z, const
         data = most ? unpack_at(packed, 0, most) : packed;
         return unpack_spend(u, n, data.n) ? cut_off(u, n, e, data, most) : (struct slice){ 0 };
     }
-    struct unpack_sink sink = { .u = u, .n = n };
-    sink.most = most;
-    enum unpack_flate status = e->method == 8 ? unpack_flate(&sink, packed, -15, NULL) : unpack_zip_method(&sink, e, packed);
+    struct unpack_sink sink = { .u = u, .n = n, .most = most };
+    enum unpack_flate status = e->method == 8 ? unpack_flate(&sink, packed, -15) : unpack_zip_method(&sink, e, packed);
     if (status == UNPACK_FLATE_BROKEN && e->local_method != e->method) { /* what some readers would do */
         struct zip_entry other = *e;
         other.method = other.local_method;
@@ -77,25 +76,21 @@ static bool all_zero(struct slice s)
 }
 
 /* Whatever follows is a file of its own to who reads from the front. */
-static void look_behind(struct unpack *u, uint32_t n, const struct zip *z, size_t known)
+static void look_behind(struct unpack *u, uint32_t n, const struct zip *z)
 {
     struct slice rest = slice_sub(z->data, z->end, z->data.n);
     if (rest.n < BEHIND_MIN || all_zero(rest) || !z->has_directory) return;
     unpack_find(u, n, CONTENT_BROKEN);
-    if (z->n == known) unpack_add_data(u, n, (struct slice){ 0 }, rest);
+    unpack_add_data(u, n, (struct slice){ 0 }, rest);
 }
 
 static void walk(struct unpack *u, uint32_t n, const struct zip *z)
 {
     for (size_t i = 0; i < z->n; i++) {
-        if (u->message->part_n >= u->limits->parts) {
-            unpack_find(u, n, CONTENT_LIMIT_PARTS);
-            return;
-        }
-        if (!unpack_in_time(u, n)) return;
+        if (!unpack_has_room(u, n) || !unpack_in_time(u, n)) return;
         zip_add(u, n, z, &z->entries[i]);
     }
-    look_behind(u, n, z, z->n);
+    look_behind(u, n, z);
 }
 
 static bool is_program(const struct zip *z)
@@ -113,7 +108,7 @@ static void look(struct unpack *u, uint32_t n, const struct zip *z)
     if (!z->n && unpack_search(slice_sub(z->data, z->directory_at, z->data.n), 0, SLICE("PK\6\x08")) != SIZE_MAX)
         unpack_find(u, n, CONTENT_ENCRYPTED); /* the directory itself is encrypted */
     if (unpack_zip_document(u, n, z)) {
-        look_behind(u, n, z, z->n);
+        look_behind(u, n, z);
         return;
     }
     if (is_program(z)) {

@@ -33,7 +33,6 @@ void zip_close(struct zip *z);
 struct slice zip_name(const struct zip_entry *e, struct slice raw, struct arena *arena);
 /* The entry whose name is that, case and direction of slashes aside; NULL: none. */
 const struct zip_entry *zip_find(const struct zip *z, struct slice name);
-bool zip_name_is(struct slice name, struct slice wanted);
 /* Unpacks it with limits and findings of part n; what is known of it, which may be cut off. most: of bytes that are
  * wanted, 0: all. */
 struct slice zip_unpack(struct unpack *u, uint32_t n, const struct zip *z, const struct zip_entry *e, size_t most);

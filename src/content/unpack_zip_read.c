@@ -231,7 +231,7 @@ static char plain(char c)
     return c == '\\' ? '/' : ascii_lower(c);
 }
 
-bool zip_name_is(struct slice name, struct slice wanted)
+static bool name_is(struct slice name, struct slice wanted)
 {
     while (name.n && (name.p[0] == '/' || name.p[0] == '\\')) name = slice_sub(name, 1, name.n);
     if (name.n != wanted.n) return false;
@@ -243,7 +243,7 @@ bool zip_name_is(struct slice name, struct slice wanted)
 const struct zip_entry *zip_find(const struct zip *z, struct slice name)
 {
     for (size_t i = 0; i < z->n; i++)
-        if (zip_name_is(z->entries[i].name, name)) return &z->entries[i];
+        if (name_is(z->entries[i].name, name)) return &z->entries[i];
     return NULL;
 }
 

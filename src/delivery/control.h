@@ -24,7 +24,6 @@ bool match_message(const struct match *f, const struct message *m, uint64_t now)
 bool match_envelope(const struct match *f, const struct message *m, const struct envelope *e);
 /* "<>" the null sender, "@domain", a whole address, or else a part of it; case folded. */
 bool match_address(struct slice pattern, struct slice address);
-bool match_part(struct slice part, struct slice text); /* text holds part, case folded */
 
 const char *message_state_name(const struct message *m); /* incoming, active, deferred, held */
 struct slice message_reason(const struct message *m);

@@ -66,19 +66,12 @@ bool match_needs_envelope(const struct match *f)
     return f->sender || f->recipient || f->destination;
 }
 
-bool match_part(struct slice part, struct slice text)
-{
-    for (size_t i = 0; i + part.n <= text.n; i++)
-        if (slice_ieq(slice_sub(text, i, i + part.n), part)) return true;
-    return false;
-}
-
 bool match_address(struct slice pattern, struct slice address)
 {
     if (slice_eq(pattern, SLICE("<>")) || !pattern.n) return !address.n;
     if (pattern.p[0] == '@') return slice_iends(address, pattern);
     if (slice_find(pattern, '@') >= 0) return slice_ieq(pattern, address);
-    return match_part(pattern, address);
+    return slice_ihas(address, pattern);
 }
 
 const char *message_state_name(const struct message *m)
@@ -97,7 +90,7 @@ bool match_message(const struct match *f, const struct message *m, uint64_t now)
     if (f->ids && !bsearch(&m->spool.id, f->ids, f->id_n, sizeof *f->ids, compare_ids)) return false;
     if (f->state && strcmp(f->state, message_state_name(m)) != 0) return false;
     if (f->older_than && (now < m->arrival || now - m->arrival < f->older_than)) return false;
-    return !f->reason || match_part(slice_str(f->reason), message_reason(m));
+    return !f->reason || slice_ihas(message_reason(m), slice_str(f->reason));
 }
 
 /* The domain of a recipient is meant as well as its next hop. Of that, what is known for a single recipient is used; else the
@@ -111,9 +104,9 @@ static bool match_destination(const struct match *f, const struct message *m, co
         struct slice rcpt = e->rcpts[i];
         if (rcpt.n > part.n && rcpt.p[rcpt.n - part.n - 1] == '@' && slice_iends(rcpt, part)) return true;
     }
-    if (m->rcpt_n == 1 && m->where) return match_part(part, label_text(m->where));
+    if (m->rcpt_n == 1 && m->where) return slice_ihas(label_text(m->where), part);
     for (uint32_t i = 0; i < e->rcpt_n; i++)
-        if (route_find(m->home->q->routes, e->rcpts[i], &hop, &err) && match_part(part, slice_str(hop.key))) return true;
+        if (route_find(m->home->q->routes, e->rcpts[i], &hop, &err) && slice_ihas(slice_str(hop.key), part)) return true;
     return false;
 }
 

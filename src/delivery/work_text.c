@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A message's text as it is sent: with its edits, from memory or from its file. */
-#include <errno.h>
-#include <unistd.h>
 #include "delivery/internal.h"
 
 /* A run of the kept text becomes pieces of the text. */
@@ -34,23 +32,6 @@ void work_set_text(struct work *w)
     }
 }
 
-static size_t read_file(const struct work *w, uint64_t at, char *to, size_t n)
-{
-    struct slice with;
-    uint64_t from, run;
-    size_t done = 0;
-    while (done < n && (run = envelope_run(&w->env, at + done, &from, &with))) {
-        size_t want = n - done < run ? n - done : (size_t)run;
-        ssize_t k = (ssize_t)want;
-        if (with.p) memcpy(to + done, with.p, want);
-        else k = pread(w->text.fd, to + done, want, (off_t)(w->text.offset + from));
-        if (k < 0 && errno == EINTR) continue;
-        if (k <= 0) break;
-        done += (size_t)k;
-    }
-    return done;
-}
-
 bool work_ends_line(const struct work *w)
 {
     char last[2];
@@ -74,5 +55,5 @@ size_t work_read_text(const struct work *w, uint64_t at, char *to, size_t n)
         } else
             skip -= s.n;
     }
-    return t->pieces ? done : read_file(w, at, to, n);
+    return t->pieces ? done : envelope_read(&w->env, t->fd, t->offset, at, to, n);
 }

@@ -3,6 +3,7 @@
 #include "message/words.h"
 #include "base/base64.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 enum charset { CHARSET_OTHER, CHARSET_UTF8, CHARSET_LATIN9, CHARSET_WINDOWS };
 
@@ -53,32 +54,13 @@ static bool decode(const struct word *w, struct buf *out)
     return true;
 }
 
-static void add_code(struct buf *out, unsigned code)
-{
-    if (code >= 0x800) {
-        buf_add_char(out, (char)(0xE0 | code >> 12));
-        buf_add_char(out, (char)(0x80 | (code >> 6 & 0x3F)));
-        buf_add_char(out, (char)(0x80 | (code & 0x3F)));
-    } else if (code >= 0x80) {
-        buf_add_char(out, (char)(0xC0 | code >> 6));
-        buf_add_char(out, (char)(0x80 | (code & 0x3F)));
-    } else {
-        buf_add_char(out, (char)code);
-    }
-}
-
 static void add_bytes(struct buf *out, struct slice bytes, enum charset charset)
 {
-    static const unsigned windows[32] = { /* 0x80 to 0x9F */
-        0x20AC, 0xFFFD, 0x201A, 0x192,  0x201E, 0x2026, 0x2020, 0x2021, 0x2C6, 0x2030, 0x160, 0x2039, 0x152, 0xFFFD, 0x17D, 0xFFFD,
-        0xFFFD, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x2DC, 0x2122, 0x161, 0x203A, 0x153, 0xFFFD, 0x17E, 0x178,
-    };
     for (size_t i = 0; i < bytes.n; i++) {
         unsigned char c = (unsigned char)bytes.p[i];
-        if (!c) add_code(out, 0xFFFD);
-        else if (charset == CHARSET_UTF8) buf_add_char(out, (char)c);
-        else if (charset == CHARSET_WINDOWS && c >= 0x80 && c < 0xA0) add_code(out, windows[c - 0x80]);
-        else add_code(out, charset == CHARSET_LATIN9 && c == 0xA4 ? 0x20AC : c); /* the euro of ISO-8859-15 */
+        uint32_t code = charset == CHARSET_WINDOWS ? utf8_of_1252(c) : charset == CHARSET_LATIN9 && c == 0xA4 ? 0x20AC : c; /* the euro */
+        if (c && charset == CHARSET_UTF8) buf_add_char(out, (char)c);
+        else buf_add_code(out, code ? code : 0xFFFD);
     }
 }
 

@@ -6,10 +6,16 @@
 #include "policy/content_look.h"
 #include "policy/pipeline.h"
 
-static bool wanted(const struct config *c, const struct policy *p)
+static bool has_milter(const struct config *c)
 {
     for (size_t i = 0; i < c->scanner_n; i++)
         if (c->scanners[i].enabled && c->scanners[i].type == CONFIG_SCANNER_MILTER) return true;
+    return false;
+}
+
+static bool wanted(const struct config *c, const struct policy *p)
+{
+    if (has_milter(c)) return true;
     for (size_t i = 0; i < c->rule_n; i++)
         if (c->rules[i].enabled) return true;
     return c->header_check_n > 0;
@@ -34,13 +40,6 @@ static const char *who(struct wishes *w, const struct report_action *a)
 }
 
 /* ---- what nobody configured */
-
-static bool has_milter(const struct config *c)
-{
-    for (size_t i = 0; i < c->scanner_n; i++)
-        if (c->scanners[i].enabled && c->scanners[i].type == CONFIG_SCANNER_MILTER) return true;
-    return false;
-}
 
 static bool has_rule(const struct config *c, const struct report_action *a)
 {
@@ -123,7 +122,7 @@ static bool remove_rcpt(struct wishes *w, struct slice address)
 
 static void mark_parts(struct wishes *w, const struct report_action *a)
 {
-    struct slice why = slice_str(arena_printf(check_arena(w->call), "%.*s", SLICE_ARG(a->name.n ? a->name : a->by)));
+    struct slice why = a->name.n ? a->name : a->by;
     for (size_t i = 0; i < a->part_n; i++) {
         if (a->parts[i] >= w->report->part_n || w->strip[a->parts[i]].n) continue;
         w->strip[a->parts[i]] = why;

@@ -18,26 +18,19 @@ struct looking {
 
 static bool wanted(const struct config *c, const struct policy *p)
 {
-    return scan_is_needed(c) || (c->spam.bayes.enabled && (c->spam.bayes.spam_address || c->spam.bayes.ham_address));
+    return scan_is_needed(c);
 }
 
 /* ---- what the process is told */
 
 static bool is_allowed(const struct check_call *c) { return check_allowed(c) & (ALLOW_CLIENT | ALLOW_MAIL); }
 
-static bool is_own(const struct config *c, struct slice rcpt)
-{
-    struct address a;
-    char domain[256];
-    return !address_parse(rcpt, &a) && address_domain_ascii(a.domain, domain) && config_domain_of(c, slice_str(domain));
-}
-
 static enum config_direction direction_of(const struct check_call *c)
 {
     const struct check_facts *f = check_facts(c);
     bool inner = false, outer = false;
     for (uint32_t i = 0; i < f->rcpt_n && !(inner && outer); i++) {
-        if (is_own(check_engine(c)->config, f->rcpts[i])) inner = true;
+        if (config_domain_of_address(check_engine(c)->config, f->rcpts[i])) inner = true;
         else outer = true;
     }
     if (!f->trusted) return inner ? CONFIG_DIRECTION_IN : CONFIG_DIRECTION_THROUGH;
@@ -52,9 +45,7 @@ static struct slice passing_domains(const struct dkim *d, struct arena *arena)
         if (b.n) buf_add_char(&b, ' ');
         buf_add(&b, d->signatures[i].domain);
     }
-    struct slice s = arena_slice(arena, buf_slice(&b));
-    buf_deinit(&b);
-    return s;
+    return buf_keep(&b, arena);
 }
 
 static void tell_results(struct check_call *c, struct scan_context *x)
@@ -92,20 +83,13 @@ struct trouble {
     struct buf names, why;       /* who did not look, and why */
 };
 
-static bool is_for_spam(const struct config_scanner *s) { return s->type == CONFIG_SCANNER_SPAMD || s->type == CONFIG_SCANNER_RSPAMD; }
-
-static bool is_for_virus(const struct config_scanner *s)
-{
-    return s->type == CONFIG_SCANNER_CLAMD || s->type == CONFIG_SCANNER_ICAP || s->type == CONFIG_SCANNER_COMMAND;
-}
-
 /* Would it have been asked about this message? */
 static bool concerns(const struct check_call *c, const struct config_scanner *s)
 {
     const struct config_spam *spam = &check_engine(c)->config->spam;
     bool trusted = check_facts(c)->trusted;
     if (!s->enabled || (trusted && !s->trusted_mail)) return false;
-    return !is_for_spam(s) || (spam->enabled && !is_allowed(c) && (!trusted || spam->trusted_mail));
+    return !scanner_is_for_spam(s->type) || (spam->enabled && !is_allowed(c) && (!trusted || spam->trusted_mail));
 }
 
 static void add_trouble(struct trouble *t, const char *name, struct slice why, bool defer)
@@ -132,10 +116,10 @@ static bool is_in_trouble(const struct check_call *c, const struct config_scanne
 {
     const struct config *config = check_engine(c)->config;
     uint64_t size = check_look((struct check_call *)c)->share.size;
-    if (!found) return !is_for_spam(s) && s->type != CONFIG_SCANNER_MILTER && !r->virus_n;
+    if (!found) return !scanner_is_for_spam(s->type) && s->type != CONFIG_SCANNER_MILTER && !r->virus_n;
     if (found->state == SCANNER_FINE) return false;
-    if (is_for_spam(s) && size > config->spam.max_size && config->spam.max_size) size = config->spam.max_size;
-    bool passes = is_for_spam(s) || s->type == CONFIG_SCANNER_MILTER;
+    if (scanner_is_for_spam(s->type) && size > config->spam.max_size && config->spam.max_size) size = config->spam.max_size;
+    bool passes = scanner_is_for_spam(s->type) || s->type == CONFIG_SCANNER_MILTER;
     return !(passes && found->state == SCANNER_NOT_ASKED && s->max_size && size > s->max_size);
 }
 
@@ -149,7 +133,7 @@ static void find_trouble(const struct check_call *c, const struct report *r, str
         if (!is_in_trouble(c, s, found, r)) continue;
         struct slice why = !found ? SLICE("it was not asked") : found->text.n ? found->text : slice_str(report_scanner_state_name(found->state));
         add_trouble(t, s->name, why, s->trouble == CONFIG_TROUBLE_DEFER);
-        t->virus |= is_for_virus(s);
+        t->virus |= scanner_is_for_virus(s->type);
     }
 }
 
@@ -161,7 +145,7 @@ static void find_absence(const struct check_call *c, const char *error, struct t
     for (size_t i = 0; i < config->scanner_n; i++) {
         if (!concerns(c, &config->scanners[i])) continue;
         add_trouble(t, config->scanners[i].name, slice_str(error), config->scanners[i].trouble == CONFIG_TROUBLE_DEFER);
-        t->virus |= is_for_virus(&config->scanners[i]);
+        t->virus |= scanner_is_for_virus(config->scanners[i].type);
     }
     for (size_t i = 0; i < config->rule_n; i++) rules |= config->rules[i].enabled;
     if (config->attachments.enabled && !is_allowed(c) && (!trusted || config->attachments.trusted_mail))

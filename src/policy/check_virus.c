@@ -3,15 +3,10 @@
 #include "policy/checks.h"
 #include "policy/content_look.h"
 
-static bool is_for_virus(const struct config_scanner *s)
-{
-    return s->enabled && (s->type == CONFIG_SCANNER_CLAMD || s->type == CONFIG_SCANNER_ICAP || s->type == CONFIG_SCANNER_COMMAND);
-}
-
 static bool wanted(const struct config *c, const struct policy *p)
 {
     for (size_t i = 0; i < c->scanner_n; i++)
-        if (is_for_virus(&c->scanners[i])) return true;
+        if (c->scanners[i].enabled && scanner_is_for_virus(c->scanners[i].type)) return true;
     return false;
 }
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What the checks of content share: the header, edits, and what becomes of a message in which something was found. */
 #include "policy/content_look.h"
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "message/encode.h"
@@ -30,24 +29,12 @@ const struct report *check_report(struct check_call *c)
 
 /* ---- the header */
 
-static size_t read_text(const struct spool_share *s, char *to, size_t n)
-{
-    size_t done = 0;
-    while (done < n) {
-        ssize_t k = pread(s->fd, to + done, n - done, (off_t)(s->offset + done));
-        if (k < 0 && errno == EINTR) continue;
-        if (k <= 0) break;
-        done += (size_t)k;
-    }
-    return done;
-}
-
 static bool read_header(struct check_call *c, struct content_look *l, uint64_t most)
 {
     size_t n = (size_t)(l->share.size < most ? l->share.size : most);
     char *room = mem_alloc(n + 1);
     struct edit_header *h = arena_alloc(check_arena(c), sizeof *h);
-    bool ok = read_text(&l->share, room, n) == n && edit_header_read(h, slice_of(room, n), l->share.size, check_arena(c));
+    bool ok = io_read_at(l->share.fd, room, n, l->share.offset) == n && edit_header_read(h, slice_of(room, n), l->share.size, check_arena(c));
     free(room);
     if (ok) l->header = h;
     return ok;
@@ -90,9 +77,7 @@ static struct slice put_at(struct check_call *c, uint64_t at, const struct envel
         if (e->at < at && at < e->at + e->n) *over = e;
         else if (e->at == at && !e->n) buf_add(&b, e->with);
     }
-    struct slice s = arena_slice(check_arena(c), buf_slice(&b));
-    buf_deinit(&b);
-    return s;
+    return buf_keep(&b, check_arena(c));
 }
 
 /* False: an edit takes the field away. */

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "base/base64.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "content/wire.h"
 #include "message/header.h"
@@ -31,14 +32,8 @@ static void add_lines(struct buf *out, struct slice text)
 
 static bool share(struct explain_text *t)
 {
-    size_t done = 0;
     t->share = (struct spool_share){ .fd = memfd_create("explain", MFD_CLOEXEC), .size = t->text.n };
-    while (t->share.fd >= 0 && done < t->text.n) {
-        ssize_t k = write(t->share.fd, t->text.p + done, t->text.n - done);
-        if (k <= 0) return false;
-        done += (size_t)k;
-    }
-    return t->share.fd >= 0;
+    return t->share.fd >= 0 && io_write_all(t->share.fd, buf_slice(&t->text));
 }
 
 struct explain_text *explain_text_new(struct slice base64, const char **why)

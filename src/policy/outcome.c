@@ -2,6 +2,7 @@
  * What checks want done with a message, gathered. */
 #include "policy/outcome.h"
 #include "base/mem.h"
+#include "content/edits.h"
 #include "policy/pipeline.h"
 
 #define FIELD_LINE_MAX 998 /* RFC 5322 §2.1.1 */
@@ -27,8 +28,7 @@ static void put_in(struct policy_run *run, struct slice *text, size_t at, struct
     buf_add(&all, slice_sub(*text, 0, at));
     buf_add(&all, more);
     buf_add(&all, slice_sub(*text, at, text->n));
-    *text = arena_slice(arena_of(run), buf_slice(&all));
-    buf_deinit(&all);
+    *text = buf_keep(&all, arena_of(run));
 }
 
 /* ---- the text */
@@ -122,25 +122,17 @@ static struct envelope_cut *edit_over(struct content_outcome *o, uint64_t at)
     return NULL;
 }
 
-/* Where the value of a field "Subject" begins in it; 0: it is none. */
-static size_t value_at(struct slice field)
-{
-    size_t i = 8;
-    if (!slice_istarts(field, SLICE("Subject:"))) return 0;
-    while (i < field.n && is_blank(field.p[i])) i++;
-    return i;
-}
-
 bool policy_outcome_tag_subject(struct policy_run *run, uint64_t at, struct slice prefix, uint64_t text_size)
 {
     struct content_outcome *o = own(run);
     struct envelope_cut *over = at ? edit_over(o, at) : NULL;
+    size_t in = over ? (size_t)edit_subject_in(over->with) : 0;
     struct buf field = { 0 };
     if (!prefix.n || !lines_ok(prefix)) return false;
     if (at && !over) return policy_outcome_add_cut(run, at, 0, prefix, text_size);
-    if (over && value_at(over->with)) {
+    if (in) {
         if (prefix.n > OUTCOME_CUTS_TEXT_MAX - o->cut_text) return false;
-        put_in(run, &over->with, value_at(over->with), prefix);
+        put_in(run, &over->with, in, prefix);
         o->cut_text += (uint32_t)prefix.n;
         return true;
     }

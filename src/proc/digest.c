@@ -54,9 +54,8 @@ bool digest_prepare(struct generation *g, const struct config *c, struct err *er
     if (!listen || !c->quarantine.digest.url) return true;
     if (!make_secret(g->master, err)) return false;
     const char *former = now && now->digest_fd >= 0 ? now->config->quarantine.digest.listen : NULL;
-    if (former && !strcmp(former, listen)) g->digest_fd = fcntl(now->digest_fd, F_DUPFD_CLOEXEC, 3);
-    else g->digest_fd = listen_open_one(slice_str(listen), "quarantine.digest.listen", err);
-    if (g->digest_fd < 0 && former && !strcmp(former, listen)) return err_sys(err, errno, "quarantine.digest.listen");
+    if (!former || strcmp(former, listen) != 0) g->digest_fd = listen_open_one(slice_str(listen), "quarantine.digest.listen", err);
+    else if ((g->digest_fd = fcntl(now->digest_fd, F_DUPFD_CLOEXEC, 3)) < 0) return err_sys(err, errno, "quarantine.digest.listen");
     return g->digest_fd >= 0;
 }
 
@@ -81,11 +80,8 @@ void digest_tell_admin(struct master *m)
     const struct generation *g = m->current ? m->current : m->next;
     const struct config_quarantine *q = &g->config->quarantine;
     char path[PATH_N];
+    if (!m->admin) return;
     json_t *at = json_array();
-    if (!m->admin) {
-        json_decref(at);
-        return;
-    }
     for (size_t i = 0; i < q->digest.at_n; i++) json_array_append_new(at, json_integer(q->digest.at[i]));
     secret_path(m, path, "");
     if (g->digest_fd >= 0) {

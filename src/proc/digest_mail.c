@@ -63,6 +63,21 @@ static bool has_links(const struct digest_mail *m)
     return false;
 }
 
+static const char *last_words(bool links)
+{
+    return links ? "What has no link only the administrators can release." : "If you miss one of them ask the administrators for it.";
+}
+
+/* "2026-01-31 07:00, it looks like spam; is kept until 2026-03-02 07:00" */
+static void add_fate(struct buf *out, const struct digest_line *l)
+{
+    add_time(out, l->stored);
+    buf_addf(out, ", %s", kind_text(l->kind));
+    if (!l->expires) return;
+    buf_add_str(out, "; is kept until ");
+    add_time(out, l->expires);
+}
+
 /* ---- plain text */
 
 static void add_plain_line(const struct digest_line *l, size_t number, struct buf *out)
@@ -72,12 +87,7 @@ static void add_plain_line(const struct digest_line *l, size_t number, struct bu
     buf_add_str(out, "\r\n   from ");
     html_add_plain(out, sender_of(l), SENDER_SHOWN);
     buf_add_str(out, "\r\n   ");
-    add_time(out, l->stored);
-    buf_addf(out, ", %s", kind_text(l->kind));
-    if (l->expires) {
-        buf_add_str(out, "; is kept until ");
-        add_time(out, l->expires);
-    }
+    add_fate(out, l);
     buf_add_str(out, "\r\n");
     if (l->link.n) buf_addf(out, "   %.*s\r\n", SLICE_ARG(l->link));
     buf_add_str(out, "\r\n");
@@ -86,6 +96,7 @@ static void add_plain_line(const struct digest_line *l, size_t number, struct bu
 static void add_plain(const struct digest_mail *m, struct buf *out)
 {
     struct buf text = { 0 };
+    bool links = has_links(m);
     buf_addf(&text, "This is the mail relay %s.\r\n\r\n", m->hostname);
     add_count(&text, m->count);
     buf_add_str(&text, " to ");
@@ -97,8 +108,7 @@ static void add_plain(const struct digest_mail *m, struct buf *out)
         add_count(&text, m->count - m->line_n);
         buf_add_str(&text, " more, which are not listed.\r\n\r\n");
     }
-    if (has_links(m)) buf_add_str(&text, ADVICE "\r\n");
-    buf_add_str(&text, has_links(m) ? "What has no link only the administrators can release.\r\n" : "If you miss one of them ask the administrators for it.\r\n");
+    buf_addf(&text, "%s%s\r\n", links ? ADVICE "\r\n" : "", last_words(links));
     quoted_printable_text(buf_slice(&text), out);
     buf_deinit(&text);
 }
@@ -112,12 +122,7 @@ static void add_html_line(const struct digest_line *l, struct buf *out)
     buf_add_str(out, "</b><br>\r\n");
     html_add(out, sender_of(l), SENDER_SHOWN);
     buf_add_str(out, "<br>\r\n<small>");
-    add_time(out, l->stored);
-    buf_addf(out, ", %s", kind_text(l->kind));
-    if (l->expires) {
-        buf_add_str(out, "; is kept until ");
-        add_time(out, l->expires);
-    }
+    add_fate(out, l);
     buf_add_str(out, "</small></td>\r\n<td style=\"padding:6px;border-bottom:1px solid #ccc\">\r\n");
     if (l->link.n) buf_addf(out, "<a rel=\"noreferrer\" href=\"%.*s\">Release</a>", SLICE_ARG(l->link));
     buf_add_str(out, "</td>\r\n</tr>\r\n");
@@ -126,6 +131,7 @@ static void add_html_line(const struct digest_line *l, struct buf *out)
 static void add_html(const struct digest_mail *m, struct buf *out)
 {
     struct buf text = { 0 };
+    bool links = has_links(m);
     buf_addf(&text, "<!DOCTYPE html>\r\n<html lang=\"en\">\r\n<head><meta charset=\"utf-8\"><title>Held back</title></head>\r\n"
                     "<body style=\"font-family:sans-serif\">\r\n<p>This is the mail relay %s.</p>\r\n<p>", m->hostname);
     add_count(&text, m->count);
@@ -139,9 +145,7 @@ static void add_html(const struct digest_mail *m, struct buf *out)
         add_count(&text, m->count - m->line_n);
         buf_add_str(&text, " more, which are not listed.</p>\r\n");
     }
-    if (has_links(m)) buf_add_str(&text, "<p>" ADVICE "</p>\r\n");
-    buf_addf(&text, "<p>%s</p>\r\n</body>\r\n</html>\r\n", has_links(m) ? "What has no link only the administrators can release."
-                                                                  : "If you miss one of them ask the administrators for it.");
+    buf_addf(&text, "%s<p>%s</p>\r\n</body>\r\n</html>\r\n", links ? "<p>" ADVICE "</p>\r\n" : "", last_words(links));
     quoted_printable_text(buf_slice(&text), out);
     buf_deinit(&text);
 }

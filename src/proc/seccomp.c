@@ -12,18 +12,8 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sanitizer.h"
 #include "proc/privilege.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZER 1
-#endif
-#endif
-#ifndef SANITIZER
-#define SANITIZER 0
-#endif
 
 /* What both kinds of process need: memory, threads, the event loop, descriptors they have, time. */
 static const char *const common_calls[] = {

@@ -7,7 +7,6 @@
 #include "base/utf8.h"
 #include "proc/digest_mail.h"
 #include "proc/worker_int.h"
-#include "smtp/address.h"
 
 #define LINES_MAX 1000
 
@@ -39,12 +38,8 @@ static void on_committed(void *arg, bool ok, const struct err *err)
 /* Does somebody with this address get digests? */
 static bool is_wanted(const struct config *c, struct slice to)
 {
-    struct address a;
-    char ascii[256];
-    const struct config_domain *domain;
-    if (to.n > 998 || slice_find(to, '\n') >= 0 || slice_find(to, '\r') >= 0 || address_parse(to, &a) || !address_domain_ascii(a.domain, ascii))
-        return false;
-    domain = config_domain_of(c, slice_str(ascii));
+    if (to.n > 998 || slice_find(to, '\n') >= 0 || slice_find(to, '\r') >= 0) return false;
+    const struct config_domain *domain = config_domain_of_address(c, to);
     if (!domain) return false;
     for (size_t i = 0; i < c->quarantine.digest.domain_n; i++)
         if (config_domain_of(c, slice_str(c->quarantine.digest.domains[i])) == domain) return true;
@@ -69,10 +64,9 @@ static void submit(struct worker *w, struct digest_request *d, const json_t *req
     const struct config *c = w->config;
     const json_t *messages = json_object_get(request, "messages");
     struct digest_line *lines = mem_zalloc((json_array_size(messages) + 1) * sizeof *lines);
-    struct err err = { .text = "there is no room in the spool" };
+    struct err err;
     struct buf text = { 0 };
     struct slice to = slice_str(d->to);
-    struct spool *sp = queue_spool(w->queue);
     d->id = queue_new_id(w->queue);
     d->messages = json_integer_value(json_object_get(request, "count"));
     struct digest_mail m = { .hostname = c->hostname, .from = slice_str(c->quarantine.digest.from ? c->quarantine.digest.from : c->postmaster),
@@ -81,9 +75,9 @@ static void submit(struct worker *w, struct digest_request *d, const json_t *req
     if (m.count < m.line_n) m.count = m.line_n;
     digest_mail_format(&m, &text);
     bool wide = !utf8_ascii(m.from) || !utf8_ascii(to);
-    struct envelope e = { .id = d->id, .flags = ENVELOPE_BOUNCE | (wide ? ENVELOPE_SMTPUTF8 : 0), .zone = SLICE("internet"), .rcpts = &to,
-                          .rcpt_n = 1, .subject = SLICE("Digest of the quarantine") };
-    if (!sp || spool_full(sp) || !queue_submit_own(w->queue, &e, buf_slice(&text), on_committed, d, &err)) on_committed(d, false, &err);
+    struct envelope e = { .id = d->id, .flags = ENVELOPE_BOUNCE | (wide ? ENVELOPE_SMTPUTF8 : 0), .rcpts = &to, .rcpt_n = 1,
+                          .subject = SLICE("Digest of the quarantine") };
+    if (!worker_submit(w, &e, buf_slice(&text), on_committed, d, &err)) on_committed(d, false, &err);
     buf_deinit(&text);
     free(lines);
 }

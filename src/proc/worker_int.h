@@ -56,6 +56,8 @@ struct worker {
 void worker_alarm(void *arg, const char *check, const char *text); /* something the postmaster must be told, by log and by mail */
 void worker_on_fetch_message(void *arg, const json_t *m);          /* a report to send */
 void worker_on_scan_message(void *arg, const json_t *m);           /* how the scanners are */
+/* queue_submit_own for the zone internet; false also when nothing can be taken now. */
+bool worker_submit(struct worker *w, struct envelope *e, struct slice text, queue_submit_cb *cb, void *arg, struct err *err) MUST_CHECK;
 
 /* worker_control.c: requests of the admin process */
 void worker_control_open(struct worker *w, int fd);

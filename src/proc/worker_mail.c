@@ -8,13 +8,12 @@
 #include "fetch/fetch.h"
 #include "proc/worker_int.h"
 
-/* False: it cannot be taken now. */
-static bool submit(struct worker *w, struct envelope *e, struct slice text, queue_submit_cb *cb, void *arg)
+bool worker_submit(struct worker *w, struct envelope *e, struct slice text, queue_submit_cb *cb, void *arg, struct err *err)
 {
-    struct err err;
     struct spool *sp = w->queue && !w->draining ? queue_spool(w->queue) : NULL;
     e->zone = SLICE("internet");
-    return sp && !spool_full(sp) && queue_submit_own(w->queue, e, text, cb, arg, &err);
+    if (!sp || spool_full(sp)) return err_set(err, "there is no room in the spool");
+    return queue_submit_own(w->queue, e, text, cb, arg, err);
 }
 
 /* ---- alarms */
@@ -41,12 +40,13 @@ static void format(const struct config *c, const char *check, const char *text, 
 void worker_alarm(void *arg, const char *check, const char *text)
 {
     struct worker *w = arg;
+    struct err err;
     struct buf mail = { 0 };
     struct slice to = slice_str(w->config->postmaster);
     struct envelope e = { .flags = ENVELOPE_BOUNCE, .rcpts = &to, .rcpt_n = 1, .subject = slice_str(check) };
     log_event(LOG_ERROR, "alarm", LOG_STR("check", check), LOG_STR("text", text));
     format(w->config, check, text, &mail);
-    (void)submit(w, &e, buf_slice(&mail), on_alarm_committed, w);
+    (void)!worker_submit(w, &e, buf_slice(&mail), on_alarm_committed, w, &err);
     buf_deinit(&mail);
 }
 
@@ -70,12 +70,13 @@ void worker_on_fetch_message(void *arg, const json_t *m)
 {
     struct worker *w = arg;
     struct fetch_mail mail;
+    struct err err;
     if (!fetch_read_mail(m, &mail)) return;
     struct slice to = mail.to;
     struct envelope e = { .sender = slice_str(w->config->postmaster), .rcpts = &to, .rcpt_n = 1, .subject = SLICE("TLS report") };
     struct report *r = mem_new(struct report);
     *r = (struct report){ w, mail.ticket };
-    if (submit(w, &e, mail.text, on_report_committed, r)) return;
+    if (worker_submit(w, &e, mail.text, on_report_committed, r, &err)) return;
     fetch_submitted(w->fetch, mail.ticket, false);
     free(r);
 }

@@ -13,18 +13,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sanitizer.h"
 #include "scan/dispatch.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZER 1 /* reserves more address space than there is memory */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZER 1
-#endif
-#endif
-#ifndef SANITIZER
-#define SANITIZER 0
-#endif
 #define ENGINE_ROOM (UINT64_C(512) << 20) /* what a child has before its first message, beyond the dispatcher: engine, dictionaries, threads */
 
 bool scan_uses_network(const struct config *c)
@@ -57,7 +48,8 @@ static bool limit_memory(const struct config *c, struct err *err)
     uint64_t room = address_space() + c->scan.memory + c->spam.bayes.tokens + ENGINE_ROOM;
     struct rlimit space = { room, scan_runs_programs(c) ? RLIM_INFINITY : room }, none = { 0 };
     if (setrlimit(RLIMIT_CORE, &none) != 0) return err_sys(err, errno, "RLIMIT_CORE");
-    if (!SANITIZER && setrlimit(RLIMIT_AS, &space) != 0) return err_sys(err, errno, "RLIMIT_AS");
+    if (!SANITIZER && setrlimit(RLIMIT_AS, &space) != 0) /* one reserves more address space than there is memory */
+        return err_sys(err, errno, "RLIMIT_AS");
     return true;
 }
 

@@ -139,8 +139,10 @@ static void paths(const struct helper_process *p, struct landlock *l)
 {
     const struct config_spam *c = &p->config->spam;
     landlock_write(l, p->directory);
-    if (scan_uses_network(p->config)) landlock_add_network(l);
-    if (scan_uses_network(p->config)) landlock_read(l, p->config->dns.trust_anchor);
+    if (scan_uses_network(p->config)) {
+        landlock_add_network(l);
+        landlock_read(l, p->config->dns.trust_anchor);
+    }
     for (size_t i = 0; i < c->rule_n; i++) landlock_read(l, c->rules[i]);
 }
 

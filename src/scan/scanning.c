@@ -100,9 +100,9 @@ void scanning_free(struct scanning **sp)
     spam_engine_free(s->spam);
     scan_dns_free(s->dns);
     rules_free(s->rules);
-    if (s->exempt) list_free(s->exempt);
-    if (s->always_spam) list_free(s->always_spam);
-    if (s->never_spam) list_free(s->never_spam);
+    list_free(s->exempt);
+    list_free(s->always_spam);
+    list_free(s->never_spam);
     public_suffix_free(s->suffixes);
     if (s->unpacks) unpack_deinit();
     free(s->scanners);

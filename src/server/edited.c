@@ -2,10 +2,8 @@
  * The text as the checks' edits make it. Its kept bytes stay as they are; what has to be known of the edited ones is found by reading
  * over the seams: nothing may be left there that another server reads differently. A message that is to be signed is hashed again as
  * far as the edits reach: in turns, so that a large one holds nobody up. */
-#include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -65,24 +63,9 @@ static void refuse(struct edited *ed, const char *why, const struct err *err)
     if (waited) session_resume(s);
 }
 
-/* ---- reading */
-
-/* Up to n bytes; fewer at the end, or where the file cannot be read. */
 static size_t read_edited(const struct edited *ed, uint64_t at, char *to, size_t n)
 {
-    struct slice with;
-    uint64_t from, run;
-    size_t done = 0;
-    while (done < n && (run = envelope_run(&ed->e, at + done, &from, &with))) {
-        size_t want = n - done < run ? n - done : (size_t)run;
-        ssize_t k = (ssize_t)want;
-        if (with.p) memcpy(to + done, with.p, want);
-        else k = pread(ed->share.fd, to + done, want, (off_t)(ed->share.offset + from));
-        if (k < 0 && errno == EINTR) continue;
-        if (k <= 0) break;
-        done += (size_t)k;
-    }
-    return done;
+    return envelope_read(&ed->e, ed->share.fd, ed->share.offset, at, to, n);
 }
 
 /* ---- seams */

@@ -95,13 +95,6 @@ static void submit(struct session *s, struct notice_mail *m)
     buf_deinit(&text);
 }
 
-static bool is_own(const struct config *c, struct slice address)
-{
-    struct address a;
-    char domain[256];
-    return !address_parse(address, &a) && address_domain_ascii(a.domain, domain) && config_domain_of(c, slice_str(domain));
-}
-
 static void tell(struct session *s, enum notice_reason reason, struct slice to, struct notice_mail m)
 {
     struct told *t = may_tell(s->server, to, reason);
@@ -125,7 +118,7 @@ static void tell_recipients(struct session *s, const struct policy_notice *n, co
 {
     uint32_t told = 0;
     for (uint32_t i = 0; i < m->rcpt_n && told < RCPTS_MAX; i++) {
-        if (is_repeated(m->rcpts, i) || (n->own_only && !is_own(s->server->o.config, m->rcpts[i]))) continue;
+        if (is_repeated(m->rcpts, i) || (n->own_only && !config_domain_of_address(s->server->o.config, m->rcpts[i]))) continue;
         struct notice_mail one = *m;
         one.rcpts = &m->rcpts[i];
         one.rcpt_n = 1;

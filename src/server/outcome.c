@@ -119,12 +119,7 @@ void text_discard(struct session *s, const struct policy_verdict *v)
     session_tell_accepted(s);
     tell_discarded(s, v);
     text_tell(s, NOTICE_DISCARDED);
-    s->messages++;
-    s->rcpts += tx->rcpt_n;
-    s->bytes += tx->data.size;
-    s->chatter = 0;
-    s->server->figures.messages++;
-    s->server->figures.bytes += tx->data.size;
+    text_count_taken(s);
     text_reply_taken(s);
     session_reset(s);
 }

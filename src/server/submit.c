@@ -41,6 +41,17 @@ static void reply_committed(struct session *s, bool ok, const struct err *err)
     text_refuse(s, SLICE(""));
 }
 
+void text_count_taken(struct session *s)
+{
+    s->messages++;
+    s->rcpts += s->tx.rcpt_n;
+    s->bytes += s->tx.data.size;
+    s->chatter = 0;
+    if (!s->server) return;
+    s->server->figures.messages++;
+    s->server->figures.bytes += s->tx.data.size;
+}
+
 void text_reply_taken(struct session *s)
 {
     char text[40] = "queued as ";
@@ -64,14 +75,7 @@ static void on_committed(void *arg, bool ok, const struct err *err)
         if (s->server) session_tell_accepted(s);
         if (s->run && !s->tx.quarantine) policy_message_taken(s->run);
         if (s->server) text_tell(s, what_was_done(&s->tx));
-        s->messages++;
-        s->rcpts += s->tx.rcpt_n;
-        s->bytes += s->tx.data.size;
-        s->chatter = 0;
-        if (s->server) {
-            s->server->figures.messages++;
-            s->server->figures.bytes += s->tx.data.size;
-        }
+        text_count_taken(s);
     }
     if (!s->stream) { /* the client left before it could be told */
         s->phase = SESSION_OVER;

@@ -52,6 +52,7 @@ void text_sign(struct session *s);
 
 /* submit.c: the fields that a program which writes mail may leave to us (RFC 6409 §8); made once. */
 const char *text_missing(struct session *s);
+void text_count_taken(struct session *s); /* by the session, and by the server if it is still there */
 void text_reply_taken(struct session *s); /* 250, with the id */
 /* submit.c: commits the message with its envelope; the callback answers the client. */
 void text_submit(struct session *s);

@@ -24,9 +24,8 @@ static size_t count_digits(struct slice s, size_t at)
     return n;
 }
 
-/* Length of "5.1.1" at the start of text, 0 when there is none: class "." subject "." detail (RFC 3463 §2). The class
- * must be the reply's own (RFC 2034 §4). */
-static size_t enhanced_length(int code, struct slice text)
+/* Class "." subject "." detail (RFC 3463 §2). The class must be the reply's own (RFC 2034 §4). */
+size_t reply_enhanced_length(int code, struct slice text)
 {
     if (text.n < 5 || text.p[0] != '0' + code / 100 || text.p[0] == '3' || text.p[1] != '.') return 0;
     size_t subject = count_digits(text, 2), dot = 2 + subject;
@@ -38,7 +37,7 @@ static size_t enhanced_length(int code, struct slice text)
 /* The first line says it; later ones repeat it. Returns the text without it. */
 static struct slice take_enhanced(struct reply_reader *r, struct slice text)
 {
-    size_t n = enhanced_length(r->code, text);
+    size_t n = reply_enhanced_length(r->code, text);
     if (n && r->lines == 1) {
         memcpy(r->enhanced, text.p, n);
         r->enhanced[n] = 0;

@@ -27,6 +27,9 @@ enum reply_status reply_read(struct reply_reader *r, struct slice *in, const cha
  * A keyword that ends with "=" is found without a blank behind it. */
 bool reply_ehlo_has(const struct reply_reader *r, const char *keyword, struct slice *args);
 
+/* Length of the enhanced code "5.1.1" at the start of the text of a reply with this code; 0: there is none. */
+size_t reply_enhanced_length(int code, struct slice text);
+
 /* Appends a reply. text may have several lines, split at '\n'; it is made printable ASCII; each line is cut to 512 bytes in all.
  * enhanced may be NULL (greeting, EHLO, 354). */
 void reply_format(struct buf *out, int code, const char *enhanced, struct slice text);

@@ -41,7 +41,7 @@ static bool is_listed(uint32_t answer)
 size_t dns_lists_ask(const struct spam_engine *e, const struct content_message *m, uint64_t deadline, struct arena *arena,
                      struct dns_list_hit hits[static DNS_LIST_HITS_MAX])
 {
-    const struct config_spam *c = e->config;
+    const struct config_spam *c = e->options.config;
     struct slice domains[NAMES_MAX];
     const char *names[NAMES_MAX];
     uint32_t answers[NAMES_MAX] = { 0 };

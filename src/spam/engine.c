@@ -17,16 +17,16 @@ struct spam_engine *spam_engine_new(const struct spam_options *o, struct err *er
 {
     struct spam_engine *e = mem_new(struct spam_engine);
     e->options = *o;
-    e->config = o->config;
     rules_init(&e->rules);
     bool ok = rules_builtin(&e->rules, err);
     for (size_t i = 0; ok && i < o->config->rule_n; i++)
         ok = rules_read_file(&e->rules, o->config->rules[i], err);
     ok = ok && rules_finish(&e->rules, err);
     if (ok && o->directory && o->config->bayes.enabled) {
-        e->table = token_table_open(o->directory, o->config->bayes.tokens, &e->aside, err);
+        bool aside;
+        e->table = token_table_open(o->directory, o->config->bayes.tokens, &aside, err);
         ok = e->table != NULL;
-        if (e->aside)
+        if (aside)
             log_event(LOG_WARNING, "token-table-aside", LOG_STR("directory", o->directory),
                 LOG_STR("text", "the table of tokens was damaged; it is kept as tokens.aside, and a new one has begun"));
     }
@@ -58,7 +58,7 @@ void spam_engine_free(struct spam_engine *e)
 void spam_tokens(const struct spam_engine *e, const struct content_message *m, struct arena *arena, struct token_set *out)
 {
     static const uint64_t none[2] = { 0 };
-    tokens_take(out, m, e->table ? token_table_key(e->table) : none, e->breaker, e->suffixes, arena, NULL, NULL);
+    tokens_take(out, m, e->table ? token_table_key(e->table) : none, e->breaker, arena, NULL, NULL);
 }
 
 struct symbols {
@@ -81,9 +81,7 @@ static struct slice symbol_text(struct arena *arena, const struct rule *r, struc
         buf_add_str(&b, *r->about ? ": " : "");
         buf_add_printable(&b, found, FOUND_MAX);
     }
-    struct slice text = arena_slice(arena, buf_slice(&b));
-    buf_deinit(&b);
-    return text;
+    return buf_keep(&b, arena);
 }
 
 /* Whether the classifier has learnt enough to be heard, and what it says. */
@@ -92,7 +90,7 @@ static bool ask_bayes(const struct spam_engine *e, const struct content_message 
     if (!e->table)
         return false;
     struct token_counts all = token_table_messages(e->table);
-    if (all.spam < e->config->bayes.min_spam || all.ham < e->config->bayes.min_ham || !all.spam || !all.ham)
+    if (all.spam < e->options.config->bayes.min_spam || all.ham < e->options.config->bayes.min_ham || !all.spam || !all.ham)
         return false;
     struct token_set tokens;
     size_t known;
@@ -103,7 +101,7 @@ static bool ask_bayes(const struct spam_engine *e, const struct content_message 
 
 /* Some points for each unit of the weight, within limits: the classifier may mark by itself, and never confirms. Half of what the
  * rules say, and this: found by cross-validation (docs/spam.md). */
-int32_t spam_bayes_score(int32_t weight)
+static int32_t bayes_score(int32_t weight)
 {
     int32_t v = weight / 4 + 70;
     return v > BAYES_MOST ? BAYES_MOST : v < BAYES_LEAST ? BAYES_LEAST : v;
@@ -124,7 +122,7 @@ static void ask_lists(struct symbols *s, struct spam_engine *e, const struct con
     f->n[FACT_LISTED] = (int32_t)n;
     for (size_t i = 0; i < n; i++)
         add_symbol(s, "LINK_LISTED", slice_str(arena_printf(s->arena, "A domain of a link is on a list: %.*s on %s",
-            SLICE_ARG(listed[i].domain), listed[i].list)), i < 2 ? configured(e->config, "LINK_LISTED", LISTED_SCORE) : 0);
+            SLICE_ARG(listed[i].domain), listed[i].list)), i < 2 ? configured(e->options.config, "LINK_LISTED", LISTED_SCORE) : 0);
 }
 
 void spam_judge(struct spam_engine *e, const struct content_message *m, const struct scan_context *c, uint64_t deadline,
@@ -154,7 +152,7 @@ void spam_judge(struct spam_engine *e, const struct content_message *m, const st
         return;
     out->bayes = bayes_likelihood(weight);
     add_symbol(&s, "BAYES", slice_str(arena_printf(arena, "The classifier holds it for spam by %d.%02d %%", out->bayes / 100,
-        out->bayes % 100)), spam_bayes_score(weight));
+        out->bayes % 100)), bayes_score(weight));
 }
 
 enum config_spam_class spam_class_of(const struct config_spam *c, int32_t score)

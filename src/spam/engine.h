@@ -8,12 +8,10 @@
 
 struct spam_engine {
     struct spam_options options;
-    const struct config_spam *config;
     struct rules rules;
     struct public_suffix *suffixes;
     struct word_breaker *breaker;
     struct token_table *table;   /* NULL: there is no classifier */
-    bool aside;                  /* a damaged table was put aside */
 };
 
 /* How many domains of links lists name (fact links.listed); each becomes a symbol. */
@@ -25,8 +23,6 @@ struct dns_list_hit {
 size_t dns_lists_ask(const struct spam_engine *e, const struct content_message *m, uint64_t deadline, struct arena *arena,
                      struct dns_list_hit hits[static DNS_LIST_HITS_MAX]);
 
-/* What the classifier's weight adds to the score, in hundredths. */
-int32_t spam_bayes_score(int32_t weight);
 void spam_tokens(const struct spam_engine *e, const struct content_message *m, struct arena *arena, struct token_set *out);
 
 #endif

@@ -3,8 +3,8 @@
 #include "spam/facts.h"
 #include "base/mem.h"
 
-static const struct { const char *name, *about; } facts[] = {
-#define X(id, name, about) { name, about },
+static const char *const facts[] = {
+#define X(id, name, about) name,
     SPAM_FACTS(X)
 #undef X
 };
@@ -16,27 +16,17 @@ static const char *const looks[] = {
 
 const char *fact_name(enum fact f)
 {
-    return facts[f].name;
-}
-
-const char *fact_about(enum fact f)
-{
-    return facts[f].about;
+    return facts[f];
 }
 
 bool fact_find(struct slice name, enum fact *out)
 {
     for (size_t i = 0; i < FACT_COUNT; i++)
-        if (slice_eq(slice_str(facts[i].name), name)) {
+        if (slice_eq(slice_str(facts[i]), name)) {
             *out = (enum fact)i;
             return true;
         }
     return false;
-}
-
-const char *look_name(enum look l)
-{
-    return looks[l];
 }
 
 bool look_find(struct slice name, enum look *out)
@@ -56,7 +46,7 @@ enum fact_leg fact_leg(enum fact f)
     if (f == FACT_DNS_SCORE || f == FACT_LISTED)
         return LEG_DNS;
     for (size_t i = 0; i < countof(header); i++)
-        if (slice_starts(slice_str(facts[f].name), slice_str(header[i])))
+        if (slice_starts(slice_str(facts[f]), slice_str(header[i])))
             return LEG_HEADER;
     return LEG_BODY;
 }
@@ -66,29 +56,32 @@ enum fact_leg look_leg(enum look l)
     return l == LOOK_SUBJECT || l >= LOOK_FROM ? LEG_HEADER : LEG_BODY;
 }
 
-static void set_texts(struct facts *f, enum look look, struct arena *arena, struct slice a, struct slice b)
+void facts_set_text(struct facts *f, enum look look, struct slice s, struct arena *arena)
+{
+    struct slice *v = arena_alloc(arena, sizeof *v);
+    *v = s;
+    f->texts[look] = (struct fact_texts){ v, s.n > 0 };
+}
+
+static void take_words(struct facts *f, const struct content_message *m, struct arena *arena)
 {
     struct slice *v = arena_alloc(arena, 2 * sizeof *v);
     size_t n = 0;
-    if (a.n)
-        v[n++] = a;
-    if (b.n)
-        v[n++] = b;
-    f->texts[look] = (struct fact_texts){ v, n };
+    if (m->subject.n)
+        v[n++] = m->subject;
+    if (m->text.n)
+        v[n++] = m->text;
+    f->texts[LOOK_WORDS] = (struct fact_texts){ v, n };
 }
 
-static void take_fields(struct facts *f, const struct content_message *m, const char *const *names, size_t n, struct arena *arena)
+static void take_fields(struct facts *f, const struct content_message *m, const struct slice *names, size_t n, struct arena *arena)
 {
-    f->field_n = n;
     f->fields = arena_alloc(arena, (n + 1) * sizeof *f->fields);
     f->raw = arena_alloc(arena, (n + 1) * sizeof *f->raw);
-    size_t *lengths = arena_alloc(arena, (n + 1) * sizeof *lengths);
-    for (size_t k = 0; k < n; k++)
-        lengths[k] = strlen(names[k]);
     for (size_t i = 0; i < m->field_n; i++)
         for (size_t k = 0; k < n; k++) {
             const struct content_field *field = &m->fields[i];
-            if (lengths[k] != field->name.n || !slice_ieq(slice_of(names[k], lengths[k]), field->name))
+            if (names[k].n != field->name.n || !slice_ieq(names[k], field->name))
                 continue;
             struct fact_texts *t = &f->fields[k], *raw = &f->raw[k];
             if ((t->n & (t->n - 1)) == 0) { /* room for 1, 2, 4 ... */
@@ -167,26 +160,26 @@ static void take_context(struct facts *f, const struct scan_context *c, struct a
     f->n[FACT_REPUTATION] = (int32_t)c->reputation; // NOLINT(bugprone-signed-char-misuse,cert-str34-c): -1 means unknown there, too
     f->n[FACT_DNS_SCORE] = c->dns_score;
     f->n[FACT_TRUSTED] = c->trusted;
-    set_texts(f, LOOK_SENDER, arena, c->sender, (struct slice){ 0 });
+    facts_set_text(f, LOOK_SENDER, c->sender, arena);
     if (c->spf.n || c->dkim.n || c->dmarc.n || c->arc.n) {
         struct slice spf = c->spf.n ? c->spf : SLICE("none"), dkim = c->dkim.n ? c->dkim : SLICE("none");
         struct slice dmarc = c->dmarc.n ? c->dmarc : SLICE("none"), arc = c->arc.n ? c->arc : SLICE("none");
-        set_texts(f, LOOK_AUTH, arena, slice_str(arena_printf(arena, "spf=%.*s dkim=%.*s dmarc=%.*s arc=%.*s", SLICE_ARG(spf),
-            SLICE_ARG(dkim), SLICE_ARG(dmarc), SLICE_ARG(arc))), (struct slice){ 0 });
+        facts_set_text(f, LOOK_AUTH, slice_str(arena_printf(arena, "spf=%.*s dkim=%.*s dmarc=%.*s arc=%.*s", SLICE_ARG(spf),
+            SLICE_ARG(dkim), SLICE_ARG(dmarc), SLICE_ARG(arc))), arena);
     }
 }
 
-void facts_take(struct facts *f, const struct content_message *m, const struct scan_context *c, const char *const *fields,
+void facts_take(struct facts *f, const struct content_message *m, const struct scan_context *c, const struct slice *fields,
                 size_t field_n, const struct public_suffix *suffixes, struct arena *arena)
 {
     *f = (struct facts){ 0 };
     f->n[FACT_SIZE] = m->bytes.n < INT32_MAX ? (int32_t)m->bytes.n : INT32_MAX;
     f->n[FACT_HIDDEN_BYTES] = (int32_t)m->hidden.n;
-    set_texts(f, LOOK_SUBJECT, arena, m->subject, (struct slice){ 0 });
-    set_texts(f, LOOK_TEXT, arena, m->text, (struct slice){ 0 });
-    set_texts(f, LOOK_WORDS, arena, m->subject, m->text);
-    set_texts(f, LOOK_HTML, arena, m->html, (struct slice){ 0 });
-    set_texts(f, LOOK_HIDDEN, arena, m->hidden, (struct slice){ 0 });
+    facts_set_text(f, LOOK_SUBJECT, m->subject, arena);
+    facts_set_text(f, LOOK_TEXT, m->text, arena);
+    take_words(f, m, arena);
+    facts_set_text(f, LOOK_HTML, m->html, arena);
+    facts_set_text(f, LOOK_HIDDEN, m->hidden, arena);
     take_context(f, c, arena);
     take_fields(f, m, fields, field_n, arena);
     take_parts(f, m, arena);

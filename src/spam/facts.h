@@ -143,13 +143,10 @@ struct facts {
     int32_t n[FACT_COUNT];
     struct fact_texts texts[LOOK_HEADER];        /* LOOK_HEADER and LOOK_RAW are asked by name */
     struct fact_texts *fields, *raw;             /* by number of the field in rules */
-    size_t field_n;
     struct slice from_domain;                    /* registrable */
 };
 const char *fact_name(enum fact f);
-const char *fact_about(enum fact f);
 bool fact_find(struct slice name, enum fact *out);
-const char *look_name(enum look l);
 bool look_find(struct slice name, enum look *out);
 /* What it is a fact about: two legs that are hard to fake at once, and the DNS. */
 enum fact_leg { LEG_HEADER, LEG_BODY, LEG_DNS };
@@ -157,10 +154,11 @@ enum fact_leg fact_leg(enum fact f);
 enum fact_leg look_leg(enum look l);
 
 /* Takes a message apart for the rules. fields: names that are asked for. c may be NULL. */
-void facts_take(struct facts *f, const struct content_message *m, const struct scan_context *c, const char *const *fields,
+void facts_take(struct facts *f, const struct content_message *m, const struct scan_context *c, const struct slice *fields,
                 size_t field_n, const struct public_suffix *suffixes, struct arena *arena);
 
 /* Of this folder: the pieces of it. */
+void facts_set_text(struct facts *f, enum look look, struct slice s, struct arena *arena); /* the only one; empty: none */
 void facts_take_text(struct facts *f, const struct content_message *m);
 void facts_take_html(struct facts *f, struct slice html, size_t text_n);
 void facts_take_links(struct facts *f, const struct content_message *m, struct arena *arena);

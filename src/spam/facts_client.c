@@ -79,13 +79,6 @@ static bool read_received(struct slice v, struct client *c)
     return true;
 }
 
-static void set(struct facts *f, enum look look, struct slice s, struct arena *arena)
-{
-    struct slice *v = arena_alloc(arena, sizeof *v);
-    *v = s;
-    f->texts[look] = (struct fact_texts){ v, s.n > 0 };
-}
-
 void facts_take_client(struct facts *f, const struct content_message *m, const struct scan_context *c,
                        const struct public_suffix *suffixes, struct arena *arena)
 {
@@ -97,8 +90,8 @@ void facts_take_client(struct facts *f, const struct content_message *m, const s
             (void)read_received(m->fields[i].value, &client);
     if (!client.known)
         return;
-    set(f, LOOK_HELO, client.helo, arena);
-    set(f, LOOK_CLIENT, client.name, arena);
+    facts_set_text(f, LOOK_HELO, client.helo, arena);
+    facts_set_text(f, LOOK_CLIENT, client.name, arena);
     f->n[FACT_CLIENT_UNNAMED] = client.named && !client.name.n;
     f->n[FACT_HELO_DIFFERS] = client.helo.n && slice_find(client.helo, '.') > 0 && !is_address(client.helo) && client.helo.p[0] != '[' &&
         !slice_ieq(fact_registrable(suffixes, fact_lower(client.helo, arena)), fact_registrable(suffixes, fact_lower(client.name, arena)));

@@ -19,13 +19,6 @@ static struct slice value_of(const struct content_message *m, const char *name)
     return f ? f->value : (struct slice){ 0 };
 }
 
-static void one_text(struct header *h, enum look look, struct slice s)
-{
-    struct slice *v = arena_alloc(h->arena, sizeof *v);
-    *v = s;
-    h->f->texts[look] = (struct fact_texts){ v, s.n > 0 };
-}
-
 static bool same_domain(struct header *h, struct slice a, struct slice b)
 {
     return slice_ieq(fact_registrable(h->suffixes, a), fact_registrable(h->suffixes, b));
@@ -54,9 +47,9 @@ static void take_from(struct header *h)
     struct fact_address reply[1] = { 0 };
     if (fact_addresses(value_of(h->m, "Reply-To"), h->arena, reply, 1))
         h->reply = reply[0];
-    one_text(h, LOOK_FROM, h->from.address);
-    one_text(h, LOOK_FROM_NAME, h->from.name);
-    one_text(h, LOOK_REPLY_TO, h->reply.address);
+    facts_set_text(h->f, LOOK_FROM, h->from.address, h->arena);
+    facts_set_text(h->f, LOOK_FROM_NAME, h->from.name, h->arena);
+    facts_set_text(h->f, LOOK_REPLY_TO, h->reply.address, h->arena);
     h->f->from_domain = fact_registrable(h->suffixes, h->from.domain);
     for (size_t i = 0; i < h->from.local.n; i++)
         n[FACT_FROM_DIGITS] += h->from.local.p[i] >= '0' && h->from.local.p[i] <= '9';
@@ -120,11 +113,7 @@ static void take_recipients(struct header *h)
 
 static bool has_text(struct slice text, struct slice what)
 {
-    text = slice_sub(text, 0, LOOK_MAX);
-    for (size_t i = 0; what.n && what.n <= ADDRESS_MAX && i + what.n <= text.n; i++)
-        if (ascii_lower(text.p[i]) == ascii_lower(what.p[0]) && slice_ieq(slice_sub(text, i, i + what.n), what))
-            return true;
-    return false;
+    return what.n && what.n <= ADDRESS_MAX && slice_ihas(slice_sub(text, 0, LOOK_MAX), what);
 }
 
 /* Mail to many knows its readers by their addresses only: "jane, lower your rate", "Dear jane@example.com". */

@@ -6,7 +6,7 @@
 
 #define SEEN_MAX 64              /* different domains that are told apart */
 #define SHOWN_TO_RULES 300       /* links that patterns see */
-#define WORD_MAX 100             /* bytes of an address that is looked for in links */
+#define ADDRESS_MAX 100          /* bytes of an address that is looked for in links */
 
 /* The host that a text seems to be: of "www.bank.example/login", "https://bank.example"; empty: it is something else. */
 static struct slice shown_host(struct slice s)
@@ -75,15 +75,6 @@ static bool odd_port(struct slice host)
     return colon > 0 && slice_to_u64(slice_sub(host, (size_t)colon + 1, host.n), 65535, &port) && port != 80 && port != 443 && port != 8080;
 }
 
-/* Whether a text stands in another as a whole word, letter case apart. */
-static bool has_word(struct slice text, struct slice word)
-{
-    for (size_t i = 0; word.n >= 3 && word.n <= WORD_MAX && i + word.n <= text.n; i++)
-        if (ascii_lower(text.p[i]) == ascii_lower(word.p[0]) && slice_ieq(slice_sub(text, i, i + word.n), word))
-            return true;
-    return false;
-}
-
 static void take_link(struct facts *f, const struct content_link *l)
 {
     struct slice host = authority(l->url), shown = shown_host(l->shown);
@@ -104,11 +95,13 @@ static void take_link(struct facts *f, const struct content_link *l)
     f->n[FACT_LINK_FROM] += f->from_domain.n && slice_ieq(l->domain, f->from_domain);
     if (shown.n && l->domain.n && !slice_iends(shown, l->domain) && !slice_iends(l->domain, shown))
         f->n[FACT_LINK_MISMATCH]++;
-    for (size_t i = 0; i < f->texts[LOOK_TO].n && i < 5; i++)
-        if (has_word(l->url, f->texts[LOOK_TO].v[i])) {
+    for (size_t i = 0; i < f->texts[LOOK_TO].n && i < 5; i++) {
+        struct slice to = f->texts[LOOK_TO].v[i];
+        if (to.n >= 3 && to.n <= ADDRESS_MAX && slice_ihas(l->url, to)) {
             f->n[FACT_LINK_RECIPIENT]++;
             break;
         }
+    }
 }
 
 static bool new_domain(struct slice *seen, size_t *n, struct slice domain)

@@ -47,7 +47,7 @@ struct rule {
 struct rules {
     struct arena arena;
     struct rule *rules; size_t n, cap;
-    const char **fields; size_t field_n, field_cap; /* names of fields that rules look at */
+    struct slice *fields; size_t field_n, field_cap; /* names of fields that rules look at */
     struct prefilter *prefilter;
     pcre2_match_context *match;
     pcre2_match_data *data;

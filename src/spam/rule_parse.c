@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Reads files of rules. One thing a line; what belongs to a rule is indented below its name. Errors name file and line. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "config/parse.h"
 #include "spam/builtin.h"
 #include "spam/rule.h"
+
+#define FILE_MAX (8u << 20)
 
 struct lines {
     struct slice rest;
@@ -94,13 +96,13 @@ static bool begin_rule(struct lines *l, struct slice name)
 static uint32_t field_number(struct rules *r, struct slice name)
 {
     for (size_t i = 0; i < r->field_n; i++)
-        if (slice_ieq(slice_str(r->fields[i]), name))
+        if (slice_ieq(r->fields[i], name))
             return (uint32_t)i;
     if (r->field_n == r->field_cap) {
         r->field_cap = r->field_cap ? r->field_cap * 2 : 64;
         r->fields = mem_grow(r->fields, r->field_cap, sizeof *r->fields);
     }
-    r->fields[r->field_n] = arena_strdup(&r->arena, name);
+    r->fields[r->field_n] = arena_slice(&r->arena, name);
     return (uint32_t)r->field_n++;
 }
 
@@ -115,6 +117,18 @@ static bool read_flags(struct lines *l, struct slice s, uint32_t *options)
         default: return fail(l, "\"%c\" is none of the flags i, m, s, u", s.p[i] > ' ' && s.p[i] < 127 ? s.p[i] : '?');
         }
     return true;
+}
+
+/* The prefilter is told what the pattern cannot match without. */
+static void add_words(struct lines *l, struct slice pattern)
+{
+    struct arena arena = { 0 };
+    struct slice words[RULE_WORDS_MAX];
+    size_t n = rule_pattern_words(pattern, &arena, words);
+    for (size_t i = 0; i < n; i++)
+        prefilter_add(l->rules->prefilter, words[i], (uint32_t)(l->rule - l->rules->rules));
+    l->rule->prefiltered = n > 0;
+    arena_deinit(&arena);
 }
 
 /* /pattern/flags, ">= 3" may follow. */
@@ -146,13 +160,8 @@ static bool read_pattern(struct lines *l, struct slice s)
     }
     (void)pcre2_jit_compile(rule->code, PCRE2_JIT_COMPLETE); /* where memory may not be executed it works without */
     rule->at_least = (uint32_t)count;
-    struct slice words[RULE_WORDS_MAX];
-    size_t n = 0;
     if (rule->look <= LOOK_HIDDEN && !(options & PCRE2_UTF))
-        n = rule_pattern_words(pattern, &l->rules->arena, words);
-    for (size_t i = 0; i < n; i++)
-        prefilter_add(l->rules->prefilter, words[i], (uint32_t)(rule - l->rules->rules));
-    rule->prefiltered = n > 0;
+        add_words(l, pattern);
     return true;
 }
 
@@ -168,10 +177,13 @@ static bool read_fields(struct lines *l, struct slice names)
     return true;
 }
 
+static bool looks_at_nothing(const struct rule *rule)
+{
+    return rule->look == LOOK_COUNT && !rule->is_when;
+}
+
 static bool read_look(struct lines *l, enum look look, struct slice rest)
 {
-    if (l->rule->look != LOOK_COUNT || l->rule->is_when)
-        return fail(l, "%s looks at something already: one pattern or expression a rule", l->rule->name);
     l->rule->look = look;
     if (look == LOOK_HEADER || look == LOOK_RAW) {
         if (!read_fields(l, cut_word(&rest)))
@@ -192,8 +204,7 @@ static bool read_block(struct lines *l, struct slice *out)
     size_t indent = SIZE_MAX;
     while (next_line(l, &line)) {
         if (slice_eq(slice_trim(line), SLICE(">>"))) {
-            *out = arena_slice(&l->rules->arena, buf_slice(&b));
-            buf_deinit(&b);
+            *out = buf_keep(&b, &l->rules->arena);
             return true;
         }
         size_t blanks = 0;
@@ -243,21 +254,21 @@ static bool read_property(struct lines *l, struct slice word, struct slice rest)
     }
     if (slice_eq(word, SLICE("yes")) || slice_eq(word, SLICE("no")))
         return read_example(l, slice_eq(word, SLICE("yes")), rest);
-    if (slice_eq(word, SLICE("when"))) {
-        if (rule->look != LOOK_COUNT || rule->is_when)
-            return fail(l, "%s looks at something already: one pattern or expression a rule", rule->name);
-        rule->is_when = true;
-        struct err what;
-        return rule_parse_expression(l->rules, rule, rest, &what) || fail(l, "%.250s", what.text);
-    }
-    if (look_find(word, &look))
+    bool is_when = slice_eq(word, SLICE("when"));
+    if (!is_when && !look_find(word, &look))
+        return fail(l, "\"%.*s\" is nothing that a rule has", word.n < 40 && utf8_ascii(word) ? (int)word.n : 0, word.p);
+    if (!looks_at_nothing(rule))
+        return fail(l, "%s looks at something already: one pattern or expression a rule", rule->name);
+    if (!is_when)
         return read_look(l, look, rest);
-    return fail(l, "\"%.*s\" is nothing that a rule has", word.n < 40 && utf8_ascii(word) ? (int)word.n : 0, word.p);
+    rule->is_when = true;
+    struct err what;
+    return rule_parse_expression(l->rules, rule, rest, &what) || fail(l, "%.250s", what.text);
 }
 
 static bool end_rule(struct lines *l)
 {
-    if (l->rule && l->rule->look == LOOK_COUNT && !l->rule->is_when)
+    if (l->rule && looks_at_nothing(l->rule))
         return err_set(l->err, "%s:%u: %s has neither a pattern nor an expression", l->file, l->rule->line, l->rule->name);
     l->rule = NULL;
     return true;
@@ -284,17 +295,8 @@ bool rules_parse(struct rules *r, const char *file, struct slice text, struct er
 
 bool rules_read_file(struct rules *r, const char *file, struct err *err)
 {
-    FILE *f = fopen(file, "re");
-    if (!f)
-        return err_sys(err, errno, "%s", file);
-    struct buf b = { .max = 8 << 20 };
-    char *room;
-    size_t n = 0;
-    while ((room = buf_reserve(&b, 65536)) && (n = fread(room, 1, 65536, f)) > 0)
-        b.n += n;
-    bool read = !ferror(f) && !b.overflow;
-    (void)fclose(f);
-    bool ok = read ? rules_parse(r, file, buf_slice(&b), err) : err_set(err, "%s: cannot be read, or is larger than 8 MiB", file);
+    struct buf b = { 0 };
+    bool ok = config_read_up_to(file, FILE_MAX, &b, err) && rules_parse(r, file, buf_slice(&b), err);
     buf_deinit(&b);
     return ok;
 }

@@ -39,7 +39,7 @@ struct slot {
 };
 struct token_table {
     int fd;
-    bool may_write, writing;
+    bool may_write;
     size_t size;
     struct head *head;
     struct slot *slots;
@@ -241,13 +241,11 @@ bool token_table_begin(struct token_table *t, struct err *err)
         unlock(t);
         return false;
     }
-    t->writing = true;
     return true;
 }
 
 void token_table_end(struct token_table *t)
 {
-    t->writing = false;
     (void)mprotect(t->head, t->size, PROT_READ);
     unlock(t);
 }

@@ -205,7 +205,7 @@ static void take_own(struct token_taker *t, const struct content_message *m, str
 }
 
 void tokens_take(struct token_set *out, const struct content_message *m, const uint64_t key[2], struct word_breaker *w,
-                 const struct public_suffix *suffixes, struct arena *arena, token_show *show_token, void *arg)
+                 struct arena *arena, token_show *show_token, void *arg)
 {
     struct token_taker *t = arena_alloc(arena, sizeof *t);
     *out = (struct token_set){ .header = arena_alloc(arena, TOKENS_HEADER_MAX * sizeof *out->header),
@@ -213,7 +213,7 @@ void tokens_take(struct token_set *out, const struct content_message *m, const u
     *t = (struct token_taker){ .out = out, .slots = arena_alloc(arena, SLOTS * sizeof *t->slots), .key = { key[0], key[1] },
         .breaker = w, .show = show_token, .arg = arg };
     take_own(t, m, arena);
-    tokens_take_header(t, m, suffixes);
+    tokens_take_header(t, m);
     token_add_words(t, false, "subject:", m->subject, 3, 200);
     take_parts(t, m);
     take_links(t, m);

@@ -2,7 +2,6 @@
  * Cuts a message into the tokens that the classifier counts. */
 #ifndef POSTERN_SPAM_TOKENS_H
 #define POSTERN_SPAM_TOKENS_H
-#include "base/public_suffix.h"
 #include "content/message.h"
 
 #define TOKENS_HEADER_MAX 600    /* different ones of one message */
@@ -23,7 +22,7 @@ struct token_set {
  * What relays and mail programs on the way to the reader add is no part of it. Results are in the arena. */
 typedef void token_show(void *arg, bool header, struct slice token);
 void tokens_take(struct token_set *out, const struct content_message *m, const uint64_t key[2], struct word_breaker *w,
-                 const struct public_suffix *suffixes, struct arena *arena, token_show *show, void *arg);
+                 struct arena *arena, token_show *show, void *arg);
 
 /* Of this folder: the words of a text, one call each, lower case. */
 struct word_reader {
@@ -43,7 +42,7 @@ bool word_reader_next(struct word_reader *r);
 struct token_taker;
 void token_add(struct token_taker *t, bool header, const char *prefix, struct slice text);
 void token_add_words(struct token_taker *t, bool header, const char *prefix, struct slice text, size_t window, size_t max);
-void tokens_take_header(struct token_taker *t, const struct content_message *m, const struct public_suffix *suffixes);
+void tokens_take_header(struct token_taker *t, const struct content_message *m);
 void tokens_take_html(struct token_taker *t, struct slice html);
 
 #endif

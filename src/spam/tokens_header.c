@@ -17,7 +17,7 @@ static const char *const skipped[] = { "received", "return-path", "delivered-to"
     "x-mail-from", "x-rcpt-to", "x-original-recipient", "x-forwarded-to", "x-forwarded-for", "resent-date", "resent-message-id",
     "content-length", "apparently-to", "x-pmflags", "x-folder", "x-account-key", "x-uidvalidity", "x-imapbase", "x-mime-autoconverted",
     "x-authentication-warning", "x-return-path", "sender", "errors-to", "x-beenthere", "precedence", "x-loop", "mailing-list",
-    "x-mailing-list", "delivered-to", "x-egroups-return", "x-egroups-approved-by", "approved-by", "x-no-archive", "x-list-host" };
+    "x-mailing-list", "x-egroups-return", "x-egroups-approved-by", "approved-by", "x-no-archive", "x-list-host" };
 static const char *const skipped_families[] = { "x-spam", "x-virus", "x-amavis", "x-rspamd", "x-mailscanner", "x-ms-exchange",
     "x-microsoft-antispam", "x-forefront", "x-barracuda", "x-proofpoint", "x-ironport", "x-scanned", "x-bogosity", "x-dspam", "x-postern",
     "x-antivirus", "x-policyd", "x-greylist", "x-spf", "x-mdaemon", "x-cloudmark", "x-csa", "x-assp", "x-quarantine", "x-dmarc", "x-dkim",
@@ -105,6 +105,7 @@ static void take_field(struct token_taker *t, const struct content_field *f, str
         "reply#", NULL };
     char room[40];
     struct slice v = slice_sub(f->value, 0, VALUE_MAX);
+    const char *prefix;
     if (slice_ieq(f->name, SLICE("List-Id")))
         token_add(t, true, "list-id=", fact_lower(slice_sub(v, 0, 80), arena));
     if (is_skipped(f->name))
@@ -116,9 +117,9 @@ static void take_field(struct token_taker *t, const struct content_field *f, str
         take_address(t, v, reply, arena);
     else if (slice_ieq(f->name, SLICE("Message-ID")))
         token_add(t, true, "id#", shape(v, room, sizeof room, true));
-    else if (told(f->name)) {
+    else if ((prefix = told(f->name))) {
         v = slice_trim(slice_ieq(f->name, SLICE("Content-Type")) ? without_boundary(v) : v);
-        token_add_words(t, true, told(f->name), v, 1, 30);
+        token_add_words(t, true, prefix, v, 1, 30);
         token_add(t, true, "field=", fact_lower(slice_sub(v, 0, 60), arena));
     }
 }
@@ -134,12 +135,11 @@ static bool shouts(struct slice s)
     return upper >= 4;
 }
 
-void tokens_take_header(struct token_taker *t, const struct content_message *m, const struct public_suffix *suffixes)
+void tokens_take_header(struct token_taker *t, const struct content_message *m)
 {
     struct arena *arena = m->arena;
     struct fact_address *to = arena_alloc(arena, 8 * sizeof *to);
     size_t n = 0;
-    (void)suffixes;
     for (size_t i = 0; i < m->field_n; i++) {
         const struct content_field *f = &m->fields[i];
         take_field(t, f, arena);

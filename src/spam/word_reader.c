@@ -94,30 +94,6 @@ static uint32_t fold(uint32_t c)
     return c >= 0x100 && c <= 0x17F && c != 0x130 && c != 0x131 && c != 0x138 && c != 0x149 && c != 0x178 && c != 0x17F ? c | 1 : c;
 }
 
-static size_t put_utf8(char *out, uint32_t c)
-{
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (char)(0xC0 | c >> 6);
-        out[1] = (char)(0x80 | (c & 63));
-        return 2;
-    }
-    if (c < 0x10000) {
-        out[0] = (char)(0xE0 | c >> 12);
-        out[1] = (char)(0x80 | (c >> 6 & 63));
-        out[2] = (char)(0x80 | (c & 63));
-        return 3;
-    }
-    out[0] = (char)(0xF0 | c >> 18);
-    out[1] = (char)(0x80 | (c >> 12 & 63));
-    out[2] = (char)(0x80 | (c >> 6 & 63));
-    out[3] = (char)(0x80 | (c & 63));
-    return 4;
-}
-
 static bool give(struct word_reader *r, struct slice s)
 {
     r->word_n = 0;
@@ -128,7 +104,7 @@ static bool give(struct word_reader *r, struct slice s)
             n = 1;
             c = '?';
         }
-        r->word_n += put_utf8(r->word + r->word_n, fold(c));
+        r->word_n += utf8_put(r->word + r->word_n, fold(c));
         i += n;
     }
     if (s.n >= 20 && (uint8_t)s.p[0] < 128) { /* long words are rare one by one: their beginning and length are what they share */

@@ -93,6 +93,8 @@ uint64_t envelope_sent_size(const struct envelope *e);
 /* Of the text that is sent, from its byte `at` on: how many bytes stand together, at least 1, in the text as it is kept, *from where, or
  * in an edit: then *with are just these bytes (else with->p is NULL). 0: the end. */
 uint64_t envelope_run(const struct envelope *e, uint64_t at, uint64_t *from, struct slice *with);
+/* Up to n bytes of the text that is sent, from its byte `at` on; the kept text begins at `offset` of fd. Fewer at its end, or where the file cannot be read. */
+size_t envelope_read(const struct envelope *e, int fd, uint64_t offset, uint64_t at, char *to, size_t n);
 /* Are they in order, apart from each other, within a text of that size, and within the bounds? Text that is put in may stand where a cut
  * begins or ends, and several at one place: they come in their order. */
 bool envelope_cuts_ok(const struct envelope_cut *cuts, uint32_t n, uint64_t text_size);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The text as it is sent: that which is kept, with its edits. */
 #include "spool/envelope.h"
+#include <errno.h>
+#include <unistd.h>
 #include "base/mem.h"
 
 const char *envelope_quarantine_name(unsigned kind)
@@ -60,4 +62,21 @@ uint64_t envelope_run(const struct envelope *e, uint64_t at, uint64_t *from, str
     }
     *from = kept + at;
     return at < e->text_size - kept ? e->text_size - kept - at : 0;
+}
+
+size_t envelope_read(const struct envelope *e, int fd, uint64_t offset, uint64_t at, char *to, size_t n)
+{
+    struct slice with;
+    uint64_t from, run;
+    size_t done = 0;
+    while (done < n && (run = envelope_run(e, at + done, &from, &with))) {
+        size_t want = n - done < run ? n - done : (size_t)run;
+        ssize_t k = (ssize_t)want;
+        if (with.p) memcpy(to + done, with.p, want);
+        else k = pread(fd, to + done, want, (off_t)(offset + from));
+        if (k < 0 && errno == EINTR) continue;
+        if (k <= 0) break;
+        done += (size_t)k;
+    }
+    return done;
 }

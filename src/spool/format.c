@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Segment heads, record heads, the scanner. All numbers are little-endian. */
 #include "spool/format.h"
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/crc32c.h"
+#include "base/le.h"
 #include "base/mem.h"
 
 /* A bare LF and a NUL, which no text that came by SMTP has, and a byte that is in no UTF-8 (RFC 3629 §1). */
@@ -13,44 +13,18 @@
 static const unsigned char segment_magic[8] = { 'P', 'S', 'T', 'N', 'S', 'E', 'G', '\n' };
 #define WINDOW_MIN (128u << 10)
 
-static void put32(char *p, uint32_t v)
-{
-    v = htole32(v);
-    memcpy(p, &v, sizeof v);
-}
-
-static void put64(char *p, uint64_t v)
-{
-    v = htole64(v);
-    memcpy(p, &v, sizeof v);
-}
-
-static uint32_t get32(const char *p)
-{
-    uint32_t v;
-    memcpy(&v, p, sizeof v);
-    return le32toh(v);
-}
-
-static uint64_t get64(const char *p)
-{
-    uint64_t v;
-    memcpy(&v, p, sizeof v);
-    return le64toh(v);
-}
-
 bool segment_head_write(int fd, const struct segment_head *h, struct err *err)
 {
     static const off_t places[] = { 0, SEGMENT_COPY };
     char b[SEGMENT_COPY] = { 0 };
     memcpy(b, segment_magic, 8);
-    put32(b + 8, FORMAT_VERSION);
-    put32(b + 12, SEGMENT_HEAD);
-    put64(b + 16, h->sequence);
-    put64(b + 24, h->epoch);
-    put64(b + 32, h->created);
-    put64(b + 40, h->salt);
-    put32(b + 60, crc32c(0, b, 60));
+    le_put32(b + 8, FORMAT_VERSION);
+    le_put32(b + 12, SEGMENT_HEAD);
+    le_put64(b + 16, h->sequence);
+    le_put64(b + 24, h->epoch);
+    le_put64(b + 32, h->created);
+    le_put64(b + 40, h->salt);
+    le_put32(b + 60, crc32c(0, b, 60));
     for (size_t i = 0; i < countof(places); i++) {
         ssize_t k = pwrite(fd, b, sizeof b, places[i]);
         if (k != (ssize_t)sizeof b) return err_sys(err, k < 0 ? errno : ENOSPC, "cannot write the head of a segment");
@@ -62,9 +36,9 @@ static enum segment_read read_copy(int fd, off_t at, struct segment_head *out)
 {
     char b[SEGMENT_HEAD_N];
     if (pread(fd, b, sizeof b, at) != (ssize_t)sizeof b) return SEGMENT_BAD;
-    if (memcmp(b, segment_magic, 8) != 0 || crc32c(0, b, 60) != get32(b + 60)) return SEGMENT_BAD;
-    if (get32(b + 8) != FORMAT_VERSION) return SEGMENT_NEWER;
-    *out = (struct segment_head){ get64(b + 16), get64(b + 24), get64(b + 32), get64(b + 40) };
+    if (memcmp(b, segment_magic, 8) != 0 || crc32c(0, b, 60) != le_get32(b + 60)) return SEGMENT_BAD;
+    if (le_get32(b + 8) != FORMAT_VERSION) return SEGMENT_NEWER;
+    *out = (struct segment_head){ le_get64(b + 16), le_get64(b + 24), le_get64(b + 32), le_get64(b + 40) };
     return SEGMENT_OK;
 }
 
@@ -81,37 +55,37 @@ enum segment_read segment_head_read(int fd, struct segment_head *out)
 uint32_t segment_seed(const struct segment_head *h)
 {
     char b[16];
-    put64(b, h->sequence);
-    put64(b + 8, h->salt);
+    le_put64(b, h->sequence);
+    le_put64(b + 8, h->salt);
     return crc32c(0, b, sizeof b);
 }
 
 void record_encode(const struct record_head *h, uint64_t sequence, uint32_t seed, char out[RECORD_HEAD])
 {
-    put32(out, RECORD_MAGIC);
-    put32(out + 4, (uint32_t)sequence);
+    le_put32(out, RECORD_MAGIC);
+    le_put32(out + 4, (uint32_t)sequence);
     out[8] = (char)h->type;
     out[9] = (char)h->flags;
     out[10] = out[11] = 0;
-    put32(out + 12, h->meta_n);
-    put64(out + 16, h->text_n);
-    put64(out + 24, h->id);
-    put32(out + 32, h->durable);
-    put32(out + 36, h->text_crc);
-    put32(out + 40, h->back);
-    put32(out + 44, h->meta_crc);
-    put32(out + 48, 0);
-    put32(out + 52, crc32c(seed, out, 52));
+    le_put32(out + 12, h->meta_n);
+    le_put64(out + 16, h->text_n);
+    le_put64(out + 24, h->id);
+    le_put32(out + 32, h->durable);
+    le_put32(out + 36, h->text_crc);
+    le_put32(out + 40, h->back);
+    le_put32(out + 44, h->meta_crc);
+    le_put32(out + 48, 0);
+    le_put32(out + 52, crc32c(seed, out, 52));
 }
 
 bool record_decode(const char in[RECORD_HEAD], uint64_t sequence, uint32_t seed, struct record_head *out)
 {
-    if (get32(in) != RECORD_MAGIC || get32(in + 4) != (uint32_t)sequence) return false;
-    if (crc32c(seed, in, 52) != get32(in + 52)) return false;
+    if (le_get32(in) != RECORD_MAGIC || le_get32(in + 4) != (uint32_t)sequence) return false;
+    if (crc32c(seed, in, 52) != le_get32(in + 52)) return false;
     *out = (struct record_head){
-        .type = (uint8_t)in[8], .flags = (uint8_t)in[9], .meta_n = get32(in + 12), .text_n = get64(in + 16),
-        .id = get64(in + 24), .durable = get32(in + 32), .text_crc = get32(in + 36), .back = get32(in + 40),
-        .meta_crc = get32(in + 44),
+        .type = (uint8_t)in[8], .flags = (uint8_t)in[9], .meta_n = le_get32(in + 12), .text_n = le_get64(in + 16),
+        .id = le_get64(in + 24), .durable = le_get32(in + 32), .text_crc = le_get32(in + 36), .back = le_get32(in + 40),
+        .meta_crc = le_get32(in + 44),
     };
     return out->meta_n <= RECORD_META_MAX && record_inline(out) <= UINT32_MAX;
 }
@@ -124,14 +98,14 @@ const char *record_name(unsigned type)
 
 void done_entry_put(char *p, uint64_t id, uint64_t sequence)
 {
-    put64(p, id);
-    put64(p + 8, sequence);
+    le_put64(p, id);
+    le_put64(p + 8, sequence);
 }
 
 void done_entry(const char *meta, size_t i, uint64_t *id, uint64_t *sequence)
 {
-    *id = get64(meta + i * DONE_ENTRY);
-    *sequence = get64(meta + i * DONE_ENTRY + 8);
+    *id = le_get64(meta + i * DONE_ENTRY);
+    *sequence = le_get64(meta + i * DONE_ENTRY + 8);
 }
 
 /* ---- window */
@@ -207,8 +181,8 @@ static uint64_t next_head(struct scan *s, uint64_t at)
 {
     char mark[8];
     struct record_head head;
-    put32(mark, RECORD_MAGIC);
-    put32(mark + 4, (uint32_t)s->sequence);
+    le_put32(mark, RECORD_MAGIC);
+    le_put32(mark + 4, (uint32_t)s->sequence);
     while (at + RECORD_HEAD <= s->window.end) {
         const char *p = window_get(&s->window, at, RECORD_HEAD);
         if (!p) { /* a block of the disk that cannot be read: go on behind it */
@@ -246,7 +220,7 @@ enum scan_kind scan_next(struct scan *s, struct scan_event *ev)
 bool scan_is_started(struct scan *s, uint64_t at)
 {
     const char *p = window_get(&s->window, at, 8);
-    return p && get32(p) == RECORD_MAGIC && get32(p + 4) == (uint32_t)s->sequence;
+    return p && le_get32(p) == RECORD_MAGIC && le_get32(p + 4) == (uint32_t)s->sequence;
 }
 
 bool scan_text_ok(struct scan *s, const struct scan_event *ev)

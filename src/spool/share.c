@@ -6,17 +6,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-static int write_all(int fd, struct slice s)
-{
-    while (s.n) {
-        ssize_t k = write(fd, s.p, s.n);
-        if (k < 0 && errno == EINTR) continue;
-        if (k <= 0) return k < 0 ? errno : ENOSPC;
-        s = slice_sub(s, (size_t)k, s.n);
-    }
-    return 0;
-}
+#include "base/io.h"
 
 /* `put` writes the text. */
 static int make_copy(const struct content *c, int (*put)(const struct content *c, int fd), struct err *err)
@@ -32,16 +22,16 @@ static int make_copy(const struct content *c, int (*put)(const struct content *c
 
 static int put_chunks(const struct content *c, int fd)
 {
-    int error = 0;
-    for (const struct chunk *k = c->chunks; k && !error; k = k->next) error = write_all(fd, slice_of(k->bytes, k->n));
-    return error;
+    for (const struct chunk *k = c->chunks; k; k = k->next)
+        if (!io_write_all(fd, slice_of(k->bytes, k->n))) return errno;
+    return 0;
 }
 
 static int put_pieces(const struct content *c, int fd)
 {
-    int error = 0;
-    for (size_t i = 0; i < c->pub.text.piece_n && !error; i++) error = write_all(fd, c->pub.text.pieces[i]);
-    return error;
+    for (size_t i = 0; i < c->pub.text.piece_n; i++)
+        if (!io_write_all(fd, c->pub.text.pieces[i])) return errno;
+    return 0;
 }
 
 enum spool_sharing spool_draft_share(struct spool_draft *d, struct spool_share *out, spool_share_cb *cb, void *arg, struct err *err)

@@ -52,7 +52,8 @@ static const struct db_kind kind = {
 
 const char *history_kind_name(unsigned k)
 {
-    static const char *const names[] = { "accepted", "refused", "delivered", "deferred", "bounced", "deleted", "quarantined", "released", "discarded" };
+    static const char *const names[] = { "accepted", "refused",     "delivered", "deferred", "bounced",
+                                         "deleted",  "quarantined", "released",  "discarded" };
     _Static_assert(countof(names) == HISTORY_KINDS, "each has a name");
     return k < countof(names) ? names[k] : "unknown";
 }

@@ -13,17 +13,6 @@
 #define RCPTS_MAX 500            /* in one answer */
 #define TEXT_MAX 400
 
-static void answer_with(const struct asker *a, json_t *answer)
-{
-    if (a->reply) a->reply(a->owner, a->id, answer, -1);
-    else json_decref(answer);
-}
-
-static void fail(const struct asker *a, const char *text)
-{
-    answer_with(a, json_pack("{s:s}", "error", text));
-}
-
 /* As it is, where JSON can have it. */
 static json_t *text_json(struct slice s)
 {
@@ -73,7 +62,7 @@ static void serve_list(struct quarantine *q, const json_t *request, const struct
     }
     json_t *answer = json_pack("{s:o}", "recipients", list);
     if (more) json_object_set_new(answer, "more", json_true());
-    answer_with(a, answer);
+    answer_with(a, answer, -1);
 }
 
 /* ---- of what */
@@ -141,7 +130,7 @@ static void serve_next(struct quarantine *q, const json_t *request, const struct
     json_t *address = NULL;
     uint64_t count = 0;
     if (q->sync.phase != SYNC_IDLE) { /* what is not in the index yet would be left out, or be told anew */
-        fail(a, "the index of the quarantine is being made anew; try again later");
+        answer_error(a, "the index of the quarantine is being made anew; try again later", false);
         return;
     }
     if (recipient) address = spelled(q, json_text(request, "recipient"));
@@ -150,19 +139,14 @@ static void serve_next(struct quarantine *q, const json_t *request, const struct
     if (s.n) count = count_of(q, s);
     if (!count || (json_is_true(json_object_get(request, "tell")) && !begin_telling(q, s))) {
         json_decref(address);
-        if (count) fail(a, "the index of the quarantine cannot be written");
-        else answer_with(a, json_object());
+        if (count) answer_error(a, "the index of the quarantine cannot be written", false);
+        else answer_with(a, json_object(), -1);
         return;
     }
-    answer_with(a, json_pack("{s:o, s:I, s:o}", "address", address, "count", (json_int_t)count, "messages", messages_json(q, s)));
+    answer_with(a, json_pack("{s:o, s:I, s:o}", "address", address, "count", (json_int_t)count, "messages", messages_json(q, s)), -1);
 }
 
 /* ---- they were told */
-
-static void run_told(struct job *j)
-{
-    j->ok = quarantine_file_add_notes(j->q->root, j->id, j->notes, j->note_n, &j->size, &j->err);
-}
 
 static void tell_next(struct quarantine *q, const struct asker *a, const char *address, uint64_t after, uint32_t number, json_int_t told);
 
@@ -196,10 +180,10 @@ static bool find_telling(struct quarantine *q, const char *address, uint64_t *id
 static void tell_next(struct quarantine *q, const struct asker *a, const char *address, uint64_t id, uint32_t number, json_int_t told)
 {
     if (!find_telling(q, address, &id, &number)) {
-        answer_with(a, json_pack("{s:I}", "told", told));
+        answer_with(a, json_pack("{s:I}", "told", told), -1);
         return;
     }
-    struct job *j = job_new(q, id, run_told, done_told);
+    struct job *j = job_new(q, id, job_add_notes, done_told);
     j->asker = *a;
     j->as = mem_strdup(address);
     j->told = told;
@@ -207,7 +191,7 @@ static void tell_next(struct quarantine *q, const struct asker *a, const char *a
     j->notes = mem_new(struct quarantine_note);
     j->notes[0] = (struct quarantine_note){ .what = QUARANTINE_NOTE_TOLD, .which = number, .when = clock_wall_ms() };
     if (job_start(j)) return;
-    fail(a, "the quarantine is busy; try again");
+    answer_error(a, "the quarantine is busy; try again", false);
     job_free(j);
 }
 
@@ -215,7 +199,7 @@ static void serve_told(struct quarantine *q, const json_t *request, const struct
 {
     const char *address = json_string_value(json_object_get(request, "address"));
     if (address && *address) tell_next(q, a, address, 0, 0, 0);
-    else fail(a, "address is missing");
+    else answer_error(a, "address is missing", false);
 }
 
 /* ---- one recipient of one message, whom a link is for */
@@ -244,7 +228,8 @@ static void serve_recipient(struct quarantine *q, const json_t *request, const s
         db_reset(db, INDEX_RCPTS);
     }
     if (address) json_object_set_new(m, "address", address);
-    answer_with(a, address ? json_incref(m) : json_pack("{s:s, s:b}", "error", "there is no such message or recipient", "missing", 1));
+    if (address) answer_with(a, json_incref(m), -1);
+    else answer_error(a, "there is no such message or recipient", true);
     json_decref(m);
 }
 
@@ -262,7 +247,7 @@ static void serve_ran(struct quarantine *q, const json_t *request, const struct 
     bool known = db_step(db, INDEX_GET_RAN) == DB_ROW;
     json_t *answer = json_pack("{s:I}", "at", known ? (json_int_t)db_number(db, INDEX_GET_RAN, 0) : (json_int_t)0);
     if (known) db_reset(db, INDEX_GET_RAN);
-    answer_with(a, answer);
+    answer_with(a, answer, -1);
 }
 
 bool digest_request(struct quarantine *q, const json_t *request, const struct asker *a)

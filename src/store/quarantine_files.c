@@ -2,7 +2,6 @@
  * Files of the quarantine: writing, reading, notes. */
 #include "store/quarantine_files.h"
 #include <dirent.h>
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/crc32c.h"
+#include "base/io.h"
+#include "base/le.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "spool/spool.h"
@@ -49,50 +50,24 @@ static void folder_path(char out[QUARANTINE_PATH_MAX], const char *root, unsigne
 
 /* ---- heads */
 
-static void put64(char *p, uint64_t v)
-{
-    v = htole64(v);
-    memcpy(p, &v, sizeof v);
-}
-
-static void put32(char *p, uint32_t v)
-{
-    v = htole32(v);
-    memcpy(p, &v, sizeof v);
-}
-
-static uint64_t get64(const char *p)
-{
-    uint64_t v;
-    memcpy(&v, p, sizeof v);
-    return le64toh(v);
-}
-
-static uint32_t get32(const char *p)
-{
-    uint32_t v;
-    memcpy(&v, p, sizeof v);
-    return le32toh(v);
-}
-
 static void head_encode(const struct quarantine_head *h, char out[QUARANTINE_HEAD_N])
 {
     memset(out, 0, QUARANTINE_HEAD_N);
     memcpy(out, magic, sizeof magic);
-    put64(out + 8, h->id);
-    put64(out + 16, h->stored);
-    put64(out + 24, h->text_n);
-    put32(out + 32, h->envelope_n);
-    put32(out + 36, h->envelope_crc);
-    put32(out + 40, h->text_crc);
-    put32(out + 60, crc32c(0, out, 60));
+    le_put64(out + 8, h->id);
+    le_put64(out + 16, h->stored);
+    le_put64(out + 24, h->text_n);
+    le_put32(out + 32, h->envelope_n);
+    le_put32(out + 36, h->envelope_crc);
+    le_put32(out + 40, h->text_crc);
+    le_put32(out + 60, crc32c(0, out, 60));
 }
 
 static bool head_decode(const char in[QUARANTINE_HEAD_N], struct quarantine_head *h)
 {
-    *h = (struct quarantine_head){ .id = get64(in + 8), .stored = get64(in + 16), .text_n = get64(in + 24),
-                                   .envelope_n = get32(in + 32), .envelope_crc = get32(in + 36), .text_crc = get32(in + 40) };
-    return !memcmp(in, magic, sizeof magic) && get32(in + 60) == crc32c(0, in, 60) && h->envelope_n <= QUARANTINE_ENVELOPE_MAX &&
+    *h = (struct quarantine_head){ .id = le_get64(in + 8), .stored = le_get64(in + 16), .text_n = le_get64(in + 24),
+                                   .envelope_n = le_get32(in + 32), .envelope_crc = le_get32(in + 36), .text_crc = le_get32(in + 40) };
+    return !memcmp(in, magic, sizeof magic) && le_get32(in + 60) == crc32c(0, in, 60) && h->envelope_n <= QUARANTINE_ENVELOPE_MAX &&
            h->text_n < UINT64_C(1) << 48;
 }
 
@@ -111,19 +86,6 @@ static bool write_at(int fd, const char *p, size_t n, uint64_t at, struct err *e
     return true;
 }
 
-/* Fewer than n: the end, or an error. */
-static size_t read_at(int fd, char *p, size_t n, uint64_t at)
-{
-    size_t done = 0;
-    while (done < n) {
-        ssize_t k = pread(fd, p + done, n - done, (off_t)(at + done));
-        if (k < 0 && errno == EINTR) continue;
-        if (k <= 0) break;
-        done += (size_t)k;
-    }
-    return done;
-}
-
 static bool copy_text(int to, struct quarantine_head *h, const struct quarantine_source *from, struct err *err)
 {
     char *room = mem_alloc(COPY_N);
@@ -131,7 +93,7 @@ static bool copy_text(int to, struct quarantine_head *h, const struct quarantine
     uint64_t at = quarantine_text_at(h);
     for (uint64_t done = 0; ok && done < from->n;) {
         size_t n = from->n - done < COPY_N ? (size_t)(from->n - done) : COPY_N;
-        ok = read_at(from->fd, room, n, from->offset + done) == n || err_set(err, "the message's text ends too early");
+        ok = io_read_at(from->fd, room, n, from->offset + done) == n || err_set(err, "the message's text ends too early");
         if (ok) ok = write_at(to, room, n, at + done, err);
         h->text_crc = crc32c(h->text_crc, room, n);
         done += n;
@@ -240,9 +202,9 @@ bool quarantine_file_read(int fd, struct quarantine_head *h, struct buf *envelop
     if (fstat(fd, &st) != 0) return err_sys(err, errno, "cannot read a file of the quarantine");
     *size = (uint64_t)st.st_size;
     buf_clear(envelope);
-    if (read_at(fd, head, sizeof head, 0) == sizeof head && head_decode(head, h) && *size >= notes_at(h)) {
+    if (io_read_at(fd, head, sizeof head, 0) == sizeof head && head_decode(head, h) && *size >= notes_at(h)) {
         char *to = buf_reserve(envelope, h->envelope_n + 1);
-        if (read_at(fd, to, h->envelope_n, QUARANTINE_HEAD_N) == h->envelope_n && crc32c(0, to, h->envelope_n) == h->envelope_crc) {
+        if (io_read_at(fd, to, h->envelope_n, QUARANTINE_HEAD_N) == h->envelope_n && crc32c(0, to, h->envelope_n) == h->envelope_crc) {
             envelope->n = h->envelope_n;
             return true;
         }
@@ -263,23 +225,23 @@ uint64_t quarantine_note_count(const struct quarantine_head *h, uint64_t size)
 bool quarantine_file_note(int fd, const struct quarantine_head *h, uint64_t n, struct quarantine_note *out)
 {
     char b[NOTE_N];
-    if (read_at(fd, b, NOTE_N, notes_at(h) + n * NOTE_N) != NOTE_N) return false;
-    uint32_t crc = get32(b + 12), what = get32(b + 4);
-    put32(b + 12, 0);
+    if (io_read_at(fd, b, NOTE_N, notes_at(h) + n * NOTE_N) != NOTE_N) return false;
+    uint32_t crc = le_get32(b + 12), what = le_get32(b + 4);
+    le_put32(b + 12, 0);
     if (memcmp(b, note_magic, sizeof note_magic) != 0 || crc32c(0, b, NOTE_N) != crc) return false;
     if (what < QUARANTINE_NOTE_RELEASED || what > QUARANTINE_NOTE_TOLD) return false;
-    *out = (struct quarantine_note){ .what = (enum quarantine_note_what)what, .which = get32(b + 8), .when = get64(b + 16) };
+    *out = (struct quarantine_note){ .what = (enum quarantine_note_what)what, .which = le_get32(b + 8), .when = le_get64(b + 16) };
     return true;
 }
 
 static void note_encode(const struct quarantine_note *n, char out[NOTE_N])
 {
     memcpy(out, note_magic, sizeof note_magic);
-    put32(out + 4, n->what);
-    put32(out + 8, n->which);
-    put32(out + 12, 0);
-    put64(out + 16, n->when);
-    put32(out + 12, crc32c(0, out, NOTE_N));
+    le_put32(out + 4, n->what);
+    le_put32(out + 8, n->which);
+    le_put32(out + 12, 0);
+    le_put64(out + 16, n->when);
+    le_put32(out + 12, crc32c(0, out, NOTE_N));
 }
 
 static bool add_notes(int fd, const struct quarantine_note *notes, size_t n, uint64_t *size, struct err *err)

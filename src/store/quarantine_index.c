@@ -21,7 +21,7 @@ static const char *const statements[INDEX_STATEMENTS] = {
     [INDEX_OLDEST] = "SELECT id FROM entry WHERE stored<?1 ORDER BY stored LIMIT 1",
     [INDEX_SUMS] = "SELECT count(*), count(CASE WHEN held>0 THEN 1 END), total(file_size) FROM entry",
     [INDEX_NEXT] = "SELECT id FROM entry WHERE id>?1 ORDER BY id LIMIT ?2",
-    [INDEX_SCAN] = "SELECT " COLUMNS " FROM entry WHERE id<?1 AND id>=?2 ORDER BY id DESC",
+    [INDEX_SCAN] = "SELECT " COLUMNS " FROM entry WHERE id<?1 ORDER BY id DESC",
     [INDEX_ONE] = "SELECT " COLUMNS " FROM entry WHERE id=?1",
     [INDEX_RCPTS] = "SELECT n, address, state FROM recipient WHERE entry=?1 AND n>=?3 ORDER BY n LIMIT ?2",
     /* Digests (quarantine_digest.c). told: 0 no, 1 yes, 2 about to be, which is not yet. All of these read the index recipient_untold. */

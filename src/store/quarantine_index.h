@@ -45,7 +45,7 @@ uint32_t quarantine_index_find(struct quarantine_index *x, uint64_t id, struct s
 const char *quarantine_state_name(unsigned state);       /* held, released, deleted */
 const char *quarantine_learnt_name(unsigned learnt);     /* "", spam, ham */
 
-/* Columns of INDEX_SCAN (?1: below this id, ?2: from this id), newest first, and INDEX_ONE (?1: id): */
+/* Columns of INDEX_SCAN (?1: below this id), newest first, and INDEX_ONE (?1: id): */
 enum { ENTRY_ID, ENTRY_KIND, ENTRY_ARRIVAL, ENTRY_STORED, ENTRY_SCORE, ENTRY_SIZE, ENTRY_HELD, ENTRY_RCPT_N, ENTRY_LEARNT, ENTRY_CLIENT,
        ENTRY_SENDER, ENTRY_SUBJECT, ENTRY_REASON, ENTRY_MESSAGE_ID };
 /* Of INDEX_RCPTS (?1: id, ?2: how many, ?3: from this number on): */

@@ -61,8 +61,9 @@ enum sync_phase { SYNC_IDLE, SYNC_FOLDERS, SYNC_ROWS };
 struct sync {                    /* quarantine_sync.c: the index is brought in line with the files */
     enum sync_phase phase;
     unsigned folder;
-    struct job *job;             /* the folder at hand, or rows */
-    size_t at;
+    struct found *found;         /* files of the folder at hand */
+    size_t found_n, at;
+    bool listed;                 /* they are known */
     uint64_t after;
     uint64_t added, dropped, damaged;
     unsigned opened, rollbacks;  /* of the index, for which it was done last */
@@ -104,6 +105,8 @@ bool job_start(struct job *j);   /* false: too many; it is the caller's to free 
 void job_free(struct job *j);
 bool job_busy(const struct quarantine *q, uint64_t id); /* some job changes this message */
 
+void job_add_notes(struct job *j); /* in a thread: writes them into its file */
+
 /* Of a file that has been read (head, size, envelope): its notes, in a thread; and its row, with what they say, on the loop. */
 void job_read_notes(struct job *j, int fd);
 bool job_add_row(struct job *j);
@@ -112,6 +115,8 @@ bool job_add_row(struct job *j);
 void keepers_close(struct quarantine *q);
 
 /* ---- quarantine_requests.c */
+void answer_with(const struct asker *a, json_t *answer, int fd); /* takes both; fd: -1: none */
+void answer_error(const struct asker *a, const char *text, bool missing);
 void request_remove(struct quarantine *q, uint64_t id); /* it has expired */
 void tell_history(struct quarantine *q, uint64_t id, enum history_kind kind, struct slice text);
 

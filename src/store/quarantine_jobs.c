@@ -112,6 +112,11 @@ void job_free(struct job *j)
     free(j);
 }
 
+void job_add_notes(struct job *j)
+{
+    j->ok = quarantine_file_add_notes(j->q->root, j->id, j->notes, j->note_n, &j->size, &j->err);
+}
+
 void job_read_notes(struct job *j, int fd)
 {
     uint64_t n = quarantine_note_count(&j->head, j->size);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/io.h"
 #include "spool/spool.h"
 #include "store/quarantine_int.h"
 #include "store/quarantine_link.h"
@@ -31,12 +32,8 @@ static void tell(const struct keeper *k, uint64_t id, const char *state, const c
 static bool read_envelope(struct job *j)
 {
     char *to = buf_reserve(&j->encoded, (size_t)j->envelope_n + 1);
-    while (j->encoded.n < j->envelope_n) {
-        ssize_t k = pread(j->envelope_fd, to + j->encoded.n, (size_t)j->envelope_n - j->encoded.n, (off_t)j->encoded.n);
-        if (k < 0 && errno == EINTR) continue;
-        if (k <= 0) return err_set(&j->err, "the envelope cannot be read");
-        j->encoded.n += (size_t)k;
-    }
+    j->encoded.n = io_read_at(j->envelope_fd, to, (size_t)j->envelope_n, 0);
+    if (j->encoded.n < j->envelope_n) return err_set(&j->err, "the envelope cannot be read");
     if (!envelope_decode(buf_slice(&j->encoded), &j->arena, &j->envelope, &j->err)) return false;
     bool fits = j->envelope.id == j->id && j->envelope.text_size == j->n;
     return fits || err_set(&j->err, "the envelope is of another message");

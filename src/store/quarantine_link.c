@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "base/channel.h"
+#include "base/io.h"
 #include "base/list.h"
 #include "base/mem.h"
 
@@ -93,16 +94,11 @@ static void on_end(void *arg)
 static int share(struct slice bytes)
 {
     int fd = memfd_create("envelope", MFD_CLOEXEC);
-    while (fd >= 0 && bytes.n) {
-        ssize_t k = write(fd, bytes.p, bytes.n);
-        if (k < 0 && errno == EINTR) continue;
-        if (k <= 0) {
-            close(fd);
-            return -1;
-        }
-        bytes = slice_sub(bytes, (size_t)k, bytes.n);
-    }
-    return fd;
+    if (fd < 0 || io_write_all(fd, bytes)) return fd;
+    int code = errno;
+    close(fd);
+    errno = code;
+    return -1;
 }
 
 static void send_frame(const struct quarantine_link *l, json_t *m, int fd)

@@ -92,16 +92,9 @@ json_t *entry_json(struct quarantine *q, enum index_statement s, size_t rcpts_ma
 
 /* ---- filters */
 
-static bool has_part(struct slice text, struct slice part)
-{
-    for (size_t i = 0; i + part.n <= text.n; i++)
-        if (slice_ieq(slice_sub(text, i, i + part.n), part)) return true;
-    return false;
-}
-
 static bool fits_part(const char *part, struct slice text)
 {
-    return !part || has_part(text, slice_str(part));
+    return !part || slice_ihas(text, slice_str(part));
 }
 
 static bool fits_address(const char *wanted, struct slice address)
@@ -109,7 +102,7 @@ static bool fits_address(const char *wanted, struct slice address)
     struct slice w = slice_str(wanted);
     if (!wanted) return true;
     if (slice_eq(w, SLICE("<>"))) return !address.n;
-    return w.p[0] == '@' ? slice_iends(address, w) : has_part(address, w);
+    return w.p[0] == '@' ? slice_iends(address, w) : slice_ihas(address, w);
 }
 
 /* Some recipient has the address and the state that are wanted. */
@@ -162,7 +155,6 @@ static bool walk(struct query *k)
     struct db *db = &k->q->index.db;
     uint64_t end = clock_mono_us() + SLICE_US;
     db_bind_number(db, INDEX_SCAN, 1, k->below);
-    db_bind_number(db, INDEX_SCAN, 2, 0);
     for (unsigned n = 0; (n & 15) || clock_mono_us() < end; n++) {
         if (db_step(db, INDEX_SCAN) != DB_ROW) return true;
         take_row(k);
@@ -193,7 +185,7 @@ static void finish(struct query *k, bool all)
     if (k->q->sync.phase != SYNC_IDLE) json_object_set_new(answer, "reading", json_true());
     struct asker a = k->asker;
     query_free(k);
-    a.reply(a.owner, a.id, answer, -1);
+    answer_with(&a, answer, -1);
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *arg)
@@ -261,7 +253,7 @@ void query_start(struct quarantine *q, const json_t *request, const struct asker
     const char *wrong = n >= QUERIES_MAX ? "too many listings are under way" : take_filters(k, request);
     if (wrong) {
         query_free(k);
-        asker->reply(asker->owner, asker->id, json_pack("{s:s}", "error", wrong), -1);
+        answer_error(asker, wrong, false);
         return;
     }
     if (!q->querying) q->querying = evtimer_new(q->base, on_turn, q);

@@ -14,7 +14,7 @@
 
 /* ---- answers */
 
-static void answer_with(const struct asker *a, json_t *answer, int fd)
+void answer_with(const struct asker *a, json_t *answer, int fd)
 {
     if (a->reply) {
         a->reply(a->owner, a->id, answer, fd);
@@ -24,7 +24,7 @@ static void answer_with(const struct asker *a, json_t *answer, int fd)
     if (fd >= 0) close(fd);
 }
 
-static void fail(const struct asker *a, const char *text, bool missing)
+void answer_error(const struct asker *a, const char *text, bool missing)
 {
     json_t *answer = json_pack("{s:s}", "error", text);
     if (missing) json_object_set_new(answer, "missing", json_true());
@@ -33,7 +33,7 @@ static void fail(const struct asker *a, const char *text, bool missing)
 
 static void not_there(const struct asker *a)
 {
-    fail(a, "there is no message with this id in the quarantine", true);
+    answer_error(a, "there is no message with this id in the quarantine", true);
 }
 
 void tell_history(struct quarantine *q, uint64_t id, enum history_kind kind, struct slice text)
@@ -67,7 +67,7 @@ static void done_open(struct job *j)
 {
     if (!j->ok) {
         if (j->err.code == ENOENT) sync_wanted(j->q);
-        fail(&j->asker, j->err.text, j->err.code == ENOENT);
+        answer_error(&j->asker, j->err.text, j->err.code == ENOENT);
         return;
     }
     int fd = j->fd;
@@ -117,7 +117,7 @@ static void serve_open(struct quarantine *q, const json_t *request, uint64_t id,
     j->asker = *a;
     j->answer = answer;
     if (job_start(j)) return;
-    fail(a, "the quarantine is busy; try again", false);
+    answer_error(a, "the quarantine is busy; try again", false);
     job_free(j);
 }
 
@@ -141,7 +141,7 @@ static void done_remove(struct job *j)
     if (j->expired) q->expiring = false;
     if (!j->ok) {
         log_event(LOG_ERROR, "quarantine-not-removed", LOG_ID(j->id), LOG_ERR(&j->err));
-        if (!j->expired) fail(&j->asker, j->err.text, false);
+        if (!j->expired) answer_error(&j->asker, j->err.text, false);
         return;
     }
     if (!quarantine_index_drop(&q->index, j->id)) sync_wanted(q);
@@ -185,16 +185,11 @@ static void serve_delete(struct quarantine *q, const json_t *request, uint64_t i
     j->asker = *a;
     j->by = told_by("from the quarantine", request);
     if (!job_busy(q, id) && job_start(j)) return;
-    fail(a, "the message is busy; try again", false);
+    answer_error(a, "the message is busy; try again", false);
     job_free(j);
 }
 
 /* ---- notes */
-
-static void run_note(struct job *j)
-{
-    j->ok = quarantine_file_add_notes(j->q->root, j->id, j->notes, j->note_n, &j->size, &j->err);
-}
 
 static bool is_gone_for_all(struct quarantine *q, uint64_t id)
 {
@@ -208,7 +203,7 @@ static void remove_now(struct job *note)
     j->asker = note->asker;
     j->by = mem_strdup(note->by);
     if (job_start(j)) return;
-    fail(&j->asker, "the quarantine is busy; try again", false);
+    answer_error(&j->asker, "the quarantine is busy; try again", false);
     job_free(j);
 }
 
@@ -218,7 +213,7 @@ static void done_note(struct job *j)
     if (!j->ok) {
         if (j->err.code == ENOENT) sync_wanted(q);
         log_event(LOG_ERROR, "quarantine-not-noted", LOG_ID(j->id), LOG_ERR(&j->err));
-        fail(&j->asker, j->err.text, j->err.code == ENOENT);
+        answer_error(&j->asker, j->err.text, j->err.code == ENOENT);
         return;
     }
     for (size_t i = 0; i < j->note_n; i++)
@@ -258,13 +253,13 @@ static void serve_note(struct quarantine *q, const json_t *request, uint64_t id,
         not_there(a);
         return;
     }
-    struct job *j = job_new(q, id, run_note, done_note);
+    struct job *j = job_new(q, id, job_add_notes, done_note);
     j->asker = *a;
     j->by = told_by("from the quarantine", request);
     const char *wrong = what == countof(names) || !make_notes(j, (enum quarantine_note_what)what, request) ? "what or numbers make no sense"
                         : job_busy(q, id) || !job_start(j) ? "the message is busy; try again" : NULL;
     if (!wrong) return;
-    fail(a, wrong, false);
+    answer_error(a, wrong, false);
     job_free(j);
 }
 
@@ -288,7 +283,7 @@ void quarantine_request(struct quarantine *q, const json_t *request, quarantine_
     }
     if (digest_request(q, request, &a)) return;
     if (!id_parse(json_text(request, "id"), &id) || !id || id > INT64_MAX) {
-        fail(&a, "that is not an id", false);
+        answer_error(&a, "that is not an id", false);
         return;
     }
     for (size_t i = 0; i < countof(table); i++) {
@@ -296,7 +291,7 @@ void quarantine_request(struct quarantine *q, const json_t *request, quarantine_
         table[i].serve(q, request, id, &a);
         return;
     }
-    fail(&a, "the quarantine does not know this", false);
+    answer_error(&a, "the quarantine does not know this", false);
 }
 
 void quarantine_forget(struct quarantine *q, const void *owner)

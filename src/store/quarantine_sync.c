@@ -40,18 +40,25 @@ static void run_folder(struct job *j)
 static void done_folder(struct job *j)
 {
     struct sync *s = &j->q->sync;
-    s->job = NULL;
     if (!j->ok) {
         log_event(LOG_ERROR, "quarantine-unreadable", LOG_ERR(&j->err));
         give_up(j->q);
         return;
     }
-    s->job = job_new(j->q, 0, NULL, NULL); /* what was found goes on; the job itself is freed */
-    s->job->found = j->found;
-    s->job->found_n = j->found_n;
-    j->found = NULL;
+    s->found = j->found;
+    s->found_n = j->found_n;
     s->at = 0;
+    s->listed = true;
+    j->found = NULL;
     step_soon(j->q);
+}
+
+static void forget_folder(struct sync *s)
+{
+    free(s->found);
+    s->found = NULL;
+    s->found_n = 0;
+    s->listed = false;
 }
 
 static void start_folder(struct quarantine *q)
@@ -107,15 +114,14 @@ static bool look_at(struct quarantine *q, const struct found *f)
 static void step_files(struct quarantine *q)
 {
     struct sync *s = &q->sync;
-    for (unsigned n = 0; s->at < s->job->found_n; n++) {
+    for (unsigned n = 0; s->at < s->found_n; n++) {
         if (n == FILES_PER_TURN) {
             step_soon(q);
             return;
         }
-        if (look_at(q, &s->job->found[s->at++])) return;
+        if (look_at(q, &s->found[s->at++])) return;
     }
-    job_free(s->job);
-    s->job = NULL;
+    forget_folder(s);
     if (++s->folder < QUARANTINE_FOLDERS) {
         start_folder(q);
         return;
@@ -177,7 +183,7 @@ static void step_rows(struct quarantine *q)
 static void on_step(evutil_socket_t fd, short what, void *arg)
 {
     struct quarantine *q = arg;
-    if (q->sync.phase == SYNC_FOLDERS && q->sync.job) step_files(q);
+    if (q->sync.phase == SYNC_FOLDERS && q->sync.listed) step_files(q);
     else if (q->sync.phase == SYNC_ROWS) step_rows(q);
 }
 
@@ -195,7 +201,7 @@ void sync_tend(struct quarantine *q)
     bool changed = s->opened != x->opened || s->rollbacks != x->db.rollbacks;
     if (s->phase != SYNC_IDLE || !x->db.sql || x->db.damaged || x->db.off_until) return;
     if (!changed && (!s->again_at || s->again_at > clock_mono_ms())) return;
-    if (s->job) job_free(s->job);
+    forget_folder(s);
     *s = (struct sync){ .phase = SYNC_FOLDERS, .timer = s->timer, .opened = x->opened, .rollbacks = x->db.rollbacks };
     start_folder(q);
 }
@@ -208,8 +214,7 @@ void sync_open(struct quarantine *q)
 void sync_close(struct quarantine *q)
 {
     q->sync.phase = SYNC_IDLE;
-    if (q->sync.job) job_free(q->sync.job);
-    q->sync.job = NULL;
+    forget_folder(&q->sync);
     if (q->sync.timer) event_free(q->sync.timer);
     q->sync.timer = NULL;
 }

@@ -71,7 +71,8 @@ static bool take_outcome(struct query *q, const json_t *request, struct err *err
     if (!name) return true;
     for (int i = 0; i < HISTORY_KINDS; i++)
         if (!strcmp(name, history_kind_name((unsigned)i))) q->outcome = i;
-    return q->outcome >= 0 || err_set(err, "outcome is accepted, refused, delivered, deferred, bounced, deleted, quarantined, released or discarded");
+    return q->outcome >= 0 ||
+           err_set(err, "outcome is accepted, refused, delivered, deferred, bounced, deleted, quarantined, released or discarded");
 }
 
 struct query *query_new(struct history *h, const json_t *request, struct err *err)
@@ -289,14 +290,6 @@ static bool fits_one_of(const char *pattern, struct slice rcpts)
     return false;
 }
 
-static bool has_part(const char *part, struct slice in)
-{
-    size_t n = strlen(part);
-    for (size_t i = 0; i + n <= in.n; i++)
-        if (slice_ieq(slice_of(in.p + i, n), slice_of(part, n))) return true;
-    return false;
-}
-
 static bool fits(struct query *q)
 {
     struct db *db = &q->h->db;
@@ -309,8 +302,8 @@ static bool fits(struct query *q)
     if (q->sender && !fits_address(q->sender, sender)) return false;
     if (q->recipient && !fits_one_of(q->recipient, rcpts)) return false;
     if (q->address && !fits_address(q->address, sender) && !fits_one_of(q->address, rcpts)) return false;
-    if (q->message_id && !has_part(q->message_id, db_bytes(db, HISTORY_SCAN, HISTORY_MESSAGE_ID))) return false;
-    return !q->subject || has_part(q->subject, db_bytes(db, HISTORY_SCAN, HISTORY_SUBJECT));
+    if (q->message_id && !slice_ihas(db_bytes(db, HISTORY_SCAN, HISTORY_MESSAGE_ID), slice_str(q->message_id))) return false;
+    return !q->subject || slice_ihas(db_bytes(db, HISTORY_SCAN, HISTORY_SUBJECT), slice_str(q->subject));
 }
 
 static void look_at(struct query *q, uint64_t id)

@@ -210,9 +210,9 @@ static json_t *figures(struct store_server *s)
     static const char *const names[STORE_SPACES] = { "greylist", "auto_allow", "pause", "reputation", "recipients" };
     json_t *entries = json_object();
     for (size_t i = 0; i < STORE_SPACES; i++) json_object_set_new(entries, names[i], json_integer((json_int_t)s->memory.counts[i]));
-    return json_pack("{s:o, s:o, s:I, s:I, s:I, s:b}", "entries", entries, "quarantine", quarantine_figures(s->quarantine), "history_bytes", (json_int_t)history_bytes(&s->history),
-                     "questions", (json_int_t)s->questions, "writes", (json_int_t)s->writes, "writing",
-                     !s->memory.db.off_until && !s->history.db.off_until);
+    return json_pack("{s:o, s:o, s:I, s:I, s:I, s:b}", "entries", entries, "quarantine", quarantine_figures(s->quarantine),
+                     "history_bytes", (json_int_t)history_bytes(&s->history), "questions", (json_int_t)s->questions, "writes",
+                     (json_int_t)s->writes, "writing", !s->memory.db.off_until && !s->history.db.off_until);
 }
 
 static void on_admin_message(void *arg, const json_t *m, int fd)

@@ -28,7 +28,7 @@ static inline void must_hold_part(const struct content_message *m, size_t n)
 {
     const struct content_part *p = &m->parts[n];
     must(n == 0 ? p->depth == 0 : p->parent < n && p->depth == m->parts[p->parent].depth + 1);
-    must(utf8_ok(p->type) && utf8_ok(p->declared) && utf8_ok(p->charset) && utf8_ok(p->content_id));
+    must(utf8_ok(p->type) && utf8_ok(p->declared) && utf8_ok(p->charset));
     for (size_t i = 0; i < p->name_n; i++) must(is_name(p->names[i]));
     must((p->findings & ~m->findings) == 0);
     if (!p->is_mime) return;

@@ -6,26 +6,20 @@ import re
 import pytest
 
 from lib.content import PROGRAM, multipart, parsed, plain, quarantined, spam, texts, told, trace, virus, virus_scanner
-from lib.sink import Sink
 from lib.signing import RelayKey, verified
 from lib.smtp import STRANGER, TRUSTED, Smtp, queued_id
 from lib.util import wait_until
 
 
 @pytest.fixture
-def make(postern):
-    sinks = []
-
+def make(postern, make_sink):
     def one(**changes):
-        sink = Sink()
-        sinks.append(sink)
+        sink = make_sink()
         relay = postern(**{"domains": [{"name": "example.com", "deliver": sink.hop}], "smarthost": sink.hop, "postmaster": "boss@example.com",
                            **changes})
         relay.sink = sink
         return relay
-    yield one
-    for sink in sinks:
-        sink.stop()
+    return one
 
 
 def send(relay, text, to="bob@example.com", source=STRANGER, sender="eve@client.example"):

@@ -10,7 +10,6 @@ import pytest
 
 from lib.content import PROGRAM, multipart, parsed, plain, quarantined, spam, virus, virus_scanner
 from lib.scanners import Clamd, MilterPeer, Peer, Spamd, drip, installed, read_until
-from lib.sink import Sink
 from lib.smtp import STRANGER, TRUSTED, Smtp
 from lib.util import free_port, wait_until
 from test_content_handling import arrived, make, send, stripped  # noqa: F401

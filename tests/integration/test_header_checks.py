@@ -219,17 +219,13 @@ def test_recipients_as_postfix(both, subject, to):
 # ---- what is ours
 
 @pytest.fixture
-def relay(postern):
-    sinks = []
-
+def relay(postern, make_sink):
     def one(*checks, **changes):
-        sinks.append(Sink())
-        relay = postern(domains=[{"name": "example.com", "deliver": sinks[-1].hop}], smarthost=sinks[-1].hop, header_checks=list(checks), **changes)
-        relay.sink = sinks[-1]
+        sink = make_sink()
+        relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop, header_checks=list(checks), **changes)
+        relay.sink = sink
         return relay
-    yield one
-    for sink in sinks:
-        sink.stop()
+    return one
 
 
 def test_hold_and_its_release(relay):

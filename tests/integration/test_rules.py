@@ -101,18 +101,14 @@ def test_conditions(judge, text, envelope, hits):
 # ---- actions
 
 @pytest.fixture
-def make(postern):
-    sinks = []
-
+def make(postern, make_sink):
     def one(*rules, **changes):
-        sinks.append(Sink())
-        relay = postern(domains=[{"name": "example.com", "deliver": sinks[-1].hop}], smarthost=sinks[-1].hop, postmaster="boss@example.com",
+        sink = make_sink()
+        relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop, postmaster="boss@example.com",
                         rules=[{"name": f"rule {i}", **r} for i, r in enumerate(rules)], **changes)
-        relay.sink = sinks[-1]
+        relay.sink = sink
         return relay
-    yield one
-    for sink in sinks:
-        sink.stop()
+    return one
 
 
 def about(word):

@@ -13,7 +13,6 @@ import time
 import pytest
 
 from lib.daemon import postern as run
-from lib.sink import Sink
 from lib.smtp import TRUSTED, Closed, Smtp
 from lib.util import wait_until
 from test_processes import root
@@ -55,21 +54,17 @@ def children(pid):
 
 
 @pytest.fixture
-def make(postern, monkeypatch):
+def make(postern, make_sink, monkeypatch):
     monkeypatch.setenv("POSTERN_SCAN_CRASH", "1")
-    sinks = []
 
     def one(**changes):
-        sink = Sink()
-        sinks.append(sink)
+        sink = make_sink()
         relay = postern(**{"domains": [{"name": "example.com", "deliver": sink.hop}], "attachments": {"enabled": True},
                                 "spam": {"enabled": False}, **changes})
         relay.sink = sink
         wait_until(lambda: scan(relay).get("processes"), lambda: f"scan processes\n{relay.log_tail()}")
         return relay
-    yield one
-    for sink in sinks:
-        sink.stop()
+    return one
 
 
 def scan(relay):

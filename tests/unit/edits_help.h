@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "content/edits.h"
 #include "content/message.h"
+#include "cuts_help.h"
 
 static const struct config_scan edit_limits = { .depth = 10, .parts = 400, .unpacked = 4 << 20, .ratio = 200, .unpack_time = 2000 };
 
@@ -26,13 +27,7 @@ static inline struct report report_of(const struct content_message *m, struct ar
 static inline struct slice edited(struct slice text, const struct envelope_cut *cuts, uint32_t n, struct arena *a)
 {
     struct buf b = { 0 };
-    uint64_t at = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        buf_add(&b, slice_sub(text, (size_t)at, (size_t)cuts[i].at));
-        buf_add(&b, cuts[i].with);
-        at = cuts[i].at + cuts[i].n;
-    }
-    buf_add(&b, slice_sub(text, (size_t)at, text.n));
+    edit(text, cuts, n, &b);
     struct slice s = arena_slice(a, buf_slice(&b));
     buf_deinit(&b);
     return s;

@@ -26,6 +26,7 @@
 #include "server/session.h"
 #include "signer/signer.h"
 #include "spool/private.h"
+#include "cuts_help.h"
 
 static struct {
     char dir[64];
@@ -293,20 +294,6 @@ static void read_envelope(struct arena *arena, struct envelope *e)
 }
 
 /* ---- signatures */
-
-static void edit(struct slice text, const struct envelope_cut *cuts, uint32_t n, struct buf *out)
-{
-    buf_clear(out);
-    buf_add(out, text);
-    for (uint32_t i = n; i-- > 0;) {
-        struct buf next = { 0 };
-        buf_add(&next, slice_sub(buf_slice(out), 0, cuts[i].at));
-        buf_add(&next, cuts[i].with);
-        buf_add(&next, slice_sub(buf_slice(out), cuts[i].at + cuts[i].n, out->n));
-        buf_deinit(out);
-        *out = next;
-    }
-}
 
 static void send_edited(struct slice text, const struct envelope_cut *cuts, uint32_t n, const char *prepend)
 {

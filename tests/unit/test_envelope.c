@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include "base/mem.h"
-#include "spool/envelope.h"
+#include "cuts_help.h"
 
 static struct arena arena;
 static struct err err;
@@ -155,21 +155,6 @@ static void cuts(void **state)
     }
 }
 
-/* The reference: edits applied from behind, each to the whole text. */
-static void edit(const char *text, size_t n, const struct envelope_cut *cuts, uint32_t cut_n, struct buf *out)
-{
-    buf_clear(out);
-    buf_add(out, slice_of(text, n));
-    for (uint32_t i = cut_n; i-- > 0;) {
-        struct buf next = { 0 };
-        buf_add(&next, slice_of(out->p, cuts[i].at));
-        buf_add(&next, cuts[i].with);
-        buf_add(&next, slice_sub(buf_slice(out), cuts[i].at + cuts[i].n, out->n));
-        buf_deinit(out);
-        *out = next;
-    }
-}
-
 static uint32_t dice(uint64_t *state, uint32_t sides)
 {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
@@ -206,7 +191,7 @@ static void random_edits(void **state)
         envelope_encode(&e, &b);
         struct envelope d = decode(buf_slice(&b));
         assert_int_equal(d.cut_n, e.cut_n);
-        edit(text, e.text_size, cuts, e.cut_n, &want);
+        edit(slice_of(text, e.text_size), cuts, e.cut_n, &want);
         put_together(&d, text, &got);
         assert_true(slice_eq(buf_slice(&got), buf_slice(&want)));
         arena_reset(&arena);

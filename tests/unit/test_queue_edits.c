@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Messages whose text is edited on its way out: what a server gets is the edited text, whatever way it takes. */
+#include "cuts_help.h"
 #include "queue_relay.h"
 
 #define PLAIN_PEER "250-peer.example\r\n250-PIPELINING\r\n250 SIZE 9000000"
 #define FULL_PEER "250-peer.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 9000000"
 #define PREPEND "Received: by relay.example\r\n"
-
-/* The reference: edits applied from behind, each to the whole text. */
-static void edit(struct slice text, const struct envelope_cut *cuts, uint32_t n, struct buf *out)
-{
-    buf_clear(out);
-    buf_add(out, text);
-    for (uint32_t i = n; i-- > 0;) {
-        struct buf next = { 0 };
-        buf_add(&next, slice_sub(buf_slice(out), 0, cuts[i].at));
-        buf_add(&next, cuts[i].with);
-        buf_add(&next, slice_sub(buf_slice(out), cuts[i].at + cuts[i].n, out->n));
-        buf_deinit(out);
-        *out = next;
-    }
-}
 
 static bool has_dots(struct slice s)
 {

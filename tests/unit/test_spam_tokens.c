@@ -82,7 +82,7 @@ static void of_a_message(void **state)
     struct token_set set;
     struct seen s = { 0 };
     content_message_read(&m, slice_str(text), &limits, NULL, &arena);
-    tokens_take(&set, &m, (const uint64_t[2]){ 1, 2 }, NULL, NULL, &arena, see, &s);
+    tokens_take(&set, &m, (const uint64_t[2]){ 1, 2 }, NULL, &arena, see, &s);
     static const char *const there[] = { "h from@shop.example", "h from:deals", "h from#a9", "h x-mailer:blaster", "h id#<X.9@a.a>",
         "h list-id=talk <talk.example.org>", "b subject:cheap", "b subject:cheap 1 watches", "b cheap", "b buy 1 cheap", "b <recipient>",
         "b link:shop.example", "b path:order", "b mark:font", "b attribute:color=red", "b attribute:bgcolor=#ffff00", "b part:text/html" };
@@ -106,7 +106,7 @@ static void tokens_are_bounded(void **state)
     struct content_message m;
     struct token_set set;
     content_message_read(&m, buf_slice(&b), &limits, NULL, &arena);
-    tokens_take(&set, &m, (const uint64_t[2]){ 1, 2 }, NULL, NULL, &arena, NULL, NULL);
+    tokens_take(&set, &m, (const uint64_t[2]){ 1, 2 }, NULL, &arena, NULL, NULL);
     assert_true(set.body_n > 3000 && set.body_n <= TOKENS_BODY_MAX);
     arena_deinit(&arena);
     buf_deinit(&b);

@@ -129,7 +129,7 @@ int main(int argc, char **argv)
         else if (strcmp(mode, "words") == 0) {
             struct token_set s;
             printf("%s\n", name);
-            tokens_take(&s, &m, (uint64_t[2]){ 0 }, e->breaker, e->suffixes, &arena, print_token, NULL);
+            tokens_take(&s, &m, (uint64_t[2]){ 0 }, e->breaker, &arena, print_token, NULL);
         } else {
             printf("%s", name);
             (strcmp(mode, "facts") == 0 ? print_facts : strcmp(mode, "hits") == 0 ? print_hits : print_verdict)(e, &m, &arena);
