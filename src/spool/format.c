@@ -136,6 +136,7 @@ const char *window_get(struct window *w, uint64_t at, uint64_t n)
     while (w->n < want) {
         ssize_t k = pread(w->fd, w->p + w->n, want - w->n, (off_t)(at + w->n));
         if (k < 0 && errno == EINTR) continue;
+        if (k < 0) w->error = errno;
         if (k <= 0) break;
         w->n += (size_t)k;
     }

@@ -65,6 +65,7 @@ struct window {
     uint64_t end, at; /* of the file; of the window */
     char *p;
     size_t n, cap;
+    int error;        /* errno of the last read that failed; 0: none did */
 };
 void window_init(struct window *w, int fd, uint64_t end);
 void window_deinit(struct window *w);

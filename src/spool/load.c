@@ -57,16 +57,18 @@ bool record_check(const char *p, const struct record_head *h)
            (!record_inline(h) || crc32c(0, meta + h->meta_n, h->text_n) == h->text_crc);
 }
 
-bool big_check(int fd, uint64_t n, uint32_t crc)
+int big_check(int fd, uint64_t n, uint32_t crc)
 {
     struct stat st;
     struct window w;
     uint32_t sum;
-    if (fstat(fd, &st) != 0 || (uint64_t)st.st_size != n) return false;
+    if (fstat(fd, &st) != 0) return errno;
+    if ((uint64_t)st.st_size != n) return EBADMSG;
     window_init(&w, fd, n);
     bool ok = window_crc(&w, 0, n, &sum) && sum == crc;
+    int error = ok ? 0 : w.error ? w.error : EBADMSG;
     window_deinit(&w);
-    return ok;
+    return error;
 }
 
 struct spool_load {
@@ -91,14 +93,14 @@ static bool open_big(struct spool *sp, struct spool_load *l, const struct record
     int fd = openat(sp->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     int error = fd < 0 ? errno : 0;
     if (!error && fstat(fd, &st) != 0) error = errno;
-    bool ok = !error && (uint64_t)st.st_size == head->text_n &&
-              (!l->check_big || big_check(fd, head->text_n, head->text_crc));
-    if (ok) {
+    if (!error && (uint64_t)st.st_size != head->text_n) error = EBADMSG;
+    if (!error && l->check_big) error = big_check(fd, head->text_n, head->text_crc);
+    if (!error) {
         c->pub.text.fd = fd;
         return true;
     }
     if (fd >= 0) close(fd);
-    if (error && error != ENOENT) return err_sys(&l->err, error, "cannot open the file of a large message");
+    if (error != ENOENT && error != EBADMSG) return err_sys(&l->err, error, "cannot read the file of a large message");
     return bad(&l->err, &l->place, "the large text");
 }
 

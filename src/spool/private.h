@@ -302,7 +302,7 @@ struct place {
 bool record_read(int fd, const struct place *at, char **p, struct record_head *head, struct err *err) MUST_CHECK;
 /* Of one that is in memory whole: do meta and text check? */
 bool record_check(const char *p, const struct record_head *head);
-bool big_check(int fd, uint64_t n, uint32_t crc); /* reads it all */
+int big_check(int fd, uint64_t n, uint32_t crc); /* reads it all: 0, EBADMSG when it is not that text, or why it cannot be read */
 
 /* ---- scan.c, recover.c */
 void found_free(struct found *f);

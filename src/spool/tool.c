@@ -89,7 +89,7 @@ static void check_live(struct log_read *r)
         uint32_t crc;
         if (m->big) {
             int big = open_big(r, m->id);
-            if (big < 0 || !big_check(big, m->text_n, m->text_crc))
+            if (big < 0 || big_check(big, m->text_n, m->text_crc) != 0)
                 scan_report_add(r, REPORT_BIG, o->sequence, m->offset, m->text_n, m->id);
             if (big >= 0) close(big);
             continue;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The spool in good times and at a failing disk. Crashes and damage: test_spool_crash.c. */
 #include "spool_help.h"
+#include <sys/mman.h>
 #include <sys/uio.h>
+#include "base/crc32c.h"
 #include "spool/envelope.h"
 
 /* ---- a disk that fails when it is told to (linked with --wrap) */
@@ -501,6 +503,25 @@ static void test_envelope(void **state)
     arena_deinit(&arena);
 }
 
+/* A disk that cannot be read says nothing about the text: that is tried again, and only what is another text is damaged. */
+static void test_unreadable_is_not_damaged(void **state)
+{
+    const char text[] = "a large text";
+    uint32_t crc = crc32c(0, text, sizeof text);
+    int fd = memfd_create("big", MFD_CLOEXEC);
+    assert_true(write(fd, text, sizeof text) == sizeof text);
+    assert_int_equal(big_check(fd, sizeof text, crc), 0);
+    assert_int_equal(big_check(fd, sizeof text, crc + 1), EBADMSG);
+    assert_int_equal(big_check(fd, sizeof text + 1, crc), EBADMSG);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int blind = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(blind >= 0);
+    assert_int_equal(big_check(blind, sizeof text, crc), EBADF);
+    close(blind);
+    close(fd);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -522,6 +543,7 @@ int main(void)
         T(test_failing_disk),
         T(test_same_id_again),
         cmocka_unit_test(test_envelope),
+        cmocka_unit_test(test_unreadable_is_not_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
