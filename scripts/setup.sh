@@ -2,10 +2,10 @@
 # Installs the Debian packages that are missing for: run, test, bench, fuzz or lint. Says which, and nothing when all are there.
 set -eu
 run="gcc meson ninja-build pkg-config libevent-dev libssl-dev libunbound-dev libyaml-dev libjansson-dev libseccomp-dev
-     libmicrohttpd-dev libcurl4-openssl-dev zlib1g-dev libgsasl-dev libldap-dev libcrypt-dev libidn2-dev libsqlite3-dev libpcre2-dev libpsl-dev publicsuffix libarchive-dev libmagic-dev libicu-dev"
-test="libcmocka-dev libgmime-3.0-dev dovecot-core sasl2-bin libsasl2-modules libsasl2-modules-db python3 python3-pytest python3-pytest-xdist python3-yaml python3-cryptography knot postfix postfix-pcre swaks sslscan haproxy nginx libnginx-mod-mail s-nail openssl iproute2 procps msmtp nodejs node-nodemailer curl man-db slapd dovecot-imapd python3-dkim python3-nacl python3-authres opendkim miltertest libmail-dkim-perl
+     libmicrohttpd-dev libcurl4-openssl-dev zlib1g-dev libgsasl-dev libldap-dev libcrypt-dev libidn2-dev libsqlite3-dev libpq-dev libpcre2-dev libpsl-dev publicsuffix libarchive-dev libmagic-dev libicu-dev"
+test="libcmocka-dev libgmime-3.0-dev dovecot-core sasl2-bin libsasl2-modules libsasl2-modules-db python3 python3-pytest python3-pytest-xdist python3-yaml python3-cryptography knot postfix postfix-pcre swaks sslscan haproxy nginx libnginx-mod-mail s-nail openssl iproute2 nftables procps msmtp nodejs node-nodemailer curl man-db slapd dovecot-imapd dovecot-lmtpd python3-dkim python3-nacl python3-authres opendkim miltertest libmail-dkim-perl
       python3-spf python3-dnspython libmail-spf-perl libmail-dmarc-perl libmail-srs-perl libopendkim-dev libopendmarc-dev libspf2-dev publicsuffix
-      clamav clamav-daemon clamav-milter clamav-testfiles spamassassin spamd rspamd c-icap libc-icap-mod-virus-scan p7zip-full zip"
+      clamav clamav-daemon clamav-milter clamav-testfiles spamassassin spamd rspamd c-icap libc-icap-mod-virus-scan p7zip-full zip postgresql ldap-utils"
 command -v npm >/dev/null || test="$test npm" # some builds of nodejs bring it along
 bench="postfix iproute2 python3 procps libcmocka-dev libspf2-dev libopendkim-dev libopendmarc-dev publicsuffix python3-dkim openssl nodejs
        spamassassin spamd bogofilter rspamd redis-server python3-numpy python3-scipy"

@@ -297,6 +297,25 @@ static void open_page(struct digest *d)
     buf_deinit(&certificate);
 }
 
+/* What the master sends was found right when he read it. */
+static void take_text(struct digest *d, enum template_kind kind, const json_t *texts)
+{
+    struct slice text = json_text(texts, template_kind_name(kind));
+    struct err err;
+    if (text.n && !templates_set(d->templates, d->wording.language, kind, text, template_kind_name(kind), &err))
+        log_event(LOG_ERROR, "digest-text", LOG_ERR(&err));
+}
+
+static void take_texts(struct digest *d, const json_t *m)
+{
+    templates_free(d->templates);
+    d->templates = templates_new();
+    d->wording = (struct wording){ .set = d->templates };
+    (void)template_language_find(json_text(m, "language"), &d->wording.language);
+    take_text(d, TEMPLATE_PAGE, json_object_get(m, "texts"));
+    take_text(d, TEMPLATE_WORDS, json_object_get(m, "texts"));
+}
+
 static void configure(struct digest *d, const json_t *m)
 {
     const char *url = json_string_value(json_object_get(m, "url"));
@@ -310,6 +329,7 @@ static void configure(struct digest *d, const json_t *m)
     d->enabled = json_is_true(json_object_get(m, "enabled"));
     d->secure = json_is_true(json_object_get(m, "secure"));
     d->valid = (uint64_t)json_integer_value(json_object_get(m, "valid"));
+    take_texts(d, m);
     d->at_n = 0;
     d->has_secret = false;
     json_array_foreach(json_object_get(m, "at"), i, v)
@@ -348,6 +368,7 @@ void digest_close(struct admin *a)
     forget_files(&d->files);
     event_free(d->timer);
     mem_wipe(d->secret, sizeof d->secret);
+    templates_free(d->templates);
     free(d->url);
     free(d);
     a->digest = NULL;

@@ -6,6 +6,7 @@
 #define POSTERN_ADMIN_DIGEST_H
 #include "admin/internal.h"
 #include "admin/digest_token.h"
+#include "notice/template.h"
 
 #define DIGEST_TIMES_MAX 8
 
@@ -22,6 +23,8 @@ struct digest {
     char *url;                   /* without a / at the end; NULL: there are no links */
     unsigned char secret[DIGEST_SECRET_N];
     bool has_secret;             /* else there are no links */
+    struct templates *templates; /* of the page, and of its language; NULL: the built-in ones */
+    struct wording wording;      /* of them */
     /* descriptors that came before the rest; -1: none */
     struct digest_files {
         int socket, secret, certificate, key;

@@ -82,7 +82,7 @@ static void answer(struct request *r, enum digest_page_kind kind)
         [DIGEST_PAGE_METHOD] = MHD_HTTP_METHOD_NOT_ALLOWED,
     };
     r->status = codes[kind];
-    digest_page_text(kind, r->message, slice_str(r->address), r->token, &r->answer);
+    digest_page_text(&r->page->d->wording, kind, r->message, slice_str(r->address), r->token, &r->answer);
     if (!r->waiting) return;
     r->waiting = false;
     r->c->waiting--;

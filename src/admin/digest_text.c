@@ -1,57 +1,75 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The page: plain HTML without any style, script or picture. What others wrote is only ever text in it. */
 #include "admin/digest_text.h"
-#include <time.h>
 #include "base/html.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "message/words.h"
 
 #define SHOWN 200
+#define PHRASE_SHOWN 1000
 
-static void add_row(struct buf *out, const char *name, struct slice value)
+static void add_phrase(const struct wording *w, enum template_kind kind, const char *name, struct buf *out)
 {
-    buf_addf(out, "<tr><th align=\"left\">%s</th><td>", name);
+    struct buf text = { 0 };
+    template_add_phrase(w, kind, name, NULL, 0, &text);
+    html_add(out, buf_slice(&text), PHRASE_SHOWN);
+    buf_deinit(&text);
+}
+
+static void add_row(const struct wording *w, const char *name, struct slice value, struct buf *out)
+{
+    buf_add_str(out, "<tr><th align=\"left\">");
+    add_phrase(w, TEMPLATE_PAGE, name, out);
+    buf_add_str(out, "</th><td>");
     html_add(out, value, SHOWN);
     buf_add_str(out, "</td></tr>\n");
 }
 
-static void add_message(const json_t *m, struct slice address, struct buf *out)
+static void add_message(const struct wording *w, const json_t *m, struct slice address, struct buf *out)
 {
-    struct buf words = { 0 };
-    struct slice sender = json_text(m, "sender");
-    char text[40] = "";
-    time_t t = (time_t)(json_integer_value(json_object_get(m, "stored")) / 1000);
-    struct tm tm;
-    if (localtime_r(&t, &tm)) (void)strftime(text, sizeof text, "%Y-%m-%d %H:%M", &tm);
+    struct buf words = { 0 }, sender = { 0 }, since = { 0 };
+    buf_add(&sender, json_text(m, "sender"));
+    if (!sender.n) template_add_phrase(w, TEMPLATE_WORDS, "no-sender", NULL, 0, &sender);
+    template_add_date(w, "time", (uint64_t)json_integer_value(json_object_get(m, "stored")), &since);
     words_add(&words, json_text(m, "subject"));
     buf_add_str(out, "<table>\n");
-    add_row(out, "From", sender.n ? sender : SLICE("(a mail system)"));
-    add_row(out, "To", address);
-    add_row(out, "Subject", buf_slice(&words));
-    add_row(out, "Held since", slice_str(text));
+    add_row(w, "from", buf_slice(&sender), out);
+    add_row(w, "to", address, out);
+    add_row(w, "subject", buf_slice(&words), out);
+    add_row(w, "since", buf_slice(&since), out);
     buf_add_str(out, "</table>\n");
     buf_deinit(&words);
+    buf_deinit(&sender);
+    buf_deinit(&since);
 }
 
-void digest_page_text(enum digest_page_kind kind, const json_t *message, struct slice address, const char *token, struct buf *out)
+static void add_form(const struct wording *w, const char *token, struct buf *out)
+{
+    buf_addf(out, "<form method=\"post\">\n<input type=\"hidden\" name=\"token\" value=\"%s\">\n<p><button type=\"submit\">", token);
+    add_phrase(w, TEMPLATE_PAGE, "ask-button", out);
+    buf_add_str(out, "</button></p>\n</form>\n");
+}
+
+void digest_page_text(const struct wording *w, enum digest_page_kind kind, const json_t *message, struct slice address, const char *token,
+                      struct buf *out)
 {
     static const struct {
         const char *title, *text;
     } pages[] = {
-        [DIGEST_PAGE_ASK] = { "Release a message?", "This message was held back. If you know what it is it can be delivered to you." },
-        [DIGEST_PAGE_DONE] = { "Released", "The message is on its way to you." },
-        [DIGEST_PAGE_AGAIN] = { "Released before", "This message has been released already. It is not sent again." },
-        [DIGEST_PAGE_NONE] = { "Nothing here", "This link is not valid, or no longer." },
-        [DIGEST_PAGE_LATER] = { "Not now", "This is not possible at the moment. Please try again later." },
-        [DIGEST_PAGE_METHOD] = { "Nothing here", "This is not possible." },
+        [DIGEST_PAGE_ASK] = { "ask-title", "ask-text" },       [DIGEST_PAGE_DONE] = { "done-title", "done-text" },
+        [DIGEST_PAGE_AGAIN] = { "again-title", "again-text" }, [DIGEST_PAGE_NONE] = { "none-title", "none-text" },
+        [DIGEST_PAGE_LATER] = { "later-title", "later-text" }, [DIGEST_PAGE_METHOD] = { "method-title", "method-text" },
     };
     bool shown = kind == DIGEST_PAGE_ASK || kind == DIGEST_PAGE_DONE || kind == DIGEST_PAGE_AGAIN;
-    buf_addf(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n"
-                  "<title>%s</title>\n</head>\n<body>\n<h1>%s</h1>\n<p>%s</p>\n", pages[kind].title, pages[kind].title, pages[kind].text);
-    if (shown) add_message(message, address, out);
-    if (kind == DIGEST_PAGE_ASK)
-        buf_addf(out, "<form method=\"post\">\n<input type=\"hidden\" name=\"token\" value=\"%s\">\n"
-                      "<p><button type=\"submit\">Deliver it to me</button></p>\n</form>\n", token);
+    buf_addf(out, "<!DOCTYPE html>\n<html lang=\"%s\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>",
+             template_language_name(w->language));
+    add_phrase(w, TEMPLATE_PAGE, pages[kind].title, out);
+    buf_add_str(out, "</title>\n</head>\n<body>\n<h1>");
+    add_phrase(w, TEMPLATE_PAGE, pages[kind].title, out);
+    buf_add_str(out, "</h1>\n<p>");
+    add_phrase(w, TEMPLATE_PAGE, pages[kind].text, out);
+    buf_add_str(out, "</p>\n");
+    if (shown) add_message(w, message, address, out);
+    if (kind == DIGEST_PAGE_ASK) add_form(w, token, out);
     buf_add_str(out, "</body>\n</html>\n");
 }

@@ -3,7 +3,7 @@
 #ifndef POSTERN_ADMIN_DIGEST_TEXT_H
 #define POSTERN_ADMIN_DIGEST_TEXT_H
 #include <jansson.h>
-#include "base/buf.h"
+#include "notice/template.h"
 
 enum digest_page_kind {
     DIGEST_PAGE_ASK,             /* the message and a button */
@@ -14,6 +14,7 @@ enum digest_page_kind {
     DIGEST_PAGE_METHOD,          /* neither GET, HEAD nor POST */
 };
 /* message, address, token: of ASK, DONE and AGAIN, as the store tells them. */
-void digest_page_text(enum digest_page_kind kind, const json_t *message, struct slice address, const char *token, struct buf *out);
+void digest_page_text(const struct wording *w, enum digest_page_kind kind, const json_t *message, struct slice address, const char *token,
+                      struct buf *out);
 
 #endif

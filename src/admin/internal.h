@@ -105,6 +105,12 @@ const struct route *api_route_find(const char *method, struct slice path, struct
 /* ---- trace.c */
 void trace_serve(struct http_request *r);
 
+/* ---- tables.c */
+void tables_serve_list(struct http_request *r);
+void tables_serve_show(struct http_request *r);
+void tables_serve_query(struct http_request *r);
+void tables_serve_refresh(struct http_request *r);
+
 /* ---- quarantine.c, quarantine_bulk.c */
 void quarantine_serve_list(struct http_request *r);
 void quarantine_serve_show(struct http_request *r);

@@ -1,27 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  * LDAP directories (RFC 4511). As back end: the user's own bind decides; either the name makes the DN by a template, or
  * it is searched for first. For recipients: one search. Each question has a connection of its own. */
-#include <ldap.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include "auth/client_internal.h"
 #include "auth/internal.h"
+#include "auth/ldap_link.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "smtp/address.h"
 
 #define ADDRESSES_MAX 200
-#define SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
 
 struct ask {
+    struct ldap_link link;
     const struct config *config;
-    const char *url, *ca, *user_dn, *password_file, *group; /* group: of these options */
-    bool starttls;
-    LDAP *ld;
-    uint64_t deadline;
+    const char *user_dn, *password_file, *group; /* group: of these options */
     struct auth_verdict *v;
-    const char *what; /* is being done */
 };
 
 /* ---- names in templates */
@@ -67,65 +60,33 @@ void ldap_fill(struct buf *out, const char *pattern, struct slice name)
 
 /* ---- one question */
 
-static bool broken(struct ask *a, int rc)
+static bool failed(struct ask *a, const struct err *err)
 {
-    char *detail = NULL;
-    if (a->ld) ldap_get_option(a->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &detail);
-    auth_verdict_set(a->v, AUTH_TEMPFAIL, "LDAP %.60s, %s: %s%s%.80s", a->url, a->what,
-                     ldap_err2string(rc), detail && *detail ? ": " : "", detail ? detail : "");
-    if (detail) ldap_memfree(detail);
+    auth_verdict_set(a->v, AUTH_TEMPFAIL, "%.199s", err->text);
     return false;
 }
 
-static struct timeval left(const struct ask *a)
+static bool broken(struct ask *a, int rc)
 {
-    uint64_t now = clock_mono_ms(), ms = a->deadline > now ? a->deadline - now : 1;
-    return (struct timeval){ (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
+    struct err err;
+    ldap_link_broken(&a->link, rc, &err);
+    return failed(a, &err);
 }
 
 static bool open_connection(struct ask *a)
 {
-    const char *ca = a->ca ? a->ca : a->config->tls.ca;
-    struct stat st;
-    struct timeval tv = left(a);
-    if (!ca || !*ca) ca = SYSTEM_CA; /* the library has none of itself */
-    bool folder = stat(ca, &st) == 0 && S_ISDIR(st.st_mode);
-    int version = LDAP_VERSION3, demand = LDAP_OPT_X_TLS_DEMAND, client = 0;
-    a->what = "connecting";
-    int rc = ldap_initialize(&a->ld, a->url);
-    if (rc != LDAP_SUCCESS) return broken(a, rc);
-    ldap_set_option(a->ld, LDAP_OPT_PROTOCOL_VERSION, &version);
-    ldap_set_option(a->ld, LDAP_OPT_REFERRALS,
-                    LDAP_OPT_OFF); /* a password goes where the administrator said, nowhere else */
-    ldap_set_option(a->ld, LDAP_OPT_RESTART, LDAP_OPT_ON);
-    ldap_set_option(a->ld, LDAP_OPT_NETWORK_TIMEOUT, &tv);
-    ldap_set_option(a->ld, LDAP_OPT_TIMEOUT, &tv);
-    ldap_set_option(a->ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand);
-    ldap_set_option(a->ld, folder ? LDAP_OPT_X_TLS_CACERTDIR : LDAP_OPT_X_TLS_CACERTFILE, ca);
-    ldap_set_option(a->ld, LDAP_OPT_X_TLS_NEWCTX, &client);
-    if (!a->starttls) return true;
-    a->what = "STARTTLS";
-    rc = ldap_start_tls_s(a->ld, NULL, NULL);
-    return rc == LDAP_SUCCESS ? true : broken(a, rc);
+    struct err err;
+    if (!a->link.ca) a->link.ca = a->config->tls.ca;
+    return ldap_link_open(&a->link, &err) ? true : failed(a, &err);
 }
 
 /* The result code of a simple bind; -1 when there was none (and v says so). */
 static int simple_bind(struct ask *a, const char *dn, struct slice password)
 {
-    struct berval cred = { .bv_len = password.n, .bv_val = (char *)(uintptr_t)password.p };
-    LDAPMessage *answer = NULL;
-    struct timeval tv = left(a);
-    int id = 0, code = -1;
-    int rc = ldap_sasl_bind(a->ld, dn, LDAP_SASL_SIMPLE, &cred, NULL, NULL, &id);
-    if (rc == LDAP_SUCCESS) {
-        int kind = ldap_result(a->ld, id, LDAP_MSG_ALL, &tv, &answer);
-        if (kind > 0) rc = ldap_parse_result(a->ld, answer, &code, NULL, NULL, NULL, NULL, 1);
-        else if (kind == 0) rc = LDAP_TIMEOUT;
-        else ldap_get_option(a->ld, LDAP_OPT_RESULT_CODE, &rc);
-    }
-    if (rc == LDAP_SUCCESS && code >= 0) return code;
-    broken(a, rc == LDAP_SUCCESS ? LDAP_OTHER : rc);
-    return -1;
+    struct err err;
+    int code = ldap_link_bind(&a->link, dn, password, &err);
+    if (code < 0) failed(a, &err);
+    return code;
 }
 
 static bool bind_searcher(struct ask *a)
@@ -133,7 +94,7 @@ static bool bind_searcher(struct ask *a)
     struct buf secret = { 0 };
     char why[200] = "it is not set";
     if (!a->user_dn) return true;
-    a->what = "binding to search";
+    a->link.what = "binding to search";
     if (!a->password_file || !auth_secret_file(a->password_file, AUTH_PASSWORD_MAX, &secret, why)) {
         auth_verdict_set(a->v, AUTH_TEMPFAIL, "LDAP: %s.password_file: %.150s", a->group, why);
         return false;
@@ -148,9 +109,9 @@ static bool bind_searcher(struct ask *a)
 static LDAPMessage *search(struct ask *a, const char *base, int scope, const char *filter, const char *mail, int most, int *rc)
 {
     char *attributes[] = { (char *)(uintptr_t)(mail && *mail ? mail : LDAP_NO_ATTRS), NULL };
-    struct timeval tv = left(a);
+    struct timeval tv = ldap_link_left(&a->link);
     LDAPMessage *found = NULL;
-    *rc = ldap_search_ext_s(a->ld, base, scope, filter, attributes, 0, NULL, NULL, &tv, most, &found);
+    *rc = ldap_search_ext_s(a->link.ld, base, scope, filter, attributes, 0, NULL, NULL, &tv, most, &found);
     if (*rc == LDAP_SUCCESS || *rc == LDAP_SIZELIMIT_EXCEEDED) return found;
     if (found) ldap_msgfree(found);
     return NULL;
@@ -161,7 +122,7 @@ static void add_mail(struct ask *a, LDAPMessage *entry)
     const char *mail = a->config->auth.ldap.mail;
     struct address parsed;
     if (!entry || !mail || !*mail) return;
-    struct berval **values = ldap_get_values_len(a->ld, entry, mail);
+    struct berval **values = ldap_get_values_len(a->link.ld, entry, mail);
     for (size_t i = 0; values && values[i] && i < ADDRESSES_MAX; i++) {
         struct slice s = slice_of(values[i]->bv_val, values[i]->bv_len);
         if (!address_parse(s, &parsed)) auth_verdict_add_sender(a->v, s);
@@ -182,17 +143,17 @@ static bool find_dn(struct ask *a, struct slice name, struct buf *dn)
         return dn->n > 0;
     }
     if (!bind_searcher(a)) return false;
-    a->what = "searching";
+    a->link.what = "searching";
     ldap_fill(&filter, c->ldap.filter, name);
     LDAPMessage *found = search(a, c->ldap.base, LDAP_SCOPE_SUBTREE, buf_cstr(&filter), c->ldap.mail, 2, &rc);
     buf_deinit(&filter);
     if (!found) return broken(a, rc);
-    int n = ldap_count_entries(a->ld, found);
+    int n = ldap_count_entries(a->link.ld, found);
     if (n == 1) {
-        char *text = ldap_get_dn(a->ld, ldap_first_entry(a->ld, found));
+        char *text = ldap_get_dn(a->link.ld, ldap_first_entry(a->link.ld, found));
         buf_add_str(dn, text ? text : "");
         ldap_memfree(text);
-        add_mail(a, ldap_first_entry(a->ld, found));
+        add_mail(a, ldap_first_entry(a->link.ld, found));
     } else if (n == 0) {
         auth_verdict_set(a->v, AUTH_FAILED, "no such user");
         buf_add_str(dn, c->ldap.base);
@@ -227,9 +188,10 @@ static void judge_bind(struct ask *a, int code)
 
 void ldap_check(const struct config *c, struct slice name, struct slice password, struct auth_verdict *v)
 {
-    struct ask a = { .config = c, .url = c->auth.ldap.url, .ca = c->auth.ldap.ca, .starttls = c->auth.ldap.starttls,
-                     .user_dn = c->auth.ldap.user_dn, .password_file = c->auth.ldap.password_file, .group = "auth.ldap",
-                     .deadline = clock_mono_ms() + c->auth.timeout, .v = v };
+    struct ask a = { .link = { .url = c->auth.ldap.url, .ca = c->auth.ldap.ca, .starttls = c->auth.ldap.starttls,
+                               .deadline = clock_mono_ms() + c->auth.timeout },
+                     .config = c, .user_dn = c->auth.ldap.user_dn, .password_file = c->auth.ldap.password_file, .group = "auth.ldap",
+                     .v = v };
     struct buf dn = { 0 };
     int rc;
     v->outcome = AUTH_TEMPFAIL;
@@ -238,7 +200,7 @@ void ldap_check(const struct config *c, struct slice name, struct slice password
         return;
     }
     bool ok = open_connection(&a), found = ok && find_dn(&a, name, &dn);
-    a.what = "binding";
+    a.link.what = "binding";
     if (found) {
         judge_bind(&a, simple_bind(&a, buf_cstr(&dn), password));
     } else if (ok && v->outcome == AUTH_FAILED && dn.n) {
@@ -248,11 +210,11 @@ void ldap_check(const struct config *c, struct slice name, struct slice password
     if (v->outcome == AUTH_OK && c->auth.ldap.bind_dn && c->auth.ldap.mail && *c->auth.ldap.mail) {
         LDAPMessage *self = search(&a, buf_cstr(&dn), LDAP_SCOPE_BASE, "(objectClass=*)", c->auth.ldap.mail, 1, &rc);
         if (self) {
-            add_mail(&a, ldap_first_entry(a.ld, self));
+            add_mail(&a, ldap_first_entry(a.link.ld, self));
             ldap_msgfree(self);
         }
     }
-    if (a.ld) ldap_unbind_ext(a.ld, NULL, NULL);
+    ldap_link_close(&a.link);
     buf_deinit(&dn);
 }
 
@@ -261,9 +223,8 @@ void ldap_check(const struct config *c, struct slice name, struct slice password
 void ldap_recipient(const struct config *c, const struct config_recipients *r, struct slice address, uint64_t deadline,
                     struct auth_verdict *v)
 {
-    struct ask a = { .config = c, .url = r->ldap.url, .ca = r->ldap.ca, .starttls = r->ldap.starttls, .user_dn = r->ldap.user_dn,
-                     .password_file = r->ldap.password_file, .group = "recipients.ldap",
-                     .deadline = deadline, .v = v };
+    struct ask a = { .link = { .url = r->ldap.url, .ca = r->ldap.ca, .starttls = r->ldap.starttls, .deadline = deadline },
+                     .config = c, .user_dn = r->ldap.user_dn, .password_file = r->ldap.password_file, .group = "recipients.ldap", .v = v };
     struct buf filter = { 0 };
     int rc;
     if (clock_mono_ms() >= deadline) {
@@ -272,13 +233,13 @@ void ldap_recipient(const struct config *c, const struct config_recipients *r, s
     }
     auth_verdict_set(v, AUTH_FAILED, "no entry of the directory matches");
     if (open_connection(&a) && bind_searcher(&a)) {
-        a.what = "searching";
+        a.link.what = "searching";
         ldap_fill(&filter, r->ldap.filter, address);
         LDAPMessage *found = search(&a, r->ldap.base, LDAP_SCOPE_SUBTREE, buf_cstr(&filter), NULL, 1, &rc);
         if (!found) broken(&a, rc);
-        else if (ldap_count_entries(a.ld, found) > 0) auth_verdict_set(v, AUTH_OK, "the directory has an entry");
+        else if (ldap_count_entries(a.link.ld, found) > 0) auth_verdict_set(v, AUTH_OK, "the directory has an entry");
         if (found) ldap_msgfree(found);
     }
-    if (a.ld) ldap_unbind_ext(a.ld, NULL, NULL);
+    ldap_link_close(&a.link);
     buf_deinit(&filter);
 }

@@ -19,8 +19,12 @@ cli_command cli_schema;   /* src/cli/schema.c: the manual page and JSON schema, 
 cli_command cli_reload;   /* src/cli/control.c */
 cli_command cli_status;   /* src/cli/control.c */
 cli_command cli_learn;    /* src/cli/learn.c */
+cli_command cli_notices;  /* src/cli/notices.c */
+cli_command cli_import;   /* src/cli/import.c */
+cli_command cli_nft;      /* src/cli/nft.c */
 cli_command cli_quarantine; /* src/cli/quarantine.c */
 cli_command cli_queue;    /* src/cli/queue.c */
+cli_command cli_table;    /* src/cli/table.c */
 cli_command cli_trace;    /* src/cli/trace.c */
 cli_command cli_spool;    /* src/cli/spool.c */
 cli_command cli_explain;  /* src/cli/explain.c */

@@ -147,6 +147,16 @@ static void print_providers(const json_t *a)
     }
 }
 
+/* Connections of transparent zones, since the workers started. */
+static void print_intercepted(const json_t *a)
+{
+    const json_t *f;
+    json_int_t n = 0;
+    size_t i;
+    json_array_foreach(json_object_get(a, "figures"), i, f) n += cli_number_of(json_object_get(f, "server"), "intercepted");
+    if (n) printf("intercepted: %lld connections to other servers\n", (long long)n);
+}
+
 static void print_store(const json_t *store)
 {
     struct buf b = { 0 };
@@ -201,11 +211,32 @@ static void print_scan(const json_t *a)
     buf_deinit(&b);
 }
 
+/* What the youngest workers know of them. */
+static void print_tables(const json_t *a)
+{
+    const json_t *f, *t, *tables = NULL;
+    int64_t newest = -1;
+    size_t i;
+    json_array_foreach(json_object_get(a, "figures"), i, f) {
+        if (!json_object_get(f, "tables") || cli_number_of(f, "generation") < newest) continue;
+        newest = cli_number_of(f, "generation");
+        tables = json_object_get(f, "tables");
+    }
+    if (!tables) return;
+    const json_t *broken = json_object_get(tables, "broken");
+    printf("tables: %lld", (long long)cli_number_of(tables, "count"));
+    if (json_array_size(broken)) printf(", %zu broken", json_array_size(broken));
+    putchar('\n');
+    json_array_foreach(broken, i, t)
+        printf("table %s (%s): broken: %s%s\n", cli_text_of(t, "name"), cli_text_of(t, "use"), cli_text_of(t, "error"),
+               cli_number_of(t, "made") ? "; the last good state is in use" : "");
+}
+
 static void print_quarantine(const json_t *q)
 {
     struct buf b = { 0 }, most = { 0 };
     if (!q) return;
-    printf("quarantine: %lld messages, %lld held, %s", (long long)cli_number_of(q, "messages"), (long long)cli_number_of(q, "held"),
+    printf("quarantine: %lld messages, %lld held, size %s", (long long)cli_number_of(q, "messages"), (long long)cli_number_of(q, "held"),
            cli_size(&b, (uint64_t)cli_number_of(q, "bytes")));
     if (cli_number_of(q, "size")) printf(" of %s", cli_size(&most, (uint64_t)cli_number_of(q, "size")));
     printf("%s%s\n", json_is_true(json_object_get(q, "full")) ? "; full: what comes waits in the queue" : "",
@@ -228,10 +259,12 @@ static void print_status(const json_t *a)
     json_array_foreach(json_object_get(a, "helpers"), i, w)
         printf("%-6s %-8lld %-9s %s\n", cli_text_of(w, "role"), (long long)cli_number_of(w, "pid"), "ready", cli_span(&b, cli_number_of(w, "age")));
     print_queue(a);
+    print_intercepted(a);
     print_store(json_object_get(a, "store"));
     print_quarantine(json_object_get(json_object_get(a, "store"), "quarantine"));
     print_providers(a);
     print_scan(a);
+    print_tables(a);
     if (cli_number_of(a, "missing")) printf("%lld workers have not answered\n", (long long)cli_number_of(a, "missing"));
     buf_deinit(&b);
 }

@@ -52,7 +52,7 @@ static bool has_key(const struct config *c, const char *domain)
 static bool make(const struct dkim_options_cli *o, const struct dkim_place *place, const struct config *c, struct all *all, struct err *err)
 {
     for (size_t i = 0; i < c->domain_n; i++)
-        if (!has_key(c, c->domains[i].name) && !make_one(o, place, c->domains[i].name, all, err)) return false;
+        if (!c->domains[i].table && !has_key(c, c->domains[i].name) && !make_one(o, place, c->domains[i].name, all, err)) return false;
     return true;
 }
 

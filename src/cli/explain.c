@@ -21,18 +21,73 @@ static void usage(FILE *to)
           to);
 }
 
+static void print_line(const char *config, const json_t *o, const char *key)
+{
+    json_int_t line = cli_number_of(o, key);
+    if (line) printf(", %s:%d", config, (int)line);
+}
+
+/* One that mail is sent to in the end, and which way. */
+static void print_way(const char *config, const json_t *to, const char *what)
+{
+    printf("    %s %s\n", what, cli_text_of(to, "recipient"));
+    if (cli_text_of(to, "error")[0]) trace_print_wrapped(cli_text_of(to, "error"), 8);
+    if (cli_text_of(to, "next_hop")[0]) {
+        struct buf b = { 0 };
+        buf_addf(&b, "next hop %s (%s", cli_text_of(to, "next_hop"), cli_text_of(to, "route"));
+        if (cli_number_of(to, "line")) buf_addf(&b, ", %s:%d", config, (int)cli_number_of(to, "line"));
+        buf_add_char(&b, ')');
+        trace_print_wrapped(buf_cstr(&b), 8);
+        buf_deinit(&b);
+    }
+    const char *v4 = cli_text_of(to, "source4"), *v6 = cli_text_of(to, "source6");
+    if (*v4 || *v6) {
+        printf("        from the address %s%s%s", v4, *v4 && *v6 ? ", " : "", v6);
+        print_line(config, to, "source_line");
+        puts("");
+    }
+    if (cli_text_of(to, "sender")[0]) {
+        puts("        the sender becomes");
+        printf("          %s\n", cli_text_of(to, "sender"));
+    } else if (json_is_true(json_object_get(to, "forwarded"))) puts("        forwarded, with the sender as it is");
+}
+
+static void print_ways(const char *config, const json_t *r)
+{
+    const json_t *rewriting = json_object_get(r, "rewriting"), *one;
+    size_t i;
+    if (rewriting) {
+        puts("    rewritten:");
+        trace_print_wrapped(cli_text_of(rewriting, "steps"), 8);
+    }
+    json_array_foreach(json_object_get(r, "to"), i, one) print_way(config, one, "goes to");
+    if (cli_number_of(r, "more")) printf("    and %d more\n", (int)cli_number_of(r, "more"));
+}
+
+static void print_copies(const char *config, const json_t *copies)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach(copies, i, one) {
+        if (!i) puts("\ncopies:");
+        print_way(config, one, "to");
+        if (cli_number_of(one, "copy_line")) printf("        by copies, %s:%d\n", config, (int)cli_number_of(one, "copy_line"));
+    }
+}
+
 static void print_recipient(const char *config, const json_t *r)
 {
-    json_int_t code = cli_number_of(r, "code"), line = cli_number_of(r, "line");
+    json_int_t code = cli_number_of(r, "code");
     printf("\n%s: %s", cli_text_of(r, "recipient"), cli_text_of(r, "outcome"));
     if (code) printf(" %d %s", (int)code, cli_text_of(r, "status"));
     putchar('\n');
     if (cli_text_of(r, "text")[0]) trace_print_wrapped(cli_text_of(r, "text"), 4);
-    if (!cli_text_of(r, "check")[0]) return;
-    printf("    decided by %s", cli_text_of(r, "check"));
-    if (line) printf(", %s:%d", config, (int)line);
-    putchar('\n');
-    if (cli_text_of(r, "next_hop")[0]) printf("    goes to %s (%s)\n", cli_text_of(r, "next_hop"), cli_text_of(r, "route"));
+    if (cli_text_of(r, "check")[0]) {
+        printf("    decided by %s", cli_text_of(r, "check"));
+        print_line(config, r, "line");
+        putchar('\n');
+    }
+    print_ways(config, r);
 }
 
 #define MESSAGE_MAX 700000 /* bytes: what goes to the daemon in one piece */
@@ -85,6 +140,7 @@ static void print(const char *config, const char *client, const json_t *a)
            json_is_true(json_object_get(a, "trusted")) ? "and trusted" : "a stranger");
     trace_print(json_object_get(a, "trace"));
     json_array_foreach(json_object_get(a, "recipients"), i, r) print_recipient(config, r);
+    print_copies(config, json_object_get(a, "copies"));
     print_content(json_object_get(a, "content"));
 }
 

@@ -60,7 +60,8 @@ void history_print_line(const json_t *m)
 {
     struct buf line = { 0 };
     const json_t *all = json_object_get(m, "recipients");
-    const char *first = json_string_value(json_array_get(all, 0));
+    const char *given = json_string_value(json_array_get(json_object_get(m, "given"), 0));
+    const char *first = given ? given : json_string_value(json_array_get(all, 0));
     json_int_t n = cli_number_of(m, "recipient_count");
     char more[24] = "";
     if (n > 1) snprintf(more, sizeof more, " +%lld", (long long)n - 1);
@@ -92,12 +93,35 @@ static void add_reply(struct buf *out, const json_t *o)
     buf_add_str(out, cli_text_of(o, "text"));
 }
 
+static bool has_text(const json_t *list, const char *text)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach(list, i, one)
+        if (!strcmp(json_string_value(one), text)) return true;
+    return false;
+}
+
+static void print_given(const json_t *m)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach(json_object_get(m, "given"), i, one) print_field(i ? "" : "written to", json_string_value(one));
+}
+
 static void print_recipients(const json_t *m)
 {
+    struct buf line = { 0 };
     const json_t *all = json_object_get(m, "recipients"), *one;
     size_t i, n = json_array_size(all);
     json_int_t count = cli_number_of(m, "recipient_count");
-    json_array_foreach(all, i, one) print_field(i ? "" : n > 1 ? "recipients" : "recipient", json_string_value(one));
+    json_array_foreach(all, i, one) {
+        buf_clear(&line);
+        buf_add_str(&line, json_string_value(one));
+        if (has_text(json_object_get(m, "copies"), json_string_value(one))) buf_add_str(&line, " (copy)");
+        print_field(i ? "" : n > 1 ? "recipients" : "recipient", buf_cstr(&line));
+    }
+    buf_deinit(&line);
     if (count > (json_int_t)n) printf("%12sand %lld more\n", "", (long long)count - (long long)n);
 }
 
@@ -118,6 +142,7 @@ static void print_head(const json_t *m)
     print_field("client", buf_cstr(&b));
     print_field("session", cli_text_of(m, "session"));
     print_field("sender", *sender || !json_object_get(m, "recipient_count") ? sender : "<>");
+    print_given(m);
     print_recipients(m);
     print_field("message-id", cli_text_of(m, "message_id"));
     print_field("subject", cli_text_of(m, "subject"));
@@ -135,6 +160,8 @@ static void print_event(const json_t *e)
     add_time(&line, cli_number_of(e, "time"), 0, 19);
     buf_addf(&line, "  %-9s ", cli_text_of(e, "kind"));
     buf_add_str(&what, cli_text_of(e, "recipient"));
+    if (*cli_text_of(e, "for")) buf_addf(&what, " (for %s)", cli_text_of(e, "for"));
+    if (json_is_true(json_object_get(e, "copy"))) buf_add_str(&what, " (copy)");
     if (*host) buf_addf(&what, "%s%s", what.n ? " at " : "", host);
     add_reply(&reply, e);
     if (reply.n) buf_addf(&what, ": %s", buf_cstr(&reply));

@@ -22,7 +22,8 @@ static const char *address(const char *a)
 static void add_recipients(struct buf *out, const json_t *m, size_t width)
 {
     const json_t *all = json_object_get(m, "recipients"), *first = json_array_get(all, 0);
-    const char *name = json_is_object(first) ? cli_text_of(first, "address") : json_string_value(first);
+    const char *given = cli_text_of(first, "for");
+    const char *name = json_is_object(first) ? cli_text_of(first, *given ? "for" : "address") : json_string_value(first);
     json_int_t n = cli_number_of(m, "recipient_count");
     char more[24] = "";
     if (!n) n = (json_int_t)json_array_size(all);
@@ -89,8 +90,13 @@ static void print_recipient(const json_t *r)
     const json_t *v;
     buf_add_str(&line, "  ");
     buf_add_printable(&line, slice_str(name), 400);
+    if (*cli_text_of(r, "for")) {
+        buf_add_str(&line, " (for ");
+        buf_add_printable(&line, slice_str(cli_text_of(r, "for")), 400);
+        buf_add_char(&line, ')');
+    }
     json_object_foreach((json_t *)r, key, v) {
-        if (!strcmp(key, "address")) continue;
+        if (!strcmp(key, "address") || !strcmp(key, "for") || !strcmp(key, "original")) continue;
         buf_add_str(&line, "  ");
         add_value(&line, key, v);
     }

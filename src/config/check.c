@@ -79,6 +79,8 @@ static void check_unique(const struct check *k, const char *list, const char *fi
     htable_deinit(&seen);
 }
 
+static const char *text_of(const char *text) { return text ? text : ""; }
+
 static void check_duplicates(const struct check *k)
 {
     const struct config *c = k->c;
@@ -87,8 +89,10 @@ static void check_duplicates(const struct check *k)
     struct buf *texts = mem_zalloc((c->listener_n + 1) * sizeof *texts);
     for (size_t i = 0; i < c->domain_n; i++) names[i] = (struct named){ c->domains[i].name, c->domains[i].place };
     check_unique(k, "domains", "name", names, c->domain_n);
-    for (size_t i = 0; i < c->route_n; i++) names[i] = (struct named){ c->routes[i].to, c->routes[i].place };
+    for (size_t i = 0; i < c->route_n; i++) names[i] = (struct named){ text_of(c->routes[i].to), c->routes[i].place };
     check_unique(k, "routes", "to", names, c->route_n);
+    for (size_t i = 0; i < c->route_n; i++) names[i] = (struct named){ text_of(c->routes[i].from), c->routes[i].place };
+    check_unique(k, "routes", "from", names, c->route_n);
     for (size_t i = 0; i < c->tls_policy_n; i++)
         names[i] = (struct named){ c->tls_policies[i].to, c->tls_policies[i].place };
     check_unique(k, "tls_policies", "to", names, c->tls_policy_n);
@@ -114,7 +118,7 @@ void check_file(const struct check *k, const struct yaml_node *node, const char 
 {
     struct stat st;
     if (!node || !path || !path[0]) return;
-    bool later = kind == CHECK_FILE_SECRET_LATER;
+    bool later = kind == CHECK_FILE_LATER || kind == CHECK_FILE_SECRET_LATER, secret = kind == CHECK_FILE_SECRET || kind == CHECK_FILE_SECRET_LATER;
     const char *shown = report_quote(k->report, slice_str(path));
     if (stat(path, &st) < 0) {
         int code = errno;
@@ -122,7 +126,7 @@ void check_file(const struct check *k, const struct yaml_node *node, const char 
                    strerror(code));
     } else if (!S_ISREG(st.st_mode) && !(kind == CHECK_FILE_OR_FOLDER && S_ISDIR(st.st_mode)))
         report_add(k->report, later, node->place, yaml_path(k->report, node), NULL, "%s is not a file", shown);
-    else if ((later || kind == CHECK_FILE_SECRET) && (st.st_mode & 0007))
+    else if (secret && (st.st_mode & 0007))
         report_add(k->report, later, node->place, yaml_path(k->report, node),
                    report_text(k->report, "chmod o= %s", shown), "everybody on this machine can read %s", shown);
 }
@@ -152,6 +156,9 @@ void check_all(const struct check *k)
     check_duplicates(k);
     check_closed_relay(k);
     check_hops(k);
+    check_routes(k);
+    check_rewriting(k);
+    check_tables(k);
     check_zones(k);
     check_tls(k);
     check_auth(k);

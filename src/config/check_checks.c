@@ -22,15 +22,17 @@ static void check_proven(const struct check *k, const struct config_match *m, bo
 static void check_match(const struct check *k, const struct config_match *m, enum list_of of, bool senders, const struct yaml_node *node)
 {
     bool group = node->kind == YAML_GROUP;
-    const struct yaml_node *match = group ? yaml_get(node, "match") : node, *file = yaml_get(node, "file"),
+    const struct yaml_node *match = group ? yaml_get(node, "match") : node, *file = yaml_get(node, "file"), *table = yaml_get(node, "table"),
                            *reason = yaml_get(node, "reason");
     struct err err;
-    if (group && !match && !file)
-        yaml_error(k->report, node, "add match: or file:", "the entry names nothing: neither match nor file");
-    if (match && file) yaml_error(k->report, file, "make two entries of it", "an entry has either match or file, not both");
+    if (group && !match && !file && !table)
+        yaml_error(k->report, node, "add match:, file: or table:", "the entry names nothing: neither match nor file nor table");
+    if (!!match + !!file + !!table > 1)
+        yaml_error(k->report, file ? file : table, "make entries of their own of it", "an entry has just one of match, file and table");
     if (match && m->match && !match_check(slice_str(m->match), of, &err))
         yaml_error(k->report, match, NULL, "\"%s\": %s", report_quote(k->report, slice_str(m->match)), err.text);
-    if (file) check_file(k, file, m->file, CHECK_FILE);
+    if (file) check_file(k, file, m->file, CHECK_FILE_LATER); /* what it held once may be known yet */
+    check_table_name(k, m->table, of, table);
     check_proven(k, m, senders, node);
     const char *why = m->reason ? match_reason_problem(slice_str(m->reason)) : NULL;
     if (why) yaml_error(k->report, reason, "it is told to clients, for example: reason: spam from this network", "%s", why);

@@ -327,7 +327,7 @@ static void check_quarantine(const struct check *k)
                            *item = yaml_items(yaml_get(digest, "domains"));
     check_links(k, digest);
     for (size_t i = 0; i < q->digest.domain_n && item; i++, item = item->next)
-        if (q->digest.domains[i][0] && !config_domain_of(k->c, slice_str(q->digest.domains[i])))
+        if (q->digest.domains[i][0] && !config_may_be_domain(k->c, slice_str(q->digest.domains[i])))
             yaml_error(k->report, item, "declare it below domains:", "%s is not a relay domain", q->digest.domains[i]);
     if (q->digest.at_n > DIGEST_TIMES_MAX)
         yaml_error(k->report, at, NULL, "%zu times of the day: at most %d are possible", q->digest.at_n,

@@ -6,7 +6,7 @@
 static bool hop_reaches(const struct config_hop *hop, const struct config_listener *l)
 {
     static const uint8_t zeros[16];
-    if (hop->mx || hop->port != l->port) return false;
+    if (hop->mx || hop->path || hop->port != l->port) return false;
     struct ip ip = hop->ip;
     if (!ip.family && !strcmp(hop->host, "localhost")) ip = (struct ip){ .family = 4, .bytes = { 127, 0, 0, 1 } };
     if (!ip.family) return false;
@@ -38,7 +38,8 @@ static void check_hop(const struct check *k, const struct config_hop *hop, const
             k->report, node, "give the relay a name of its own",
             "the next hop has the name of this relay (%s): it may take the relay's mail for a loop and refuse it",
             helo ? "delivery.helo" : "hostname");
-    if (hop->source.family && hop->ip.family && hop->source.family != hop->ip.family)
+    bool v4 = hop->source4.family, v6 = hop->source6.family;
+    if (hop->ip.family && v4 + v6 == 1 && v4 != (hop->ip.family == 4))
         yaml_error(k->report, yaml_either(source, node), NULL,
                    "source and next hop are of different families (IPv4, IPv6)");
     else if (c->delivery.family && hop->ip.family &&

@@ -126,7 +126,7 @@ bool check_is_registry(struct slice name)
 
 static void check_domain(const struct check *k, const struct config_domain *d, const struct yaml_node *node)
 {
-    if (!d->subdomains || !d->name[0]) return;
+    if (!d->subdomains || !d->name[0] || d->table) return;
     const struct yaml_node *where = yaml_get(node, "name");
     if (!strchr(d->name, '.'))
         yaml_error(k->report, where, "name your own domain below it",

@@ -88,7 +88,7 @@ static void check_arc(const struct check *k)
 }
 
 /* Nothing to rewrite to. */
-static void check_rewriting(const struct check *k, bool rewrites, const struct yaml_node *entry)
+static void check_sender(const struct check *k, bool rewrites, const struct yaml_node *entry)
 {
     if (rewrites && !k->c->srs.domain)
         yaml_error(k->report, yaml_get(entry, "rewrite_sender"), "add srs.domain and srs.secrets_file",
@@ -98,9 +98,9 @@ static void check_rewriting(const struct check *k, bool rewrites, const struct y
 static void check_srs(const struct check *k)
 {
     const struct yaml_node *node = yaml_first(k->root, "domains");
-    for (size_t i = 0; i < k->c->domain_n && node; i++, node = node->next) check_rewriting(k, k->c->domains[i].rewrite_sender, node);
+    for (size_t i = 0; i < k->c->domain_n && node; i++, node = node->next) check_sender(k, k->c->domains[i].rewrite_sender, node);
     node = yaml_first(k->root, "routes");
-    for (size_t i = 0; i < k->c->route_n && node; i++, node = node->next) check_rewriting(k, k->c->routes[i].rewrite_sender, node);
+    for (size_t i = 0; i < k->c->route_n && node; i++, node = node->next) check_sender(k, k->c->routes[i].rewrite_sender, node);
     const struct config_srs *s = &k->c->srs;
     const struct yaml_node *srs = yaml_get(k->root, "srs"), *domain = yaml_get(srs, "domain"), *file = yaml_get(srs, "secrets_file");
     check_file(k, file, s->secrets_file, CHECK_FILE_SECRET);

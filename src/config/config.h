@@ -9,11 +9,12 @@
 #include "base/ip.h"
 #include "config/config_checks.h"
 #include "config/config_content.h"
+#include "config/config_rewrite.h"
 #include "config/config_signing.h"
 
 enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_OFFER, CONFIG_TLS_REQUIRE, CONFIG_TLS_IMPLICIT };
 enum config_role { CONFIG_ROLE_RELAY, CONFIG_ROLE_SUBMISSION, CONFIG_ROLE_LMTP };
-enum config_zone_mode { CONFIG_ZONE_ACTIVE, CONFIG_ZONE_INACTIVE };
+enum config_zone_mode { CONFIG_ZONE_ACTIVE, CONFIG_ZONE_INACTIVE, CONFIG_ZONE_TRANSPARENT };
 enum config_trust { CONFIG_TRUST_NONE, CONFIG_TRUST_RELAY };
 enum config_family { CONFIG_FAMILY_ANY, CONFIG_FAMILY_IPV4, CONFIG_FAMILY_IPV6 };
 /* Towards a next hop, weakest first; what is asked for on top of it may only raise it. DANE: as RFC 7672 says where the
@@ -63,10 +64,17 @@ struct config_credentials {
     } token;
 };
 
+/* What is spoken with a next hop. */
+enum config_hop_kind { CONFIG_HOP_SMTP, CONFIG_HOP_LMTP, CONFIG_HOP_MAILDIR };
+
 /* A next hop: "192.0.2.7", "192.0.2.7:2525", "[2001:db8::1]:25", "relay.example:587" (its addresses),
- * "mx:example.com" or "mx:example.com:26" (the MX hosts of that name). */
+ * "mx:example.com" or "mx:example.com:26" (the MX hosts of that name); "lmtp:192.0.2.7:24", "lmtp:/run/dovecot/lmtp" (RFC 2033);
+ * "maildir:/var/mail/%d/%n" (a folder of its own for each recipient). */
 struct config_hop {
-    const char *host;    /* a name without final dot, or an address without brackets; NULL: not set */
+    enum config_hop_kind kind;
+    const char *path;    /* of LMTP over a Unix socket, and of MAILDIR (%d: domain, %n: local part, %u: both); absolute; else NULL */
+    const char *host;    /* a name without final dot, or an address without brackets; with a path: the text as written, for people; NULL:
+                            not set */
     struct ip ip;        /* family 0: host is a name */
     uint16_t port;       /* 25 unless written */
     bool mx;             /* look up MX records of host */
@@ -77,7 +85,7 @@ struct config_hop {
     size_t name_n;
     struct config_credentials auth;
     int id;              /* counts all hops of a configuration from 0: how the auth process knows it; -1: not set */
-    struct ip source;    /* family 0: the system chooses */
+    struct ip source4, source6; /* `source`; family 0: delivery.source4, source6 */
     const char *text;    /* as written; how messages and logs call it */
     struct config_place place;
 };
@@ -116,13 +124,27 @@ struct config_zone {
     uint32_t providers;          /* enum config_provider: their published networks belong to the zone, too */
     const char **senders;        /* sender domains that the zone may relay for; none: any (not allowed with providers) */
     size_t sender_n;
+    const char **skip_checks;    /* names of checks that do not concern its clients */
+    size_t skip_check_n;
+    enum config_language language; /* of bounces for mail that came in here; CONFIG_LANGUAGES: as notices.language */
+    struct {                     /* of mode transparent: how connections to others are taken, and which are not */
+        enum config_interception by;
+        struct ip_net *sources, *destinations;
+        size_t source_n, destination_n;
+        const char **macs;       /* "02:00:00:00:00:01", lower case */
+        size_t mac_n;
+        uint16_t port;           /* of others that is taken: 25 */
+        int listener;            /* index: where they arrive; -1: not set: the first listener for SMTP between servers */
+    } intercept;
     struct config_place place;
 };
 /* Whose networks are looked up and kept up to date. */
 enum config_provider { CONFIG_PROVIDER_MICROSOFT365 = 1, CONFIG_PROVIDER_GOOGLE = 2 };
 
 struct config_domain {
-    const char *name;            /* lower case, A-labels */
+    const char *name;            /* lower case, A-labels; of a table: the table's name */
+    bool table;                  /* its names are the entries of a table (domains[].table) */
+    const char *names;           /* domains[].table as it is written; NULL: none */
     bool subdomains;
     struct config_hop deliver;   /* host NULL: inner_host, or the domain's MX when that is not set */
     struct config_recipients recipients;
@@ -130,9 +152,12 @@ struct config_domain {
     struct config_place place;
 };
 
+/* Just one of to and from is set. The recipient's rule wins: one with `to`, or the relay domain's own next hop; of those the nearest. */
 struct config_route {
-    const char *to;              /* "example.org", ".example.org" (it and all below), "user@example.org"; lower case */
-    struct config_hop via;
+    const char *to;              /* "example.org", ".example.org" (it and all below), "user@example.org"; lower case; NULL */
+    const char *from;            /* the same of senders (as MAIL FROM says); NULL */
+    struct config_hop via;       /* host NULL: where it would go without this route, from `source` */
+    struct ip source4, source6;  /* from these addresses; family 0: as ever. With `via` the same as via.source4, source6 */
     bool rewrite_sender;         /* as config_domain's */
     struct config_place place;
 };
@@ -241,6 +266,18 @@ struct config {
     size_t listener_n;
     struct config_zone *zones;   /* the last is "internet", networks empty: everybody else */
     size_t zone_n;
+    const char *main_domain;     /* of names without a domain, in aliases; it is no relay domain to elsewhere. NULL: none */
+    struct config_mapping *mappings;
+    size_t mapping_n;
+    struct config_alias *aliases;
+    size_t alias_n;
+    const char **system_mail;    /* local parts whose mail at hostname and main_domain goes to `postmaster`; lower case */
+    size_t system_mail_n;
+    struct config_copy *copies;
+    size_t copy_n;
+    struct config_table *tables;
+    size_t table_n;
+    struct config_notices notices;
     struct config_domain *domains;
     size_t domain_n;
     struct config_route *routes;
@@ -292,7 +329,7 @@ struct config {
     struct {
         const char *directory;         /* /var/lib/postern: spool/, revisions/, tls/ below it */
         const char *run_directory;     /* /run/postern: control.sock, postern.pid */
-        const char *user, *admin_user, *auth_user, *sign_user, *store_user, *scan_user; /* "postern", "postern-admin" ...; "" : stay who we are (tests, demonstration) */
+        const char *user, *admin_user, *auth_user, *sign_user, *store_user, *scan_user, *table_user, *mail_user; /* "postern", "postern-admin" ...; "" : stay who we are (tests, demonstration) */
         uint32_t workers;              /* 0: one a core */
         uint64_t drain;                /* how long open sessions may go on after reload or stop */
         bool sandbox;                  /* Landlock and seccomp; on */
@@ -339,8 +376,28 @@ void config_report_deinit(struct config_report *r);
 
 /* The zone of a client; never NULL (the last zone takes all). */
 const struct config_zone *config_zone_of(const struct config *c, const struct config_listener *l, const struct ip *client);
-/* The relay domain that covers `domain` (ASCII, any case), or NULL. The longest name wins. */
+/* Which clients belong to which zone by their address: IPv6 or IPv4 apart, the nearest network first, so that the first that holds an
+ * address decides. Those of interfaces are as they were when the configuration was read. NULL and 0: none. */
+struct config_network {
+    struct ip_net net;
+    const struct config_zone *zone;
+    const char *interface;       /* the network is attached to this one of zone->interfaces; NULL: it is one of zone->networks */
+};
+const struct config_network *config_networks(const struct config *c, size_t *n);
+/* Where what a transparent zone's clients say to others arrives: intercept.listener, or the first that can take it; NULL: none. */
+const struct config_listener *config_arrival(const struct config *c, const struct config_zone *z);
+/* May clients of the zone send as this domain (A-labels)? One whose networks others use as well is bound to sender domains; the null
+ * reverse-path ("") is of none of them: anybody's bounces would pass. */
+bool config_zone_sends(const struct config_zone *zone, const char *sender);
+/* The relay domain that covers `domain` (ASCII, any case), or NULL. The longest name wins; of the same name one that is written before one
+ * of a table. */
 const struct config_domain *config_domain_of(const struct config *c, struct slice domain);
+/* Is it one, or may it be: some domains stand in a table, and what is in there is not looked at. For checks of the configuration. */
+bool config_may_be_domain(const struct config *c, struct slice domain);
+/* Where domains of tables are looked for from now on (config/tables.h); NULL: nowhere. The tables must outlive the configuration, or be
+ * taken away again. Not of a configuration that was put together by hand. */
+struct tables;
+void config_set_tables(const struct config *c, const struct tables *t);
 /* The same of a mail address, without <>; NULL also when it is none. */
 const struct config_domain *config_domain_of_address(const struct config *c, struct slice address);
 /* Has the mailbox, its domain or one above it an entry in routes? ASCII, any case; a local part in quotes only as it is written there. */

@@ -11,10 +11,11 @@ struct config_place {
 };
 
 /* One entry of a list that clients, senders or recipients are held against; config/list.h tells the forms it may have. Just one of
- * match and file is set. */
+ * match, file and table is set. */
 struct config_match {
     const char *match;           /* "192.0.2.0/24", "user@example.org", ".example.org", "/regular expression/" ... */
-    const char *file;            /* such entries, one a line */
+    const char *file;            /* such entries, one a line; read again when it changes */
+    const char *table;           /* the entries of one in `tables` */
     const char *comment;         /* for people; NULL: none */
     const char *reason;          /* told to a client that is refused; NULL: none */
     bool proven;                 /* of senders: counts only when SPF proves that the mail is theirs */

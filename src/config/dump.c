@@ -21,15 +21,18 @@ static bool has_more(const struct config_hop *hop)
     const struct config_credentials *a = &hop->auth;
     bool token = a->token.command || a->token.endpoint || a->token.client_id || a->token.client_secret_file ||
                  a->token.refresh_token_file || a->token.scope;
-    return hop->implicit_tls != (hop->port == 465) || hop->ca || hop->name_n || a->user || a->password ||
+    return hop->implicit_tls != (!hop->path && hop->port == 465) || hop->ca || hop->name_n || a->user || a->password ||
            a->password_file || a->methods || token;
 }
 
 static json_t *set_json(const struct schema_option *o, uint32_t set)
 {
     json_t *out = json_array();
-    for (const struct schema_word *w = o->words; w->word; w++)
-        if (set & w->value) json_array_append_new(out, json_string(w->word));
+    for (const struct schema_word *w = o->words; w->word; w++) {
+        if ((set & w->value) != w->value) continue;
+        if (set == w->value) json_array_clear(out); /* a word for all */
+        json_array_append_new(out, json_string(w->word));
+    }
     return out;
 }
 
@@ -40,7 +43,8 @@ static json_t *hop_json(const struct config *c, const struct schema_table *in, c
     if (!hop->host) return json_null();
     const struct schema_option *beside = schema_find(in, "tls", 3);
     bool shown_beside = beside && beside->type == SCHEMA_ENUM;
-    bool plain = (shown_beside || (hop->tls == c->delivery.tls && !hop->source.family)) && !has_more(hop);
+    bool own = hop->tls != c->delivery.tls || hop->source4.family || hop->source6.family;
+    bool plain = hop->path || ((shown_beside || !own) && !has_more(hop));
     return plain ? text_json(o, SCHEMA_HOP, hop) : table_json(c, o->table, (const char *)hop);
 }
 
@@ -65,10 +69,36 @@ static json_t *list_json(const struct config *c, const struct schema_option *o, 
     return out;
 }
 
+static json_t *sources_json(const struct schema_option *o, const char *record)
+{
+    const struct ip *ipv4 = (const void *)(record + o->offset), *ipv6 = (const void *)(record + o->count_offset);
+    if (!ipv4->family && !ipv6->family) return json_null();
+    if (!ipv4->family || !ipv6->family) return text_json(o, SCHEMA_IP, ipv4->family ? ipv4 : ipv6);
+    return json_pack("[o, o]", text_json(o, SCHEMA_IP, ipv4), text_json(o, SCHEMA_IP, ipv6));
+}
+
+static json_t *listener_json(const struct config *c, int i)
+{
+    if (i < 0) return json_null();
+    struct buf b = { 0 };
+    value_format_endpoint(&c->listeners[i].ip, c->listeners[i].port, &b);
+    json_t *out = json_string(buf_cstr(&b));
+    buf_deinit(&b);
+    return out;
+}
+
+static bool is_instead(const struct schema_option *o, const char *record)
+{
+    const char *other = NULL;
+    if (o->instead_offset) memcpy(&other, record + o->instead_offset, sizeof other);
+    return other;
+}
+
 static json_t *option_json(const struct config *c, const struct schema_table *in, const struct schema_option *o,
                            const char *record)
 {
     const void *field = record + o->offset;
+    if (is_instead(o, record)) return json_null();
     switch (o->type) {
     case SCHEMA_GROUP: return table_json(c, o->table, record);
     case SCHEMA_LIST:
@@ -80,13 +110,22 @@ static json_t *option_json(const struct config *c, const struct schema_table *in
         return json_boolean(*(const bool *)field);
     case SCHEMA_SET: return set_json(o, *(const uint32_t *)field);
     case SCHEMA_ENUM:
-        if (!o->fallback && *(const uint32_t *)field == o->unset) return json_null();
+        if (!o->fallback && !o->required && *(const uint32_t *)field == o->unset) return json_null();
         break;
     case SCHEMA_NUMBER: return json_integer(*(const uint32_t *)field);
     case SCHEMA_SCORE: return json_real(*(const int32_t *)field / 100.0);
     case SCHEMA_PORT: return json_integer(*(const uint16_t *)field);
     case SCHEMA_ZONE: return *(const int *)field < 0 ? json_null() : json_string(c->zones[*(const int *)field].name);
     case SCHEMA_IP: return ((const struct ip *)field)->family ? text_json(o, o->type, field) : json_null();
+    case SCHEMA_SOURCES: return sources_json(o, record);
+    case SCHEMA_LISTENER: return listener_json(c, *(const int *)field);
+    case SCHEMA_DOMAIN:
+    case SCHEMA_DOMAIN_TREE:
+    case SCHEMA_RECIPIENT:
+    case SCHEMA_ALIAS:
+    case SCHEMA_NAME:
+        if (!*(const char *const *)field) return json_null();
+        break;
     case SCHEMA_STRING:
     case SCHEMA_SECRET:
     case SCHEMA_MAILBOX:

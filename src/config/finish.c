@@ -60,9 +60,53 @@ static void resolve_zones(struct parser *p, const struct yaml_node *root)
     }
 }
 
+/* The listener where a transparent zone's connections arrive, by its address. */
+static int find_listener(struct parser *p, const struct yaml_node *node)
+{
+    const struct config *c = p->c;
+    struct config_listener wanted = { 0 };
+    struct value_source v = { &p->c->arena, p->report, p->directory, node };
+    if (!value_parse_net(&v, NULL, SCHEMA_ENDPOINT, node->text, &wanted.ip)) return -1;
+    for (size_t i = 0; i < c->listener_n; i++)
+        if (c->listeners[i].port == wanted.port && ip_eq(&c->listeners[i].ip, &wanted.ip)) return (int)i;
+    yaml_error(p->report, node, "write it as its address stands in listeners", "there is no listener %s",
+               report_quote(p->report, node->text));
+    return -1;
+}
+
+static void resolve_listeners(struct parser *p, const struct yaml_node *root)
+{
+    const struct yaml_node *zone = yaml_first(root, "zones");
+    for (size_t i = 0; i < p->c->zone_n && zone; i++, zone = zone->next) {
+        const struct yaml_node *node = yaml_get(yaml_get(zone, "intercept"), "listener");
+        if (node && node->kind == YAML_SCALAR && !yaml_is_null(node)) p->c->zones[i].intercept.listener = find_listener(p, node);
+    }
+}
+
+/* `source` beside `via` is that of the hop; one inside it shows beside it. */
+static void finish_routes(struct config *c)
+{
+    for (size_t i = 0; i < c->route_n; i++) {
+        struct config_route *r = &c->routes[i];
+        if (!r->via.host) continue;
+        if (r->source4.family || r->source6.family) r->via.source4 = r->source4, r->via.source6 = r->source6;
+        else r->source4 = r->via.source4, r->source6 = r->via.source6;
+    }
+}
+
+static void finish_domains(struct config *c)
+{
+    for (size_t i = 0; i < c->domain_n; i++) {
+        struct config_domain *d = &c->domains[i];
+        d->table = d->names && !d->name[0];
+        if (d->table) d->name = d->names;
+    }
+}
+
 static void finish_hop(struct config *c, struct config_hop *hop)
 {
-    if (hop->tls == SCHEMA_UNSET) hop->tls = c->delivery.tls;
+    if (hop->path) hop->tls = CONFIG_CLIENT_TLS_NONE; /* it stays on this machine */
+    else if (hop->tls == SCHEMA_UNSET && hop->host) hop->tls = c->delivery.tls;
     if (!hop->host) { /* nobody will look for its password there */
         if (hop->auth.password) mem_wipe(hop->auth.password, strlen(hop->auth.password));
         return;
@@ -134,6 +178,8 @@ void parse_finish(struct parser *p, const struct yaml_node *root)
     resolve_zones(p, root);
     if (!c->system.store_user[0]) c->system.store_user = c->system.user;
     if (!c->system.scan_user[0]) c->system.scan_user = c->system.user;
+    if (!c->system.table_user[0]) c->system.table_user = c->system.auth_user;
+    if (!c->system.mail_user[0]) c->system.mail_user = c->system.user;
     if (!c->postmaster[0] && c->hostname[0]) c->postmaster = arena_printf(&c->arena, "postmaster@%s", c->hostname);
     if (!c->limits.message_size_filtered) c->limits.message_size_filtered = 2 * c->limits.message_size;
     if (!c->listener_n) {
@@ -147,6 +193,9 @@ void parse_finish(struct parser *p, const struct yaml_node *root)
                    (char *)c->listeners);
     }
     finish_listeners(c, root);
+    resolve_listeners(p, root);
+    finish_domains(c);
+    finish_routes(c);
     finish_hops(c);
     finish_policies(c, root);
     finish_auth(c, yaml_get(root, "auth"));

@@ -55,6 +55,8 @@ static json_t *scalar_schema(const struct schema_option *o, enum schema_type typ
     case SCHEMA_ENUM:
     case SCHEMA_SET: return words(o);
     case SCHEMA_NETWORK: return pattern("^[0-9A-Fa-f.:]+(/[0-9.]+)?$");
+    case SCHEMA_MAC: return pattern("^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$");
+    case SCHEMA_LISTENER:
     case SCHEMA_ENDPOINT: return pattern("^(\\*|[0-9.]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]+$");
     case SCHEMA_HOP: return either(json_pack("{s:s}", "type", "string"), json_pack("{s:s}", "$ref", "#/$defs/hop"));
     default: return json_pack("{s:s}", "type", "string");
@@ -93,6 +95,10 @@ static json_t *option_schema(const struct schema_option *o)
         out = either(scalar_schema(o, item), json_pack("{s:s, s:o}", "type", "array", "items", scalar_schema(o, item)));
         break;
     }
+    case SCHEMA_SOURCES:
+        out = either(json_pack("{s:s}", "type", "string"),
+                     json_pack("{s:s, s:{s:s}, s:i}", "type", "array", "items", "type", "string", "maxItems", 2));
+        break;
     default: out = scalar_schema(o, o->type); break;
     }
     json_object_set_new(out, "description", json_string(o->help));
@@ -105,6 +111,13 @@ static json_t *option_schema(const struct schema_option *o)
         json_object_set_new(out, "default", number ? json_integer((json_int_t)n) : json_string(o->fallback));
     if (o->example) json_object_set_new(out, "examples", json_pack("[s]", o->example));
     return out;
+}
+
+/* "oneOf", "anyOf" of what must be written. */
+static void add_choice(json_t *out, const char *key, const char *const names[2])
+{
+    if (names[0])
+        json_object_set_new(out, key, json_pack("[{s:[s]}, {s:[s]}]", "required", names[0], "required", names[1]));
 }
 
 static json_t *table_schema(const struct schema_table *t)
@@ -121,6 +134,9 @@ static json_t *table_schema(const struct schema_table *t)
         json_object_set_new(out, "type", json_string("object"));
     }
     json_decref(required);
+    if (t->just_one[0]) json_object_set_new(out, "type", json_string("object"));
+    add_choice(out, "oneOf", t->just_one);
+    add_choice(out, "anyOf", t->any);
     return out;
 }
 

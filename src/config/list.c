@@ -9,8 +9,6 @@
 #include "config/list_parts.h"
 #include "smtp/address.h"
 
-#define MATCH_STEPS 10000 /* of one expression; an address has 320 characters at most */
-#define MATCH_HEAP 1024   /* KiB */
 #define LOCAL_MAX ADDRESS_LOCAL_MAX
 #define DOMAIN_MAX 255
 #define KEY_MAX (LOCAL_MAX + 1 + DOMAIN_MAX)
@@ -46,18 +44,9 @@ static unsigned labels_of(struct slice domain)
 /* Most entries are written as they are looked for: those need no text of their own. */
 static struct slice key_of(struct list_match *l, const char *text, const struct match *m)
 {
-    struct buf key = { 0 };
-    struct slice written = slice_str(text);
-    switch (m->form) {
-    case MATCH_NULL: buf_add_str(&key, "<>"); break;
-    case MATCH_MAILBOX:
-    case MATCH_LOCAL: buf_addf(&key, "%.*s@%s", (int)m->local_n, m->local, m->domain); break;
-    case MATCH_TREE: buf_addf(&key, ".%s", m->domain); break;
-    default: buf_add_str(&key, m->domain);
-    }
-    if (!slice_ieq(written, buf_slice(&key))) written = arena_slice(&l->arena, buf_slice(&key));
-    buf_deinit(&key);
-    return written;
+    char room[MATCH_KEY_MAX];
+    struct slice written = slice_str(text), key = match_key(m, room);
+    return slice_ieq(written, key) ? written : arena_slice(&l->arena, key);
 }
 
 static void add_net(struct list_match *l, const struct ip_net *net, size_t item)
@@ -80,7 +69,7 @@ static bool add_expression(struct list_match *l, struct slice expression, size_t
     return true;
 }
 
-bool list_add(struct list_match *l, const struct list_entry *e, struct err *err)
+static bool add_entry(struct list_match *l, const struct list_entry *e, size_t at, struct err *err)
 {
     struct match m;
     const char *why = match_parse(slice_str(e->match), l->of, &m);
@@ -95,7 +84,7 @@ bool list_add(struct list_match *l, const struct list_entry *e, struct err *err)
     }
     bool keyed = m.form != MATCH_EXPRESSION && m.form != MATCH_NETWORK;
     l->proven |= e->proven;
-    l->items[l->n++] = (struct list_item){ *e, keyed ? key_of(l, e->match, &m) : SLICE("") };
+    l->items[l->n++] = (struct list_item){ *e, keyed ? key_of(l, e->match, &m) : SLICE(""), at };
     return true;
 }
 
@@ -153,35 +142,57 @@ static void finish(struct list_match *l)
     l->match_data = pcre2_match_data_create(1, NULL);
     l->match_limits = pcre2_match_context_create(NULL);
     if (!l->match_data || !l->match_limits) abort(); /* as mem_alloc */
-    pcre2_set_match_limit(l->match_limits, MATCH_STEPS);
-    pcre2_set_heap_limit(l->match_limits, MATCH_HEAP);
+    pcre2_set_match_limit(l->match_limits, LIST_MATCH_STEPS);
+    pcre2_set_heap_limit(l->match_limits, LIST_MATCH_HEAP);
 }
 
-static bool add_written(struct list_match *l, const struct config_match *from, struct err *err)
+static bool add_written(struct list_match *l, const struct config_match *from, size_t at, struct err *err)
 {
     struct list_entry e = { .match = from->match, .comment = from->comment, .reason = from->reason, .place = from->place,
                             .proven = from->proven };
     struct buf shown = { 0 };
     struct err why;
-    if (list_add(l, &e, &why)) return true;
+    if (add_entry(l, &e, at, &why)) return true;
     buf_add_printable(&shown, slice_str(e.match), 100);
     err_set(err, "line %u: \"%s\": %s", e.place.line, buf_cstr(&shown), why.text);
     buf_deinit(&shown);
     return false;
 }
 
-struct list_match *list_new(const struct config_match_list *from, enum list_of of, struct err *err)
+/* The line that names it may have a reason for all. */
+static bool add_table(struct list_match *l, const struct config_match *from, size_t at, const struct tables *tables, struct err *err)
 {
-    struct list_match *l = mem_new(struct list_match);
-    bool ok = true;
-    l->of = of;
-    htable_init(&l->keys, hash_of_item);
+    const struct table *t = from->file ? tables_of_file(tables, from->file, l->of) : tables_of_name(tables, from->table, l->of);
+    if (!t) return err_set(err, "line %u: there is no table %.200s", from->place.line, from->file ? from->file : from->table);
+    const struct config_table *c = table_source(t)->table;
+    l->tables = mem_grow(l->tables, l->table_n + 1, sizeof *l->tables);
+    l->tables[l->table_n++] = (struct list_table){
+        .table = t, .at = at,
+        .from = { .comment = from->comment, .reason = from->reason, .file = c->type < CONFIG_TABLE_LDAP ? c->file : NULL,
+                  .table = from->table, .place = from->place, .proven = from->proven } };
+    l->proven |= from->proven;
+    return true;
+}
+
+static bool add_all(struct list_match *l, const struct config_match_list *from, const struct tables *tables, struct err *err)
+{
+    bool others = false, ok = true;
+    for (size_t i = 0; i < from->n; i++) others |= from->entries[i].file || from->entries[i].table;
+    if (others && !tables && !(tables = l->own = tables_new_of_list(from, l->of, err))) return false;
     for (size_t i = 0; i < from->n && ok; i++) {
         const struct config_match *m = &from->entries[i];
-        if (m->match) ok = add_written(l, m, err);
-        if (ok && m->file) ok = list_add_file(l, m, err);
+        if (m->match) ok = add_written(l, m, i, err);
+        if (ok && (m->file || m->table)) ok = add_table(l, m, i, tables, err);
     }
-    if (ok) {
+    return ok;
+}
+
+struct list_match *list_new(const struct config_match_list *from, enum list_of of, const struct tables *tables, struct err *err)
+{
+    struct list_match *l = mem_new(struct list_match);
+    l->of = of;
+    htable_init(&l->keys, hash_of_item);
+    if (add_all(l, from, tables, err)) {
         finish(l);
         return l;
     }
@@ -193,30 +204,40 @@ void list_free(struct list_match *l)
 {
     if (!l) return;
     for (size_t i = 0; i < l->expression_n; i++) pcre2_code_free(l->expressions[i].code);
-    for (size_t i = 0; i < l->text_n; i++) free(l->texts[i]);
+    list_free_tables(l);
     pcre2_match_data_free(l->match_data);
     pcre2_match_context_free(l->match_limits);
     htable_deinit(&l->keys);
     arena_deinit(&l->arena);
     free(l->expressions);
-    free(l->texts);
     free(l->items);
     free(l->nets);
     free(l->runs);
     free(l);
 }
 
-bool list_is_empty(const struct list_match *l) { return !l->n; }
-bool list_has_hosts(const struct list_match *l) { return l->of == LIST_OF_CLIENTS && (l->keys.n || l->expression_n); }
+bool list_is_empty(const struct list_match *l) { return !l->n && !l->table_n; }
 
 bool list_has_proven(const struct list_match *l) { return l->proven; }
 
 /* ---- looking up */
 
-static bool found(const struct list_item *item, enum list_kind kind, unsigned nearness, struct list_found *out)
+void list_consider(struct list_search *s, const struct list_entry *entry, size_t at, enum list_kind kind, unsigned nearness)
 {
-    if (item) *out = (struct list_found){ kind, nearness, &item->entry };
-    return item;
+    const struct list_found *best = s->out;
+    bool nearer = kind != best->kind ? kind > best->kind : nearness != best->nearness ? nearness > best->nearness : !best->entry;
+    bool as_near = best->entry && kind == best->kind && nearness == best->nearness;
+    bool sooner = entry->proven != s->out_proven ? s->out_proven : at < s->at;
+    if (!nearer && !(as_near && sooner)) return;
+    *s->out = (struct list_found){ kind, nearness, entry };
+    s->out_proven = entry->proven;
+    s->at = at;
+}
+
+static struct list_search begin(const struct list_match *l, bool proven, struct list_found *out)
+{
+    *out = (struct list_found){ 0 };
+    return (struct list_search){ .list = l, .proven = proven, .out = out };
 }
 
 static struct ip masked(const struct ip *ip, unsigned prefix)
@@ -227,47 +248,59 @@ static struct ip masked(const struct ip *ip, unsigned prefix)
     return out;
 }
 
-void list_find_ip(const struct list_match *l, const struct ip *ip, struct list_found *out)
+static const struct list_net *find_net(const struct list_match *l, const struct ip *ip)
 {
-    *out = (struct list_found){ 0 };
     for (size_t i = 0; i < l->run_n; i++) {
         const struct list_run *r = &l->runs[i];
         if (r->family != ip->family) continue;
         const struct list_net key = { .net = { masked(ip, r->prefix), r->prefix } };
         const struct list_net *net = bsearch(&key, l->nets + r->from, r->n, sizeof key, by_length);
-        if (net && found(&l->items[net->item], LIST_NETWORK, r->prefix, out)) return;
+        if (net) return net;
     }
+    return NULL;
 }
 
-static const struct list_item *find_key(const struct list_match *l, struct slice key, bool proven)
+void list_find_ip(const struct list_match *l, const struct ip *ip, struct list_found *out)
 {
-    const struct list_item *item = htable_find(&l->keys, hash_ibytes(key), item_is, &key);
-    return item && item->entry.proven && !proven ? NULL : item;
+    struct list_search s = begin(l, true, out);
+    const struct list_net *net = find_net(l, ip);
+    if (net) list_consider(&s, &l->items[net->item].entry, l->items[net->item].at, LIST_NETWORK, net->net.prefix);
+    list_find_ip_in_tables(&s, ip);
 }
 
-static bool find_expression(const struct list_match *l, struct slice text, bool proven, struct list_found *out)
+static bool find_key(struct list_search *s, struct slice key, enum list_kind kind, unsigned nearness)
 {
+    const struct list_item *item = htable_find(&s->list->keys, hash_ibytes(key), item_is, &key);
+    if (item && (s->proven || !item->entry.proven)) list_consider(s, &item->entry, item->at, kind, nearness);
+    list_find_key_in_tables(s, key, kind, nearness);
+    return s->out->entry;
+}
+
+static bool find_expression(struct list_search *s, struct slice text)
+{
+    const struct list_match *l = s->list;
     for (size_t i = 0; i < l->expression_n; i++) {
         const struct list_expression *x = &l->expressions[i];
-        if (l->items[x->item].entry.proven && !proven) continue;
-        if (pcre2_match(x->code, (PCRE2_SPTR)text.p, text.n, 0, 0, l->match_data, l->match_limits) >= 0)
-            return found(&l->items[x->item], LIST_EXPRESSION, 0, out);
+        const struct list_item *item = &l->items[x->item];
+        if (item->entry.proven && !s->proven) continue;
+        if (pcre2_match(x->code, (PCRE2_SPTR)text.p, text.n, 0, 0, l->match_data, l->match_limits) < 0) continue;
+        list_consider(s, &item->entry, item->at, LIST_EXPRESSION, 0);
+        break;
     }
-    return false;
+    list_find_expression_in_tables(s, text);
+    return s->out->entry;
 }
 
 /* The domain itself, then all names above it that may be written with a dot. */
-static bool find_domain(const struct list_match *l, struct slice domain, bool proven, struct list_found *out)
+static bool find_domain(struct list_search *s, struct slice domain)
 {
     char room[1 + DOMAIN_MAX] = ".";
-    unsigned labels = labels_of(domain);
-    if (!l->keys.n || !domain.n || domain.n > DOMAIN_MAX) return false;
-    if (domain.p[0] != '.' && found(find_key(l, domain, proven), LIST_DOMAIN, 2 * labels + 1, out)) return true;
-    if (!l->tree_labels) return false;
+    unsigned labels = labels_of(domain), most = list_tree_labels(s->list);
+    if (!domain.n) return false;
+    if (domain.p[0] != '.' && find_key(s, domain, LIST_DOMAIN, 2 * labels + 1)) return true;
     memcpy(room + 1, domain.p, domain.n);
-    struct slice tree = slice_of(room, domain.n + 1);
-    while (labels) {
-        if (labels <= l->tree_labels && found(find_key(l, tree, proven), LIST_DOMAIN, 2 * labels, out)) return true;
+    for (struct slice tree = slice_of(room, domain.n + 1); labels;) {
+        if (labels <= most && find_key(s, tree, LIST_DOMAIN, 2 * labels)) return true;
         ptrdiff_t dot = slice_find(slice_sub(tree, 1, tree.n), '.');
         if (dot < 0) break;
         tree = slice_sub(tree, (size_t)dot + 1, tree.n);
@@ -278,28 +311,28 @@ static bool find_domain(const struct list_match *l, struct slice domain, bool pr
 
 void list_find_host(const struct list_match *l, struct slice name, struct list_found *out)
 {
-    *out = (struct list_found){ 0 };
-    if (!name.n || name.n > DOMAIN_MAX || find_expression(l, name, true, out)) return;
-    find_domain(l, name, true, out);
+    struct list_search s = begin(l, true, out);
+    if (!name.n || name.n > DOMAIN_MAX || find_expression(&s, name)) return;
+    find_domain(&s, name);
 }
 
 void list_find_sender(const struct list_match *l, struct slice local, struct slice domain, bool proven, struct list_found *out)
 {
     char room[KEY_MAX];
-    *out = (struct list_found){ 0 };
-    if (!l->n || local.n > LOCAL_MAX || domain.n > DOMAIN_MAX) return;
+    struct list_search s = begin(l, proven, out);
+    if (list_is_empty(l) || local.n > LOCAL_MAX || domain.n > DOMAIN_MAX) return;
     if (!local.n && !domain.n) {
-        found(find_key(l, SLICE("<>"), proven), LIST_MAILBOX, 3, out);
+        find_key(&s, SLICE("<>"), LIST_MAILBOX, 3);
         return;
     }
     size_t n = address_local_unquote(local, room);
     room[n++] = '@';
     if (domain.n) memcpy(room + n, domain.p, domain.n);
     struct slice whole = slice_of(room, n + domain.n), anywhere = slice_of(room, n);
-    if (domain.n && found(find_key(l, whole, proven), LIST_MAILBOX, 2, out)) return;
-    if (found(find_key(l, anywhere, proven), LIST_MAILBOX, 1, out)) return;
-    if (find_expression(l, domain.n ? whole : slice_of(room, n - 1), proven, out)) return;
-    find_domain(l, domain, proven, out);
+    if (domain.n && find_key(&s, whole, LIST_MAILBOX, 2)) return;
+    if (find_key(&s, anywhere, LIST_MAILBOX, 1)) return;
+    if (find_expression(&s, domain.n ? whole : slice_of(room, n - 1))) return;
+    find_domain(&s, domain);
 }
 
 void list_find_address(const struct list_match *l, struct slice local, struct slice domain, struct list_found *out)

@@ -9,12 +9,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "config/parse.h"
+#include "config/tables.h"
 #include "smtp/address.h"
-
-struct entry {
-    struct ip_net net;
-    const struct config_zone *zone;
-};
 
 struct run { /* entries of one family and prefix length */
     uint8_t family, prefix;
@@ -23,10 +19,17 @@ struct run { /* entries of one family and prefix length */
 
 struct config_lookup {
     struct htable domains, policies, routes;
-    struct entry *entries;
+    struct config_network *entries;
     size_t entry_n;
     struct run *runs;
     size_t run_n;
+    struct domain_table *tables; /* of domains[].table, in their order */
+    size_t table_n;
+};
+
+struct domain_table {
+    const struct config_domain *domain;
+    const struct table *table;
 };
 
 static uint64_t hash_of_domain(const void *item)
@@ -55,16 +58,16 @@ static bool route_is(const void *item, const void *key)
 
 static int by_length(const void *pa, const void *pb)
 {
-    const struct entry *a = pa, *b = pb;
+    const struct config_network *a = pa, *b = pb;
     if (a->net.ip.family != b->net.ip.family) return a->net.ip.family - b->net.ip.family;
     if (a->net.prefix != b->net.prefix) return b->net.prefix - a->net.prefix;
     return memcmp(a->net.ip.bytes, b->net.ip.bytes, 16);
 }
 
-static void add_entry(struct config_lookup *l, struct ip_net net, const struct config_zone *zone)
+static void add_entry(struct config_lookup *l, struct ip_net net, const struct config_zone *zone, const char *interface)
 {
     l->entries = mem_grow(l->entries, l->entry_n + 1, sizeof *l->entries);
-    l->entries[l->entry_n++] = (struct entry){ net, zone };
+    l->entries[l->entry_n++] = (struct config_network){ net, zone, interface };
 }
 
 static unsigned mask_length(const struct ip *ip)
@@ -91,7 +94,7 @@ static bool add_interface(struct config_lookup *l, const struct ifaddrs *all, co
         net.prefix = (uint8_t)mask_length(&netmask);
         net.ip.scope = 0;
         ip_mask(&net.ip, net.prefix);
-        if (net.prefix >= (net.ip.family == 4 ? 8 : 16)) add_entry(l, net, zone);
+        if (net.prefix >= (net.ip.family == 4 ? 8 : 16)) add_entry(l, net, zone, name);
     }
     return found;
 }
@@ -134,7 +137,7 @@ void lookup_build(struct config *c, const struct yaml_node *root, struct config_
     htable_init(&l->domains, hash_of_domain);
     for (size_t i = 0; i < c->domain_n; i++) {
         struct slice name = slice_str(c->domains[i].name);
-        if (name.n && !htable_find(&l->domains, hash_ibytes(name), domain_is, &name))
+        if (name.n && !c->domains[i].table && !htable_find(&l->domains, hash_ibytes(name), domain_is, &name))
             htable_add(&l->domains, &c->domains[i]);
     }
     htable_init(&l->policies, hash_of_policy);
@@ -145,12 +148,12 @@ void lookup_build(struct config *c, const struct yaml_node *root, struct config_
     }
     htable_init(&l->routes, hash_of_route);
     for (size_t i = 0; i < c->route_n; i++) {
-        struct slice to = slice_str(c->routes[i].to);
+        struct slice to = slice_str(c->routes[i].to ? c->routes[i].to : "");
         if (to.n && !htable_find(&l->routes, hash_ibytes(to), route_is, &to)) htable_add(&l->routes, &c->routes[i]);
     }
     for (size_t i = 0; i < c->zone_n; i++)
         for (size_t k = 0; k < c->zones[i].network_n; k++)
-            if (c->zones[i].networks[k].ip.family) add_entry(l, c->zones[i].networks[k], &c->zones[i]);
+            if (c->zones[i].networks[k].ip.family) add_entry(l, c->zones[i].networks[k], &c->zones[i], NULL);
     add_interfaces(l, c, root, report);
     if (l->entry_n) make_runs(l);
 }
@@ -163,6 +166,7 @@ void lookup_free(struct config *c)
     htable_deinit(&c->lookup->routes);
     free(c->lookup->entries);
     free(c->lookup->runs);
+    free(c->lookup->tables);
     free(c->lookup);
     c->lookup = NULL;
 }
@@ -189,19 +193,62 @@ const struct config_zone *config_zone_of(const struct config *c, const struct co
     for (size_t i = 0; i < t->run_n; i++) {
         const struct run *r = &t->runs[i];
         if (r->family != client->family) continue;
-        struct entry key = { .net = { *client, r->prefix } };
+        struct config_network key = { .net = { *client, r->prefix } };
         ip_mask(&key.net.ip, r->prefix);
-        const struct entry *found = bsearch(&key, t->entries + r->from, r->n, sizeof key, by_length);
+        const struct config_network *found = bsearch(&key, t->entries + r->from, r->n, sizeof key, by_length);
         if (found) return found->zone;
     }
     return &c->zones[c->zone_n - 1];
+}
+
+const struct config_network *config_networks(const struct config *c, size_t *n)
+{
+    *n = c->lookup ? c->lookup->entry_n : 0;
+    return c->lookup ? c->lookup->entries : NULL;
+}
+
+bool config_zone_sends(const struct config_zone *zone, const char *sender)
+{
+    if (!zone->sender_n) return true;
+    for (size_t i = 0; sender[0] && i < zone->sender_n; i++)
+        if (slice_ieq(slice_str(zone->senders[i]), slice_str(sender))) return true;
+    return false;
 }
 
 static const struct config_domain *find_domain(const struct config *c, struct slice name)
 {
     if (c->lookup) return htable_find(&c->lookup->domains, hash_ibytes(name), domain_is, &name);
     for (size_t i = 0; i < c->domain_n; i++)
-        if (domain_is(&c->domains[i], &name)) return &c->domains[i];
+        if (!c->domains[i].table && domain_is(&c->domains[i], &name)) return &c->domains[i];
+    return NULL;
+}
+
+void config_set_tables(const struct config *c, const struct tables *t)
+{
+    struct config_lookup *l = c->lookup;
+    if (!l) return;
+    l->table_n = 0;
+    for (size_t i = 0; t && i < c->domain_n; i++) {
+        const struct table *table = c->domains[i].table ? tables_of_name(t, c->domains[i].name, LIST_OF_DOMAINS) : NULL;
+        if (!table) continue;
+        l->tables = mem_grow(l->tables, l->table_n + 1, sizeof *l->tables);
+        l->tables[l->table_n++] = (struct domain_table){ &c->domains[i], table };
+    }
+}
+
+/* tree: it is some name above the one that is looked for. An entry ".example.org" has all below it, whatever `subdomains` says. */
+static const struct config_domain *find_in_tables(const struct config *c, struct slice name, bool tree)
+{
+    char dotted[257] = ".";
+    struct snapshot_entry e;
+    for (size_t i = 0; c->lookup && i < c->lookup->table_n; i++) {
+        const struct domain_table *t = &c->lookup->tables[i];
+        const struct snapshot *s = table_snapshot(t->table);
+        if (!s || !name.n) continue;
+        if ((!tree || t->domain->subdomains) && snapshot_find_key(s, name, &e)) return t->domain;
+        memcpy(dotted + 1, name.p, name.n);
+        if (snapshot_tree_labels(s) && snapshot_find_key(s, slice_of(dotted, name.n + 1), &e)) return t->domain;
+    }
     return NULL;
 }
 
@@ -212,10 +259,18 @@ const struct config_domain *config_domain_of(const struct config *c, struct slic
     struct slice label;
     do {
         const struct config_domain *d = find_domain(c, domain);
-        if (d && (exact || d->subdomains)) return d;
+        if (!d || !(exact || d->subdomains)) d = find_in_tables(c, domain, !exact);
+        if (d) return d;
         exact = false;
     } while (slice_cut(&domain, '.', &label) && domain.n);
     return NULL;
+}
+
+bool config_may_be_domain(const struct config *c, struct slice domain)
+{
+    for (size_t i = 0; i < c->domain_n; i++)
+        if (c->domains[i].table) return true;
+    return config_domain_of(c, domain);
 }
 
 const struct config_domain *config_domain_of_address(const struct config *c, struct slice address)
@@ -265,7 +320,7 @@ static bool find_route(const struct config *c, struct slice to)
 {
     if (c->lookup) return htable_find(&c->lookup->routes, hash_ibytes(to), route_is, &to);
     for (size_t i = 0; i < c->route_n; i++)
-        if (route_is(&c->routes[i], &to)) return true;
+        if (c->routes[i].to && route_is(&c->routes[i], &to)) return true;
     return false;
 }
 

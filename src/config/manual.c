@@ -55,7 +55,7 @@ static void add_facts(struct buf *out, const struct schema_option *o)
         add(out, buf_cstr(&b));
         buf_deinit(&b);
     }
-    const char *def = o->fallback ? o->fallback : o->shown;
+    const char *def = o->shown ? o->shown : o->fallback;
     add(out, o->required ? ". Must be set." : def ? ". Default: " : ". Default: none");
     if (!o->required && def) add(out, def);
     if (!o->required) add(out, ".");
@@ -146,7 +146,9 @@ static const char intro[] =
     ".TP\n.B domain\nIn ASCII; international names as A\\-labels (\\fBxn\\-\\-...\\fR).\n"
     ".TP\n.B next hop\n\\fB192.0.2.7\\fR, \\fB192.0.2.7:2525\\fR, \\fB\"[2001:db8::1]:25\"\\fR or\n"
     "\\fBrelay.example:587\\fR for a host; \\fBmx:example.com\\fR for the MX hosts of a name. Port 25 unless\n"
-    "written. A group with the entries below \\(lqnext hop\\(rq stands for the same.\n"
+    "written. For domains, inner_host and routes to recipients also \\fBlmtp:192.0.2.7\\fR (port 24) and\n"
+    "\\fBlmtp:/run/dovecot/lmtp\\fR, and \\fBmaildir:/var/mail/%d/%n\\fR: %d is the recipient's domain, %n the part before\n"
+    "the @, %u both. A group with the entries below \\(lqnext hop\\(rq stands for the same.\n"
     ".TP\n.B secret text\nNever shown again: \\fB***\\fR stands for it in \\fBpostern config\\fR and in messages.\n"
     ".TP\n.B list\n\\fB[one, another]\\fR, or one line \\(lq\\- one\\(rq for each. A list of values may be a single "
     "value.\n"

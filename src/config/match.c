@@ -3,6 +3,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "config/match.h"
 #include <pcre2.h>
+#include <stdio.h>
 #include "smtp/address.h"
 
 #define ENTRY_MAX 1000
@@ -74,7 +75,8 @@ static const char *parse_domain(struct slice domain, struct match *out)
 
 static const char *parse_mailbox(struct slice text, enum list_of of, struct match *out)
 {
-    if (of != LIST_OF_ADDRESSES) return "a mail address: it belongs into a list of senders or recipients";
+    if (of == LIST_OF_MAPPINGS || of == LIST_OF_DOMAINS) return "a mail address: only domains stand here";
+    if (of == LIST_OF_CLIENTS) return "a mail address: it belongs into a list of senders or recipients";
     size_t at = text.n;
     while (text.p[at - 1] != '@') at--;
     struct slice local = slice_sub(text, 0, at - 1), domain = slice_sub(text, at, text.n);
@@ -91,7 +93,7 @@ const char *match_parse(struct slice text, enum list_of of, struct match *out)
     if (text.n > ENTRY_MAX) return "the entry is longer than 1000 characters";
     for (size_t i = 0; i < text.n; i++)
         if ((unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7F) return "the entry has control characters";
-    if (text.p[0] == '/') {
+    if (text.p[0] == '/' && (of == LIST_OF_CLIENTS || of == LIST_OF_ADDRESSES)) {
         out->form = MATCH_EXPRESSION;
         out->expression = slice_sub(text, 1, text.n - 1);
         return text.n > 2 && text.p[text.n - 1] == '/' ? NULL : "a regular expression stands between two slashes";
@@ -101,9 +103,28 @@ const char *match_parse(struct slice text, enum list_of of, struct match *out)
         return of == LIST_OF_ADDRESSES ? NULL : "the empty sender: it belongs into a list of senders";
     }
     if (slice_find(text, '@') >= 0) return parse_mailbox(text, of, out);
+    if (of == LIST_OF_ALIASES) {
+        out->form = MATCH_USER;
+        return parse_local(text, out);
+    }
     if (looks_like_ip(text)) return parse_network(text, of, out);
     if (text.p[0] == '.') out->form = MATCH_TREE;
     return parse_domain(slice_sub(text, out->form == MATCH_TREE, text.n), out);
+}
+
+struct slice match_key(const struct match *m, char room[MATCH_KEY_MAX])
+{
+    int n = 0;
+    switch (m->form) {
+    case MATCH_NULL: n = snprintf(room, MATCH_KEY_MAX, "<>"); break;
+    case MATCH_USER: n = snprintf(room, MATCH_KEY_MAX, "%.*s", (int)m->local_n, m->local); break;
+    case MATCH_MAILBOX:
+    case MATCH_LOCAL: n = snprintf(room, MATCH_KEY_MAX, "%.*s@%s", (int)m->local_n, m->local, m->domain); break;
+    case MATCH_TREE: n = snprintf(room, MATCH_KEY_MAX, ".%s", m->domain); break;
+    default: n = snprintf(room, MATCH_KEY_MAX, "%s", m->domain);
+    }
+    for (int i = 0; i < n; i++) room[i] = ascii_lower(room[i]);
+    return slice_of(room, (size_t)n);
 }
 
 /* ---- what is told, what is compiled */
@@ -135,6 +156,8 @@ pcre2_code *match_compile_as(struct slice expression, uint32_t options, struct e
     err_set_text(err, "%s (at character %zu of the regular expression)", (const char *)why, (size_t)at + 1);
     return NULL;
 }
+
+void match_free(pcre2_code *code) { pcre2_code_free(code); }
 
 bool match_check(struct slice text, enum list_of of, struct err *err)
 {

@@ -46,7 +46,7 @@ static void set_defaults(struct parser *p, const struct schema_table *t, char *r
         if (o->type == SCHEMA_GROUP) set_defaults(p, o->table, record);
         else if (o->type == SCHEMA_HOP)
             *(struct config_hop *)field = (struct config_hop){ .port = 25, .tls = SCHEMA_UNSET, .text = "", .id = -1 };
-        else if (o->type == SCHEMA_ZONE) *(int *)field = -1;
+        else if (o->type == SCHEMA_ZONE || o->type == SCHEMA_LISTENER) *(int *)field = -1;
         else if (o->type <= SCHEMA_SERVER) *(const char **)field = o->nullable ? NULL : "";
         else if (o->type == SCHEMA_ENUM && !o->fallback) *(uint32_t *)field = o->unset;
         if (!o->fallback) continue;
@@ -137,6 +137,24 @@ static void fill_set(struct parser *p, const struct schema_option *o, const stru
     }
 }
 
+/* One address, or one for each family. */
+static void fill_sources(struct parser *p, const struct schema_option *o, const struct yaml_node *node, char *record)
+{
+    if (node->kind == YAML_GROUP) {
+        fail(p, node, report_text(p->report, "for example %s", o->example), "expects one address, or a list of two");
+        return;
+    }
+    for (const struct yaml_node *item = yaml_items(node); item; item = item == node ? NULL : item->next) {
+        struct value_source v = source(p, item);
+        struct ip ip = { 0 };
+        if (item->kind != YAML_SCALAR) fail(p, item, NULL, "a single address is expected here");
+        if (item->kind != YAML_SCALAR || !value_parse(&v, o, SCHEMA_IP, item->text, &ip)) continue;
+        struct ip *at = (void *)(record + (ip.family == 4 ? o->offset : o->count_offset));
+        if (at->family) fail(p, item, "write one IPv4 address and one IPv6 address", "there is an address of this family already");
+        else *at = ip;
+    }
+}
+
 static void fill_hop(struct parser *p, const struct schema_option *o, const struct yaml_node *node,
                      struct config_hop *hop)
 {
@@ -167,6 +185,7 @@ static void fill_option(struct parser *p, const struct schema_option *o, const s
     }
     if (yaml_is_null(node)) fail(p, node, "leave the line out for the default", "has no value");
     else if (o->type == SCHEMA_HOP) fill_hop(p, o, node, (void *)(record + o->offset));
+    else if (o->type == SCHEMA_SOURCES) fill_sources(p, o, node, record);
     else if (node->kind != YAML_SCALAR)
         fail(p, node, o->example ? report_text(p->report, "for example %s", o->example) : NULL,
              "expects a single value");
@@ -197,9 +216,7 @@ static const char *hop_with(const struct schema_table *t, struct slice name)
 /* Is it that of a rule's conditions? */
 static bool has_headers(const struct schema_table *t)
 {
-    for (size_t i = 0; i < t->n; i++)
-        if (!strcmp(t->options[i].name, "headers")) return true;
-    return false;
+    return schema_find(t, "headers", 7);
 }
 
 static void fail_unknown(struct parser *p, const struct schema_table *t, const struct yaml_node *node)
@@ -238,7 +255,7 @@ static void fail_not_group(struct parser *p, const struct schema_table *t, const
 {
     const char *first = t->options[0].name, *hint;
     if (!node->parent) hint = "write \"name: value\" on each line, for example hostname: mx.example.com";
-    else if (node->kind == YAML_SCALAR && t->options[0].required)
+    else if (node->kind == YAML_SCALAR && (t->options[0].required || t->options[0].instead_offset))
         hint = report_text(p->report, "write {%s: %s, ...}", first, report_quote(p->report, node->text));
     else
         hint = report_text(p->report, "write its entries as \"name: value\", for example %s", first);

@@ -34,7 +34,10 @@ void check_all(const struct check *k);        /* check.c: all of these */
 void check_closed_relay(const struct check *k);      /* check_relay.c: nothing relays for strangers */
 void check_hops(const struct check *k);       /* check_hops.c: no next hop is ourselves */
 void check_tls(const struct check *k);        /* check_tls.c: certificates, and encryption that is asked for */
-void check_zones(const struct check *k);      /* check_zones.c: exceptions for old devices, providers */
+void check_routes(const struct check *k);     /* check_routes.c: routes, deliveries on this machine */
+void check_rewriting(const struct check *k);  /* check_rewrite.c: main domain, mappings, aliases, copies */
+void check_tables(const struct check *k);     /* check_tables.c: tables that are complete, and named */
+void check_zones(const struct check *k);      /* check_zones.c: exceptions for old devices, providers, interception */
 void check_auth(const struct check *k);       /* check_auth.c: who logs in here */
 void check_dns_lists(const struct check *k);  /* check_dns.c: lists in the DNS */
 void check_checks(const struct check *k);     /* check_checks.c: lists of matches, limits, recipients */
@@ -48,6 +51,8 @@ void check_rules(const struct check *k);       /* check_rules.c: header checks, 
 /* Every entry of a list that is held against clients or addresses. senders: entries may have `proven`. check_checks.c */
 void check_matches(const struct check *k, const struct config_match_list *l, enum list_of of, bool senders,
                    const struct yaml_node *list);
+/* A table that is named where `of` is needed; node: the name, NULL: not written. check_tables.c */
+void check_table_name(const struct check *k, const char *name, enum list_of of, const struct yaml_node *node);
 /* `action` and `address` of a group. check_content.c */
 void check_handling(const struct check *k, enum config_handling action, const char *address, const struct yaml_node *group);
 bool check_has_virus_scanner(const struct config *c); /* check_content.c */
@@ -56,9 +61,9 @@ const char *check_pattern_problem(struct slice pattern);
 bool check_is_type(struct slice text);
 
 /* A file that is named in the configuration: an error when it is missing or no file, and for a secret when everybody
- * may read it; a warning when it cannot be seen by who we are. A secret that is read later, and by another user: warnings
+ * may read it; a warning when it cannot be seen by who we are. What is read later, a secret by another user: warnings
  * only. node NULL: not written, nothing to check. */
-enum check_file { CHECK_FILE, CHECK_FILE_OR_FOLDER, CHECK_FILE_SECRET, CHECK_FILE_SECRET_LATER };
+enum check_file { CHECK_FILE, CHECK_FILE_LATER, CHECK_FILE_OR_FOLDER, CHECK_FILE_SECRET, CHECK_FILE_SECRET_LATER };
 void check_file(const struct check *k, const struct yaml_node *node, const char *path, enum check_file kind);
 /* Calls f for each next hop that is set. route: where it stands in, which has its tls and source as well; else NULL. */
 typedef void check_hop_fn(const struct check *k, const struct config_hop *hop, const struct yaml_node *node,

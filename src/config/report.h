@@ -19,6 +19,9 @@ const char *report_text(struct config_report *r, const char *fmt, ...) __attribu
 const char *report_quote(struct config_report *r, struct slice s);
 /* Where an option ("tls.certificates[2].key") stands in a text; as near to it as there is something, line 0: nowhere. */
 struct config_place config_place_of(struct slice text, const char *option);
+/* Each address that mail is to go out from must be one of this machine (check_sources.c). text: the file, for places. False: errors were
+ * added. Blocks for some system calls. */
+bool config_check_sources(const struct config *c, struct slice text, struct config_report *report) MUST_CHECK;
 /* Orders findings by their place in the file. */
 void report_sort(struct config_report *r);
 /* "file:line:column: error: option: text", the line of the file with a caret, "  hint: ...". text: the file, or

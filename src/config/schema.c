@@ -40,6 +40,10 @@ static const struct schema_option system_options[] = {
       .help = "The user the process that remembers becomes." },
     { .name = "scan_user", .type = SCHEMA_NAME, AT(config, system.scan_user), .shown = "system.user",
       .help = "The user the processes that look into messages become." },
+    { .name = "table_user", .type = SCHEMA_NAME, AT(config, system.table_user), .shown = "system.auth_user",
+      .help = "The user the process that reads tables becomes." },
+    { .name = "mail_user", .type = SCHEMA_NAME, AT(config, system.mail_user), .shown = "system.user",
+      .help = "The user the process that writes into mailboxes (maildir:) becomes: whom the folders there belong to." },
     { .name = "workers", .type = SCHEMA_NUMBER, AT(config, system.workers), .fallback = "0", .max = 256,
       .help = "Relay processes; 0: one for each processor core." },
     { .name = "drain", .type = SCHEMA_TIME, AT(config, system.drain), .fallback = "60s", .max = DAY,
@@ -68,17 +72,33 @@ static const struct schema_option root_options[] = {
     { .name = "zones", .type = SCHEMA_MAP, AT_LIST(config, zones, zone_n), .table = &schema_zone,
       .help = "Named groups of clients. Everybody who belongs to no other zone is in the zone internet, which is "
               "always there and can be written to set its limits, but never trusted." },
+    { .name = "main_domain", .type = SCHEMA_DOMAIN, AT(config, main_domain), .nullable = true,
+      .help = "The domain of names that are written without one, in aliases. Mail to it is taken for its aliases, without an entry in "
+              "domains.", .example = "example.com" },
     { .name = "domains", .type = SCHEMA_RECORDS, AT_LIST(config, domains, domain_n), .table = &schema_domain,
       .help = "The relay domains: mail for them is accepted from everybody, and passed on." },
     { .name = "routes", .type = SCHEMA_RECORDS, AT_LIST(config, routes, route_n), .table = &schema_route,
-      .help = "Other ways for single recipients or domains. A route for an address is looked at first, then one for "
-              "the exact domain, then the longest \".domain\", then the relay domain's deliver." },
+      .help = "Other ways for single recipients, senders or domains. A route for the recipient's address is looked at first, then one "
+              "for its exact domain, then the longest \".domain\", then the relay domain's own next hop, then the routes for the "
+              "sender in the same order, then smarthost." },
     { .name = "inner_host", .type = SCHEMA_HOP, AT(config, inner_host), .table = &schema_hop,
       .shown = "the domain's MX", .help = "The next hop for relay domains without a deliver of their own.",
       .example = "10.20.30.40" },
     { .name = "smarthost", .type = SCHEMA_HOP, AT(config, smarthost), .table = &schema_hop,
       .shown = "the domain's MX", .help = "The next hop for mail to all other domains.",
       .example = "{host: smtp.isp.example, port: 587}" },
+    { .name = "mappings", .type = SCHEMA_RECORDS, AT_LIST(config, mappings, mapping_n), .table = &schema_mapping,
+      .help = "Domains that stand for others: mail to anna@old.example goes to anna@new.example." },
+    { .name = "aliases", .type = SCHEMA_RECORDS, AT_LIST(config, aliases, alias_n), .table = &schema_alias,
+      .help = "Names that stand for other addresses, one or many." },
+    { .name = "system_mail", .type = SCHEMA_LIST, .item = SCHEMA_LOCAL, AT_LIST(config, system_mail, system_mail_n),
+      .fallback = "root, postmaster, abuse, mailer-daemon, hostmaster, webmaster, security, noc",
+      .help = "Names whose mail at hostname and main_domain goes to postmaster (RFC 2142), unless they have an alias." },
+    { .name = "copies", .type = SCHEMA_RECORDS, AT_LIST(config, copies, copy_n), .table = &schema_copy,
+      .help = "Who gets a copy of messages besides their recipients." },
+    { .name = "tables", .type = SCHEMA_MAP, AT_LIST(config, tables, table_n), .table = &schema_table,
+      .help = "Files, databases and directories whose entries options can use: {table: NAME}." },
+    PLACED("notices", notices.place, schema_notices, "Texts that the relay writes: bounces, warnings, digests."),
     { .name = "limits", .type = SCHEMA_GROUP, .table = &schema_limits, .help = "What one client or message may use." },
     { .name = "timeouts", .type = SCHEMA_GROUP, .table = &schema_timeouts,
       .help = "How long peers are waited for (RFC 5321 section 4.5.3.2)." },
@@ -134,6 +154,8 @@ const char *schema_type_name(const struct schema_option *o)
         [SCHEMA_DOMAIN] = "domain",     [SCHEMA_DNS_NAME] = "name",          [SCHEMA_DOMAIN_TREE] = "domain or .domain",
         [SCHEMA_PEER] = "host name or IP address", [SCHEMA_MAILBOX] = "mail address",
         [SCHEMA_RECIPIENT] = "domain or mail address", [SCHEMA_NAME] = "name",
+        [SCHEMA_LOCAL] = "name",       [SCHEMA_ALIAS] = "name or mail address", [SCHEMA_TARGET] = "mail address or name",
+        [SCHEMA_MAC] = "MAC address",  [SCHEMA_SOURCES] = "one or two IP addresses", [SCHEMA_LISTENER] = "address:port",
         [SCHEMA_PATH] = "path",         [SCHEMA_SERVER] = "address[:port]",  [SCHEMA_BOOL] = "yes or no",
         [SCHEMA_NUMBER] = "number",     [SCHEMA_PERCENT] = "percentage",     [SCHEMA_PORT] = "port",
         [SCHEMA_SCORE] = "score",       [SCHEMA_CLOCK] = "time of day",
@@ -150,5 +172,7 @@ const char *schema_type_name(const struct schema_option *o)
            : o->item == SCHEMA_CLOCK  ? "list of times of the day"
            : o->item == SCHEMA_STRING ? "list of texts"
            : o->item == SCHEMA_PATH   ? "list of paths"
+           : o->item == SCHEMA_TARGET ? "list of mail addresses"
+           : o->item == SCHEMA_MAC    ? "list of MAC addresses"
                                       : "list of names";
 }

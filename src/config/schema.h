@@ -17,6 +17,10 @@ enum schema_type {
     SCHEMA_PEER,      /* const char *: a name or an address of one host */
     SCHEMA_MAILBOX,   /* const char *: local@domain */
     SCHEMA_RECIPIENT, /* const char *: domain, .domain or local@domain, lower case */
+    SCHEMA_LOCAL,     /* const char *: a local part, lower case */
+    SCHEMA_ALIAS,     /* const char *: local, local@ or local@domain, lower case */
+    SCHEMA_TARGET,    /* const char *: local or local@domain, the local part as written */
+    SCHEMA_MAC,       /* const char *: six pairs of hex digits, lower case, with colons */
     SCHEMA_NAME,      /* const char *: a user, an interface, a zone: letters, digits, "-", "_", "." */
     SCHEMA_PATH,      /* const char *: made absolute from the directory of the configuration file */
     SCHEMA_SERVER,    /* const char *: address[:port] */
@@ -31,9 +35,11 @@ enum schema_type {
     SCHEMA_ENUM,      /* an enum: one of `words`; `unset` when it has no default */
     SCHEMA_SET,       /* uint32_t: the bits of any of `words`, a list; its fallback is "one, another" */
     SCHEMA_IP,        /* struct ip; min is the wanted family, or 0 */
+    SCHEMA_SOURCES,   /* two struct ip: IPv4 at offset, IPv6 at count_offset; one address, or a list of one for each family */
     SCHEMA_NETWORK,   /* struct ip_net */
     SCHEMA_ENDPOINT,  /* ip and port of struct config_listener; the offset is that of `ip` */
     SCHEMA_ZONE,      /* int: name of a zone, resolved to its index once all are known */
+    SCHEMA_LISTENER,  /* int: the address of a listener, resolved to its index in the same way */
     SCHEMA_HOP,       /* struct config_hop: text, or a group of `table` */
     SCHEMA_LIST,      /* pointer and count: scalars of `item`; its fallback is "one, another" */
     SCHEMA_GROUP,     /* a nested mapping of `table` in the same struct */
@@ -55,13 +61,14 @@ struct schema_word {
 struct schema_option {
     const char *name;
     enum schema_type type, item;
-    size_t offset, count_offset; /* into the struct of the table it stands in; count_offset: lists only */
+    size_t offset, count_offset; /* into the struct of the table it stands in; count_offset: lists and SOURCES only */
     const char *fallback;        /* the default, in the words of the file; NULL: none */
     const char *shown;           /* how documents call the default, when it is not a plain value */
     bool required;
     bool nullable;               /* texts: NULL when it is not set, not "" */
     bool empty;                  /* SCHEMA_STRING: "" is a value */
     uint32_t unset;
+    size_t instead_offset;       /* const char *: where it is set, it is shown in this one's place; 0: none */
     uint64_t min, max;           /* of numbers, sizes (bytes) and times (ms); max 0: no limit */
     const struct schema_word *words;
     const struct schema_table *table;
@@ -76,6 +83,8 @@ struct schema_table {
     size_t size;          /* of the record; 0 for groups */
     size_t key_offset;    /* SCHEMA_MAP: const char * that takes the key */
     size_t place_offset;  /* records: struct config_place */
+    const char *just_one[2]; /* options of which one and only one must be written; NULL: none */
+    const char *any[2];   /* options of which one must be */
     const char *scalar;   /* SCHEMA_RECORDS: the option that an entry of a single value stands for; NULL: there is none */
 };
 

@@ -17,7 +17,9 @@ static const struct schema_option match_options[] = {
       .example = "user@example.org" },
     { .name = "file", .type = SCHEMA_PATH, AT(config_match, file), .nullable = true,
       .help = "A file with such entries, one on a line, each perhaps followed by blanks and the reason; lines with # are "
-              "comments. Read when the configuration is loaded.", .example = "lists/blocked-clients" },
+              "comments. Read again when it changes.", .example = "lists/blocked-clients" },
+    { .name = "table", .type = SCHEMA_NAME, AT(config_match, table), .nullable = true,
+      .help = "The entries of one of tables.", .example = "staff" },
     { .name = "comment", .type = SCHEMA_STRING, AT(config_match, comment), .nullable = true,
       .help = "Why the entry is there; for people." },
     { .name = "reason", .type = SCHEMA_STRING, AT(config_match, reason), .nullable = true,

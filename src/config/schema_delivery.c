@@ -24,9 +24,9 @@ const char *config_client_tls_word(enum config_client_tls level)
 #define HOP_TLS(record, field) \
     { .name = "tls", .type = SCHEMA_ENUM, AT(record, field), .words = client_tls, .unset = SCHEMA_UNSET, \
       .shown = "as delivery.tls", .help = "Encryption towards this hop; the words are those of delivery.tls." }
-#define HOP_SOURCE(record, field) \
-    { .name = "source", .type = SCHEMA_IP, AT(record, field), .shown = "as delivery.source4 and source6", \
-      .help = "The local address connections to this hop are made from.", .example = "192.0.2.9" }
+#define HOP_SOURCE(record, ipv4, ipv6, text) \
+    { .name = "source", .type = SCHEMA_SOURCES, AT_LIST(record, ipv4, ipv6), .shown = "as delivery.source4 and source6", \
+      .help = text, .example = "[192.0.2.9, \"2001:db8::9\"]" }
 
 static const struct schema_word sasl[] = { { "plain", CONFIG_SASL_PLAIN },
                                            { "login", CONFIG_SASL_LOGIN },
@@ -56,15 +56,24 @@ static const struct schema_option token_options[] = {
 };
 static const struct schema_table token_table = { TABLE(token_options) };
 
+static const struct schema_word protocols[] = { { "smtp", CONFIG_HOP_SMTP },
+                                                { "lmtp", CONFIG_HOP_LMTP },
+                                                { "maildir", CONFIG_HOP_MAILDIR },
+                                                { NULL } };
+
 static const struct schema_option hop_options[] = {
     { .name = "host", .type = SCHEMA_STRING, AT(config_hop, host), .required = true,
       .help = "Host name or IP address of the next hop.", .example = "relay.example.net" },
-    { .name = "port", .type = SCHEMA_PORT, AT(config_hop, port), .fallback = "25", .min = 1, .max = 65535,
+    { .name = "protocol", .type = SCHEMA_ENUM, AT(config_hop, kind), .fallback = "smtp", .words = protocols,
+      .help = "What is spoken: smtp; lmtp (RFC 2033), where host may be the path of a socket; maildir writes into folders, of which host "
+              "is the path." },
+    { .name = "port", .type = SCHEMA_PORT, AT(config_hop, port), .fallback = "25", .shown = "25; 24 of LMTP", .min = 1, .max = 65535,
       .help = "TCP port of the next hop." },
     { .name = "mx", .type = SCHEMA_BOOL, AT(config_hop, mx), .fallback = "no",
       .help = "Look up the MX records of host, instead of its addresses." },
     HOP_TLS(config_hop, tls),
-    HOP_SOURCE(config_hop, source),
+    HOP_SOURCE(config_hop, source4, source6,
+               "The local address connections to this hop are made from, or a list of one for IPv4 and one for IPv6."),
     { .name = "implicit_tls", .type = SCHEMA_BOOL, AT(config_hop, implicit_tls), .shown = "yes on port 465",
       .help = "TLS from the first byte, instead of STARTTLS (RFC 8314)." },
     { .name = "ca", .type = SCHEMA_PATH, AT(config_hop, ca), .nullable = true, .shown = "tls.ca",
@@ -93,9 +102,11 @@ const struct schema_table schema_hop = { TABLE(hop_options), .size = sizeof(stru
               "SPF. What comes back to it finds its way." }
 
 static const struct schema_option domain_options[] = {
-    { .name = "name", .type = SCHEMA_DOMAIN, AT(config_domain, name), .required = true,
-      .help = "The domain whose mail is accepted from everybody. International names are written as A-labels "
+    { .name = "name", .type = SCHEMA_DOMAIN, AT(config_domain, name), .instead_offset = offsetof(struct config_domain, names),
+      .help = "The domain whose mail is accepted from everybody; either it or table must be set. International names are written as A-labels "
               "(xn--...).", .example = "example.com" },
+    { .name = "table", .type = SCHEMA_NAME, AT(config_domain, names), .nullable = true,
+      .help = "In place of name: one of tables, whose entries are the domains.", .example = "customers" },
     { .name = "subdomains", .type = SCHEMA_BOOL, AT(config_domain, subdomains), .fallback = "no",
       .help = "Also accept mail for every domain below it." },
     { .name = "deliver", .type = SCHEMA_HOP, AT(config_domain, deliver), .table = &schema_hop,
@@ -106,20 +117,24 @@ static const struct schema_option domain_options[] = {
     REWRITE_SENDER(config_domain, rewrite_sender),
 };
 const struct schema_table schema_domain = { TABLE(domain_options), .size = sizeof(struct config_domain),
-                                                  .place_offset = offsetof(struct config_domain, place) };
+                                                  .place_offset = offsetof(struct config_domain, place), .just_one = { "name", "table" } };
 
 static const struct schema_option route_options[] = {
-    { .name = "to", .type = SCHEMA_RECIPIENT, AT(config_route, to), .required = true,
+    { .name = "to", .type = SCHEMA_RECIPIENT, AT(config_route, to), .nullable = true,
       .help = "Which recipients: \"example.org\", \".example.org\" for it and everything below, or "
               "\"user@example.org\". A route does not make a domain a relay domain.", .example = "partner.example" },
-    { .name = "via", .type = SCHEMA_HOP, AT(config_route, via), .table = &schema_hop, .required = true,
+    { .name = "from", .type = SCHEMA_RECIPIENT, AT(config_route, from), .nullable = true,
+      .help = "In place of to: which senders, in the same words. It decides where the recipient has neither a route nor a relay domain's "
+              "next hop.", .example = "news.example.com" },
+    { .name = "via", .type = SCHEMA_HOP, AT(config_route, via), .table = &schema_hop, .shown = "where it would go without this route",
       .help = "The next hop for them.", .example = "192.0.2.7:2525" },
     HOP_TLS(config_route, via.tls),
-    HOP_SOURCE(config_route, via.source),
+    HOP_SOURCE(config_route, source4, source6,
+               "The local address that this mail goes out from, or a list of one for IPv4 and one for IPv6; also without via."),
     REWRITE_SENDER(config_route, rewrite_sender),
 };
 const struct schema_table schema_route = { TABLE(route_options), .size = sizeof(struct config_route),
-                                                 .place_offset = offsetof(struct config_route, place) };
+                                                 .place_offset = offsetof(struct config_route, place), .just_one = { "to", "from" }, .any = { "via", "source" } };
 
 static const struct schema_option tls_policy_options[] = {
     { .name = "to", .type = SCHEMA_DOMAIN_TREE, AT(config_tls_policy, to), .required = true,

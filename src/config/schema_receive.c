@@ -21,8 +21,11 @@ static const struct schema_word client_certificates[] = { { "none", CONFIG_CLIEN
                                                           { NULL } };
 static const struct schema_word modes[] = { { "active", CONFIG_ZONE_ACTIVE },
                                             { "inactive", CONFIG_ZONE_INACTIVE },
-                                            { "transparent", CONFIG_ZONE_ACTIVE, .planned = true },
+                                            { "transparent", CONFIG_ZONE_TRANSPARENT },
                                             { NULL } };
+static const struct schema_word interceptions[] = { { "redirect", CONFIG_INTERCEPT_REDIRECT },
+                                                    { "tproxy", CONFIG_INTERCEPT_TPROXY },
+                                                    { NULL } };
 static const struct schema_word trusts[] = { { "none", CONFIG_TRUST_NONE }, { "relay", CONFIG_TRUST_RELAY }, { NULL } };
 static const struct schema_word zone_versions[] = { { "1.0", 10 },
                                                     { "1.1", 11 },
@@ -66,6 +69,24 @@ static const struct schema_option listener_options[] = {
 const struct schema_table schema_listener = { TABLE(listener_options), .size = sizeof(struct config_listener),
                                                     .place_offset = offsetof(struct config_listener, place) };
 
+static const struct schema_option intercept_options[] = {
+    { .name = "by", .type = SCHEMA_ENUM, AT(config_zone, intercept.by), .fallback = "redirect", .words = interceptions,
+      .help = "How the packet filter brings them here: redirect for most, tproxy where addresses must not be translated." },
+    { .name = "sources", .type = SCHEMA_LIST, .item = SCHEMA_NETWORK, AT_LIST(config_zone, intercept.sources, intercept.source_n),
+      .help = "Clients of the zone whose connections are left alone.", .example = "[10.20.30.5]" },
+    { .name = "destinations", .type = SCHEMA_LIST, .item = SCHEMA_NETWORK,
+      AT_LIST(config_zone, intercept.destinations, intercept.destination_n),
+      .help = "Servers to which connections are left alone.", .example = "[192.0.2.0/24]" },
+    { .name = "macs", .type = SCHEMA_LIST, .item = SCHEMA_MAC, AT_LIST(config_zone, intercept.macs, intercept.mac_n),
+      .help = "Network cards whose connections are left alone.", .example = "[\"02:00:00:00:00:01\"]" },
+    { .name = "port", .type = SCHEMA_PORT, AT(config_zone, intercept.port), .fallback = "25", .min = 1, .max = 65535,
+      .help = "The port of others to which connections are taken." },
+    { .name = "listener", .type = SCHEMA_LISTENER, AT(config_zone, intercept.listener),
+      .shown = "the first with role: relay and tls other than implicit",
+      .help = "The listener where they arrive, by its address as in listeners.", .example = "\"*:10025\"" },
+};
+static const struct schema_table intercept_table = { TABLE(intercept_options) };
+
 static const struct schema_option zone_options[] = {
     { .name = "networks", .type = SCHEMA_LIST, .item = SCHEMA_NETWORK, AT_LIST(config_zone, networks, network_n),
       .help = "The clients that belong to the zone, as 10.0.0.0/8, 10.0.0.0/255.0.0.0, 2001:db8::/32 or single "
@@ -77,7 +98,8 @@ static const struct schema_option zone_options[] = {
       .help = "What clients of the zone may do: relay lets them send to any domain; none lets them send only to "
               "the relay domains." },
     { .name = "mode", .type = SCHEMA_ENUM, AT(config_zone, mode), .fallback = "active", .words = modes,
-      .help = "active serves the zone, inactive refuses its clients." },
+      .help = "active serves the zone, inactive refuses its clients; transparent also takes in their connections to other servers, which "
+              "the packet filter sends here (`postern nft`)." },
     { .name = "dsn", .type = SCHEMA_BOOL, AT(config_zone, dsn), .fallback = "yes",
       .help = "Send bounces and delay warnings for mail that came in here." },
     { .name = "max_connections", .type = SCHEMA_NUMBER, AT(config_zone, max_connections), .fallback = "0",
@@ -104,6 +126,13 @@ static const struct schema_option zone_options[] = {
     { .name = "senders", .type = SCHEMA_LIST, .item = SCHEMA_DNS_NAME, AT_LIST(config_zone, senders, sender_n),
       .shown = "any", .help = "With trust: relay, the sender domains that may send to any domain. With providers they "
                               "must be named, and be relay domains.", .example = "[example.com]" },
+    { .name = "skip_checks", .type = SCHEMA_LIST, .item = SCHEMA_NAME, AT_LIST(config_zone, skip_checks, skip_check_n),
+      .help = "Checks that do not concern clients of this zone, by the names that `postern explain` shows.",
+      .example = "[greylist, reverse-dns]" },
+    { .name = "language", .type = SCHEMA_ENUM, AT(config_zone, language), .words = schema_languages, .unset = CONFIG_LANGUAGES,
+      .shown = "as notices.language", .help = "Language of bounces and warnings for mail that came in here." },
+    { .name = "intercept", .type = SCHEMA_GROUP, .table = &intercept_table,
+      .help = "With mode: transparent, how connections to other servers are taken." },
 };
 const struct schema_table schema_zone = { TABLE(zone_options), .size = sizeof(struct config_zone),
                                                 .place_offset = offsetof(struct config_zone, place),

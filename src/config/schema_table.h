@@ -38,6 +38,9 @@ extern const struct schema_table schema_dkim, schema_arc, schema_srs;
 extern const struct schema_table schema_scan, schema_scanner, schema_attachments, schema_virus, schema_quarantine;
 /* schema_spam.c */
 extern const struct schema_table schema_spam;
+/* schema_rewrite.c */
+extern const struct schema_table schema_mapping, schema_alias, schema_copy, schema_table, schema_notices;
+extern const struct schema_word schema_languages[];
 /* schema_rules.c */
 extern const struct schema_table schema_header_check, schema_rule;
 

@@ -259,6 +259,10 @@ bool value_parse(const struct value_source *v, const struct schema_option *o, en
     case SCHEMA_PEER:
     case SCHEMA_MAILBOX:
     case SCHEMA_RECIPIENT:
+    case SCHEMA_LOCAL:
+    case SCHEMA_ALIAS:
+    case SCHEMA_TARGET:
+    case SCHEMA_MAC:
     case SCHEMA_NAME:
     case SCHEMA_PATH: return value_parse_name(v, type, text, field);
     case SCHEMA_SCORE: return parse_score(v, o, text, field);
@@ -309,6 +313,10 @@ void value_format(const struct schema_option *o, enum schema_type type, const vo
     case SCHEMA_PEER:
     case SCHEMA_MAILBOX:
     case SCHEMA_RECIPIENT:
+    case SCHEMA_LOCAL:
+    case SCHEMA_ALIAS:
+    case SCHEMA_TARGET:
+    case SCHEMA_MAC:
     case SCHEMA_NAME:
     case SCHEMA_SERVER:
     case SCHEMA_PATH: buf_add_str(out, *(const char *const *)field); break;

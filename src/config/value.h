@@ -18,7 +18,7 @@ struct value_source {
 bool value_parse(const struct value_source *v, const struct schema_option *o, enum schema_type type,
                  struct slice text, void *field);
 /* The field in the words of the file, such that value_parse reads the same from it; not quoted. A secret is "***". Not
- * for SCHEMA_ZONE and SCHEMA_SET. */
+ * for SCHEMA_ZONE, LISTENER, SOURCES and SET. */
 void value_format(const struct schema_option *o, enum schema_type type, const void *field, struct buf *out);
 /* Of a value in a SCHEMA_LIST. */
 static inline size_t value_item_size(enum schema_type item)

@@ -74,18 +74,24 @@ static bool parse_domain(const struct value_source *v, struct slice text, const 
     return value_parse_host(v, text, true, out);
 }
 
-/* An address people write: dot-string local part (RFC 5321 §4.1.2), then a domain. */
+/* A dot-string (RFC 5321 §4.1.2). */
+static bool is_local(struct slice local)
+{
+    bool ok = local.n > 0 && local.n <= 64 && local.p[0] != '.' && local.p[local.n - 1] != '.';
+    for (size_t i = 0; i < local.n && ok; i++)
+        ok = is_alnum(local.p[i]) || (strchr("!#$%&'*+-/=?^_`{|}~.", local.p[i]) && local.p[i]);
+    for (size_t i = 1; i < local.n && ok; i++) ok = !(local.p[i] == '.' && local.p[i - 1] == '.');
+    return ok;
+}
+
+/* An address people write: such a local part, then a domain. */
 static bool parse_mailbox(const struct value_source *v, struct slice text, const char **out)
 {
     const char *shown = report_quote(v->report, text), *name = NULL;
     struct slice domain = text, local;
     if (!slice_cut(&domain, '@', &local) || slice_find(domain, '@') >= 0)
         return value_fail(v, "write for example postmaster@example.com", "\"%s\" is not a mail address", shown);
-    bool ok = local.n > 0 && local.n <= 64 && local.p[0] != '.' && local.p[local.n - 1] != '.';
-    for (size_t i = 0; i < local.n && ok; i++)
-        ok = is_alnum(local.p[i]) || (strchr("!#$%&'*+-/=?^_`{|}~.", local.p[i]) && local.p[i]);
-    for (size_t i = 1; i < local.n && ok; i++) ok = !(local.p[i] == '.' && local.p[i - 1] == '.');
-    if (!ok) return value_fail(v, NULL, "\"%s\" has a wrong part before the @", shown);
+    if (!is_local(local)) return value_fail(v, NULL, "\"%s\" has a wrong part before the @", shown);
     if (!value_parse_host(v, domain, true, &name)) return false;
     *out = arena_printf(v->arena, "%.*s@%s", SLICE_ARG(local), name);
     return true;
@@ -105,6 +111,13 @@ static bool parse_tree_name(const struct value_source *v, struct slice text, con
     return true;
 }
 
+static const char *lower(const struct value_source *v, struct slice text)
+{
+    char *out = arena_strdup(v->arena, text);
+    for (char *p = out; *p; p++) *p = ascii_lower(*p);
+    return out;
+}
+
 static bool parse_recipient(const struct value_source *v, struct slice text, const char **out)
 {
     if (slice_eq(text, SLICE("*")) || slice_eq(text, SLICE(".")))
@@ -112,9 +125,57 @@ static bool parse_recipient(const struct value_source *v, struct slice text, con
     const char *name = NULL;
     if (slice_find(text, '@') < 0 || text.p[0] == '.') return parse_tree_name(v, text, out);
     if (!parse_mailbox(v, text, &name)) return false;
-    char *lower = arena_strdup(v->arena, slice_str(name));
-    for (char *p = lower; *p; p++) *p = ascii_lower(*p);
-    *out = lower;
+    *out = lower(v, slice_str(name));
+    return true;
+}
+
+static bool parse_local(const struct value_source *v, struct slice text, const char **out)
+{
+    if (slice_find(text, '@') >= 0)
+        return value_fail(v, "write the part before the @", "\"%s\" is a mail address, not a name", report_quote(v->report, text));
+    if (!is_local(text)) return value_fail(v, NULL, "\"%s\" is not the name of a mailbox", report_quote(v->report, text));
+    *out = lower(v, text);
+    return true;
+}
+
+static bool parse_alias(const struct value_source *v, struct slice text, const char **out)
+{
+    const char *name = NULL;
+    bool anywhere = text.n > 1 && slice_find(text, '@') == (ptrdiff_t)text.n - 1;
+    if (text.n > 1 && text.p[0] == '@')
+        return value_fail(v, "name each address; mail for all of a domain goes by domains, routes or mappings",
+                          "\"%s\" would stand for every name there: there are no catch-alls", report_quote(v->report, text));
+    if (anywhere ? !is_local(slice_sub(text, 0, text.n - 1)) : slice_find(text, '@') < 0 && !is_local(text))
+        return value_fail(v, "write \"sales\", \"sales@example.com\" or \"sales@\"", "\"%s\" is not the name of a mailbox",
+                          report_quote(v->report, text));
+    if (!anywhere && slice_find(text, '@') >= 0 && !parse_mailbox(v, text, &name)) return false;
+    *out = lower(v, name ? slice_str(name) : text);
+    return true;
+}
+
+/* The files of other programs have commands, files and lists in this place. */
+static bool parse_target(const struct value_source *v, struct slice text, const char **out)
+{
+    const char *shown = report_quote(v->report, text);
+    if (text.n && strchr("|/:\"", text.p[0]))
+        return value_fail(v, "write addresses; for mailboxes on this machine see deliver: maildir:/path",
+                          "\"%s\": mail is not given to commands, files or included lists", shown);
+    if (slice_find(text, '@') >= 0) return parse_mailbox(v, text, out);
+    if (!is_local(text))
+        return value_fail(v, "write for example anna, or anna@example.com", "\"%s\" is neither an address nor a name", shown);
+    *out = arena_strdup(v->arena, text);
+    return true;
+}
+
+static bool parse_mac(const struct value_source *v, struct slice text, const char **out)
+{
+    bool ok = text.n == 17;
+    for (size_t i = 0; i < text.n && ok; i++)
+        ok = i % 3 == 2 ? text.p[i] == ':' : text.p[i] && strchr("0123456789abcdefABCDEF", text.p[i]);
+    if (!ok)
+        return value_fail(v, "write six pairs of hex digits: \"02:00:00:00:00:01\"", "\"%s\" is not a MAC address",
+                          report_quote(v->report, text));
+    *out = lower(v, text);
     return true;
 }
 
@@ -169,6 +230,10 @@ bool value_parse_name(const struct value_source *v, enum schema_type type, struc
     case SCHEMA_PEER: return parse_peer(v, text, out);
     case SCHEMA_MAILBOX: return parse_mailbox(v, text, out);
     case SCHEMA_RECIPIENT: return parse_recipient(v, text, out);
+    case SCHEMA_LOCAL: return parse_local(v, text, out);
+    case SCHEMA_ALIAS: return parse_alias(v, text, out);
+    case SCHEMA_TARGET: return parse_target(v, text, out);
+    case SCHEMA_MAC: return parse_mac(v, text, out);
     case SCHEMA_NAME: return parse_word(v, text, out);
     case SCHEMA_PATH: return parse_path(v, text, out);
     default: return parse_text(v, text, out);

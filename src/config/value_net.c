@@ -4,6 +4,9 @@
 #include "base/mem.h"
 
 #define SMTP_PORT 25
+#define LMTP_PORT 24
+#define LMTP_PATH_MAX 107 /* unix(7) */
+#define MAILDIR_PATH_MAX 1000
 
 bool value_split_port(struct slice s, struct slice *host, struct slice *port, bool *bracketed)
 {
@@ -134,40 +137,98 @@ static bool set_host(const struct value_source *v, struct slice host, struct con
     return true;
 }
 
-bool value_finish_hop(const struct value_source *v, struct config_hop *hop)
+/* Only %d, %n and %u stand for something (config.h). */
+static bool parse_maildir(const struct value_source *v, struct slice path)
 {
-    struct slice host = slice_str(hop->host);
-    hop->host = NULL;
-    if (!host.n) return false; /* told already */
-    if (slice_starts(host, SLICE("mx:")) || (slice_find(host, ':') >= 0 && !ip_parse(host, &hop->ip)))
-        return value_fail(v, "write the host alone, and port and mx as entries of their own", "\"%s\" is not a host",
-                          report_quote(v->report, host));
-    if (!set_host(v, host, hop)) return false;
-    const char *mx = hop->mx ? "mx:" : "";
-    if (hop->port == SMTP_PORT) hop->text = arena_printf(v->arena, "%s%s", mx, hop->host);
-    else hop->text = arena_printf(v->arena, hop->ip.family == 6 ? "%s[%s]:%u" : "%s%s:%u", mx, hop->host, hop->port);
+    for (size_t i = 0; i < path.n; i++)
+        if (path.p[i] == '%' && (i + 1 == path.n || !strchr("dnu", path.p[i + 1])))
+            return value_fail(v, "%d is the domain of a recipient, %n the part before the @, %u both", "\"%s\" has a \"%%\" that means nothing",
+                              report_quote(v->report, path));
     return true;
 }
 
+/* Delivery to a path, as which `whole` is written. */
+static bool set_path(const struct value_source *v, struct slice whole, struct slice path, struct config_hop *hop)
+{
+    bool lmtp = hop->kind == CONFIG_HOP_LMTP;
+    for (size_t i = 0; i < path.n; i++)
+        if ((unsigned char)path.p[i] < 0x20 || path.p[i] == 0x7F) return value_fail(v, NULL, "the path has control characters");
+    if (!lmtp && !parse_maildir(v, path)) return false;
+    if (path.n > (lmtp ? LMTP_PATH_MAX : MAILDIR_PATH_MAX))
+        return value_fail(v, lmtp ? "sockets allow only short paths" : NULL, "the path is longer than %d characters",
+                          lmtp ? LMTP_PATH_MAX : MAILDIR_PATH_MAX);
+    hop->path = arena_strdup(v->arena, path);
+    hop->host = hop->text = arena_strdup(v->arena, whole);
+    return true;
+}
+
+/* Takes "lmtp:" or "maildir:" off. */
+static bool cut_kind(struct slice *text, enum config_hop_kind *kind)
+{
+    struct slice rest = *text, word;
+    if (!slice_cut(&rest, ':', &word)) return false;
+    if (slice_ieq(word, SLICE("lmtp"))) *kind = CONFIG_HOP_LMTP;
+    else if (slice_ieq(word, SLICE("maildir"))) *kind = CONFIG_HOP_MAILDIR;
+    else return false;
+    *text = rest;
+    return true;
+}
+
+static uint16_t usual_port(const struct config_hop *hop) { return hop->kind == CONFIG_HOP_LMTP ? LMTP_PORT : SMTP_PORT; }
+
+bool value_finish_hop(const struct value_source *v, struct config_hop *hop)
+{
+    struct slice host = slice_str(hop->host), whole = host;
+    enum config_hop_kind kind = hop->kind;
+    hop->host = NULL;
+    if (!host.n) return false; /* told already */
+    if (cut_kind(&host, &kind) && hop->kind && hop->kind != kind)
+        return value_fail(v, "leave protocol out", "\"%s\" says another protocol", report_quote(v->report, whole));
+    hop->kind = kind;
+    bool path = slice_starts(host, SLICE("/"));
+    if (kind == CONFIG_HOP_MAILDIR && !path)
+        return value_fail(v, "write for example maildir:/var/mail/%d/%n", "\"%s\" is not an absolute path", report_quote(v->report, host));
+    if (kind && path) {
+        const char *word = kind == CONFIG_HOP_LMTP ? "lmtp:" : "maildir:";
+        return set_path(v, slice_str(arena_printf(v->arena, "%s%.*s", word, SLICE_ARG(host))), host, hop);
+    }
+    if (slice_starts(host, SLICE("mx:")) || (slice_find(host, ':') >= 0 && !ip_parse(host, &hop->ip)))
+        return value_fail(v, "write the host alone, and port and mx as entries of their own", "\"%s\" is not a host",
+                          report_quote(v->report, host));
+    if (kind && hop->mx) return value_fail(v, "name the host itself", "LMTP is not spoken with MX hosts");
+    if (!yaml_get(v->node, "port")) hop->port = usual_port(hop);
+    if (!set_host(v, host, hop)) return false;
+    const char *before = hop->mx ? "mx:" : kind ? "lmtp:" : "";
+    bool brackets = hop->ip.family == 6 && hop->port != usual_port(hop);
+    hop->text = arena_printf(v->arena, brackets ? "%s[%s]" : "%s%s", before, hop->host);
+    if (hop->port != usual_port(hop)) hop->text = arena_printf(v->arena, "%s:%u", hop->text, hop->port);
+    return true;
+}
+
+static const char hop_hint[] = "write \"host\", \"host:port\", \"192.0.2.7:25\", \"[2001:db8::1]:25\" or \"mx:domain\"";
+static const char local_hint[] = "write \"lmtp:host:24\", \"lmtp:/path/of/socket\" or \"maildir:/path/%d/%n\"";
+
 static bool parse_hop(const struct value_source *v, struct slice text, struct config_hop *hop)
 {
-    static const char hint[] = "write \"host\", \"host:port\", \"192.0.2.7:25\", \"[2001:db8::1]:25\" or \"mx:domain\"";
     const char *shown = report_quote(v->report, text);
-    if (!text.n) return value_fail(v, hint, "a next hop is expected");
-    if (slice_istarts(text, SLICE("lmtp:"))) return value_fail(v, hint, "delivery over LMTP is not available yet");
-    if (slice_ieq(text, SLICE("mailboxes"))) return value_fail(v, hint, "delivery into mailboxes is not available yet");
+    if (!text.n) return value_fail(v, hop_hint, "a next hop is expected");
     struct slice rest = text, host, port;
-    hop->mx = slice_istarts(text, SLICE("mx:"));
+    bool local = cut_kind(&rest, &hop->kind);
+    const char *hint = local || slice_ieq(text, SLICE("mailboxes")) ? local_hint : hop_hint;
+    if (local && slice_starts(rest, SLICE("/"))) return set_path(v, text, rest, hop);
+    hop->mx = !local && slice_istarts(text, SLICE("mx:"));
     if (hop->mx) rest = slice_sub(text, 3, text.n);
+    if (local && slice_istarts(rest, SLICE("mx:"))) return value_fail(v, "name the host itself", "LMTP is not spoken with MX hosts");
     bool bracketed;
-    if (!value_split_port(rest, &host, &port, &bracketed) || slice_find(text, '/') >= 0)
+    if (hop->kind == CONFIG_HOP_MAILDIR || !rest.n || !value_split_port(rest, &host, &port, &bracketed) || slice_find(text, '/') >= 0 ||
+        slice_ieq(text, SLICE("mailboxes")))
         return value_fail(v, hint, "\"%s\" is not a next hop", shown);
     struct ip ip;
     if (bracketed && !ip_parse(host, &ip))
         return value_fail(v, hint, "\"%s\" is not an IP address", report_quote(v->report, host));
     if (!bracketed && slice_find(host, ':') >= 0 && !ip_parse(host, &ip))
         return value_fail(v, hint, "\"%s\" is not a next hop", shown);
-    hop->port = SMTP_PORT;
+    hop->port = usual_port(hop);
     if (port.p && !parse_port(v, port, &hop->port)) return false;
     hop->text = arena_strdup(v->arena, text);
     return set_host(v, host, hop);
@@ -182,6 +243,6 @@ bool value_parse_net(const struct value_source *v, const struct schema_option *o
     case SCHEMA_SERVER: return parse_server(v, text, field);
     case SCHEMA_ENDPOINT: return parse_endpoint(v, text, container_of(field, struct config_listener, ip));
     case SCHEMA_HOP: return parse_hop(v, text, field);
-    default: return true; /* SCHEMA_ZONE: a name, found when all zones are known */
+    default: return true; /* SCHEMA_ZONE, SCHEMA_LISTENER: found when all of them are known */
     }
 }

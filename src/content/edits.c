@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Parts taken out, texts put in front, fields removed. */
 #include "content/edits.h"
+#include <stdio.h>
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "content/wire.h"
@@ -88,7 +89,8 @@ bool edits_remove(struct edits *out, const struct edit_header *h, struct slice p
  * with a boundary. */
 static void add_text(struct buf *b, struct slice text)
 {
-    bool plain = utf8_ascii(text);
+    bool dashes = slice_starts(text, SLICE("--")) || (text.n && memmem(text.p, text.n, "\n--", 3)); /* of a template */
+    bool plain = utf8_ascii(text) && !dashes;
     struct base64_lines lines = { 0 };
     buf_addf(b, "Content-Type: text/plain; charset=%s\r\nContent-Transfer-Encoding: %s\r\n\r\n", plain ? "us-ascii" : "utf-8",
              plain ? "7bit" : "base64");
@@ -141,29 +143,38 @@ struct slice edits_file_name(const struct report *r, size_t part, struct arena *
     return buf_keep(&b, arena);
 }
 
-static void add_file(struct buf *b, const struct report *r, size_t part, struct slice why, struct arena *arena)
+static void add_file(struct buf *b, const struct report *r, size_t part, const struct edit_notes *notes, struct arena *arena)
 {
     const struct report_part *p = &r->parts[part];
     struct slice type = p->type.n ? p->type : p->declared, name = edits_file_name(r, part, arena);
-    buf_add_str(b, "  ");
-    add_name(b, name.n ? name : type.n ? type : SLICE("a part without a name"));
+    if (!name.n) name = type;
+    if (name.n) add_name(b, name);
+    else template_add_phrase(&notes->wording, TEMPLATE_WORDS, "no-name", NULL, 0, b);
     buf_add_str(b, " (");
-    add_name(b, why);
-    buf_add_str(b, ")\r\n");
+    add_name(b, notes->why[part]);
+    buf_add_str(b, ")\n");
 }
 
 static void add_note(struct buf *b, const struct report *r, const bool *targets, size_t target, const struct edit_notes *notes,
                      struct arena *arena)
 {
+    struct buf files = { 0 };
     size_t named = 0, more = 0;
-    buf_addf(b, "Something was taken out of this message by %s, as it is not let through here:\r\n\r\n", notes->hostname);
+    char count[24];
     for (size_t i = 0; i < r->part_n; i++) {
         if (!notes->why[i].n || outermost(r, targets, i) != target) continue;
-        if (named++ < NAMED_MAX && b->n < NOTE_MAX) add_file(b, r, i, notes->why[i], arena);
+        if (named++ < NAMED_MAX && files.n < NOTE_MAX) add_file(&files, r, i, notes, arena);
         else more++;
     }
-    if (more) buf_addf(b, "  and %zu more\r\n", more);
-    buf_addf(b, "\r\nReference: %s\r\n", notes->reference);
+    snprintf(count, sizeof count, "%zu", more);
+    const struct template_value v = { .name = "count", .text = slice_str(count) };
+    if (more) template_add_phrase(&notes->wording, TEMPLATE_WORDS, "more", &v, 1, &files);
+    const struct template_value values[] = {
+        { .name = "hostname", .text = slice_str(notes->hostname) }, { .name = "id", .text = slice_str(notes->reference) },
+        { .name = "files", .text = slice_trim(buf_slice(&files)), .lines = true },
+    };
+    template_add_body(&notes->wording, TEMPLATE_REMOVED, values, countof(values), b);
+    buf_deinit(&files);
 }
 
 /* All of the content: the header says something else of it from now on. */

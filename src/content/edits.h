@@ -6,6 +6,7 @@
 #define POSTERN_CONTENT_EDITS_H
 #include "base/arena.h"
 #include "content/report.h"
+#include "notice/template.h"
 
 struct edit_field {
     struct slice name, value;    /* value: raw, behind the colon, without the last line end */
@@ -36,6 +37,7 @@ struct slice edits_file_name(const struct report *r, size_t part, struct arena *
 struct edit_notes {
     const char *hostname;
     const char *reference;       /* the message's id, as text */
+    struct wording wording;
     const struct slice *why;     /* of each part of the report; n: 0 those that stay. One clause: "extension exe" */
 };
 /* Takes the parts with a reason out: of each the MIME part that it is in, or all of the message's content. False: it cannot be done so, as

@@ -15,10 +15,10 @@
 
 /* ---- reading */
 
-static bool read_list(const struct config_match_list *from, enum list_of of, struct list_match **out, struct err *err)
+static bool read_list(const struct rules *r, const struct config_match_list *from, enum list_of of, struct list_match **out, struct err *err)
 {
     if (!from->n) return true;
-    *out = list_new(from, of, err);
+    *out = list_new(from, of, r->tables, err);
     return *out;
 }
 
@@ -29,9 +29,9 @@ static bool read_rule(struct rules *r, const struct config_rule *c, struct rule 
     rule->headers = arena_alloc(&r->arena, (c->when.header_n + 1) * sizeof *rule->headers);
     for (size_t i = 0; i < c->when.header_n; i++)
         if (!rules_pattern_compile(r, slice_str(c->when.headers[i].match), options, &rule->headers[i], err)) return false;
-    return read_list(&c->when.clients, LIST_OF_CLIENTS, &rule->clients, err) &&
-           read_list(&c->when.senders, LIST_OF_ADDRESSES, &rule->senders, err) &&
-           read_list(&c->when.recipients, LIST_OF_ADDRESSES, &rule->recipients, err);
+    return read_list(r, &c->when.clients, LIST_OF_CLIENTS, &rule->clients, err) &&
+           read_list(r, &c->when.senders, LIST_OF_ADDRESSES, &rule->senders, err) &&
+           read_list(r, &c->when.recipients, LIST_OF_ADDRESSES, &rule->recipients, err);
 }
 
 static bool read_rules(struct rules *r, struct config_place *place, struct err *err)
@@ -45,10 +45,11 @@ static bool read_rules(struct rules *r, struct config_place *place, struct err *
     return true;
 }
 
-static struct rules *read_all(const struct config *c, struct config_place *place, struct err *err)
+static struct rules *read_all(const struct config *c, const struct tables *tables, struct config_place *place, struct err *err)
 {
     struct rules *r = mem_new(struct rules);
     r->config = c;
+    r->tables = tables;
     if (!rules_read_headers(r, place, err) || !read_rules(r, place, err)) {
         rules_free(r);
         return NULL;
@@ -62,20 +63,20 @@ static struct rules *read_all(const struct config *c, struct config_place *place
     return r;
 }
 
-struct rules *rules_new(const struct config *c, struct err *err)
+struct rules *rules_new(const struct config *c, const struct tables *tables, struct err *err)
 {
     struct err why = { 0 };
     struct config_place place = { 0 };
-    struct rules *r = read_all(c, &place, &why);
+    struct rules *r = read_all(c, tables, &place, &why);
     if (r) return r;
     err_set_text(err, "line %u:%u: %s", place.line, place.column, why.text);
     err->code = why.code;
     return NULL;
 }
 
-bool rules_check(const struct config *c, struct config_place *place, struct err *err)
+bool rules_check(const struct config *c, const struct tables *tables, struct config_place *place, struct err *err)
 {
-    struct rules *r = read_all(c, place, err);
+    struct rules *r = read_all(c, tables, place, err);
     rules_free(r);
     return r;
 }

@@ -8,12 +8,13 @@
 #include "content/report.h"
 
 struct rules;
-/* Reads files; blocks. NULL and an error that names file and line. Called by the master at load time, too, so that `postern check` and reload refuse
+struct tables;
+/* Reads files; blocks. tables: those of the configuration, which must outlive the rules. NULL and an error that names file and line. Called by the master at load time, too, so that `postern check` and reload refuse
  * what cannot be used. */
-struct rules *rules_new(const struct config *c, struct err *err) MUST_CHECK;
+struct rules *rules_new(const struct config *c, const struct tables *tables, struct err *err) MUST_CHECK;
 void rules_free(struct rules *r); /* NULL is fine */
 /* Can they be read? *place: of the entry that cannot; the error names a file and the line in it, but not that place. Blocks. */
-bool rules_check(const struct config *c, struct config_place *place, struct err *err) MUST_CHECK;
+bool rules_check(const struct config *c, const struct tables *tables, struct config_place *place, struct err *err) MUST_CHECK;
 /* Header checks first, then rules in their order, with what report has of parts, viruses and spam. Adds actions, edits and prepend to
  * the report; edits of the same bytes: the first wins. */
 void rules_apply(const struct rules *r, const struct content_message *m, const struct scan_context *c, struct report *report,

@@ -39,6 +39,7 @@ struct rule {
 
 struct rules {
     const struct config *config;
+    const struct tables *tables;
     struct arena arena;
     struct header_line *lines;
     size_t line_n, line_room;

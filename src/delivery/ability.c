@@ -90,7 +90,7 @@ void ability_learn(const struct client *c)
     c->d->asked_until = 0;
     a->what = (struct hop_abilities){ .eight_bit = c->eight_bit, .utf8 = c->utf8, .dsn = c->dsn, .size_max = c->size_max };
     /* Offered over TLS only (RFC 8689 §2): where that failed a while ago nobody knows. */
-    a->what.requiretls = c->requiretls || c->no_tls;
+    a->what.requiretls = c->requiretls || c->no_tls || route_is_here(&c->d->hop);
 }
 
 /* A connection that nobody needs for mail. A destination that is down tells by itself when it is up again. */
@@ -109,12 +109,21 @@ static void probe(struct queue *q, const struct route_hop *hop, uint64_t now)
     destination_kick(d);
 }
 
-bool queue_abilities(struct queue *q, struct slice rcpt, struct hop_abilities *out)
+bool queue_route(const struct queue *q, struct slice sender, struct slice rcpt, struct route_hop *out, struct err *err)
+{
+    return route_find(q->routes, sender, rcpt, out, err);
+}
+
+bool queue_abilities(struct queue *q, struct slice sender, struct slice rcpt, struct hop_abilities *out)
 {
     struct route_hop hop;
     struct err err;
     uint64_t now = clock_mono_ms(), keep = q->config->delivery.probe;
-    if (!route_find(q->routes, rcpt, &hop, &err)) return false;
+    if (!route_find(q->routes, sender, rcpt, &hop, &err)) return false;
+    if (hop.hop && hop.hop->kind == CONFIG_HOP_MAILDIR) { /* a file takes everything */
+        *out = (struct hop_abilities){ .eight_bit = true, .utf8 = true, .requiretls = true };
+        return true;
+    }
     const struct ability *a = find(q, hop.key);
     bool known = a && a->learned_at, recent = known && a->learned_at + (keep ? keep : BELIEVED_MS) > now;
     if (known) *out = a->what;

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Bounces: what people read first, then what programs read, then the header of the message it is about. */
 #include "delivery/bounce.h"
+#include <stdio.h>
 #include "base/clock.h"
+#include "base/html.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/utf8.h"
 #include "delivery/reason.h"
 #include "message/encode.h"
+#include "message/words.h"
 #include "smtp/xtext.h"
 
-#define LINE_WIDTH 72
+#define SUBJECT_SHOWN 120 /* characters */
 
 static void add_allowed(struct buf *out, struct slice s, bool wide)
 {
@@ -61,14 +65,29 @@ static void start_part(struct buf *out, const struct bounce *b, const char *type
     buf_add_str(out, "\r\n");
 }
 
+static const struct {
+    enum template_kind kind;
+    const char *action;          /* RFC 3464 §2.3.3 */
+} kinds[] = {
+    [BOUNCE_FAILED] = { TEMPLATE_FAILED, "failed" },
+    [BOUNCE_DELAYED] = { TEMPLATE_DELAYED, "delayed" },
+    [BOUNCE_NOTICE] = { TEMPLATE_UNDELIVERABLE, "failed" },
+    [BOUNCE_RELAYED] = { TEMPLATE_RELAYED, "relayed" },
+};
+
 static void add_header(struct buf *out, const struct bounce *b)
 {
-    static const char *const subjects[] = { "Your message could not be delivered", "Your message is delayed",
-                                            "Mail that could be neither delivered nor returned", "Your message was passed on" };
-    buf_addf(out, "From: Mail Delivery System <postmaster@%s>\r\n", b->hostname);
+    char address[300];
+    struct buf id = { 0 };
+    id_add(&id, b->original_id);
+    const struct template_value values[] = { { .name = "hostname", .text = slice_str(b->hostname) }, { .name = "id", .text = buf_slice(&id) } };
+    snprintf(address, sizeof address, "postmaster@%s", b->hostname);
+    template_add_from(&b->wording, "bounces-from", slice_str(address), out);
     buf_add_str(out, "To: <");
     add_address(out, b->to);
-    buf_addf(out, ">\r\nSubject: %s\r\n", subjects[b->kind]);
+    buf_add_str(out, ">\r\n");
+    template_add_subject(&b->wording, kinds[b->kind].kind, values, countof(values), out);
+    buf_deinit(&id);
     add_date(out, "Date: ", b->now);
     buf_add_str(out, "Message-ID: <");
     id_add(out, b->id);
@@ -82,93 +101,99 @@ static void add_header(struct buf *out, const struct bounce *b)
     buf_add_str(out, "\"\r\n");
 }
 
-/* ---- for people */
+/* ---- for people: the template, with lines of ours */
 
-static void add_wrapped(struct buf *out, const char *indent, struct slice text)
+static void add_phrase(struct buf *out, const struct bounce *b, const char *name, const char *value, struct slice text)
 {
-    while (text.n) {
-        size_t width = text.n <= LINE_WIDTH ? text.n : LINE_WIDTH;
-        if (width < text.n) {
-            size_t blank = width;
-            while (blank && text.p[blank] != ' ') blank--;
-            if (blank) width = blank;
-        }
-        buf_add_str(out, indent);
-        add_clean(out, slice_sub(text, 0, width));
-        buf_add_str(out, "\r\n");
-        text = slice_trim(slice_sub(text, width, text.n));
-    }
+    const struct template_value v = { .name = value, .text = text };
+    template_add_phrase(&b->wording, TEMPLATE_WORDS, name, &v, value != NULL, out);
 }
 
-static void add_story(struct buf *out, const struct bounce *b)
+/* Who was written to, where that was somebody else. */
+static void add_written(struct buf *out, const struct bounce *b, const struct bounce_rcpt *rcpt)
 {
-    switch (b->kind) {
-    case BOUNCE_FAILED:
-        buf_addf(out, "This is the mail relay %s.\r\n\r\nYour message could not be delivered to the recipients listed below, and no\r\n"
-                      "further attempt will be made. Others, if there were any, have it or are\r\nstill being tried.\r\n",
-                 b->hostname);
-        break;
-    case BOUNCE_DELAYED:
-        buf_addf(out, "This is the mail relay %s.\r\n\r\nYour message could not be delivered yet to the recipients listed below.\r\n"
-                      "You need not send it again: it is being tried until\r\n", b->hostname);
-        clock_add_rfc5322(out, b->until);
-        buf_add_str(out, ". If it fails in the end, you will be told.\r\n");
-        break;
-    case BOUNCE_NOTICE:
-        buf_addf(out, "This is the mail relay %s.\r\n\r\nA message could not be delivered to the recipients listed below, and its\r\n"
-                      "sender cannot be told: it is itself a bounce, or bounces are switched off\r\n"
-                      "where it came from. You get this notice so that it does not vanish\r\nunseen.\r\n\r\nSender: <", b->hostname);
-        add_address(out, b->sender);
-        buf_add_str(out, ">\r\n");
-        break;
-    case BOUNCE_RELAYED:
-        buf_addf(out, "This is the mail relay %s.\r\n\r\nYour message was passed on to the servers of the recipients listed below. They\r\n"
-                      "do not report what becomes of it, so this is all you will hear unless it\r\nfails.\r\n",
-                 b->hostname);
-        break;
+    struct buf plain = { 0 }, shown = { 0 };
+    if (b->kind == BOUNCE_NOTICE) return;
+    if (xtext_orcpt_address(rcpt->orcpt, &plain) && !slice_ieq(buf_slice(&plain), rcpt->address)) {
+        add_address(&shown, buf_slice(&plain));
+        buf_add_char(out, ' ');
+        add_phrase(out, b, "recipient-original", "address", buf_slice(&shown));
     }
-    buf_add_str(out, "\r\nThe message arrived here on ");
-    clock_add_rfc5322(out, b->arrival);
-    buf_add_str(out, "\r\nand is known in our log as ");
-    id_add(out, b->original_id);
-    buf_add_str(out, ".\r\n");
+    buf_deinit(&plain);
+    buf_deinit(&shown);
 }
 
 static void add_people_rcpt(struct buf *out, const struct bounce *b, const struct bounce_rcpt *rcpt)
 {
     struct reason r;
     reason_parse(rcpt->reason, b->kind != BOUNCE_DELAYED, &r);
-    buf_add_str(out, "\r\n  <");
+    buf_add_str(out, out->n ? "\n\n<" : "<");
     add_address(out, rcpt->address);
-    buf_add_str(out, ">\r\n");
-    if (r.remote) {
-        buf_add_str(out, "    The server ");
-        if (r.host.n) add_clean(out, r.host);
-        else buf_add_str(out, "of the recipient");
-        buf_add_str(out, " said:\r\n");
-    }
-    add_wrapped(out, "    ", r.diagnostic.n ? r.diagnostic : SLICE("It has not been tried yet."));
+    buf_add_char(out, '>');
+    add_written(out, b, rcpt);
+    buf_add_str(out, "\n  ");
+    if (r.remote && r.host.n) add_phrase(out, b, "recipient-answer", "server", r.host);
+    else if (r.remote) add_phrase(out, b, "recipient-answer-unnamed", NULL, r.host);
+    if (r.remote) buf_add_str(out, "\n  ");
+    if (r.diagnostic.n && utf8_clean(r.diagnostic)) html_add_plain(out, r.diagnostic, r.diagnostic.n); /* a server may speak UTF-8 */
+    else if (r.diagnostic.n) add_clean(out, r.diagnostic);
+    else add_phrase(out, b, "recipient-untried", NULL, r.host);
 }
 
-static void add_advice(struct buf *out, const struct bounce *b)
+static void add_people_rcpts(struct buf *out, const struct bounce *b)
 {
-    buf_add_str(out, "\r\n");
-    if (b->kind == BOUNCE_FAILED)
-        buf_addf(out, "What you can do: check the addresses for mistakes; if they are right, show\r\n"
-                      "this message to the recipient or to whoever looks after the mail there, or\r\n"
-                      "write to <postmaster@%s> and add this message.\r\n", b->hostname);
-    else if (b->kind == BOUNCE_DELAYED || b->kind == BOUNCE_RELAYED)
-        buf_add_str(out, "There is nothing you have to do.\r\n");
-    else
-        buf_add_str(out, "The header of the message is attached.\r\n");
+    char more[24];
+    for (size_t i = 0; i < b->rcpt_n; i++) add_people_rcpt(out, b, &b->rcpts[i]);
+    if (!b->more_n) return;
+    snprintf(more, sizeof more, "%zu", b->more_n);
+    buf_add_str(out, "\n\n");
+    add_phrase(out, b, "more", "count", slice_str(more));
+}
+
+/* The subject as it came, with encoded words. */
+static void add_subject(struct buf *out, struct slice subject)
+{
+    struct buf words = { 0 };
+    words_add(&words, subject);
+    html_add_plain(out, slice_trim(buf_slice(&words)), SUBJECT_SHOWN);
+    buf_deinit(&words);
 }
 
 static void add_people(struct buf *out, const struct bounce *b)
 {
-    add_story(out, b);
-    for (size_t i = 0; i < b->rcpt_n; i++) add_people_rcpt(out, b, &b->rcpts[i]);
-    if (b->more_n) buf_addf(out, "\r\n  and %zu more\r\n", b->more_n);
-    add_advice(out, b);
+    static const char *const whys[] = { [BOUNCE_WHY_NULL] = "why-null", [BOUNCE_WHY_OFF] = "why-off", [BOUNCE_WHY_FORGED] = "why-forged",
+                                       [BOUNCE_WHY_COPY] = "why-copy" };
+    struct buf id = { 0 }, arrival = { 0 }, until = { 0 }, rcpts = { 0 }, sender = { 0 }, subject = { 0 }, why = { 0 };
+    id_add(&id, b->original_id);
+    template_add_date(&b->wording, "date", b->arrival, &arrival);
+    if (b->kind == BOUNCE_DELAYED) template_add_date(&b->wording, "date", b->until, &until);
+    add_people_rcpts(&rcpts, b);
+    buf_add_char(&sender, '<');
+    add_address(&sender, b->sender);
+    buf_add_char(&sender, '>');
+    add_subject(&subject, b->subject);
+    if (b->kind == BOUNCE_NOTICE) add_phrase(&why, b, whys[b->why], NULL, SLICE(""));
+    const struct template_value values[] = {
+        { .name = "hostname", .text = slice_str(b->hostname) }, { .name = "id", .text = buf_slice(&id) },
+        { .name = "arrival", .text = buf_slice(&arrival) },     { .name = "until", .text = buf_slice(&until) },
+        { .name = "sender", .text = buf_slice(&sender) },       { .name = "subject", .text = buf_slice(&subject) },
+        { .name = "why", .text = buf_slice(&why) },             { .name = "recipients", .text = buf_slice(&rcpts), .lines = true },
+    };
+    template_add_body(&b->wording, kinds[b->kind].kind, values, countof(values), out);
+    struct buf *const all[] = { &id, &arrival, &until, &rcpts, &sender, &subject, &why };
+    for (size_t i = 0; i < countof(all); i++) buf_deinit(all[i]);
+}
+
+/* What RFC 5322 says of lines holds of this part, too: it is encoded when it must be. */
+static void add_people_part(struct buf *out, const struct bounce *b)
+{
+    struct buf text = { 0 };
+    add_people(&text, b);
+    buf_add_str(out, "\r\n--");
+    add_boundary(out, b);
+    buf_add_str(out, "\r\n");
+    template_add_part(&b->wording, "text/plain", buf_slice(&text), out);
+    buf_deinit(&text);
 }
 
 /* ---- for programs: RFC 3464 §2 */
@@ -200,7 +225,6 @@ static void add_envelope_id(struct buf *out, struct slice envid)
 
 static void add_status_rcpt(struct buf *out, const struct bounce *b, const struct bounce_rcpt *rcpt)
 {
-    static const char *const actions[] = { "failed", "delayed", "failed", "relayed" };
     struct reason r;
     bool delayed = b->kind == BOUNCE_DELAYED;
     reason_parse(rcpt->reason, !delayed, &r);
@@ -208,7 +232,7 @@ static void add_status_rcpt(struct buf *out, const struct bounce *b, const struc
     if (rcpt->orcpt.n) add_original(out, rcpt->orcpt);
     buf_add_str(out, utf8_ascii(rcpt->address) ? "Final-Recipient: rfc822; " : "Final-Recipient: utf-8; "); /* RFC 6533 §4 */
     add_address(out, rcpt->address);
-    buf_addf(out, "\r\nAction: %s\r\nStatus: %s\r\n", actions[b->kind], r.status);
+    buf_addf(out, "\r\nAction: %s\r\nStatus: %s\r\n", rcpt->expanded ? "expanded" : rcpt->delivered ? "delivered" : kinds[b->kind].action, r.status);
     if (r.host.n) add_line(out, "Remote-MTA: dns; ", r.host);
     if (r.remote) add_line(out, "Diagnostic-Code: smtp; ", r.diagnostic);
     else if (r.diagnostic.n) add_line(out, "Diagnostic-Code: x-postern; ", r.diagnostic);
@@ -263,12 +287,16 @@ static bool is_wide(const struct bounce *b)
     return wide;
 }
 
-/* 7-bit all the same: RFC 6533 §6.1 allows any encoding for this type. */
-static void add_encoded(const struct bounce *b, const char *type, void (*add)(struct buf *out, const struct bounce *b), struct buf *out)
+static void add_status_part(struct buf *out, const struct bounce *b)
 {
     struct buf text = { 0 };
-    add(&text, b);
-    start_part(out, b, type, "quoted-printable");
+    if (!is_wide(b)) {
+        start_part(out, b, "message/delivery-status", NULL);
+        add_status(out, b);
+        return;
+    }
+    add_status(&text, b);
+    start_part(out, b, "message/global-delivery-status", "quoted-printable"); /* 7-bit all the same: RFC 6533 §6.1 allows any encoding */
     quoted_printable_text(buf_slice(&text), out);
     buf_deinit(&text);
 }
@@ -291,15 +319,8 @@ static void add_original_message(struct buf *out, const struct bounce *b)
 void bounce_build(const struct bounce *b, struct buf *out)
 {
     add_header(out, b);
-    if (is_wide(b)) {
-        add_encoded(b, "text/plain; charset=utf-8", add_people, out);
-        add_encoded(b, "message/global-delivery-status", add_status, out);
-    } else {
-        start_part(out, b, "text/plain; charset=us-ascii", NULL);
-        add_people(out, b);
-        start_part(out, b, "message/delivery-status", NULL);
-        add_status(out, b);
-    }
+    add_people_part(out, b);
+    add_status_part(out, b);
     add_original_message(out, b);
     buf_add_str(out, "\r\n--");
     add_boundary(out, b);

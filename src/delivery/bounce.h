@@ -2,7 +2,7 @@
  * The text of bounces, delay warnings and notices: multipart/report (RFC 6522, 3464, 6533). */
 #ifndef POSTERN_DELIVERY_BOUNCE_H
 #define POSTERN_DELIVERY_BOUNCE_H
-#include "base/buf.h"
+#include "notice/template.h"
 
 #define BOUNCE_HEADERS_MAX 65536
 #define BOUNCE_MESSAGE_MAX 65536
@@ -16,14 +16,22 @@ enum bounce_kind {
 
 struct bounce_rcpt {
     struct slice address, reason; /* reason as in reason.h */
-    struct slice orcpt;        /* as the sender gave it, "type;xtext"; empty: not */
+    struct slice orcpt;        /* as the sender gave it, "type;xtext", or of an alias; empty: not */
+    bool expanded;             /* of BOUNCE_RELAYED: it stands for others (RFC 3461 §5.2.7.3) */
+    bool delivered;            /* of BOUNCE_RELAYED: it is in a mailbox here */
 };
+
+/* Of BOUNCE_NOTICE: why the sender is not told. */
+enum bounce_why { BOUNCE_WHY_NULL, BOUNCE_WHY_OFF, BOUNCE_WHY_FORGED, BOUNCE_WHY_COPY };
 
 struct bounce {
     enum bounce_kind kind;
+    enum bounce_why why;
+    struct wording wording;    /* for people; what programs read is always the same */
     const char *hostname;
     struct slice to;           /* without <> */
     struct slice sender;       /* of the message that failed; empty: the null reverse-path */
+    struct slice subject;      /* of that message, as it came; empty: none */
     uint64_t id, original_id;
     uint64_t arrival, now, until; /* wall ms; until: how long a delayed message is tried */
     const struct bounce_rcpt *rcpts;

@@ -28,58 +28,6 @@ static void set_name(struct client *c)
     buf_deinit(&b);
 }
 
-/* n: 1, or all of the part that are not settled. */
-static void remember(const struct client *c, const struct part *p, const char *event, uint32_t rcpt, uint32_t n, struct slice reply)
-{
-    const struct work *w = p->work;
-    enum history_kind kind = !strcmp(event, "delivered") ? HISTORY_DELIVERED : !strcmp(event, "bounced") ? HISTORY_BOUNCED : HISTORY_DEFERRED;
-    if (!w->q->o.store) return;
-    PART_EACH(i, p)
-        if (n == 1 ? i == rcpt : !w->rcpts[i].settled) history_tell(w->q, w->m->spool.id, kind, w->env.rcpts[i], reply, c->name);
-}
-
-void client_log(const struct client *c, const struct part *p, const char *event, uint32_t rcpt, uint32_t n, struct slice reply)
-{
-    const struct work *w = p->work;
-    uint64_t now = clock_wall_ms();
-    const char *version = "none", *cipher;
-    int bits;
-    remember(c, p, event, rcpt, n, reply);
-    if (!log_enabled(LOG_INFO)) return;
-    if (c->s && stream_is_tls(c->s)) stream_tls_info(c->s, &version, &cipher, &bits);
-    log_event(LOG_INFO, event, LOG_ID(w->m->spool.id), LOG_TEXT("to", w->env.rcpts[rcpt]), LOG_NUM("recipients", n),
-              LOG_STR("host", c->name), LOG_TEXT("reply", reply), LOG_STR("tls", version), LOG_STR("tls_proof", client_tls_proof(c)),
-              LOG_NUM("ms", now > w->env.arrival ? now - w->env.arrival : 0));
-}
-
-static uint32_t first_unsettled(const struct part *p)
-{
-    PART_EACH(i, p)
-        if (!p->work->rcpts[i].settled) return i;
-    return p->first;
-}
-
-void client_decide(struct client *c, struct part *p)
-{
-    uint32_t n = part_unsettled(p);
-    int class = c->reply.code / 100;
-    if (!n) return;
-    if (class == 2) { /* the way of nearly all mail: no text is put together but for the log */
-        char reply[256];
-        size_t text_n = c->reply.text_n < 200 ? c->reply.text_n : 200;
-        int k = snprintf(reply, sizeof reply, "%d %s%s", c->reply.code, c->reply.enhanced, c->reply.enhanced[0] ? " " : "");
-        memcpy(reply + k, c->reply.text, text_n);
-        client_log(c, p, "delivered", first_unsettled(p), n, slice_of(reply, (size_t)k + text_n));
-        part_result_all(p, RCPT_DELIVERED, slice_of(NULL, 0));
-        return;
-    }
-    struct buf reason = { 0 };
-    client_add_reason(c, &reason);
-    client_log(c, p, class == 5 ? "bounced" : "deferred", first_unsettled(p), n, buf_slice(&reason));
-    part_result_all(p, class == 5 ? RCPT_FAILED : RCPT_PENDING, buf_slice(&reason));
-    buf_deinit(&reason);
-}
-
 /* ---- the end */
 
 void client_free(struct client *c)
@@ -120,7 +68,7 @@ static void give_back(struct client *c, struct part *p, bool may_have_arrived, s
     uint32_t n = part_unsettled(p);
     p->tries++;
     if (n && (may_have_arrived || p->tries >= PART_TRIES)) {
-        client_log(c, p, "deferred", first_unsettled(p), n, reason);
+        client_log(c, p, "deferred", client_first_unsettled(p), n, reason);
         part_result_all(p, RCPT_PENDING, reason);
         part_done(p);
         return;
@@ -184,6 +132,15 @@ void client_fail_reply(struct client *c)
     buf_deinit(&reason);
 }
 
+void client_fail_said(struct client *c, const char *meaning)
+{
+    struct buf reason = { 0 };
+    client_add_reason(c, &reason);
+    buf_addf(&reason, " (%s)", meaning);
+    fail(c, buf_slice(&reason), may_go_without(c));
+    buf_deinit(&reason);
+}
+
 void client_fail_unfit(struct client *c, const char *what)
 {
     stream_write(c->s, SLICE("QUIT\r\n"));
@@ -237,6 +194,10 @@ static void on_early_reply(struct client *c)
 {
     struct part *p = c->ending;
     bool refused = c->reply.code >= 400;
+    if (client_is_lmtp(c)) { /* whom it is about nobody knows */
+        client_fail(c, "sent a reply before the text's end");
+        return;
+    }
     stream_free(&c->s); /* what is not sent of the text is not wanted */
     if (refused) {
         c->ending = NULL;
@@ -252,6 +213,7 @@ static void on_reply(struct client *c)
     if (!c->usable) client_hello_reply(c);
     else if (c->d->asker && c->stage != CLIENT_IDLE) verify_reply(c);
     else if (c->ending && !text_is_sent(c)) on_early_reply(c);
+    else if (c->ending && client_is_lmtp(c)) client_lmtp_reply(c);
     else if (c->ending) client_dot_reply(c);
     else if (c->sending || c->rset_awaited) client_mail_reply(c);
     else if (c->reply.code == 421) client_quit(c); /* RFC 5321 §3.8: it closes an idle connection */
@@ -311,9 +273,7 @@ static const struct stream_ops client_ops = { .on_input = on_input, .on_end = on
 
 static const struct ip *source_for(const struct destination *d, const struct ip *to)
 {
-    const struct config_delivery *c = &d->q->config->delivery;
-    if (d->hop.hop && d->hop.hop->source.family == to->family) return &d->hop.hop->source;
-    return to->family == 4 ? &c->source4 : &c->source6;
+    return to->family == 4 ? &d->hop.source4 : &d->hop.source6;
 }
 
 bool client_open(struct destination *d, struct target *target, struct err *err)
@@ -323,7 +283,9 @@ bool client_open(struct destination *d, struct target *target, struct err *err)
     c->q = q;
     c->d = d;
     c->host = target->t;
-    c->s = stream_connect(q->o.streams, &c->host.ip, c->host.port, source_for(d, &c->host.ip), INPUT_MAX, &client_ops, c, err);
+    c->s = d->hop.hop && d->hop.hop->path ? stream_connect_path(q->o.streams, d->hop.hop->path, INPUT_MAX, &client_ops, c, err)
+                                          : stream_connect(q->o.streams, &c->host.ip, c->host.port, source_for(d, &c->host.ip), INPUT_MAX,
+                                                           &client_ops, c, err);
     if (!c->s) {
         free(c);
         return false;

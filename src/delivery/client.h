@@ -33,6 +33,7 @@ struct client {
     struct part *sending, *ending;     /* MAIL..DATA is under way for the one; the other's text is sent or being sent */
     uint32_t rcpt;                     /* recipient whose RCPT is answered next */
     uint32_t accepted;
+    uint32_t text_rcpt;                /* LMTP: recipient of `ending` whose reply to the text is awaited */
     bool mail_refused;
     bool left_over;                    /* some recipients wait for another transaction */
     bool transaction;                  /* MAIL was accepted and neither text nor RSET ended it */
@@ -61,14 +62,23 @@ void client_free(struct client *c);                /* no parts may be left */
 /* The session is of no use any more: parts are requeued or deferred for this reason, c is freed. */
 void client_fail(struct client *c, const char *what);
 void client_fail_reply(struct client *c);          /* the same, for the reply at hand */
+void client_fail_said(struct client *c, const char *meaning);      /* the same; with what the reply means */
 /* A session that stands, with a server that lacks what its mail must have (RFC 8689 §4.2.1): QUIT; the next host's turn. */
 void client_fail_unfit(struct client *c, const char *what);
 /* The same while TLS is being set up: `code` (RFC 3463) and what went wrong; why TLS must be is added. */
 void client_fail_tls(struct client *c, const char *code, struct slice what);
 void client_add_reason(const struct client *c, struct buf *out); /* of the reply at hand */
+
+/* client_result.c */
 void client_log(const struct client *c, const struct part *p, const char *event, uint32_t rcpt, uint32_t n, struct slice reply);
-/* The reply at hand decides all of p's recipients without a result, and is logged. */
+/* The reply at hand decides all of p's recipients without a result, or one of them, and is logged. */
 void client_decide(struct client *c, struct part *p);
+void client_decide_one(struct client *c, struct part *p, uint32_t i);
+uint32_t client_first_unsettled(const struct part *p); /* any when there is none */
+
+/* client_lmtp.c: RFC 2033, where each recipient has a reply of its own to the text. */
+bool client_is_lmtp(const struct client *c);
+void client_lmtp_reply(struct client *c);          /* to the text of `ending`. May free c */
 
 /* client_tls.c: what must hold of TLS on a connection, and whether it held. */
 enum tls_need { TLS_NEVER, TLS_MAY, TLS_MUST };
@@ -106,6 +116,8 @@ void client_usable(struct client *c);              /* mail may go */
 bool client_mail_start(struct client *c, struct part *p); /* false: the part was finished without being sent */
 void client_mail_reply(struct client *c);
 void client_dot_reply(struct client *c);
+void client_mail_worked(struct client *c);         /* the server decided something */
+bool client_mail_makes_sense(const struct client *c); /* the reply at hand may be one to what was said */
 void client_set_deadline(struct client *c);        /* for the reply that comes next */
 bool client_converts(const struct client *c, const struct work *w); /* the text is made 7-bit for this server (RFC 6152 §3) */
 
@@ -119,6 +131,7 @@ void client_utf8_add_address(const struct client *c, struct slice address, struc
 void client_dsn_add_mail(const struct client *c, const struct work *w, struct buf *out);
 void client_dsn_add_rcpt(const struct client *c, const struct work *w, uint32_t i, struct buf *out);
 void client_dsn_relayed(struct client *c, struct part *p); /* 2xx to the text: who is owed a report of that is settled */
+bool client_dsn_relayed_one(struct client *c, struct part *p, uint32_t i); /* the same of one recipient; false: it is owed none */
 
 /* verify.c: questions about recipients (verify.h); of destinations that have an asker. */
 bool verify_next(struct client *c);                /* asks the next question; false: there is none, or c is spent */

@@ -9,7 +9,7 @@
 bool dsn_wanted(const struct work *w, uint32_t i, enum envelope_notify what)
 {
     unsigned notify = w->env.rcpt_dsn ? w->env.rcpt_dsn[i].notify : NOTIFY_UNSET;
-    if (what == NOTIFY_SUCCESS && (!w->env.sender.n || w->env.flags & (ENVELOPE_BOUNCE | ENVELOPE_NO_DSN))) return false;
+    if (what == NOTIFY_SUCCESS && (!w->env.sender.n || w->env.flags & (ENVELOPE_BOUNCE | ENVELOPE_NO_DSN | ENVELOPE_FORGED))) return false;
     if (notify == NOTIFY_UNSET) return what == NOTIFY_FAILURE || what == NOTIFY_DELAY; /* RFC 3461 §5.2 */
     return notify & what;
 }
@@ -25,16 +25,6 @@ void client_dsn_add_mail(const struct client *c, const struct work *w, struct bu
     if (!e->envid.n) return;
     buf_add_str(out, " ENVID=");
     buf_add(out, e->envid);
-}
-
-/* RFC 3461 §4. */
-static void add_xtext(struct slice s, struct buf *out)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c > 0x20 && c < 0x7F && c != '+' && c != '=') buf_add_char(out, (char)c);
-        else buf_addf(out, "+%02X", c);
-    }
 }
 
 /* What is not ASCII as \x{...} (RFC 6533 §3); ASCII, too, where xtext has no place for it, unless all of it is encoded already. */
@@ -57,7 +47,7 @@ static void add_orcpt(const struct client *c, struct slice orcpt, struct slice r
     if (!orcpt.n) { /* §4.2: the address as it came */
         buf_add_str(out, wide ? "utf-8;" : "rfc822;");
         if (wide) add_utf8_xtext(rcpt, false, out);
-        else add_xtext(rcpt, out);
+        else xtext_encode(rcpt, out);
     } else if (c->utf8)
         buf_add(out, orcpt);
     else /* RFC 6533 §3: utf-8-addr-unitext is for SMTPUTF8 only; ASCII of it stands for itself in either form */
@@ -86,6 +76,17 @@ void client_dsn_add_rcpt(const struct client *c, const struct work *w, uint32_t 
 }
 
 /* ---- "relayed" */
+
+bool client_dsn_relayed_one(struct client *c, struct part *p, uint32_t i)
+{
+    struct buf reason = { 0 };
+    if (c->dsn || !p->work->env.rcpt_dsn || !dsn_wanted(p->work, i, NOTIFY_SUCCESS)) return false;
+    client_add_reason(c, &reason);
+    part_result(p, i, RCPT_RELAYED, buf_slice(&reason));
+    client_log(c, p, "delivered", i, 1, buf_slice(&reason));
+    buf_deinit(&reason);
+    return true;
+}
 
 void client_dsn_relayed(struct client *c, struct part *p)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * From the greeting to a session that can take mail: EHLO, HELO for old servers, STARTTLS where it is offered
+ * From the greeting to a session that can take mail: EHLO (LHLO), HELO for old servers, STARTTLS where it is offered
  * or must be, AUTH where the next hop asks for it. */
 #include "delivery/client.h"
 
@@ -19,7 +19,7 @@ void client_hello_start(struct client *c)
 {
     c->pipelining = c->has_size = c->eight_bit = c->starttls = c->dsn = c->utf8 = c->requiretls = false;
     c->rcpt_max = c->mail_max = 0;
-    say_hello(c, "EHLO", CLIENT_EHLO);
+    say_hello(c, client_is_lmtp(c) ? "LHLO" : "EHLO", CLIENT_EHLO); /* RFC 2033 §4.1 */
 }
 
 static bool wants_tls(const struct client *c)
@@ -119,6 +119,12 @@ static void on_starttls_refused(struct client *c)
     buf_deinit(&why);
 }
 
+/* RFC 5321 §4.2.4 */
+static bool is_unknown(const struct client *c)
+{
+    return c->reply.code == 500 || c->reply.code == 502;
+}
+
 void client_hello_reply(struct client *c)
 {
     int class = c->reply.code / 100;
@@ -128,7 +134,8 @@ void client_hello_reply(struct client *c)
         else client_hello_start(c);
         break;
     case CLIENT_EHLO:
-        if (class == 5 && !stream_is_tls(c->s)) say_hello(c, "HELO", CLIENT_HELO); /* RFC 5321 §3.2 */
+        if (class == 5 && !stream_is_tls(c->s) && !client_is_lmtp(c)) say_hello(c, "HELO", CLIENT_HELO); /* RFC 5321 §3.2 */
+        else if (class != 2 && client_is_lmtp(c) && is_unknown(c)) client_fail_said(c, "it does not know LHLO, so it speaks no LMTP");
         else if (class != 2) client_fail_reply(c);
         else on_ehlo(c);
         break;

@@ -4,6 +4,7 @@
  * With PIPELINING (RFC 2920) all of it is one write, and RFC 2920 §3.1 allows a group of commands to begin with the end of
  * the text of the message before: so while messages are waiting each costs one write and one read. The replies come in the order of
  * the commands: first that to the text of `ending`, then those to RSET, MAIL, RCPT, DATA of `sending`. */
+#include "base/utf8.h"
 #include "delivery/client.h"
 #include "delivery/reason.h"
 
@@ -23,19 +24,36 @@ bool client_converts(const struct client *c, const struct work *w)
     return w->env.flags & ENVELOPE_HAS_8BIT && !c->eight_bit && !c->utf8; /* RFC 6531 §3.1 (8): SMTPUTF8 includes 8BITMIME */
 }
 
+/* Where nobody can be asked never to report on a copy, no address is given to report to. LMTP reports by its replies alone. */
+static void add_sender(const struct client *c, const struct part *p, struct buf *b)
+{
+    if (p->copy && !c->dsn && !client_is_lmtp(c)) return;
+    client_utf8_add_address(c, p->rewritten ? p->work->rewritten : p->work->env.sender, b);
+}
+
+/* RFC 6531 §3.4: also when it was only an alias of ours that led to an address which is not ASCII. */
+static bool is_wide(const struct part *p)
+{
+    const struct envelope *e = &p->work->env;
+    if (e->flags & ENVELOPE_SMTPUTF8 || !utf8_ascii(p->rewritten ? p->work->rewritten : e->sender)) return true;
+    PART_EACH(i, p)
+        if (!utf8_ascii(e->rcpts[i])) return true;
+    return false;
+}
+
 static void add_mail(const struct client *c, const struct part *p, struct buf *b)
 {
     const struct envelope *e = &p->work->env;
     buf_add_str(b, "MAIL FROM:<");
-    client_utf8_add_address(c, p->rewritten ? p->work->rewritten : e->sender, b);
+    add_sender(c, p, b);
     buf_add_char(b, '>');
     if (c->has_size && !client_converts(c, p->work)) { /* RFC 1870 §5: without stuffed dots */
         buf_add_str(b, " SIZE=");
         buf_add_u64(b, e->prepend.n + envelope_sent_size(e));
     }
     if (e->flags & (ENVELOPE_8BIT | ENVELOPE_HAS_8BIT) && c->eight_bit) buf_add_str(b, " BODY=8BITMIME");
-    if (e->flags & ENVELOPE_SMTPUTF8 && c->utf8) buf_add_str(b, " SMTPUTF8"); /* RFC 6531 §3.4 */
-    if (e->flags & ENVELOPE_REQUIRETLS) buf_add_str(b, " REQUIRETLS");         /* RFC 8689 §4.2.1 */
+    if (c->utf8 && is_wide(p)) buf_add_str(b, " SMTPUTF8");
+    if (e->flags & ENVELOPE_REQUIRETLS && c->requiretls) buf_add_str(b, " REQUIRETLS"); /* RFC 8689 §4.2.1 */
     client_dsn_add_mail(c, p->work, b);
     buf_add_str(b, "\r\n");
 }
@@ -82,7 +100,7 @@ static void find_unfit(const struct client *c, struct work *w, struct buf *reaso
     const struct envelope *e = &w->env;
     uint64_t size = e->prepend.n + envelope_sent_size(e);
     const char *why = e->flags & ENVELOPE_SMTPUTF8 ? client_utf8_refuses(c, w) : NULL;
-    if (e->flags & ENVELOPE_REQUIRETLS && !(c->requiretls && client_tls_verified(c))) /* RFC 8689 §4.2.1 */
+    if (e->flags & ENVELOPE_REQUIRETLS && !route_is_here(&c->d->hop) && !(c->requiretls && client_tls_verified(c))) /* RFC 8689 §4.2.1 */
         why = "5.7.30 the message may only travel over TLS that is proven, and the server does not offer that (REQUIRETLS)";
     if (c->size_max && size > c->size_max)
         buf_addf(reason, "5.3.4 the message has %llu bytes, %s takes %llu at most", (unsigned long long)size, c->name,
@@ -128,7 +146,7 @@ static bool prepare(struct client *c, struct part *p)
         part_done(p);
         return false;
     }
-    if (p->work->env.flags & ENVELOPE_SMTPUTF8 && !c->utf8) drop_unfit_rcpts(c, p);
+    if (!c->utf8) drop_unfit_rcpts(c, p);
     if (!p->n) {
         part_done(p);
         return false;
@@ -160,7 +178,7 @@ bool client_mail_start(struct client *c, struct part *p)
 
 /* ---- replies */
 
-static void work_result(struct client *c)
+void client_mail_worked(struct client *c)
 {
     struct destination *d = c->d;
     c->worked = true;
@@ -174,7 +192,7 @@ static void give_up(struct client *c)
     struct part *p = c->sending;
     client_set_sending(c, NULL);
     c->stage = CLIENT_IDLE;
-    work_result(c);
+    client_mail_worked(c);
     part_done(p);
     client_next(c);
 }
@@ -235,8 +253,13 @@ static void on_rcpt(struct client *c)
 
 static void on_data(struct client *c)
 {
+    if (c->reply.code / 100 == 3 && !c->accepted && client_is_lmtp(c)) { /* RFC 2033 §4.2: there would be no reply to the text */
+        client_fail(c, "wants a text that is for nobody");
+        return;
+    }
     if (c->reply.code / 100 == 3) {
         c->ending = c->sending;
+        c->text_rcpt = client_first_unsettled(c->ending);
         client_set_sending(c, NULL);
         c->d->turn_us = clock_mono_us() - c->turn_at;
         c->stage = CLIENT_IDLE;
@@ -265,7 +288,7 @@ static void on_rset(struct client *c)
 }
 
 /* 2xx to DATA, 3xx to the others and 1xx are no answers to what was asked; 221 is a farewell and accepts nothing. */
-static bool makes_sense(const struct client *c)
+bool client_mail_makes_sense(const struct client *c)
 {
     int class = c->reply.code / 100;
     if (c->reply.code == 221) return false;
@@ -281,7 +304,7 @@ void client_mail_reply(struct client *c)
         client_fail_reply(c);
         return;
     }
-    if (!makes_sense(c)) {
+    if (!client_mail_makes_sense(c)) {
         client_fail(c, "sent a reply that does not fit the command");
         return;
     }
@@ -295,13 +318,13 @@ void client_mail_reply(struct client *c)
 void client_dot_reply(struct client *c)
 {
     struct part *p = c->ending;
-    if (!makes_sense(c)) {
+    if (!client_mail_makes_sense(c)) {
         client_fail(c, "sent a reply that does not fit the text");
         return;
     }
     c->ending = NULL;
     c->messages++;
-    work_result(c);
+    client_mail_worked(c);
     if (!c->nothing_sent && c->reply.code / 100 == 2) client_dsn_relayed(c, p);
     if (!c->nothing_sent) client_decide(c, p);
     c->nothing_sent = false;

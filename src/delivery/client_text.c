@@ -146,7 +146,7 @@ static void end_text(struct client *c)
     client_set_deadline(c);
     /* RFC 2920 §3.1: the next MAIL may follow in the same group. */
     size_t text = stream_unsent(c->s);
-    if (c->pipelining) client_next(c);
+    if (c->pipelining && !client_is_lmtp(c)) client_next(c);
     c->behind_text = stream_unsent(c->s) - text;
 }
 

@@ -2,6 +2,7 @@
  * What people see of the queue: messages in the order asked for, and figures. */
 #include "delivery/control.h"
 #include <stdlib.h>
+#include "smtp/xtext.h"
 
 #define LIST_RCPTS_MAX 20     /* recipients of a message in a list; one shown by its id has up to SHOW_RCPTS_MAX */
 #define SHOW_RCPTS_MAX 1000
@@ -109,11 +110,20 @@ static struct slice destination_reason(const struct message *m, const struct env
     struct queue *q = m->home->q;
     struct route_hop hop;
     struct err err;
-    if (!route_find(q->routes, rcpt, &hop, &err)) return slice_str("");
-    if (e->flags & ENVELOPE_REQUIRETLS) route_require_tls(&hop);
+    if (!route_find(q->routes, envelope_route_sender(e), rcpt, &hop, &err)) return slice_str("");
+    if (e->flags & ENVELOPE_REQUIRETLS && !route_is_here(&hop)) route_require_tls(&hop);
     struct slice key = slice_str(hop.key);
     const struct destination *d = htable_find(&q->destinations, hash_bytes(key), has_key, &key);
     return slice_str(d && d->blocked ? d->reason : "");
+}
+
+/* The address of the client, where it was another one; "original" is what stands in its place in the envelope. */
+static void add_for(json_t *r, const struct envelope *e, uint32_t i)
+{
+    struct buf b = { 0 };
+    if (e->rcpt_dsn && xtext_orcpt_address(e->rcpt_dsn[i].orcpt, &b) && !slice_ieq(buf_slice(&b), e->rcpts[i]))
+        json_object_set_new(r, "for", printable(buf_slice(&b), 400));
+    buf_deinit(&b);
 }
 
 static json_t *rcpts_json(const struct message *m, const struct envelope *e, uint32_t max)
@@ -135,6 +145,9 @@ static json_t *rcpts_json(const struct message *m, const struct envelope *e, uin
                            : status == RCPT_PENDING ? destination_reason(m, e, e->rcpts[i])
                                                     : slice_str("");
         if (why.n) json_object_set_new(r, "reason", printable(why, LABEL_MAX));
+        if (envelope_marks(e, i)) json_object_set_new(r, "marks", json_string(envelope_marks_name(e->rcpt_marks[i])));
+        if (e->rcpt_dsn && e->rcpt_dsn[i].orcpt.n) json_object_set_new(r, "original", printable(e->rcpt_dsn[i].orcpt, 400));
+        add_for(r, e, i);
         json_array_append_new(list, r);
     }
     return list;

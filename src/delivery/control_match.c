@@ -106,7 +106,7 @@ static bool match_destination(const struct match *f, const struct message *m, co
     }
     if (m->rcpt_n == 1 && m->where) return slice_ihas(label_text(m->where), part);
     for (uint32_t i = 0; i < e->rcpt_n; i++)
-        if (route_find(m->home->q->routes, e->rcpts[i], &hop, &err) && slice_ihas(slice_str(hop.key), part)) return true;
+        if (route_find(m->home->q->routes, envelope_route_sender(e), e->rcpts[i], &hop, &err) && slice_ihas(slice_str(hop.key), part)) return true;
     return false;
 }
 

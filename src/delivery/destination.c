@@ -45,6 +45,7 @@ struct destination *destination_get(struct queue *q, const struct route_hop *hop
     list_init(&d->parked);
     list_init(&d->clients);
     list_init(&d->idle);
+    list_init(&d->handings);
     d->timer = evtimer_new(q->o.base, destination_on_timer, d);
     if (!d->timer) abort();
     htable_add(&q->destinations, d);
@@ -65,7 +66,7 @@ void destination_free(struct destination *d)
 
 static bool is_useless(const struct destination *d, uint64_t now)
 {
-    return !d->ready_n && !d->parked_n && !d->loading_n && !d->waiting_n && !d->client_n && !d->query && !verify_is_used(d) &&
+    return !d->ready_n && !d->parked_n && !d->loading_n && !d->waiting_n && !d->client_n && !d->handing_n && !d->query && !verify_is_used(d) &&
            d->idle_since + KEEP_MS < now && (!d->failures || d->retry_at < now);
 }
 

@@ -30,9 +30,11 @@ struct destination {
     uint64_t turn_us;                  /* how long the last group of commands took */
     uint64_t parked_n;
     struct list refill, kicked, starved; /* links */
-    struct part *filling[2];           /* while a work is routed: with the sender as it is, and rewritten */
+    struct part *filling[4];           /* while a work is routed: with the sender as it is, and rewritten; the same of copies */
     struct route_query *query;
     struct sts *sts;                   /* its MTA-STS policy; NULL: not asked for */
+    struct list handings;              /* maildir.c: parts at the maildir process */
+    unsigned handing_n;
     struct asker *asker;               /* verify.c: it is asked about recipients, and no mail goes there; NULL: a next hop for mail */
     struct target *targets;
     size_t target_n;
@@ -84,6 +86,11 @@ void targets_add_name(const struct route_target *t, struct buf *out); /* "host[i
 void targets_add_reason(const struct route_target *t, const char *code, struct buf *out); /* "4.4.1 host[ip]: ", to go on */
 void targets_forgive(struct destination *d);       /* none is bad any more */
 void targets_free(struct destination *d);
+
+/* maildir.c: mailboxes on this machine */
+bool maildir_is(const struct destination *d);
+void maildir_dispatch(struct destination *d);      /* ready parts go to the process */
+void maildir_stop(struct destination *d);          /* no answer is waited for any more; the parts are the caller's to forget */
 
 /* verify.c: questions about recipients (verify.h). The first three are false where there is no asker. */
 bool verify_waits(const struct destination *d);    /* some question has no connection */

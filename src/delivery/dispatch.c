@@ -198,9 +198,12 @@ static void refuse_ready(struct destination *d)
     while (!list_empty(&d->ready)) {
         struct part *p = list_entry(d->ready.next, struct part, link);
         struct work *w = p->work;
+        struct buf room = { 0 };
         destination_unready(p);
         log_event(LOG_INFO, "bounced", LOG_ID(w->m->spool.id), LOG_TEXT("to", w->env.rcpts[p->first]),
-                  LOG_NUM("recipients", p->n), LOG_STR("destination", d->hop.key), LOG_STR("reply", d->reason));
+                  LOG_NUM("recipients", p->n), LOG_STR("destination", d->hop.key), LOG_STR("reply", d->reason),
+                  work_for(w, p->first, &room));
+        buf_deinit(&room);
         PART_EACH(i, p) history_tell_failed(w, i, slice_str(d->reason));
         part_result_all(p, RCPT_FAILED, slice_str(d->reason));
         part_done(p);
@@ -303,6 +306,10 @@ void destination_dispatch(struct destination *d)
 {
     struct queue *q = d->q;
     if (q->draining && !d->asker) return;
+    if (maildir_is(d)) {
+        maildir_dispatch(d);
+        return;
+    }
     if (d->refused && d->targets_until <= clock_mono_ms()) d->refused = false;
     if (d->refused) {
         refuse_ready(d);

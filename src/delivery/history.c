@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What becomes of messages, told to the history. */
 #include "delivery/internal.h"
+#include "smtp/xtext.h"
 #include "store/store.h"
 
 /* The code in front of a host's reply; reasons have the host's name before it. */
@@ -24,7 +25,38 @@ void history_tell(const struct queue *q, uint64_t id, enum history_kind kind, st
     store_history(q->o.store, &e);
 }
 
+bool work_original(const struct work *w, uint32_t i, struct buf *out)
+{
+    size_t before = out->n;
+    if (!w->env.rcpt_dsn || !w->env.rcpt_dsn[i].orcpt.n || !xtext_orcpt_address(w->env.rcpt_dsn[i].orcpt, out)) return false;
+    if (!slice_ieq(slice_sub(buf_slice(out), before, out->n), w->env.rcpts[i])) return true;
+    out->n = before;
+    return false;
+}
+
+struct log_field work_for(const struct work *w, uint32_t i, struct buf *room)
+{
+    bool other = work_original(w, i, room);
+    return other ? LOG_TEXT("for", buf_slice(room)) : (struct log_field){ .key = NULL };
+}
+
+void history_tell_rcpt(const struct work *w, enum history_kind kind, uint32_t rcpt, struct slice text, const char *host)
+{
+    struct buf b = { 0 }, original = { 0 };
+    bool copy = work_is_copy(w, rcpt), other = !copy && work_original(w, rcpt, &original);
+    if (!w->q->o.store || (!copy && !other)) {
+        history_tell(w->q, w->m->spool.id, kind, w->env.rcpts[rcpt], text, host);
+    } else {
+        buf_add(&b, w->env.rcpts[rcpt]);
+        buf_add_char(&b, '\t');
+        buf_add(&b, copy ? SLICE(HISTORY_COPY) : buf_slice(&original));
+        history_tell(w->q, w->m->spool.id, kind, buf_slice(&b), text, host);
+    }
+    buf_deinit(&b);
+    buf_deinit(&original);
+}
+
 void history_tell_failed(const struct work *w, uint32_t rcpt, struct slice text)
 {
-    history_tell(w->q, w->m->spool.id, HISTORY_BOUNCED, w->env.rcpts[rcpt], text, NULL);
+    history_tell_rcpt(w, HISTORY_BOUNCED, rcpt, text, NULL);
 }

@@ -50,6 +50,8 @@ struct queue {
     uint64_t memory;                   /* of contents held */
     struct list spare_works;
     unsigned spare_work_n;
+    uint64_t copies_told_since;        /* mono ms: notify.c */
+    unsigned copies_told;
     struct list signing;               /* own.c: mail of our own that waits for its signatures */
     struct list unsaved;               /* works with results that are not in the spool yet */
     struct htable destinations;
@@ -59,6 +61,7 @@ struct queue {
     struct list pumping;               /* clients with more text to write */
     size_t collect_at;                 /* place in destinations */
     unsigned connections;
+    unsigned handings;                 /* parts at the maildir process */
     struct list starved;               /* destinations that want a connection beyond connections_total */
     struct labels reasons, names;      /* of destinations */
     struct abilities *abilities;       /* ability.c; NULL: nothing was learned yet */
@@ -79,12 +82,14 @@ uint32_t queue_random(struct queue *q);
 void queue_raise_id(struct queue *q, uint64_t id); /* later ids are larger, if this one is of this worker */
 /* own.c */
 void own_give_up_signing(struct queue *q); /* what waits for signatures is submitted without */
+void own_original(struct slice address, struct buf *out); /* the original recipient (RFC 3461 §4.2) of mail of our own whose recipient was an alias */
 /* control.c */
 void control_forget(struct queue *q, struct message *m); /* it is about to be freed */
 void control_free_all(struct queue *q);
 
 /* ---- history.c: told to the store, if there is a history. text: the reason, or a host's reply with its code; rcpt may be empty, host NULL */
 void history_tell(const struct queue *q, uint64_t id, enum history_kind kind, struct slice rcpt, struct slice text, const char *host);
+void history_tell_rcpt(const struct work *w, enum history_kind kind, uint32_t rcpt, struct slice text, const char *host);
 void history_tell_failed(const struct work *w, uint32_t rcpt, struct slice text);
 
 /* ---- time */

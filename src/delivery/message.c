@@ -18,7 +18,7 @@ struct message *message_new(struct home *h, uint64_t id, const struct envelope *
     m->rcpt_n = e->rcpt_n;
     m->state = MESSAGE_INCOMING;
     if (e->flags & ENVELOPE_BOUNCE) m->flags |= MESSAGE_OURS;
-    if (e->flags & (ENVELOPE_BOUNCE | ENVELOPE_NO_DSN) || !e->sender.n) m->flags |= MESSAGE_QUIET;
+    if (e->flags & (ENVELOPE_BOUNCE | ENVELOPE_NO_DSN | ENVELOPE_FORGED) || !e->sender.n) m->flags |= MESSAGE_QUIET;
     list_push_back(&q->all, &m->all);
     q->counts[m->state]++;
     h->messages++;

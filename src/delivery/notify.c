@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Who is told when mail fails or is late: the sender; for a null sender, or where bounces are off, the postmaster; and
+ * Who is told when mail fails or is late: the sender; for a null sender, one that is forged, or where bounces are off, the postmaster; and
  * when even the postmaster's notice fails, the log. A bounce is a message like any other: it goes through the spool. */
 #include "base/utf8.h"
 #include "delivery/bounce.h"
 #include "delivery/internal.h"
+
+#define HOUR_MS 3600000u
+#define COPIES_TOLD 20 /* messages within an hour */
 
 /* The beginning of the message as it would have been sent. */
 static void read_beginning(const struct work *w, size_t want, struct buf *out)
@@ -47,6 +50,23 @@ static void submit(struct work *w, struct slice to, struct slice text)
     if (!queue_submit_own(w->q, &e, text, on_written, w, &err)) on_written(w, false, &err);
 }
 
+/* The sender's as his zone has it; the postmaster's is everybody else's. */
+static enum template_language language_of(const struct work *w, enum bounce_kind kind)
+{
+    const struct config *c = w->q->config;
+    enum config_language language = CONFIG_LANGUAGES;
+    for (size_t i = 0; i < c->zone_n && kind != BOUNCE_NOTICE; i++)
+        if (slice_eq(slice_str(c->zones[i].name), w->env.zone)) language = c->zones[i].language;
+    return (enum template_language)(language < CONFIG_LANGUAGES ? language : c->notices.language);
+}
+
+static enum bounce_why why_not_told(const struct work *w)
+{
+    if (w->telling_copies) return BOUNCE_WHY_COPY;
+    if (!w->env.sender.n || w->env.flags & ENVELOPE_BOUNCE) return BOUNCE_WHY_NULL;
+    return w->env.flags & ENVELOPE_NO_DSN ? BOUNCE_WHY_OFF : BOUNCE_WHY_FORGED;
+}
+
 static void write_notice(struct work *w, enum bounce_kind kind, enum rcpt_status status, struct slice to)
 {
     struct queue *q = w->q;
@@ -56,7 +76,8 @@ static void write_notice(struct work *w, enum bounce_kind kind, enum rcpt_status
     char plain[PLAIN_ADDRESS_ROOM];
     to = utf8_plain_address(to, plain); /* then the notice is no internationalized mail */
     w->notice_id = queue_new_id(q);
-    struct bounce b = { .kind = kind, .hostname = q->config->hostname, .to = to, .sender = w->env.sender,
+    struct bounce b = { .kind = kind, .why = why_not_told(w), .wording = { q->o.templates, language_of(w, kind) }, .subject = w->env.subject,
+                        .hostname = q->config->hostname, .to = to, .sender = w->env.sender,
                         .id = w->notice_id, .original_id = m->spool.id, .arrival = m->arrival, .now = clock_wall_ms(),
                         .until = message_end(m), .rcpts = rcpts,
                         .envid = w->env.envid,
@@ -64,10 +85,12 @@ static void write_notice(struct work *w, enum bounce_kind kind, enum rcpt_status
     for (uint32_t i = 0; i < m->rcpt_n; i++) {
         struct slice reason = label_text(w->rcpts[i].reason ? w->rcpts[i].reason : m->reason);
         if (w->rcpts[i].status != status || (kind == BOUNCE_DELAYED && !dsn_wanted(w, i, NOTIFY_DELAY))) continue;
+        if (status == RCPT_FAILED && work_is_copy(w, i) != w->telling_copies) continue;
         if (status == RCPT_PENDING && !w->rcpts[i].settled && w->blocked && w->blocked->reason[0])
             reason = slice_str(w->blocked->reason);
         struct slice orcpt = w->env.rcpt_dsn ? w->env.rcpt_dsn[i].orcpt : slice_of(NULL, 0);
-        if (b.rcpt_n < NOTICE_RCPTS) rcpts[b.rcpt_n++] = (struct bounce_rcpt){ w->env.rcpts[i], reason, orcpt };
+        if (b.rcpt_n < NOTICE_RCPTS) rcpts[b.rcpt_n++] = (struct bounce_rcpt){ w->env.rcpts[i], reason, orcpt, envelope_marks(&w->env, i) & MARK_GROUP,
+                                                                                     slice_starts(reason, SLICE("2.1.5 ")) /* maildir.c */ };
         else b.more_n++;
     }
     if (status != RCPT_PENDING) b.more_n = 0; /* they get a notice of their own */
@@ -78,27 +101,79 @@ static void write_notice(struct work *w, enum bounce_kind kind, enum rcpt_status
     buf_deinit(&text);
 }
 
+/* The postmaster, or one whom his alias stands for. */
+static bool is_postmasters(const struct work *w, uint32_t i)
+{
+    struct slice postmaster = slice_str(w->q->config->postmaster);
+    struct buf original = { 0 };
+    if (slice_ieq(w->env.rcpts[i], postmaster)) return true;
+    own_original(postmaster, &original);
+    bool is = w->env.rcpt_dsn && slice_ieq(w->env.rcpt_dsn[i].orcpt, buf_slice(&original));
+    buf_deinit(&original);
+    return is;
+}
+
 /* A notice to the postmaster, or a bounce to the postmaster of a message of his own. */
 static bool is_last_resort(const struct work *w)
 {
-    return w->env.flags & ENVELOPE_BOUNCE && w->m->rcpt_n == 1 &&
-           slice_ieq(w->env.rcpts[0], slice_str(w->q->config->postmaster));
+    if (!(w->env.flags & ENVELOPE_BOUNCE)) return false;
+    for (uint32_t i = 0; i < w->m->rcpt_n; i++)
+        if (!is_postmasters(w, i)) return false;
+    return true;
+}
+
+static void log_last_resort(const struct work *w)
+{
+    for (uint32_t i = 0; i < w->m->rcpt_n; i++)
+        if (w->rcpts[i].status == RCPT_FAILED)
+            log_event(LOG_ERROR, "postmaster-notice-failed", LOG_ID(w->m->spool.id), LOG_TEXT("to", w->env.rcpts[i]),
+                      LOG_TEXT("reply", label_text(w->rcpts[i].reason)));
+}
+
+/* A server for copies that is gone must not fill the postmaster's mailbox; the log has them all. */
+static bool may_tell_of_copy(struct queue *q)
+{
+    uint64_t now = clock_mono_ms();
+    if (now - q->copies_told_since >= HOUR_MS) {
+        q->copies_told_since = now;
+        q->copies_told = 0;
+    }
+    return q->copies_told++ < COPIES_TOLD;
+}
+
+static void notify_failed_copies(struct work *w)
+{
+    struct queue *q = w->q;
+    uint32_t first = UINT32_MAX, n = 0;
+    for (uint32_t i = 0; i < w->m->rcpt_n; i++) {
+        if (w->rcpts[i].status != RCPT_FAILED || !work_is_copy(w, i)) continue;
+        if (!n++) first = i;
+    }
+    bool told = may_tell_of_copy(q);
+    log_event(LOG_WARNING, "copy-failed", LOG_ID(w->m->spool.id), LOG_TEXT("to", w->env.rcpts[first]), LOG_NUM("recipients", n),
+              LOG_TEXT("reply", label_text(w->rcpts[first].reason)), LOG_STR("told", told ? "postmaster" : "nobody"));
+    if (told) write_notice(w, BOUNCE_NOTICE, RCPT_FAILED, slice_str(q->config->postmaster));
+    else w->on_told(w, true);
 }
 
 void notify_failed(struct work *w, void (*cb)(struct work *w, bool ok))
 {
+    static const char *const whys[] = { [BOUNCE_WHY_NULL] = "null sender", [BOUNCE_WHY_OFF] = "bounces are off", [BOUNCE_WHY_FORGED] = "forged sender" };
     struct queue *q = w->q;
     w->on_told = cb;
     if (is_last_resort(w)) {
-        log_event(LOG_ERROR, "postmaster-notice-failed", LOG_ID(w->m->spool.id),
-                  LOG_TEXT("to", w->env.rcpts[0]), LOG_TEXT("reply", label_text(w->rcpts[0].reason)));
+        log_last_resort(w);
         cb(w, true);
         return;
     }
-    bool to_sender = w->env.sender.n && !(w->env.flags & (ENVELOPE_BOUNCE | ENVELOPE_NO_DSN));
+    if (w->telling_copies) {
+        notify_failed_copies(w);
+        return;
+    }
+    bool to_sender = w->env.sender.n && !(w->env.flags & (ENVELOPE_BOUNCE | ENVELOPE_NO_DSN | ENVELOPE_FORGED));
     if (!to_sender)
-        log_event(LOG_WARNING, "sender-not-told", LOG_ID(w->m->spool.id),
-                  LOG_TEXT("from", w->env.sender));
+        log_event(LOG_WARNING, "sender-not-told", LOG_ID(w->m->spool.id), LOG_TEXT("from", w->env.sender),
+                  LOG_STR("why", whys[why_not_told(w)]));
     write_notice(w, to_sender ? BOUNCE_FAILED : BOUNCE_NOTICE, RCPT_FAILED,
                  to_sender ? w->env.sender : slice_str(q->config->postmaster));
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Mail that we wrote (bounces, alarms, reports): it is signed like that of users when there is a key for its author's domain, and then
- * submitted. It is never lost for want of a signature: when the signer does not answer, it goes without. */
+ * submitted. It is never lost for want of a signature: when the signer does not answer, it goes without. Its recipient may be an alias. */
 #include <stdlib.h>
 #include "base/utf8.h"
 #include "delivery/internal.h"
 #include "message/header.h"
+#include "route/expand.h"
 #include "signer/signer.h"
+#include "smtp/xtext.h"
 
 /* What waits for its signatures. */
 struct own {
@@ -116,9 +118,38 @@ static bool has_dots(struct slice text)
     return text.n && (text.p[0] == '.' || memmem(text.p, text.n, "\n.", 2));
 }
 
+void own_original(struct slice address, struct buf *out)
+{
+    buf_add_str(out, "rfc822;");
+    xtext_encode(address, out);
+}
+
+/* What becomes of a recipient; of one of whom nothing can be said it waits in the queue, or fails there. */
+static void expand_recipient(const struct queue *q, struct envelope *e, struct arena *arena)
+{
+    struct expand_result r = { 0 };
+    if (!q->o.expander || e->rcpt_n != 1 || !utf8_ascii(e->rcpts[0])) return;
+    expand(q->o.expander, e->rcpts[0], arena, &r);
+    if (r.status != EXPAND_DONE) return;
+    struct buf original = { 0 };
+    struct envelope_dsn dsn = e->rcpt_dsn ? e->rcpt_dsn[0] : (struct envelope_dsn){ 0 };
+    own_original(e->rcpts[0], &original);
+    if (!dsn.orcpt.n && original.n <= ENVELOPE_ORCPT_MAX) dsn.orcpt = arena_slice(arena, buf_slice(&original));
+    buf_deinit(&original);
+    struct slice *to = arena_alloc(arena, r.to_n * sizeof *to);
+    e->rcpt_dsn = arena_alloc(arena, r.to_n * sizeof *e->rcpt_dsn);
+    for (uint32_t i = 0; i < r.to_n; i++) {
+        to[i] = r.to[i].address;
+        e->rcpt_dsn[i] = dsn;
+    }
+    e->rcpts = to;
+    e->rcpt_n = r.to_n;
+}
+
 bool queue_submit_own(struct queue *q, struct envelope *e, struct slice text, queue_submit_cb *cb, void *arg, struct err *err)
 {
     struct spool_draft *draft = spool_draft_new(q->main->sp);
+    struct arena arena = { 0 };
     if (!spool_draft_append(draft, text, err)) {
         spool_draft_free(&draft);
         return false;
@@ -127,6 +158,9 @@ bool queue_submit_own(struct queue *q, struct envelope *e, struct slice text, qu
     e->arrival = clock_wall_ms();
     e->text_size = text.n;
     e->flags |= (has_dots(text) ? ENVELOPE_HAS_DOTS : 0) | (utf8_ascii(text) ? 0 : ENVELOPE_8BIT | ENVELOPE_HAS_8BIT);
-    if (!sign(q, draft, e, text, cb, arg)) queue_submit(q, draft, e, cb, arg);
+    struct envelope to = *e;
+    expand_recipient(q, &to, &arena);
+    if (!sign(q, draft, &to, text, cb, arg)) queue_submit(q, draft, &to, cb, arg);
+    arena_deinit(&arena);
     return true;
 }

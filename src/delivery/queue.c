@@ -73,7 +73,7 @@ static void close_empty_homes(struct queue *q)
 static void check_drained(struct queue *q)
 {
     if (!q->draining || !q->on_idle) return;
-    if ((q->commits || q->connections || !list_empty(&q->signing)) && clock_mono_ms() < q->drain_until) return;
+    if ((q->commits || q->connections || q->handings || !list_empty(&q->signing)) && clock_mono_ms() < q->drain_until) return;
     void (*on_idle)(void *arg) = q->on_idle;
     q->on_idle = NULL;
     save_results(q);
@@ -169,13 +169,15 @@ static void free_works(struct queue *q)
 static void free_clients(struct queue *q)
 {
     size_t at = 0;
-    for (struct destination *d; (d = htable_next(&q->destinations, &at));)
+    for (struct destination *d; (d = htable_next(&q->destinations, &at));) {
+        maildir_stop(d);
         while (!list_empty(&d->clients)) {
             struct client *c = list_entry(d->clients.next, struct client, link);
             c->ending = NULL;
             client_set_sending(c, NULL);
             client_free(c);
         }
+    }
 }
 
 void queue_stop(struct queue *q)

@@ -14,6 +14,7 @@ struct rewriter;
 struct signer_keys;
 struct quarantine_link;
 struct store_link;
+struct templates;
 
 struct queue_options {
     struct event_base *base;
@@ -26,7 +27,10 @@ struct queue_options {
     struct link *signer;          /* to the process that has the keys for DKIM, */
     const struct signer_keys *keys; /* of which these are known; NULL: mail of our own is not signed */
     const struct rewriter *rewriter; /* of senders; NULL: none is rewritten */
+    const struct expander *expander; /* of recipients of mail of our own; NULL: they stay as they are */
+    const struct templates *templates; /* of bounces; NULL: the built-in ones */
     struct store_link *store;     /* NULL: there is no history */
+    struct link *maildir;         /* NULL: mail for mailboxes on this machine waits */
     struct quarantine_link *quarantine; /* NULL: what belongs there waits in the queue */
     unsigned worker;              /* 0..1023, part of ids */
 };
@@ -53,13 +57,17 @@ void queue_submit(struct queue *q, struct spool_draft *draft, const struct envel
 bool queue_submit_own(struct queue *q, struct envelope *e, struct slice text, queue_submit_cb *cb, void *arg, struct err *err) MUST_CHECK;
 struct spool *queue_spool(struct queue *q); /* the one for new messages */
 
-/* What the next hop of a recipient takes, as its last EHLO said. False: nothing is known of it. Never blocks. Hops written in the configuration
+/* What the next hop of mail from this sender (empty: null) to a recipient takes, as its last EHLO said. False: nothing is known of it. Never blocks. Hops written in the configuration
  * are asked from time to time (delivery.probe), others are known from deliveries. */
 struct hop_abilities {
     bool eight_bit, utf8, dsn, requiretls;
     uint64_t size_max;            /* 0: no limit is known */
 };
-bool queue_abilities(struct queue *q, struct slice rcpt, struct hop_abilities *out);
+bool queue_abilities(struct queue *q, struct slice sender, struct slice rcpt, struct hop_abilities *out);
+
+/* Which way mail of this sender to this recipient goes, by the configuration (route_find); for explanations. */
+struct route_hop;
+bool queue_route(const struct queue *q, struct slice sender, struct slice rcpt, struct route_hop *out, struct err *err) MUST_CHECK;
 
 /* Requests of `postern queue`: {"op": "list"|"show"|"retry"|"hold"|"release"|"delete"|"figures", "ids": [...], "sender": .., "recipient": ..,
  * "destination": .., "older_than": ms, "reason": .., "state": .., "limit": n, "after": id, "sort": ..}. The answer is given to `reply`,

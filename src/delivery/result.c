@@ -13,6 +13,13 @@ static uint32_t count(const struct work *w, enum rcpt_status status)
     return n;
 }
 
+static uint32_t count_failed_copies(const struct work *w)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; w->env.rcpt_marks && i < w->m->rcpt_n; i++) n += w->rcpts[i].status == RCPT_FAILED && work_is_copy(w, i);
+    return n;
+}
+
 static void finish(struct work *w, const char *event)
 {
     struct message *m = w->m;
@@ -29,7 +36,7 @@ static void expire(struct work *w)
     struct message *m = w->m;
     uint64_t now = clock_wall_ms();
     if (now < message_end(m) || m->flags & MESSAGE_HOLD) return;
-    struct buf text = { 0 };
+    struct buf text = { 0 }, original = { 0 };
     uint32_t first = UINT32_MAX;
     for (uint32_t i = 0; i < m->rcpt_n; i++) {
         struct work_rcpt *r = &w->rcpts[i];
@@ -48,7 +55,9 @@ static void expire(struct work *w)
     }
     if (first != UINT32_MAX)
         log_event(LOG_INFO, "bounced", LOG_ID(m->spool.id), LOG_TEXT("to", w->env.rcpts[first]),
-                  LOG_NUM("recipients", count(w, RCPT_FAILED)), LOG_TEXT("reply", label_text(w->rcpts[first].reason)));
+                  LOG_NUM("recipients", count(w, RCPT_FAILED)), LOG_TEXT("reply", label_text(w->rcpts[first].reason)),
+                  work_for(w, first, &original));
+    buf_deinit(&original);
     buf_deinit(&text);
 }
 
@@ -118,13 +127,13 @@ static bool warning_due(const struct work *w)
     return after && !w->warned && !(m->flags & (MESSAGE_WARNED | MESSAGE_QUIET)) && clock_wall_ms() >= m->arrival + after;
 }
 
-/* Failures that the sender does not want to hear of (RFC 3461 §4.1), nor anybody else. */
+/* Failures that the sender does not want to hear of (RFC 3461 §4.1), nor anybody else. Copies are the administrator's matter. */
 static void waive_failures(struct work *w)
 {
     uint32_t first = UINT32_MAX, n = 0;
     if (!w->env.rcpt_dsn) return;
     for (uint32_t i = 0; i < w->m->rcpt_n; i++) {
-        if (w->rcpts[i].status != RCPT_FAILED || dsn_wanted(w, i, NOTIFY_FAILURE)) continue;
+        if (w->rcpts[i].status != RCPT_FAILED || work_is_copy(w, i) || dsn_wanted(w, i, NOTIFY_FAILURE)) continue;
         w->rcpts[i].status = RCPT_CLOSED;
         if (!n++) first = i;
     }
@@ -151,6 +160,7 @@ static void settle(struct work *w)
     uint32_t failed = count(w, RCPT_FAILED), relayed = count(w, RCPT_RELAYED), pending = count(w, RCPT_PENDING);
     /* In one flush with the notice: who has the message must not get it again when we die in between. */
     if ((failed || relayed) && !w->owed && w->m->rcpt_n > failed) work_save(w);
+    w->telling_copies = failed && failed == count_failed_copies(w); /* when all others are told */
     if (failed && !w->owed) {
         work_hold(w); /* nobody else may end the work meanwhile */
         notify_failed(w, on_failure_told);
@@ -172,7 +182,7 @@ static void on_told(struct work *w, bool ok, enum rcpt_status from, enum rcpt_st
 {
     uint32_t n = 0;
     for (uint32_t i = 0; ok && i < w->m->rcpt_n && n < NOTICE_RCPTS; i++)
-        if (w->rcpts[i].status == from) {
+        if (w->rcpts[i].status == from && (from != RCPT_FAILED || work_is_copy(w, i) == w->telling_copies)) {
             w->rcpts[i].status = (uint8_t)to;
             n++;
         }

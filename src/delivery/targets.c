@@ -93,8 +93,18 @@ static void on_answer(void *arg, const struct route_answer *a)
     destination_kick(d);
 }
 
+/* A socket on this machine is where it is. */
+static void take_path(struct destination *d)
+{
+    d->targets = mem_new(struct target);
+    d->target_n = 1;
+    d->targets_until = UINT64_MAX;
+    snprintf(d->targets->t.name, sizeof d->targets->t.name, "%s", d->hop.hop->path);
+}
+
 bool targets_ready(struct destination *d)
 {
+    if (d->hop.hop && d->hop.hop->path && !d->target_n) take_path(d);
     if (d->targets_until > clock_mono_ms()) return true;
     if (!d->query) d->query = route_resolve(d->q->o.resolver, d->q->routes, &d->hop, on_answer, d);
     return false;
@@ -113,6 +123,7 @@ bool targets_pick(struct destination *d, uint64_t now, size_t *at)
 void targets_add_name(const struct route_target *t, struct buf *out)
 {
     buf_add_printable(out, slice_str(t->name), 150);
+    if (!t->ip.family) return; /* a path */
     buf_add_char(out, '[');
     ip_add(out, &t->ip);
     buf_add_char(out, ']');

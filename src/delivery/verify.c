@@ -144,7 +144,8 @@ struct verify_question *verify_recipient(struct queue *q, struct slice rcpt, uin
     if (!v->timer) abort();
     set_timer(v, timeout);
     if (q->dead || !is_clean(rcpt)) finish(v, VERIFY_UNSURE, SLICE("it cannot be asked for"));
-    else if (!route_find(q->routes, rcpt, &hop, &err)) finish(v, VERIFY_UNSURE, slice_str(err.text));
+    else if (!route_find(q->routes, SLICE(""), rcpt, &hop, &err)) finish(v, VERIFY_UNSURE, slice_str(err.text));
+    else if (hop.hop && hop.hop->kind == CONFIG_HOP_MAILDIR) finish(v, VERIFY_UNSURE, SLICE("folders of mailboxes cannot be asked"));
     else {
         route_to_ask(&hop);
         struct destination *d = destination_get(q, &hop);
@@ -168,7 +169,7 @@ uint32_t verify_hop(const struct queue *q, struct slice rcpt)
 {
     struct route_hop hop;
     struct err err;
-    if (!route_find(q->routes, rcpt, &hop, &err)) return 0;
+    if (!route_find(q->routes, SLICE(""), rcpt, &hop, &err)) return 0;
     return crc32c(0, hop.key, strlen(hop.key));
 }
 

@@ -186,7 +186,9 @@ static bool is_rewritten(struct work *w)
     return w->rewritten.n;
 }
 
-static struct part *part_new(struct work *w, struct destination *d, bool rewritten)
+static struct part **filling(struct destination *d, bool rewritten, bool copy) { return &d->filling[rewritten + 2 * copy]; }
+
+static struct part *part_new(struct work *w, struct destination *d, bool rewritten, bool copy)
 {
     struct part *p = arena_alloc(&w->arena, sizeof *p);
     p->work = w;
@@ -195,7 +197,8 @@ static struct part *part_new(struct work *w, struct destination *d, bool rewritt
     list_push_back(&w->parts, &p->sibling);
     w->open++;
     p->rewritten = rewritten;
-    d->filling[rewritten] = p;
+    p->copy = copy;
+    *filling(d, rewritten, copy) = p;
     return p;
 }
 
@@ -226,25 +229,40 @@ static bool is_clean(struct slice address)
     return true;
 }
 
+/* Its members have it, or will. Who asked is told so. */
+static void settle_group(struct work *w, uint32_t i)
+{
+    set_result(w, i, dsn_wanted(w, i, NOTIFY_SUCCESS) ? RCPT_RELAYED : RCPT_DELIVERED,
+               SLICE("2.0.0 the address stands for several others, to whom the message is passed on"));
+}
+
 static void route_recipient(struct work *w, uint32_t i)
 {
     struct route_hop hop;
     struct err err;
     struct queue *q = w->q;
+    unsigned marks = envelope_marks(&w->env, i);
+    if (marks & MARK_GROUP) {
+        settle_group(w, i);
+        return;
+    }
     bool clean = is_clean(w->env.sender) && is_clean(w->env.rcpts[i]);
-    if (!clean || !route_find(q->routes, w->env.rcpts[i], &hop, &err)) {
+    if (!clean || !route_find(q->routes, envelope_route_sender(&w->env), w->env.rcpts[i], &hop, &err)) {
         char reason[sizeof err.text + 16];
+        struct buf room = { 0 };
         int n = snprintf(reason, sizeof reason, "5.1.2 %s", clean ? err.text : "control characters in an address");
         set_result(w, i, RCPT_FAILED, slice_of(reason, (size_t)n));
-        log_event(LOG_INFO, "bounced", LOG_ID(w->m->spool.id), LOG_TEXT("to", w->env.rcpts[i]), LOG_STR("reply", reason));
+        log_event(LOG_INFO, "bounced", LOG_ID(w->m->spool.id), LOG_TEXT("to", w->env.rcpts[i]), LOG_STR("reply", reason),
+                  work_for(w, i, &room));
+        buf_deinit(&room);
         history_tell_failed(w, i, slice_of(reason, (size_t)n));
         return;
     }
-    if (w->env.flags & ENVELOPE_REQUIRETLS) route_require_tls(&hop);
+    if (w->env.flags & ENVELOPE_REQUIRETLS && !route_is_here(&hop)) route_require_tls(&hop);
     struct destination *d = destination_get(q, &hop);
-    bool rewritten = hop.rewrite_sender && is_rewritten(w);
-    struct part *p = d->filling[rewritten];
-    if (!p || p->work != w || p->n >= q->config->delivery.recipients) p = part_new(w, d, rewritten);
+    bool rewritten = (hop.rewrite_sender || marks & MARK_FORWARDED) && is_rewritten(w), copy = marks & MARK_COPY;
+    struct part *p = *filling(d, rewritten, copy);
+    if (!p || p->work != w || p->n >= q->config->delivery.recipients) p = part_new(w, d, rewritten, copy);
     part_append(p, i);
 }
 
@@ -264,7 +282,7 @@ void work_begin(struct work *w)
     /* All are sorted before the first one goes out; a part may be finished in here. */
     list_each_safe(node, &w->parts) {
         struct part *p = list_entry(node, struct part, sibling);
-        p->dest->filling[0] = p->dest->filling[1] = NULL;
+        *filling(p->dest, p->rewritten, p->copy) = NULL;
     }
     list_each_safe(node, &w->parts) destination_add(list_entry(node, struct part, sibling));
     m->flags &= (uint8_t)~MESSAGE_FORCE;
@@ -323,6 +341,11 @@ uint32_t part_unsettled(const struct part *p)
     return n;
 }
 
+void work_save_soon(struct work *w)
+{
+    if (w->m->state == MESSAGE_ACTIVE && !list_linked(&w->link)) list_push_back(&w->q->unsaved, &w->link);
+}
+
 void part_done(struct part *p)
 {
     struct work *w = p->work;
@@ -332,7 +355,7 @@ void part_done(struct part *p)
     d->bytes -= p->bytes;
     if (d->parked_n) destination_want(d);
     /* With others still under way a result may have to wait for long: the tick brings it to disk. */
-    if (w->open > 1 && w->m->state == MESSAGE_ACTIVE && !list_linked(&w->link)) list_push_back(&w->q->unsaved, &w->link);
+    if (w->open > 1) work_save_soon(w);
     work_release(w);
 }
 
@@ -361,13 +384,13 @@ void part_split(struct part *p, uint32_t most)
         uint32_t next = rcpts[i].next;
         bool moves = !rcpts[i].settled && (rcpts[i].later || (most && n >= most));
         rcpts[i].later = false;
-        if (moves && !rest) rest = part_new(p->work, p->dest, p->rewritten);
+        if (moves && !rest) rest = part_new(p->work, p->dest, p->rewritten, p->copy);
         part_append(moves ? rest : p, i);
         n += !moves;
         i = next;
     }
     if (!rest) return;
-    p->dest->filling[p->rewritten] = NULL;
+    *filling(p->dest, p->rewritten, p->copy) = NULL;
     rest->rounds = p->rounds + !most;
     destination_requeue(rest);
 }

@@ -35,6 +35,7 @@ struct work {
     bool counted;                      /* in queue.active */
     bool owed;                         /* a bounce could not be written */
     bool header_known, header_8bit;    /* the text's header was looked at, and has 8-bit bytes: client_utf8.c */
+    bool telling_copies;               /* the postmaster of copies that failed, not the sender of recipients that did */
     bool warned;                       /* a warning was tried in this attempt */
     bool file;                         /* it has a descriptor, or will have one when it is loaded: counted in queue.files */
     uint64_t notice_id;                /* of the bounce being written */
@@ -49,6 +50,7 @@ struct part {
     struct work *work;
     struct destination *dest;
     bool rewritten;                    /* it is sent with work.rewritten */
+    bool copy;                         /* of copies (MARK_COPY): whatever the server says to them, it does not say it to the others */
     uint32_t first, last, n;           /* recipients */
     unsigned tries;
     unsigned rounds;                   /* transactions its recipients were left over from */
@@ -70,6 +72,7 @@ void work_begin(struct work *w);                   /* routes; may end the work *
 static inline void work_hold(struct work *w) { w->open++; }
 void work_release(struct work *w);                 /* may end the work */
 void work_save(struct work *w);                    /* what became of its recipients until now, to the spool */
+void work_save_soon(struct work *w);               /* from the tick: some recipients have results, and others may take long */
 void work_cancel_ready(struct work *w);            /* parts nobody sends yet are given up; may end the work */
 void work_finish(struct work *w);                  /* result.c */
 void work_quarantine(struct work *w);              /* quarantine.c: instead of routing it; may end the work */
@@ -87,11 +90,16 @@ void part_drop_settled(struct part *p);            /* they are no recipients of 
 void part_split(struct part *p, uint32_t most);
 void part_blocked(struct part *p);                 /* could not be tried */
 
+static inline bool work_is_copy(const struct work *w, uint32_t i) { return envelope_marks(&w->env, i) & MARK_COPY; }
+/* history.c: the address that recipient i stands for, where the client (or the one before it) wrote another one; false: none, nothing is added. */
+bool work_original(const struct work *w, uint32_t i, struct buf *out);
+struct log_field work_for(const struct work *w, uint32_t i, struct buf *room); /* the same as a field of a log line, the last one */
 bool dsn_wanted(const struct work *w, uint32_t i, enum envelope_notify what); /* client_dsn.c: is the sender told that of recipient i? */
 #define PLAIN_ADDRESS_ROOM 640
 /* client_utf8.c: in ASCII, an internationalized domain as A-labels; an address that has no such form as it is. May be in room. */
 struct slice utf8_plain_address(struct slice address, char room[PLAIN_ADDRESS_ROOM]);
-/* notify.c: tells the sender (or the postmaster) of the first NOTICE_RCPTS failed recipients, which are closed then, or of the delay.
+/* notify.c: tells the sender (or the postmaster) of the first NOTICE_RCPTS failed recipients, which are closed then, or of the delay. Of copies
+ * that failed (telling_copies) the postmaster is told, within bounds, and the sender never.
  * cb comes from the loop, or at once when there is nobody to tell. ok: it is on disk. The caller keeps a hold on w. */
 #define NOTICE_RCPTS 500
 void notify_failed(struct work *w, void (*cb)(struct work *w, bool ok));

@@ -39,11 +39,12 @@ static bool word_at(struct slice s, struct word *out)
     struct slice name = charset;
     if (slice_find(charset, '*') >= 0) slice_cut(&charset, '*', &name); /* behind it a language: RFC 2231 §5 */
     *out = (struct word){ .charset = find_charset(name), .base64 = e == 'b', .text = text, .n = (size_t)(rest.p + 1 - s.p) };
-    return (e == 'b' || e == 'q') && out->charset != CHARSET_OTHER && slice_find(text, ' ') < 0;
+    return (e == 'b' || e == 'q') && slice_find(text, ' ') < 0;
 }
 
 static bool decode(const struct word *w, struct buf *out)
 {
+    if (w->charset == CHARSET_OTHER) return true;
     if (w->base64) return base64_decode(w->text, out);
     for (size_t i = 0; i < w->text.n; i++) {
         char c = w->text.p[i];
@@ -64,12 +65,19 @@ static void add_bytes(struct buf *out, struct slice bytes, enum charset charset)
     }
 }
 
+/* One sign for all that stand side by side: they are no text that anybody reads. */
+static bool add_unread(struct buf *out, bool again)
+{
+    if (!again) buf_add_str(out, "[...]");
+    return true;
+}
+
 void words_add(struct buf *out, struct slice value)
 {
     struct buf bytes = { 0 };
     struct word w;
     size_t blanks = 0;           /* before the place at hand: none are shown between two words, RFC 2047 §6.2 */
-    bool behind = false;
+    bool behind = false, unread = false;
     for (size_t i = 0; i < value.n;) {
         char c = value.p[i];
         struct slice here = slice_sub(value, i, value.n);
@@ -83,8 +91,10 @@ void words_add(struct buf *out, struct slice value)
             bool word = c == '=' && word_at(here, &w) && decode(&w, &bytes);
             for (; blanks && !(word && behind); blanks--) buf_add_char(out, ' ');
             blanks = 0;
+            unread = unread && word && w.charset == CHARSET_OTHER;
             behind = word;
-            if (word) add_bytes(out, buf_slice(&bytes), w.charset);
+            if (word && w.charset == CHARSET_OTHER) unread = add_unread(out, unread);
+            else if (word) add_bytes(out, buf_slice(&bytes), w.charset);
             else add_bytes(out, slice_sub(here, 0, 1), CHARSET_UTF8);
             i += word ? w.n : 1;
         }

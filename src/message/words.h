@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Encoded words for people (RFC 2047), outside of the processes that look into messages: only charsets that need no library (UTF-8, US-ASCII,
- * ISO-8859-1 and -15, windows-1252); a word in another one stays as it is. */
+ * ISO-8859-1 and -15, windows-1252); for words in others stands "[...]". */
 #ifndef POSTERN_MESSAGE_WORDS_H
 #define POSTERN_MESSAGE_WORDS_H
 #include "base/buf.h"

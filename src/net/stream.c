@@ -303,7 +303,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     stream_leave(s);
 }
 
-static struct stream *stream_new(struct stream_loop *l, int fd, size_t in_max, const struct stream_ops *ops, void *owner)
+struct stream *stream_new(struct stream_loop *l, int fd, size_t in_max, const struct stream_ops *ops, void *owner)
 {
     struct stream *s = mem_new(struct stream);
     int one = 1;
@@ -326,37 +326,6 @@ struct stream *stream_accept(struct stream_loop *l, int fd, size_t in_max, const
     struct stream *s = stream_new(l, fd, in_max, ops, owner);
     s->phase = STREAM_OPEN;
     event_add(&s->read_ev, NULL);
-    return s;
-}
-
-struct stream *stream_connect(struct stream_loop *l, const struct ip *ip, uint16_t port, const struct ip *source, size_t in_max,
-                              const struct stream_ops *ops, void *owner, struct err *err)
-{
-    struct sockaddr_storage to, from;
-    socklen_t n = ip_to_sockaddr(ip, port, &to);
-    int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        err_sys(err, errno, "cannot make a socket");
-        return NULL;
-    }
-    if (source && source->family) {
-        socklen_t k = ip_to_sockaddr(source, 0, &from);
-        int one = 1;
-        setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
-        if (bind(fd, (struct sockaddr *)&from, k) != 0) {
-            err_sys(err, errno, "cannot use the source address");
-            close(fd);
-            return NULL;
-        }
-    }
-    if (connect(fd, (struct sockaddr *)&to, n) != 0 && errno != EINPROGRESS) {
-        err_sys(err, errno, "cannot connect");
-        close(fd);
-        return NULL;
-    }
-    struct stream *s = stream_new(l, fd, in_max, ops, owner);
-    s->phase = STREAM_CONNECTING;
-    event_add(&s->write_ev, NULL);
     return s;
 }
 

@@ -41,6 +41,9 @@ struct stream *stream_accept(struct stream_loop *l, int fd, size_t in_max, const
 /* Starts to connect; source->family 0: any. NULL with err when even that cannot be tried. on_ready or on_end follow. */
 struct stream *stream_connect(struct stream_loop *l, const struct ip *ip, uint16_t port, const struct ip *source, size_t in_max,
                               const struct stream_ops *ops, void *owner, struct err *err);
+/* The same to a Unix socket. */
+struct stream *stream_connect_path(struct stream_loop *l, const char *path, size_t in_max, const struct stream_ops *ops, void *owner,
+                                   struct err *err);
 void stream_free(struct stream **s); /* closes at once, unsent bytes are lost; clears the pointer; NULL is fine */
 /* Sends what is pending, then closes and frees by itself: no callback to the owner any more. Clears the pointer.
  * linger_ms 0: close as soon as all is with the kernel (after QUIT). Else the peer is given so long to read the last reply and

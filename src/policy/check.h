@@ -39,6 +39,7 @@ struct check {
     bool holds_up;                 /* its stage waits for it, even when refusals are delayed */
     bool told_at_once;             /* its refusal is told there */
     bool always_runs;              /* its result is of use even where something spares the mail: only its refusal is spared then */
+    bool never_skipped;            /* no zone's skip_checks may name it: it keeps the relay closed, or others build on it */
     size_t place_offset;           /* of its group's struct config_place in struct config, told when nothing nearer decided; 0: none */
     bool judges_history;           /* it repeats what is known already: nothing is learnt from its refusal */
     bool (*wanted)(const struct config *c, const struct policy *p); /* is it on? Asked once, at load time; NULL: always */
@@ -149,11 +150,13 @@ struct policy_lists {
     const struct list_match *allow_clients, *allow_senders, *allow_recipients, *block_clients, *block_senders, *block_recipients,
         *pause_exempt, *limits_exempt, *reverse_exempt, *grey_clients, *grey_senders, *grey_recipients;
     const struct relaying *relaying;
+    const struct expander *expander;
     const struct list_match **recipients; /* of config->domains, by index; NULL: none */
     const struct public_suffix *suffixes; /* NULL: no check asks, or there is no such list */
 };
 const struct policy_lists *check_lists(const struct check_call *c);
 const struct policy_lists *policy_lists_of(const struct policy *p);
-bool check_wants_reverse(const struct policy *p); /* some list has host names, or a check asks for them */
+bool check_wants_reverse(const struct policy *p); /* some list may have host names, or a check asks for them */
+bool check_wants_reverse_now(const struct check_call *c); /* the same, as files and tables are now */
 
 #endif

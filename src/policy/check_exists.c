@@ -1,23 +1,89 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Does the recipient exist? For domains whose recipients are verified: in a list, by the inner server, or in a directory. Mail for
- * nobody is refused at the door, as taken it would become a bounce to whoever stands in MAIL FROM. What the inner server says is for
+ * Does the recipient exist? For domains whose recipients are verified: in a list, by the inner server, or in a directory. Of a mapped domain
+ * the address after that is looked for; who has an alias is known. Mail for
+ * nobody is refused at the door, as taken it would become a bounce to whoever stands in MAIL FROM; so is, without any verification, who can have
+ * no mailbox where Maildirs are, as his name is none of a folder. What the inner server says is for
  * the trace alone; a sender is not told its name. */
 #include <stdio.h>
 #include "policy/checks.h"
 #include "config/list.h"
+#include "delivery/queue.h"
+#include "maildir/folder.h"
 #include "policy/recipients.h"
+#include "route/expand.h"
+#include "route/route.h"
+
+/* Who is looked for: the recipient after mapping. */
+struct sought {
+    struct slice rcpt, local, domain; /* domain: A-labels, lower case */
+};
+
+static struct sought find_sought(struct check_call *c)
+{
+    const struct check_facts *f = check_facts(c);
+    const struct expand_result *r = policy_rewriting(c->run);
+    struct sought s = { f->rcpt, f->rcpt_address->local, f->rcpt_domain };
+    struct address a;
+    char name[256];
+    if (!r || !r->mapped || address_parse(r->mapped_to, &a) || !address_domain_ascii(a.domain, name)) return s;
+    return (struct sought){ a.text, a.local, arena_slice(check_arena(c), slice_str(name)) };
+}
 
 static const struct config_domain *domain_of(struct check_call *c)
 {
-    return config_domain_of(check_engine(c)->config, check_facts(c)->rcpt_domain);
+    return config_domain_of(check_engine(c)->config, find_sought(c).domain);
 }
 
 static bool wanted(const struct config *c, const struct policy *p)
 {
     for (size_t i = 0; i < c->domain_n; i++)
         if (c->domains[i].recipients.verify != CONFIG_VERIFY_OFF) return true;
+    for (size_t i = 0; i < c->hop_n; i++)
+        if (c->hops[i]->kind == CONFIG_HOP_MAILDIR) return true;
     return false;
 }
+
+/* ---- mailboxes */
+
+/* Why it can be no mailbox; NULL: it can, or goes elsewhere. */
+static const char *folder_problem(struct check_call *c, struct slice rcpt, struct config_place *place)
+{
+    struct slice sender = policy_sender_decides(c->run) ? check_facts(c)->sender : SLICE("");
+    struct route_hop hop;
+    struct err err;
+    struct buf folder = { 0 };
+    if (!check_engine(c)->queue || !queue_route(check_engine(c)->queue, sender, rcpt, &hop, &err) || !hop.hop ||
+        hop.hop->kind != CONFIG_HOP_MAILDIR)
+        return NULL;
+    const char *why = maildir_folder(hop.hop->path, rcpt, &folder);
+    *place = hop.place;
+    buf_deinit(&folder);
+    return why;
+}
+
+/* The same of all that the recipient becomes. */
+static const char *mailbox_problem(struct check_call *c, struct config_place *place)
+{
+    const struct expand_result *r = policy_rewriting(c->run);
+    const char *why = NULL;
+    if (!r || r->status != EXPAND_DONE) return folder_problem(c, check_facts(c)->rcpt, place);
+    for (uint32_t i = 0; i < r->to_n; i++)
+        if (!(why = folder_problem(c, r->to[i].address, place))) return NULL;
+    return why;
+}
+
+static bool refuse_mailbox(struct check_call *c)
+{
+    struct config_place place = { 0 };
+    char text[200];
+    const char *why = mailbox_problem(c, &place);
+    if (!why) return false;
+    snprintf(text, sizeof text, "<%s> is not known here", check_show(c, check_facts(c)->rcpt));
+    check_refuse(c, 550, "5.1.1", place, text, "there can be no mailbox of this name: %s", why); /* RFC 3463 §3.2 */
+    return true;
+}
+
+/* ---- verification */
 
 static void refuse(struct check_call *c, const struct config_domain *d, struct slice why)
 {
@@ -50,10 +116,14 @@ static void on_answer(void *arg, const struct recipients_answer *a)
 
 static void look_into_list(struct check_call *c, const struct config_domain *d, size_t index)
 {
-    const struct check_facts *f = check_facts(c);
+    struct sought s = find_sought(c);
     struct list_found found = { 0 };
-    list_find_address(check_lists(c)->recipients[index], f->rcpt_address->local, f->rcpt_domain, &found);
+    const struct list_match *all = check_lists(c)->recipients[index];
+    list_find_address(all, s.local, s.domain, &found);
     if (found.kind) check_pass_by(c, found.entry->place, "known: %s in recipients.list", found.entry->match);
+    else if (list_is_unread(all))
+        check_refuse(c, 451, "4.3.5", d->place, "the recipient cannot be looked up yet, please try again later",
+                     "a table of recipients.list was never read");
     else refuse(c, d, SLICE("not in recipients.list"));
 }
 
@@ -61,15 +131,16 @@ static void look_into_list(struct check_call *c, const struct config_domain *d, 
 static bool is_postmaster(struct check_call *c)
 {
     const struct relay_verdict *v = policy_relay_verdict(c->run);
-    return (v && v->postmaster) || slice_ieq(check_facts(c)->rcpt_address->local, SLICE("postmaster")) ||
-           slice_ieq(check_facts(c)->rcpt_address->local, SLICE("\"postmaster\""));
+    struct slice local = check_facts(c)->rcpt_address->local;
+    return (v && v->postmaster) || slice_ieq(local, SLICE("postmaster")) || slice_ieq(local, SLICE("\"postmaster\""));
 }
 
 static void run(struct check_call *c)
 {
-    const struct check_facts *f = check_facts(c);
     const struct config_domain *d = domain_of(c), *all = check_engine(c)->config->domains;
-    if (check_training(check_engine(c)->config, f->rcpt)) {
+    const struct expand_result *r = policy_rewriting(c->run);
+    struct sought s = find_sought(c);
+    if (check_training(check_engine(c)->config, check_facts(c)->rcpt)) {
         check_pass(c, "what comes there is learnt");
         return;
     }
@@ -77,11 +148,17 @@ static void run(struct check_call *c)
         check_pass(c, "postmaster is always there");
         return;
     }
+    const struct relay_verdict *v = policy_relay_verdict(c->run);
+    if (!(v && v->rewritten) && refuse_mailbox(c)) return;
+    if (r && r->aliased) {
+        check_pass(c, "an alias, or a name of the system");
+        return;
+    }
     if (!d || d->recipients.verify == CONFIG_VERIFY_OFF) {
         check_skip(c, d ? "recipients.verify is off for this domain" : "not a domain of ours");
         return;
     }
-    if (policy_relay_verdict(c->run) && policy_relay_verdict(c->run)->rewritten) {
+    if (v && v->rewritten) {
         check_skip(c, "it is on its way back to a sender that was rewritten here");
         return;
     }
@@ -90,8 +167,7 @@ static void run(struct check_call *c)
         look_into_list(c, d, index);
         return;
     }
-    struct recipients_question q = { .domain = index, .rcpt = f->rcpt, .local = f->rcpt_address->local, .name = f->rcpt_domain,
-                                     .dry = check_dry(c) };
+    struct recipients_question q = { .domain = index, .rcpt = s.rcpt, .local = s.local, .name = s.domain, .dry = check_dry(c) };
     struct recipients_answer now;
     c->own = recipients_find(check_parts(c)->recipients, &q, &now, on_answer, c);
     if (!c->own) answer(c, &now);

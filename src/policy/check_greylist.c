@@ -78,7 +78,8 @@ static const char *client_exemption(struct check_call *c)
     struct list_found found = { 0 };
     list_find_ip(l, &f->client.ip, &found);
     if (!found.kind && f->reverse == REVERSE_CONFIRMED) list_find_host(l, f->reverse_name, &found);
-    return found.kind ? found.entry->match : NULL;
+    /* kept as long as the connection, which may outlive the block that a table's entry is in */
+    return found.kind ? arena_strdup(&c->run->arenas[SCOPE_CONNECTION], slice_str(found.entry->match)) : NULL;
 }
 
 static const struct grey_client *client_of(struct check_call *c)

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "policy/checks.h"
 #include "policy/shared.h"
+#include "route/expand.h"
 
 #define HOUR_MS 3600000u
 static const struct config_place nowhere = { 0 };
@@ -33,7 +34,7 @@ static void run_open_relay(struct check_call *c)
     else check_pass(c, "trusted, by the zone %s", f->client.zone->name);
 }
 
-const struct check check_open_relay = { .name = "open-relay-guard", .stage = STAGE_CONNECT, .whom = FOR_TRUSTED,
+const struct check check_open_relay = { .name = "open-relay-guard", .never_skipped = true, .stage = STAGE_CONNECT, .whom = FOR_TRUSTED,
                                         .wanted = open_relay_wanted, .run = run_open_relay };
 
 /* Those whose name in `relaying` makes them trusted are so only now. */
@@ -44,7 +45,7 @@ static bool open_relay_names_wanted(const struct config *c, const struct policy 
     return false;
 }
 
-const struct check check_open_relay_names = { .name = "open-relay-names", .stage = STAGE_CONNECT, .step = 1, .whom = FOR_TRUSTED,
+const struct check check_open_relay_names = { .name = "open-relay-names", .never_skipped = true, .stage = STAGE_CONNECT, .step = 1, .whom = FOR_TRUSTED,
                                               .wanted = open_relay_names_wanted, .run = run_open_relay };
 
 static void raise_distrust(struct check_call *c, unsigned names)
@@ -70,11 +71,12 @@ static void raise_distrust(struct check_call *c, unsigned names)
 static void run_strangers(struct check_call *c)
 {
     const struct policy_engine_options *e = check_engine(c);
+    const struct expander *x = check_lists(c)->expander;
     const struct check_facts *f = check_facts(c);
     if (f->account.n) check_pass(c, "a user of ours");
     else if (!e->shared || check_dry(c)) check_skip(c, "nothing is counted");
-    else if (!f->sender.n || config_domain_of(e->config, f->sender_domain)) check_pass(c, "the sender is one of ours");
-    else if (!config_domain_of(e->config, f->rcpt_domain)) check_pass(c, "the recipient is none of ours");
+    else if (!f->sender.n || expand_is_ours(x, f->sender_domain)) check_pass(c, "the sender is one of ours");
+    else if (!expand_is_ours(x, f->rcpt_domain)) check_pass(c, "the recipient is none of ours");
     else {
         unsigned names = shared_distinct(e->shared, policy_client_key(&f->client.ip), hash_ibytes(f->helo), HOUR_MS, clock_mono_ms());
         if (names >= e->config->guard.open_relay.strangers) raise_distrust(c, names);
@@ -82,7 +84,7 @@ static void run_strangers(struct check_call *c)
     }
 }
 
-const struct check check_strangers = { .place_offset = offsetof(struct config, guard.open_relay.place), .name = "stranger-watch", .stage = STAGE_RCPT, .step = 1, .whom = FOR_TRUSTED,
+const struct check check_strangers = { .place_offset = offsetof(struct config, guard.open_relay.place), .name = "stranger-watch", .never_skipped = true, .stage = STAGE_RCPT, .step = 1, .whom = FOR_TRUSTED,
                                        .wanted = open_relay_wanted, .run = run_strangers };
 
 /* ---- the outbound guard */
@@ -155,5 +157,5 @@ static void run_outbound(struct check_call *c)
     else check_pass(c, "within the limits of an hour");
 }
 
-const struct check check_outbound = { .place_offset = offsetof(struct config, guard.outbound.place), .name = "outbound-guard", .stage = STAGE_DATA, .whom = FOR_TRUSTED, .wanted = outbound_wanted,
+const struct check check_outbound = { .place_offset = offsetof(struct config, guard.outbound.place), .name = "outbound-guard", .never_skipped = true, .stage = STAGE_DATA, .whom = FOR_TRUSTED, .wanted = outbound_wanted,
                                       .run = run_outbound };

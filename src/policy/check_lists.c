@@ -6,6 +6,8 @@
 #include "mailauth/spf.h"
 #include "policy/checks.h"
 #include "config/list.h"
+#include "route/expand.h"
+#include "smtp/address.h"
 
 /* One pair of lists. */
 struct pair {
@@ -28,6 +30,7 @@ static const char *place_of(const struct list_entry *e, char room[300])
 {
     room[0] = 0;
     if (e->file) snprintf(room, 300, ", %s:%u", e->file, e->line);
+    else if (e->table) snprintf(room, 300, ", table %s", e->table);
     return room;
 }
 
@@ -79,7 +82,7 @@ static bool wants_clients(const struct config *c, const struct policy *p)
 static bool wants_names(const struct config *c, const struct policy *p)
 {
     const struct policy_lists *l = policy_lists_of(p);
-    return list_has_hosts(l->allow_clients) || list_has_hosts(l->block_clients);
+    return list_may_have_hosts(l->allow_clients) || list_may_have_hosts(l->block_clients);
 }
 
 const struct check check_client_list = { .name = "client-list", .stage = STAGE_CONNECT, .step = 0, .whom = FOR_ALL,
@@ -125,15 +128,29 @@ static void run_sender_list(struct check_call *c)
 
 static void cancel_sender_list(struct check_call *c) {} /* nothing of its own is under way */
 
+static void find_recipient(const struct list_match *l, const struct check_facts *f, const struct address *mapped, struct list_found *out)
+{
+    struct list_found other;
+    char domain[256];
+    list_find_address(l, f->rcpt_address->local, f->rcpt_domain, out);
+    if (!mapped->text.n || !address_domain_ascii(mapped->domain, domain)) return;
+    list_find_address(l, mapped->local, slice_str(domain), &other);
+    if (other.kind > out->kind || (other.kind == out->kind && other.nearness > out->nearness)) *out = other;
+}
+
+/* A mapped domain is another name for the same people: what is written of their own address holds, too. */
 static void run_recipient_list(struct check_call *c)
 {
     const struct check_facts *f = check_facts(c);
     const struct policy_lists *l = check_lists(c);
+    const struct expand_result *r = policy_rewriting(c->run);
+    struct address mapped = { 0 };
     const struct pair p = { "recipients", l->allow_recipients, l->block_recipients, ALLOW_MAIL, 550,
                             "mail to this recipient is not accepted here, please ask the postmaster" };
     struct list_found allow, block;
-    list_find_address(p.allow, f->rcpt_address->local, f->rcpt_domain, &allow);
-    list_find_address(p.block, f->rcpt_address->local, f->rcpt_domain, &block);
+    if (r && r->mapped && address_parse(r->mapped_to, &mapped)) mapped = (struct address){ 0 };
+    find_recipient(p.allow, f, &mapped, &allow);
+    find_recipient(p.block, f, &mapped, &block);
     decide(c, &p, &allow, &block);
 }
 

@@ -48,9 +48,9 @@ static void run_name(struct check_call *c)
     else check_skip(c, "the client has no name that leads back to it");
 }
 
-const struct check check_relaying_client = { .name = "relaying-client", .stage = STAGE_CONNECT, .step = 0, .whom = FOR_ALL,
+const struct check check_relaying_client = { .name = "relaying-client", .never_skipped = true, .stage = STAGE_CONNECT, .step = 0, .whom = FOR_ALL,
                                              .wanted = client_wanted, .run = run_client };
-const struct check check_relaying_name = { .name = "relaying-name", .stage = STAGE_CONNECT, .step = 1, .whom = FOR_ALL,
+const struct check check_relaying_name = { .name = "relaying-name", .never_skipped = true, .stage = STAGE_CONNECT, .step = 1, .whom = FOR_ALL,
                                            .wanted = name_wanted, .run = run_name };
 
 /* ---- each recipient */
@@ -62,7 +62,7 @@ static void run_relay(struct check_call *c)
                                       .sender = f->sender_domain, .ip = f->client.ip,
                                       .name = f->reverse == REVERSE_CONFIRMED ? f->reverse_name : SLICE(""),
                                       .rewriter = check_engine(c)->rewriter, .now_ms = clock_wall_ms(),
-                                      .list = check_lists(c)->relaying };
+                                      .list = check_lists(c)->relaying, .expander = check_lists(c)->expander };
     struct relay_verdict v;
     relay_judge(check_engine(c)->config, &who, f->rcpt_address, &v);
     run_keep_relay(c, &v);
@@ -72,4 +72,4 @@ static void run_relay(struct check_call *c)
     else check_refuse(c, v.code, v.enhanced, v.place, v.text, "%s%s%s", v.why, before, entry);
 }
 
-const struct check check_relay = { .name = "relay", .stage = STAGE_RCPT, .step = 0, .whom = FOR_ALL, .run = run_relay };
+const struct check check_relay = { .name = "relay", .never_skipped = true, .stage = STAGE_RCPT, .step = 0, .whom = FOR_ALL, .run = run_relay };

@@ -102,6 +102,10 @@ static void name_run(struct check_call *call)
         check_skip(call, "the client's address is not known");
         return;
     }
+    if (!check_wants_reverse_now(call)) {
+        check_skip(call, "no list has names of hosts now");
+        return;
+    }
     struct naming *n = arena_alloc(check_arena(call), sizeof *n);
     n->call = call;
     call->own = n;
@@ -110,7 +114,7 @@ static void name_run(struct check_call *call)
 
 static bool name_wanted(const struct config *c, const struct policy *p) { return check_wants_reverse(p); }
 
-const struct check check_reverse_name = { .name = "reverse-name", .stage = STAGE_CONNECT, .step = 0, .whom = FOR_ALL,
+const struct check check_reverse_name = { .name = "reverse-name", .never_skipped = true, .stage = STAGE_CONNECT, .step = 0, .whom = FOR_ALL,
                                           .wanted = name_wanted, .run = name_run, .cancel = cancel_naming };
 
 /* ---- requiring it */

@@ -7,6 +7,7 @@
 #include "policy/checks.h"
 #include "policy/content_look.h"
 #include "policy/message_auth_parts.h"
+#include "route/expand.h"
 
 #define UNSCANNED_MAX 600 /* bytes of names */
 static const struct config_place nowhere = { 0 };
@@ -28,9 +29,10 @@ static bool is_allowed(const struct check_call *c) { return check_allowed(c) & (
 static enum config_direction direction_of(const struct check_call *c)
 {
     const struct check_facts *f = check_facts(c);
+    const struct expander *x = check_lists(c)->expander;
     bool inner = false, outer = false;
     for (uint32_t i = 0; i < f->rcpt_n && !(inner && outer); i++) {
-        if (config_domain_of_address(check_engine(c)->config, f->rcpts[i])) inner = true;
+        if (expand_is_ours_address(x, f->rcpts[i])) inner = true;
         else outer = true;
     }
     if (!f->trusted) return inner ? CONFIG_DIRECTION_IN : CONFIG_DIRECTION_THROUGH;
@@ -309,5 +311,5 @@ static void run(struct check_call *c)
     else check_when_answered(c, "spf", go);
 }
 
-const struct check check_content_scan = { .name = "scan", .stage = STAGE_CONTENT, .step = 2, .whom = FOR_ALL, .wanted = wanted, .run = run,
+const struct check check_content_scan = { .name = "scan", .never_skipped = true, .stage = STAGE_CONTENT, .step = 2, .whom = FOR_ALL, .wanted = wanted, .run = run,
                                   .cancel = cancel };

@@ -57,7 +57,9 @@ static void add_report(struct check_call *c, const struct report *r)
     struct edits *e = arena_alloc(check_arena(c), sizeof *e);
     const struct edit_header *h = check_header(c);
     make_boundary(boundary);
-    spam_report_format(options(c), r, check_engine(c)->config->hostname, &text);
+    const struct policy_engine_options *o = check_engine(c);
+    const struct wording w = { o->templates, (enum template_language)o->config->notices.language };
+    spam_report_format(options(c), r, o->config->hostname, &w, &text);
     if (h && edits_wrap(e, h, check_look(c)->share.size, boundary, buf_slice(&text), check_arena(c))) (void)check_apply_edits(c, e);
     buf_deinit(&text);
 }

@@ -26,7 +26,7 @@ static void rcpt_run(struct check_call *c)
                      "only users and trusted clients may train the classifier");
 }
 
-const struct check check_training_address = { .name = "training-address", .stage = STAGE_RCPT, .step = 1, .whom = FOR_ALL,
+const struct check check_training_address = { .name = "training-address", .never_skipped = true, .stage = STAGE_RCPT, .step = 1, .whom = FOR_ALL,
                                               .wanted = wanted, .run = rcpt_run };
 
 /* ---- the message */
@@ -128,5 +128,5 @@ static void cancel(struct check_call *c)
     if (t) scan_cancel(&t->request);
 }
 
-const struct check check_content_training = { .name = "training", .stage = STAGE_CONTENT, .step = 4, .whom = FOR_TRUSTED, .wanted = wanted,
+const struct check check_content_training = { .name = "training", .never_skipped = true, .stage = STAGE_CONTENT, .step = 4, .whom = FOR_TRUSTED, .wanted = wanted,
                                            .run = run, .cancel = cancel };

@@ -5,7 +5,7 @@
 
 const struct check *const checks[] = {
     /* connect: the client's address */
-    &check_client_list, &check_relaying_client, &check_open_relay, &check_client_limits, &check_greeting_pause, /* step 0 */
+    &check_client_list, &check_intercepted, &check_relaying_client, &check_open_relay, &check_client_limits, &check_greeting_pause, /* step 0 */
     &check_reverse_name,
     &check_client_names, &check_relaying_name, &check_open_relay_names, &check_reverse_dns,                     /* 1: its name */
     &check_dns_lists_client, &check_reputation,                                                                 /* 2 */
@@ -17,7 +17,7 @@ const struct check *const checks[] = {
     &check_dns_lists_sender,
     /* rcpt: the right to relay, then the recipient, then greylisting */
     &check_relay,
-    &check_strangers, &check_training_address, &check_recipient_list, &check_recipient_limit, &check_recipient,
+    &check_rewritten, &check_strangers, &check_training_address, &check_recipient_list, &check_recipient_limit, &check_recipient,
     &check_recipient_exists,
     &check_greylist,
     /* data */

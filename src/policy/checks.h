@@ -10,10 +10,12 @@ extern const struct check check_client_list, check_client_names, check_sender_li
     check_helo,                                                                      /* check_helo.c */
     check_sender, check_recipient,                                                   /* check_domain.c */
     check_dns_lists_client, check_dns_lists_helo, check_dns_lists_sender,            /* check_dns_lists.c */
+    check_intercepted,                                                               /* check_intercepted.c */
     check_greeting_pause,                                                            /* check_pause.c */
     check_client_limits, check_recipient_limit,                                      /* check_limits.c */
     check_reputation,                                                                /* check_reputation.c */
     check_greylist,                                                                  /* check_greylist.c */
+    check_rewritten,                                                                 /* check_rewriting.c */
     check_recipient_exists,                                                          /* check_exists.c */
     check_open_relay, check_open_relay_names, check_strangers, check_outbound,       /* check_guards.c */
     check_spf, check_dkim, check_arc, check_dmarc,                                   /* the files of these names */

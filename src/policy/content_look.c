@@ -61,7 +61,8 @@ bool check_strip(struct check_call *c, const struct slice *why)
     char id[ID_TEXT_LEN + 1];
     const struct edit_header *h = check_header(c);
     struct edits *e = arena_alloc(check_arena(c), sizeof *e);
-    struct edit_notes notes = { check_engine(c)->config->hostname, id, why };
+    const struct config *config = check_engine(c)->config;
+    struct edit_notes notes = { config->hostname, id, { check_engine(c)->templates, (enum template_language)config->notices.language }, why };
     id_format(check_facts(c)->id, id);
     return h && edits_strip(e, h, check_look(c)->report, check_look(c)->share.size, &notes, check_arena(c)) && check_apply_edits(c, e);
 }

@@ -3,11 +3,13 @@
 #include "policy/explain.h"
 #include <stdlib.h>
 #include "base/mem.h"
+#include "policy/explain_rewriting.h"
 #include "policy/explain_text.h"
 #include "policy/pipeline.h"
 #include "policy/provider.h"
 
 #define RECIPIENTS_MAX 100
+#define TARGETS_MAX 1000 /* that are told, of all recipients together */
 
 struct explain {
     struct list node;          /* in engine->explains */
@@ -18,6 +20,7 @@ struct explain {
     enum policy_stage stage;   /* being asked */
     size_t rcpt;               /* at STAGE_RCPT */
     uint32_t taken;
+    struct explain_told told;
     struct explain_text *text; /* NULL: none was given */
     struct slice rcpts[RECIPIENTS_MAX]; /* those taken, for the text */
     json_t *outcome;           /* of the text; NULL: it was not looked at */
@@ -92,6 +95,7 @@ static void end(struct explain *x, json_t *answer)
     json_decref(x->outcome);
     list_remove(&x->node);
     json_decref(x->recipients);
+    json_decref(x->told.seen);
     json_decref(x->request);
     free(x);
     cb(arg, answer);
@@ -108,6 +112,7 @@ static void finish(struct explain *x)
     json_t *answer = json_pack("{s:s, s:b, s:O, s:i, s:o}", "zone", x->client.zone->name, "trusted", x->run->facts.trusted, "recipients",
                      x->recipients, "score", policy_score(x->run), "trace", trace_json(policy_trace(x->run)));
     if (x->outcome) json_object_set(answer, "content", x->outcome);
+    json_object_set_new(answer, "copies", explain_copies(x->run, x->rcpts, x->taken, &x->told));
     end(x, answer);
 }
 
@@ -146,7 +151,9 @@ static bool step(struct explain *x, const struct policy_verdict *v)
 {
     bool refused = policy_refuses(v->outcome);
     if (x->stage == STAGE_RCPT) {
-        json_array_append_new(x->recipients, verdict_json(x, v));
+        json_t *o = verdict_json(x, v);
+        explain_rewriting(x->run, rcpt_text(x), refused, &x->told, o);
+        json_array_append_new(x->recipients, o);
         if (!refused) x->rcpts[x->taken++] = rcpt_text(x);
         if (++x->rcpt < json_array_size(json_object_get(x->request, "to"))) return true;
         x->stage = STAGE_DATA;
@@ -160,7 +167,9 @@ static bool step(struct explain *x, const struct policy_verdict *v)
         json_array_foreach(x->recipients, i, r)
             if (!strcmp(json_string_value(json_object_get(r, "outcome")), "pass")) {
                 x->rcpt = i;
-                json_array_set_new(x->recipients, i, verdict_json(x, v));
+                json_t *judged = verdict_json(x, v);
+                json_object_update_missing(judged, r);
+                json_array_set_new(x->recipients, i, judged);
             }
         return false;
     }
@@ -210,7 +219,7 @@ void policy_explain(struct policy_engine *e, const json_t *request, explain_cb *
     client.zone = provider_choose_zone(e->o.providers, e->o.config, NULL, &client.ip);
     struct explain *x = mem_new(struct explain);
     *x = (struct explain){ .engine = e, .client = client, .run = policy_run_new(e, &client, true), .request = json_deep_copy(request),
-                           .recipients = json_array(), .text = text, .cb = cb, .arg = arg };
+                           .recipients = json_array(), .told = { TARGETS_MAX, json_object() }, .text = text, .cb = cb, .arg = arg };
     list_push_back(&e->explains, &x->node);
     policy_set_account(x->run, text_of(request, "account"));
     go_on(x);

@@ -161,3 +161,17 @@ const struct auth_header *policy_text_header(const struct policy_run *run)
 
 struct auth_body *policy_text_hashes(struct policy_run *run) { return run->text ? run->text->body : NULL; }
 const struct arc *policy_text_chain(const struct policy_run *run) { return run->text ? run->text->arc : NULL; }
+
+/* ---- the sender */
+
+bool policy_sender_is_forged(const struct policy_run *run)
+{
+    const struct check_facts *f = &run->facts;
+    const struct dmarc *d = run->text ? run->text->dmarc : NULL;
+    struct arc_excuse excuse;
+    bool his = d && f->sender_domain.n && slice_ieq(d->author, f->sender_domain); /* both as A-labels */
+    if (f->trusted || f->client.submission || !f->spf) return false;
+    if (f->spf->result == SPF_FAIL) return !(his && d->result == DMARC_PASS); /* forwarded, and signed by its author's domain */
+    return his && d->result == DMARC_FAIL && d->published != DMARC_ASK_NONE && f->spf->result != SPF_PASS &&
+           !(run->text->arc && arc_excuses(run->engine->o.config, run->text->arc, d, &excuse));
+}

@@ -2,13 +2,14 @@
  * Mail that tells somebody what was found in a message, and what became of it. */
 #ifndef POSTERN_POLICY_NOTICE_H
 #define POSTERN_POLICY_NOTICE_H
-#include "base/buf.h"
+#include "notice/template.h"
 #include "policy/outcome.h"
 
 enum notice_done { NOTICE_REFUSED, NOTICE_DISCARDED, NOTICE_QUARANTINED, NOTICE_HELD, NOTICE_REDIRECTED, NOTICE_EDITED, NOTICE_PASSED };
 
 struct notice_mail {
     const char *hostname;
+    struct wording wording;
     struct slice from, to;           /* to empty: nobody is named */
     uint64_t id;                     /* of this mail */
     uint64_t now;                    /* wall ms */
@@ -25,8 +26,8 @@ struct notice_mail {
     bool last;                       /* of this hour */
 };
 const char *notice_reason_name(unsigned reason); /* "virus" */
-const char *notice_subject(enum notice_reason reason);
-/* The whole mail. What came from outside is printable in it. */
+const char *notice_subject(enum notice_reason reason); /* as it is listed in the queue */
+/* The whole mail, 7-bit but for the addresses in its header. What came from outside is printable in it. */
 void notice_format(const struct notice_mail *m, struct buf *out);
 
 #endif

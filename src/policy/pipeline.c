@@ -11,17 +11,21 @@
 #include "policy/dns_lists.h"
 #include "policy/explain.h"
 #include "config/list.h"
+#include "config/tables.h"
 #include "policy/memo.h"
 #include "policy/recipients.h"
 #include "policy/relay.h"
+#include "policy/skip.h"
+#include "route/expand.h"
 
 #define DKIM_KEYS_KEPT 256 /* some 4 KiB each */
 
 /* ---- made once of a configuration */
 
-static bool load(const struct list_match **out, const struct config_match_list *from, enum list_of of, struct err *err)
+static bool load(const struct policy *p, const struct list_match **out, const struct config_match_list *from, enum list_of of,
+                 struct err *err)
 {
-    *out = list_new(from, of, err);
+    *out = list_new(from, of, p->tables, err);
     return *out;
 }
 
@@ -31,7 +35,7 @@ static bool load_recipients(struct policy *p, struct err *err)
     p->lists.recipients = mem_zalloc((c->domain_n + 1) * sizeof *p->lists.recipients);
     for (size_t i = 0; i < c->domain_n; i++) {
         const struct config_recipients *r = &c->domains[i].recipients;
-        if (r->verify == CONFIG_VERIFY_LIST && !load(&p->lists.recipients[i], &r->list, LIST_OF_ADDRESSES, err)) return false;
+        if (r->verify == CONFIG_VERIFY_LIST && !load(p, &p->lists.recipients[i], &r->list, LIST_OF_ADDRESSES, err)) return false;
     }
     return true;
 }
@@ -40,18 +44,18 @@ static bool load_lists(struct policy *p, struct err *err)
 {
     const struct config_checks *k = &p->config->checks;
     struct policy_lists *l = &p->lists;
-    return load(&l->allow_clients, &k->allow_clients, LIST_OF_CLIENTS, err) &&
-           load(&l->block_clients, &k->block_clients, LIST_OF_CLIENTS, err) &&
-           load(&l->pause_exempt, &k->greeting_pause.exempt, LIST_OF_CLIENTS, err) &&
-           load(&l->limits_exempt, &k->client_limits.exempt, LIST_OF_CLIENTS, err) &&
-           load(&l->reverse_exempt, &k->reverse_dns.exempt, LIST_OF_CLIENTS, err) &&
-           load(&l->grey_clients, &k->greylist.exempt_clients, LIST_OF_CLIENTS, err) &&
-           load(&l->allow_senders, &k->allow_senders, LIST_OF_ADDRESSES, err) &&
-           load(&l->block_senders, &k->block_senders, LIST_OF_ADDRESSES, err) &&
-           load(&l->allow_recipients, &k->allow_recipients, LIST_OF_ADDRESSES, err) &&
-           load(&l->block_recipients, &k->block_recipients, LIST_OF_ADDRESSES, err) &&
-           load(&l->grey_senders, &k->greylist.exempt_senders, LIST_OF_ADDRESSES, err) &&
-           load(&l->grey_recipients, &k->greylist.exempt_recipients, LIST_OF_ADDRESSES, err) && load_recipients(p, err) &&
+    return load(p, &l->allow_clients, &k->allow_clients, LIST_OF_CLIENTS, err) &&
+           load(p, &l->block_clients, &k->block_clients, LIST_OF_CLIENTS, err) &&
+           load(p, &l->pause_exempt, &k->greeting_pause.exempt, LIST_OF_CLIENTS, err) &&
+           load(p, &l->limits_exempt, &k->client_limits.exempt, LIST_OF_CLIENTS, err) &&
+           load(p, &l->reverse_exempt, &k->reverse_dns.exempt, LIST_OF_CLIENTS, err) &&
+           load(p, &l->grey_clients, &k->greylist.exempt_clients, LIST_OF_CLIENTS, err) &&
+           load(p, &l->allow_senders, &k->allow_senders, LIST_OF_ADDRESSES, err) &&
+           load(p, &l->block_senders, &k->block_senders, LIST_OF_ADDRESSES, err) &&
+           load(p, &l->allow_recipients, &k->allow_recipients, LIST_OF_ADDRESSES, err) &&
+           load(p, &l->block_recipients, &k->block_recipients, LIST_OF_ADDRESSES, err) &&
+           load(p, &l->grey_senders, &k->greylist.exempt_senders, LIST_OF_ADDRESSES, err) &&
+           load(p, &l->grey_recipients, &k->greylist.exempt_recipients, LIST_OF_ADDRESSES, err) && load_recipients(p, err) &&
            (l->relaying = relaying_new(p->config, err));
 }
 
@@ -81,16 +85,15 @@ static void free_lists(struct policy *p)
     for (size_t i = 0; l->recipients && i < p->config->domain_n; i++) list_free((struct list_match *)l->recipients[i]);
     free(l->recipients);
     relaying_free((struct relaying *)l->relaying);
+    expander_free((struct expander *)l->expander);
     public_suffix_free((struct public_suffix *)l->suffixes);
 }
 
-static bool names_wanted(const struct policy *p)
+/* Whatever lists say. */
+static bool names_always_wanted(const struct policy *p)
 {
     const struct config_checks *k = &p->config->checks;
-    const struct policy_lists *l = &p->lists;
-    if (k->reverse_dns.enabled || list_has_hosts(l->allow_clients) || list_has_hosts(l->block_clients) ||
-        k->greylist.enabled)
-        return true;
+    if (k->reverse_dns.enabled || k->greylist.enabled) return true;
     for (size_t i = 0; i < k->dns_lists.n; i++)
         if (k->dns_lists.lists[i].enabled && k->dns_lists.lists[i].of & CONFIG_DNS_LIST_REVERSE) return true;
     for (size_t i = 0; i < p->config->relaying_n; i++)
@@ -99,6 +102,12 @@ static bool names_wanted(const struct policy *p)
 }
 
 bool check_wants_reverse(const struct policy *p) { return p->reverse; }
+
+bool check_wants_reverse_now(const struct check_call *c)
+{
+    const struct policy *p = run_policy(c->run);
+    return p->reverse_always || list_has_hosts(p->lists.allow_clients) || list_has_hosts(p->lists.block_clients);
+}
 
 /* ---- own addresses: who stands in a trusted network by chance is not meant; connections from there may come through a NAT */
 
@@ -149,17 +158,33 @@ static void choose(struct policy *p)
     while (stage < STAGES) p->from[++stage] = p->n;
 }
 
+static bool load_tables(struct policy *p, struct err *err)
+{
+    p->tables = tables_new(p->config, err);
+    if (p->tables) config_set_tables(p->config, p->tables);
+    return p->tables;
+}
+
+struct tables *policy_tables(const struct policy *p) { return p->tables; }
+const struct expander *policy_expander(const struct policy *p) { return p->lists.expander; }
+
 struct policy *policy_new(const struct config *c, struct err *err)
 {
     struct policy *p = mem_new(struct policy);
     p->config = c;
-    if (!load_lists(p, err) || !load_suffixes(p, err)) {
+    if (!load_tables(p, err) || !load_lists(p, err) || !load_suffixes(p, err) ||
+        !(p->lists.expander = expander_new(c, p->tables, err))) {
         policy_free(p);
         return NULL;
     }
-    p->reverse = names_wanted(p);
+    p->reverse_always = names_always_wanted(p);
+    p->reverse = p->reverse_always || list_may_have_hosts(p->lists.allow_clients) || list_may_have_hosts(p->lists.block_clients);
     find_own(p);
     choose(p);
+    if (!skips_load(p, checks, err)) {
+        policy_free(p);
+        return NULL;
+    }
     return p;
 }
 
@@ -167,6 +192,9 @@ void policy_free(struct policy *p)
 {
     if (!p) return;
     free_lists(p);
+    config_set_tables(p->config, NULL);
+    tables_free(p->tables);
+    skips_free(p);
     free(p->checks);
     free(p->own);
     free(p);

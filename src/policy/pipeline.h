@@ -7,10 +7,14 @@
 
 struct policy {
     const struct config *config;
+    struct tables *tables;
     struct policy_lists lists;
     const struct check **checks;  /* those that are on, in the order of the table */
     size_t n, from[STAGES + 1];   /* of stage s: from[s] .. from[s + 1] */
-    bool reverse;
+    bool reverse;                 /* somebody may ask for names of clients, */
+    bool reverse_always;          /* and it is not for lists alone, which may have none for now */
+    struct zone_skips *skips;     /* of zones that skip checks */
+    size_t skip_n;
     struct ip *own;               /* our own addresses that nothing which may relay names alone */
     size_t own_n;
 };
@@ -29,6 +33,13 @@ struct finding {
     uint8_t quarantine;            /* enum envelope_quarantine */
     const char *enhanced, *text, *why;
     struct config_place place;
+};
+/* Checks that do not concern a zone's clients (skip.h). */
+struct zone_skips {
+    const struct config_zone *zone;
+    struct finding finding;        /* "not for zone lan" */
+    char *why;
+    bool *checks;                  /* by number in policy->checks */
 };
 struct slot {
     struct check_call call;
@@ -49,6 +60,7 @@ enum scope { SCOPE_CONNECTION, SCOPE_HELO, SCOPE_TRANSACTION, SCOPE_RECIPIENT, S
 struct policy_run {
     struct policy_engine *engine;
     struct check_facts facts;
+    const struct zone_skips *skips;/* NULL: the client's zone skips nothing */
     bool dry, in_check;            /* in_check: what answers now is picked up by who began it */
     bool account_changed;          /* what that means for the stages that have begun is not looked at yet */
     bool begun[STAGES];
@@ -65,6 +77,7 @@ struct policy_run {
         struct slice who;          /* empty: not found yet */
     } grey_client;
     struct relay_verdict *relay;   /* in the recipient's arena; NULL: not found yet */
+    const struct expand_result *rewriting; /* the same */
     struct message_auth *text;     /* message_auth.c: of the message that is coming in; NULL: nobody wants it */
     void (*text_free)(struct message_auth **text);
     struct content_look *look;     /* content_look.h: in the transaction's arena; NULL: nobody has looked yet */

@@ -12,6 +12,7 @@
 #include "smtp/address.h"
 
 struct event_base;
+struct expander;
 struct policy;
 struct policy_engine;
 struct policy_run;
@@ -24,13 +25,19 @@ struct spool_draft;
 struct spool_share;
 struct store_link;
 struct link;
+struct tables;
+struct templates;
 
 /* ---- what is made of a configuration, once, before the workers are forked */
 
-/* Reads the files that lists name; blocks. NULL and an error that names file and line when one cannot be used. The configuration must
- * outlive it. */
+/* Reads the files that lists and tables name; blocks. NULL and an error that names file and line when one cannot be used. The
+ * configuration must outlive it; while it is there, domains[].table have their names. */
 struct policy *policy_new(const struct config *c, struct err *err) MUST_CHECK;
 void policy_free(struct policy *p); /* NULL is fine */
+/* All tables of the configuration. Of each process that was forked since then its own: a worker watches them (tables_watch). */
+struct tables *policy_tables(const struct policy *p);
+/* What becomes of recipients (route/expand.h). As long as the policy. */
+const struct expander *policy_expander(const struct policy *p);
 
 /* ---- of one worker */
 
@@ -44,6 +51,7 @@ struct policy_engine_options {
     struct link *auth;           /* asks directories; NULL: none */
     struct link *scan;           /* to the process that looks into messages; NULL: none */
     const struct rewriter *rewriter; /* of senders, which mail may come back to; NULL: none */
+    const struct templates *templates; /* of notes where parts were; NULL: the built-in ones */
     struct queue *queue;         /* asks inner servers; NULL: none */
     const struct provider_keeper *providers; /* for explanations: it chooses zones; NULL: no zone names one */
     /* Something that the postmaster must be told. event: one word for the log; text: some sentences. */
@@ -94,6 +102,8 @@ struct policy_client {
     const struct config_zone *zone;
     uint64_t session;            /* id, for references and the log */
     bool submission;             /* the listener's role */
+    struct ip intended;          /* of a transparent zone: what the client meant to reach; family 0: us */
+    uint16_t intended_port;
 };
 /* dry: nothing is written, counted or remembered (explain). */
 struct policy_run *policy_run_new(struct policy_engine *e, const struct policy_client *client, bool dry);
@@ -127,7 +137,18 @@ void policy_ask(struct policy_run *run, enum policy_stage stage, struct policy_v
 /* The right to relay, as the check "relay" found it for the last recipient. */
 struct relay_verdict;
 const struct relay_verdict *policy_relay_verdict(const struct policy_run *run);
+/* What becomes of the last recipient (route/expand.h), as the check "rewriting" found it; NULL: it was not asked, or had nothing to say. */
+struct expand_result;
+const struct expand_result *policy_rewriting(const struct policy_run *run);
+const struct expander *policy_run_expander(const struct policy_run *run); /* its policy's */
+bool policy_is_outgoing(const struct policy_run *run); /* from a user, or a client that may relay */
+/* May its sender decide which way mail goes? A stranger may write any; so may the clients of a zone that is trusted for some senders alone. */
+bool policy_sender_decides(const struct policy_run *run);
 int policy_score(const struct policy_run *run);
+/* Is the sender's address forged, as far as is known? A stranger's message, for whose sender SPF says fail, while DMARC does not say that
+ * it is its author's all the same; or DMARC says fail (with a policy that asks for something) of an author in the sender's domain, and SPF
+ * does not say pass, nor a trusted sealer (ARC) that it was his. Whether policies are honored does not matter. After STAGE_CONTENT. */
+bool policy_sender_is_forged(const struct policy_run *run);
 bool policy_is_distrusted(const struct policy_run *run); /* whatever its zone says: strangers come from the client's address */
 /* The trace of the transaction so far, encoded; valid until the next call on the run. */
 struct slice policy_trace(struct policy_run *run);

@@ -3,6 +3,7 @@
 #include "policy/relay.h"
 #include <stdio.h>
 #include "config/list.h"
+#include "route/expand.h"
 #include "route/rewrite.h"
 
 /* A question, with its domains as A-labels. */
@@ -45,16 +46,6 @@ static bool is_postmaster(const struct config *c, const struct address *rcpt, st
            slice_ieq(domain, slice_str(c->hostname));
 }
 
-/* A zone whose networks others use as well is bound to sender domains. The null reverse-path is of none: anybody's bounces would
- * pass. */
-static bool sends_for(const struct config_zone *zone, const char *sender)
-{
-    if (!zone->sender_n) return true;
-    for (size_t i = 0; sender[0] && i < zone->sender_n; i++)
-        if (slice_ieq(slice_str(zone->senders[i]), slice_str(sender))) return true;
-    return false;
-}
-
 /* Characters that other mail systems take as "send it on from there". */
 static bool wants_routing(struct slice local)
 {
@@ -81,27 +72,62 @@ static bool is_relay_domain(const struct asked *q, struct config_place *place, c
     return true;
 }
 
+/* One whose mail is for this house; *why says what makes it so, *entry of the list `relaying`. */
+static bool is_for_us(const struct asked *q, struct config_place *place, const char **entry, const char **why)
+{
+    const struct expander *x = q->who->expander;
+    if (is_relay_domain(q, place, entry)) {
+        *why = *entry ? "the list relaying makes it a relay domain" : "a relay domain";
+        return true;
+    }
+    *entry = NULL;
+    if (!x || !expand_takes_domain(x, slice_str(q->domain), place)) return false;
+    *why = place->line || !q->c->main_domain || strcmp(q->domain, q->c->main_domain) != 0 ? "a mapped domain" : "main_domain";
+    return true;
+}
+
+/* RFC 2142 §4: who finds trouble here must be able to tell. */
+static bool is_abuse(const struct asked *q)
+{
+    const struct expander *x = q->who->expander;
+    return x && slice_ieq(q->rcpt->local, SLICE("abuse")) && slice_ieq(slice_str(q->domain), slice_str(q->c->hostname)) &&
+           expand_knows(x, q->rcpt->local, slice_str(q->domain));
+}
+
 /* What holds for strangers, and for a zone that sends for others than it may (`bound`). */
 static void judge_stranger(const struct asked *q, bool bound, struct relay_verdict *out)
 {
-    struct config_place place;
-    const char *entry;
+    struct config_place place = { 0 };
+    const char *entry, *why;
     bool only_ours = q->listed.entry && q->listed.action == CONFIG_RELAYING_OK;
-    if (is_relay_domain(q, &place, &entry)) {
+    if (is_for_us(q, &place, &entry, &why)) {
         out->entry = entry;
         if (wants_routing(q->rcpt->local)) {
             refuse(out, "5.7.1", place, "the local part asks to be sent on");
             snprintf(out->text, sizeof out->text, "routing by way of %s is not allowed: the local part holds %%, ! or @", q->domain);
-        } else allow(out, place, entry ? "the list relaying makes it a relay domain" : "a relay domain");
+        } else allow(out, place, why);
         return;
     }
+    if (is_abuse(q)) {
+        allow(out, (struct config_place){ 0 }, "abuse takes mail from everybody");
+        return;
+    }
+    if (q->who->expander && !expand_is_ready(q->who->expander)) {
+        refuse(out, "4.3.5", (struct config_place){ 0 }, "a table of mappings was never read: the domain may be one of ours");
+        out->code = 451;
+        snprintf(out->text, sizeof out->text, "whether %s is one of our domains is not known yet, please try again later", q->domain);
+        return;
+    }
+    bool host = slice_ieq(slice_str(q->domain), slice_str(q->c->hostname));
     refuse(out, "5.7.1", q->who->zone->place,
-           only_ours ? "the list relaying takes it for relay domains only, and this is none"
+           host ? "a stranger, who reaches postmaster and abuse alone at hostname"
+           : only_ours ? "the list relaying takes it for relay domains only, and this is none"
            : bound   ? "the sender's domain is none that the zone may relay for"
                      : "a stranger, and the recipient's domain is no relay domain");
     if (only_ours) by_entry(out, &q->listed);
     if (bound && !only_ours)
         snprintf(out->text, sizeof out->text, "relaying to %s is not allowed for your network with this sender's domain", q->domain);
+    else if (host) snprintf(out->text, sizeof out->text, "mail to %s is taken for postmaster and abuse alone", q->domain);
     else snprintf(out->text, sizeof out->text, "relaying to %s is not allowed for you: it is none of our domains", q->domain);
 }
 
@@ -164,7 +190,7 @@ static void judge_name(struct asked *q, struct relay_verdict *out)
 {
     const struct relay_client *who = q->who;
     const struct config_zone *zone = who->zone;
-    bool in_zone = zone->trust == CONFIG_TRUST_RELAY && !who->distrusted, sends = sends_for(zone, q->sender);
+    bool in_zone = zone->trust == CONFIG_TRUST_RELAY && !who->distrusted, sends = config_zone_sends(zone, q->sender);
     if (who->list) relaying_find(who->list, who, slice_str(q->sender), slice_str(q->domain), &q->listed);
     bool listed = q->listed.entry, only_ours = listed && q->listed.action == CONFIG_RELAYING_OK;
     if (listed && q->listed.action == CONFIG_RELAYING_REJECT) {

@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "smtp/address.h"
 
+struct expander;
 struct list_entry;
 struct relaying;
 struct rewriter;
@@ -19,6 +20,7 @@ struct relay_client {
     const struct rewriter *rewriter; /* of senders: what comes back to them is let through; NULL: none */
     uint64_t now_ms;           /* for that: wall */
     const struct relaying *list; /* exceptions (config->relaying); NULL: none */
+    const struct expander *expander; /* mapped domains, names of the system; NULL: none */
 };
 
 struct relay_verdict {
@@ -26,7 +28,7 @@ struct relay_verdict {
     bool postmaster;           /* allowed, and to be taken as <postmaster>: our own name means nobody else */
     bool rewritten;            /* allowed, and to be taken as `original`, which somebody's sender was before we rewrote it */
     char original[256];
-    int code;                  /* 250, or the refusal: 550 */
+    int code;                  /* 250, or the refusal: 550; 451 when it cannot be found out yet */
     const char *enhanced;      /* "2.1.5", "5.7.1" ... */
     struct config_place place; /* the zone, domain or entry that decided; line 0: a rule of SMTP itself, or AUTH */
     const char *why;           /* one clause for people who look it up */
@@ -40,8 +42,10 @@ struct relay_verdict {
  * have no sender, but answers of machines do, and the hash protects; what is forged or too old goes nowhere, and unless it is a relay
  * domain, too, nobody else is there. Users may send to any domain. So may clients that the list lets
  * relay, and a trusted zone, unless it is bound to sender domains and this sender is of none of them, or the list says ok: then relay
- * domains are all there is. The others only to relay domains and those that the list adds, and there to no local part that asks us
- * to route it further ("user%there@here", "there!user@here", "\"user@there\"@here"). */
+ * domains are all there is. The others only to relay domains, those that the list adds, main_domain and mapped domains (where the
+ * mapping leads is the administrator's word; who is there, the check "rewriting" says), and there to no local part that asks us to route
+ * it further ("user%there@here", "there!user@here", "\"user@there\"@here"); and to abuse at hostname (RFC 2142), where that leads to
+ * somebody. */
 void relay_judge(const struct config *c, const struct relay_client *who, const struct address *rcpt,
                  struct relay_verdict *out);
 

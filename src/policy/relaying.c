@@ -41,7 +41,7 @@ static struct list_match *make(const struct config *c, unsigned on, enum config_
             room[list.n++] = (struct config_match){ .match = r->match, .comment = r->comment, .place = r->place };
     }
     *used = list.n;
-    return list_new(&list, on == ON_CONNECT ? LIST_OF_CLIENTS : LIST_OF_ADDRESSES, err);
+    return list_new(&list, on == ON_CONNECT ? LIST_OF_CLIENTS : LIST_OF_ADDRESSES, NULL, err);
 }
 
 struct relaying *relaying_new(const struct config *c, struct err *err)

@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "policy/learn.h"
 #include "policy/pipeline.h"
+#include "policy/relay.h"
+#include "policy/skip.h"
 
 static const enum scope scope_of[STAGES] = {
     [STAGE_CONNECT] = SCOPE_CONNECTION, [STAGE_HELO] = SCOPE_HELO,         [STAGE_MAIL] = SCOPE_TRANSACTION,
@@ -57,6 +59,7 @@ static void forget(struct policy_run *run, enum policy_stage from)
     for (unsigned i = scope_of[from]; i < SCOPES; i++) arena_reset(&run->arenas[i]);
     run->grey_key = SLICE("");
     run->relay = NULL;
+    run->rewriting = NULL;
     run->facts.spf = run->facts.spf_helo = NULL;
 }
 
@@ -134,6 +137,7 @@ void policy_set_recipient(struct policy_run *run, const struct address *rcpt, ui
     forget_stages(run, STAGE_RCPT);
     arena_reset(a);
     run->relay = NULL;
+    run->rewriting = NULL;
     f->rcpt = arena_slice(a, rcpt->text);
     f->rcpt_domain = keep_domain(a, rcpt->domain);
     f->rcpt_address = keep_address(a, rcpt);
@@ -216,6 +220,12 @@ static bool is_refused(const struct policy_run *run, enum policy_stage last)
 static void begin(struct policy_run *run, struct slot *s)
 {
     const struct check *k = s->call.check;
+    if (run->skips && run->skips->checks[s - run->slots]) {
+        s->state = SLOT_DONE;
+        s->outcome = POLICY_SKIP;
+        s->finding = &run->skips->finding;
+        return;
+    }
     if ((!k->always_runs && k->spared_by & run_allowed(run, k->stage)) || is_refused(run, k->stage)) {
         s->state = SLOT_DONE;
         s->outcome = POLICY_SKIP;
@@ -434,6 +444,7 @@ struct policy_run *policy_run_new(struct policy_engine *e, const struct policy_c
     run->engine = e;
     run->dry = dry;
     run->facts.client = *client;
+    run->skips = skips_of(p, client->zone);
     run_find_trust(run);
     run->facts.own_address = is_own(p, &client->ip);
     for (size_t i = 0; i < p->n; i++) run->slots[i].call = (struct check_call){ run, p->checks[i], NULL };
@@ -455,6 +466,7 @@ void policy_run_free(struct policy_run **runp)
 }
 
 const struct relay_verdict *policy_relay_verdict(const struct policy_run *run) { return run->relay; }
+const struct expand_result *policy_rewriting(const struct policy_run *run) { return run->rewriting; }
 
 int policy_score(const struct policy_run *run)
 {
@@ -464,3 +476,13 @@ int policy_score(const struct policy_run *run)
 }
 
 bool policy_is_distrusted(const struct policy_run *run) { return run->facts.distrusted; }
+bool policy_is_outgoing(const struct policy_run *run) { return run->facts.trusted; }
+
+bool policy_sender_decides(const struct policy_run *run)
+{
+    const struct check_facts *f = &run->facts;
+    char sender[256];
+    if (!f->trusted || f->account.n || f->listed) return f->trusted;
+    return config_zone_sends(f->client.zone, address_domain_ascii(f->sender_domain, sender) ? sender : "");
+}
+const struct expander *policy_run_expander(const struct policy_run *run) { return run_policy(run)->lists.expander; }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * X-Spam-*, and the report for readers. */
 #include "policy/spam_text.h"
+#include <stdio.h>
 #include "base/mem.h"
 
 #define STARS_MAX 50
@@ -64,22 +65,37 @@ void spam_fields_format(const struct config_spam *c, const struct report *r, boo
     if (marked) buf_add_str(out, "X-Spam-Flag: YES\r\n");
 }
 
-void spam_report_format(const struct config_spam *c, const struct report *r, const char *hostname, struct buf *out)
+/* What a test is about is its author's words. */
+static void add_readable(struct buf *out, const struct report *r, const struct wording *w)
 {
-    buf_addf(out, "%s takes this message for spam: it has ", hostname);
-    add_score(out, r->score);
-    buf_add_str(out, " points, ");
-    add_score(out, c->mark);
-    buf_add_str(out, " are enough.\r\nThe message itself follows; take care with what it holds.\r\n\r\n");
+    char count[24];
     for (size_t i = 0; i < r->symbol_n && i < LISTED_MAX; i++) {
         const struct report_symbol *s = &r->symbols[i];
-        buf_add_str(out, "  ");
+        if (i) buf_add_char(out, '\n');
         add_score(out, s->score);
         buf_add_str(out, "  ");
         buf_add_printable(out, s->name, NAME_MAX_N);
         if (s->text.n) buf_add_str(out, ": ");
         buf_add_printable(out, s->text, 200);
-        buf_add_str(out, "\r\n");
     }
-    if (r->symbol_n > LISTED_MAX) buf_addf(out, "  and %zu more\r\n", r->symbol_n - LISTED_MAX);
+    if (r->symbol_n <= LISTED_MAX) return;
+    snprintf(count, sizeof count, "%zu", r->symbol_n - LISTED_MAX);
+    buf_add_char(out, '\n');
+    template_add_phrase(w, TEMPLATE_WORDS, "more", &(struct template_value){ .name = "count", .text = slice_str(count) }, 1, out);
+}
+
+void spam_report_format(const struct config_spam *c, const struct report *r, const char *hostname, const struct wording *w, struct buf *out)
+{
+    struct buf score = { 0 }, limit = { 0 }, tests = { 0 };
+    add_score(&score, r->score);
+    add_score(&limit, c->mark);
+    add_readable(&tests, r, w);
+    const struct template_value values[] = {
+        { .name = "hostname", .text = slice_str(hostname) }, { .name = "score", .text = buf_slice(&score) },
+        { .name = "limit", .text = buf_slice(&limit) },      { .name = "tests", .text = buf_slice(&tests), .lines = true },
+    };
+    template_add_body(w, TEMPLATE_REPORT, values, countof(values), out);
+    buf_deinit(&score);
+    buf_deinit(&limit);
+    buf_deinit(&tests);
 }

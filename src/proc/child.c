@@ -119,7 +119,7 @@ _Noreturn static void be_worker(const struct slot *s, int channel)
     privilege_close_all_but(channel, -1);
     forget_secrets(m, NULL);
     leave(worker_main(&(struct worker_start){
-        .config = g->config, .server_tls = g->server_tls, .client_tls = g->client_tls, .policy = g->policy, .keys = g->keys, .rewriter = g->rewriter, .shared = g->master->shared, .channel = channel,
+        .config = g->config, .server_tls = g->server_tls, .client_tls = g->client_tls, .policy = g->policy, .keys = g->keys, .rewriter = g->rewriter, .templates = g->templates, .shared = g->master->shared, .channel = channel,
         .spool_root = root, .slot = s->index, .generation = g->number, .user = &m->relay_user,
     }));
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "notice/template.h"
 #include "proc/process.h"
 
 #define SECRET_N 32
@@ -75,6 +76,20 @@ static void send_file(struct child *admin, const char *what, const char *path)
     if (fd >= 0) close(fd);
 }
 
+/* Of the page, whose process reads no files. */
+static void add_texts(const struct generation *g, json_t *told)
+{
+    static const enum template_kind kinds[] = { TEMPLATE_PAGE, TEMPLATE_WORDS };
+    enum template_language language = (enum template_language)g->config->notices.language;
+    json_t *texts = json_object();
+    for (size_t i = 0; i < countof(kinds); i++) {
+        struct slice text = templates_text(g->templates, language, kinds[i]);
+        json_object_set_new(texts, template_kind_name(kinds[i]), json_stringn(text.p, text.n));
+    }
+    json_object_set_new(told, "language", json_string(template_language_name(language)));
+    json_object_set_new(told, "texts", texts);
+}
+
 void digest_tell_admin(struct master *m)
 {
     const struct generation *g = m->current ? m->current : m->next;
@@ -92,6 +107,7 @@ void digest_tell_admin(struct master *m)
     }
     json_t *told = json_pack("{s:s, s:b, s:o, s:I, s:b}", "op", "digest", "enabled", q->digest.enabled, "at", at, "valid",
                              (json_int_t)q->digest.valid, "secure", q->digest.certificate != NULL);
+    add_texts(g, told);
     if (g->digest_fd >= 0) json_object_set_new(told, "url", json_string(q->digest.url));
     child_send(m->admin, told, -1);
 }

@@ -2,7 +2,7 @@
  * A digest: the mail that tells a recipient what was held back for him. */
 #ifndef POSTERN_PROC_DIGEST_MAIL_H
 #define POSTERN_PROC_DIGEST_MAIL_H
-#include "base/buf.h"
+#include "notice/template.h"
 
 struct digest_line {             /* a message */
     struct slice kind;           /* "spam", "virus" ..: as envelope_quarantine_name */
@@ -13,6 +13,7 @@ struct digest_line {             /* a message */
 };
 struct digest_mail {
     const char *hostname;
+    struct wording wording;
     struct slice from, to;       /* clean */
     uint64_t id;                 /* of this mail */
     uint64_t now;                /* wall ms */

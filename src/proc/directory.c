@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Directories and what the master keeps in them. */
 #include "proc/directory.h"
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include "base/slice.h"
 #include "proc/privilege.h"
@@ -37,6 +41,42 @@ bool directory_make(const char *path, mode_t mode, const struct privilege_user *
         ok = err_sys(err, errno, "giving the directory %.200s to %s", path, owner->name);
     else if (fchmod(fd, mode) != 0 && errno != EPERM)
         ok = err_sys(err, errno, "mode of the directory %.200s", path);
+    close(fd);
+    return ok;
+}
+
+/* An access list as the kernel takes it (linux/posix_acl_xattr.h): the owner, one more user who may read, the group. */
+static bool set_list(int fd, const char *name, uid_t reader)
+{
+    const struct {
+        struct posix_acl_xattr_header head;
+        struct posix_acl_xattr_entry entries[5];
+    } list = { { htole32(POSIX_ACL_XATTR_VERSION) },
+               { { htole16(ACL_USER_OBJ), htole16(7), htole32(ACL_UNDEFINED_ID) }, { htole16(ACL_USER), htole16(5), htole32(reader) },
+                 { htole16(ACL_GROUP_OBJ), htole16(5), htole32(ACL_UNDEFINED_ID) }, { htole16(ACL_MASK), htole16(5), htole32(ACL_UNDEFINED_ID) },
+                 { htole16(ACL_OTHER), 0, htole32(ACL_UNDEFINED_ID) } } };
+    return fsetxattr(fd, name, &list, sizeof list, 0) == 0;
+}
+
+static bool share(int fd, const char *path, const struct privilege_user *owner, const struct privilege_user *reader,
+                  const struct privilege_user *other, struct err *err)
+{
+    if (reader->change && fchown(fd, owner->change ? owner->uid : (uid_t)-1, reader->gid) != 0)
+        return err_sys(err, errno, "giving the directory %.200s to %s", path, owner->name);
+    if (fchmod(fd, S_ISGID | 0750) != 0 && errno != EPERM) return err_sys(err, errno, "mode of the directory %.200s", path);
+    if (!other->change || other->gid == reader->gid || other->uid == owner->uid) return true;
+    if (set_list(fd, "system.posix_acl_access", other->uid) && set_list(fd, "system.posix_acl_default", other->uid)) return true;
+    return err_sys(err, errno, "the directory %.200s cannot be opened to %s, as there are no access lists on its file system: let "
+                               "system.scan_user be system.user", path, other->name);
+}
+
+bool directory_share(const char *path, const struct privilege_user *owner, const struct privilege_user *reader,
+                     const struct privilege_user *other, struct err *err)
+{
+    if (!directory_make(path, 0750, owner, err)) return false;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return err_sys(err, errno, "opening the directory %.200s", path);
+    bool ok = share(fd, path, owner, reader, other, err);
     close(fd);
     return ok;
 }

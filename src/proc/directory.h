@@ -10,6 +10,10 @@ struct privilege_user;
 /* Makes path and what is missing above it. A directory with an owner gets that owner and mode also when it was there;
  * without (NULL: ours) one that was there is left as it is. */
 bool directory_make(const char *path, mode_t mode, const struct privilege_user *owner, struct err *err) MUST_CHECK;
+/* The same with files that its owner writes and these two read: by the group of the first, which what is made in there belongs to, and where
+ * the second has another group by an access list. Nobody else may look into it. */
+bool directory_share(const char *path, const struct privilege_user *owner, const struct privilege_user *reader,
+                     const struct privilege_user *other, struct err *err) MUST_CHECK;
 /* What root makes, opens and gives away in a directory must not be in the hands of others: it belongs to root, and
  * nobody else may write to it. */
 bool directory_check_private(const char *path, const char *option, struct err *err) MUST_CHECK;

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "config/tables.h"
 #include "net/tls.h"
+#include "notice/template.h"
 #include "policy/policy.h"
 #include "proc/directory.h"
 #include "proc/process.h"
@@ -46,6 +48,23 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     if (g == g->master->next) reload_failed(g->master, "the new workers were not ready in time");
 }
 
+/* At the start the relay runs with what it had before; who changes the configuration can mend what is wrong. */
+static bool tables_are_good(const struct generation *g, struct err *err)
+{
+    const struct err *fault = tables_fault(policy_tables(g->policy));
+    if (!fault) return true;
+    *err = *fault;
+    if (!g->master->current) log_event(LOG_WARNING, "table-broken", LOG_ERR(err), LOG_STR("keeps", "the last good state"));
+    return !g->master->current;
+}
+
+/* "line 5: ...": of which file? */
+static void name_file(const struct config *c, struct err *err)
+{
+    struct err before = *err;
+    if (!strncmp(before.text, "line ", 5)) err_set_text(err, "%.150s:%s", c->file, before.text + 5);
+}
+
 struct generation *generation_new(struct master *m, struct config *c, const struct listen_set *former, bool patient,
                                   struct err *err)
 {
@@ -56,9 +75,10 @@ struct generation *generation_new(struct master *m, struct config *c, const stru
     g->slot_n = worker_count(c);
     g->slots = mem_zalloc(g->slot_n * sizeof *g->slots);
     g->deadline = evtimer_new(m->base, on_deadline, g);
-    if (!helpers_prepare(g, c, err) || !load_tls(g, c, err) || !(g->policy = policy_new(c, err)) || !scanning_check(c, err) || !(g->keys = signer_keys_new(c, err)) ||
-        !(g->rewriter = rewriter_new(c, err)) ||
+    if (!helpers_prepare(g, c, err) || !load_tls(g, c, err) || !(g->policy = policy_new(c, err)) || !tables_are_good(g, err) || !scanning_check(c, policy_tables(g->policy), err) || !(g->keys = signer_keys_new(c, err)) ||
+        !(g->rewriter = rewriter_new(c, err)) || !(g->templates = templates_load(c->notices.templates, err)) ||
         !(g->listeners = listen_set_open(c, g->slot_n, former, patient, err)) || !digest_prepare(g, c, err)) {
+        name_file(c, err);
         generation_free(&g);
         return NULL;
     }
@@ -158,6 +178,7 @@ void generation_free(struct generation **gp)
     policy_free(g->policy);
     signer_keys_free(g->keys);
     rewriter_free(g->rewriter);
+    templates_free(g->templates);
     tls_server_free(g->server_tls);
     tls_client_free(g->client_tls);
     config_free(g->config);

@@ -72,12 +72,13 @@ static bool prepare(struct helper_process *p, const struct privilege_user *user,
     const struct helper_kind *k = p->kind;
     bool sandbox = p->config->system.sandbox;
     const char *programs = k->runs_programs ? k->runs_programs(p->config) : NULL;
+    enum seccomp_profile calls = k->calls_for ? k->calls_for(p->config) : k->calls;
     if (k->read_secrets && !k->read_secrets(p, err)) return false;
     if (!privilege_drop(user, err)) return false;
     if (k->secrets && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return err_sys(err, errno, "PR_SET_DUMPABLE");
     if (sandbox && programs) log_event(LOG_INFO, "no-landlock", LOG_STR("reason", programs));
     else if (sandbox && !restrict_files(p, err)) return false;
-    return k->open(p, err) && (!sandbox || seccomp_restrict(programs ? SECCOMP_AUTH_COMMAND : k->calls, err));
+    return k->open(p, err) && (!sandbox || seccomp_restrict(programs ? SECCOMP_AUTH_COMMAND : calls, err));
 }
 
 int helper_main(const struct helper_start *start)

@@ -34,11 +34,13 @@ struct helper_kind {
     bool secrets;                /* knows the passwords of its configuration: no core files, and nobody of the same user
                                   * may look into it */
     bool descriptors;            /* its workers send some; of others they are closed */
+    bool shared;                 /* the workers' user, and that of the processes that look into messages, may read its directory */
     size_t process_size, peer_size;
     bool (*needed)(const struct config *c);
     const char *(*user)(const struct config *c);
     /* ---- the sandbox, when system.sandbox is on */
     enum seccomp_profile calls;
+    enum seccomp_profile (*calls_for)(const struct config *c); /* in place of `calls`; may be NULL */
     /* Adds what it reaches beyond what every program reads. */
     void (*paths)(const struct helper_process *p, struct landlock *l);
     /* For the log, why there is no Landlock, and SECCOMP_AUTH_COMMAND instead of `calls`; NULL: not so. May be NULL. */

@@ -7,12 +7,14 @@
 #include "auth/process.h"
 #include "base/log.h"
 #include "fetch/process.h"
+#include "maildir/process.h"
 #include "proc/directory.h"
 #include "proc/process.h"
 #include "scan/process.h"
 #include "signer/process.h"
+#include "table/process.h"
 
-static const struct helper_kind *const kinds[] = { &auth_helper, &fetch_helper, &signer_helper, &scan_helper };
+static const struct helper_kind *const kinds[] = { &auth_helper, &fetch_helper, &signer_helper, &scan_helper, &table_helper, &maildir_helper };
 _Static_assert(countof(kinds) == HELPERS, "each has its place in a generation");
 
 static void directory_of(const struct helper *h, char *out, size_t size)
@@ -20,11 +22,20 @@ static void directory_of(const struct helper *h, char *out, size_t size)
     snprintf(out, size, "%s/%s", h->generation->master->directory, h->kind->directory ? h->kind->directory : "");
 }
 
+/* Workers and the processes that look into messages read what is in there. */
+static bool share(const struct helper *h, const struct config *c, const char *dir, struct err *err)
+{
+    struct privilege_user scan;
+    const struct privilege_user *relay = &h->generation->master->relay_user;
+    return privilege_lookup(c->system.scan_user, &scan, err) && directory_share(dir, &h->user, relay, &scan, err);
+}
+
 static bool prepare(struct helper *h, const struct config *c, struct err *err)
 {
     char dir[4200];
     if (!privilege_lookup(h->kind->user(c), &h->user, err)) return false;
     directory_of(h, dir, sizeof dir);
+    if (h->kind->shared) return share(h, c, dir, err);
     return !h->kind->directory || directory_make(dir, 0700, &h->user, err);
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -40,6 +41,13 @@ static void add_path(struct landlock *l, const char *path, uint64_t directory_ri
 void landlock_read(struct landlock *l, const char *path)
 {
     add_path(l, path, RIGHTS_READ, RIGHTS_FILE_READ);
+}
+
+void landlock_read_below(struct landlock *l, const char *directory, const char *name)
+{
+    char path[4400];
+    int n = snprintf(path, sizeof path, "%s/%s", directory, name);
+    if (n > 0 && (size_t)n < sizeof path) landlock_read(l, path);
 }
 
 void landlock_write(struct landlock *l, const char *path)

@@ -180,6 +180,34 @@ static bool grow(struct listen_port *p, const struct config_listener *l, size_t 
     return true;
 }
 
+/* Connections to others, which rules bring by tproxy, are taken only by a socket that may have any address. */
+static bool takes_by_tproxy(const struct config *c, const struct config_listener *l)
+{
+    for (size_t i = 0; i < c->zone_n; i++) {
+        const struct config_zone *z = &c->zones[i];
+        if (z->mode == CONFIG_ZONE_TRANSPARENT && z->intercept.by == CONFIG_INTERCEPT_TPROXY && config_arrival(c, z) == l) return true;
+    }
+    return false;
+}
+
+/* Also where a former configuration had it the other way. */
+static bool set_transparent(const struct listen_port *p, const struct config_listener *l, size_t index, bool wanted, struct err *err)
+{
+    int is = 0, on = wanted;
+    socklen_t size = sizeof is;
+    for (size_t i = 0; i < p->n; i++) {
+        int family = 0;
+        socklen_t n = sizeof family;
+        (void)getsockopt(p->fds[i], SOL_SOCKET, SO_DOMAIN, &family, &n);
+        int level = family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP, option = family == AF_INET6 ? IPV6_TRANSPARENT : IP_TRANSPARENT;
+        if (getsockopt(p->fds[i], level, option, &is, &size) == 0 && (is != 0) == wanted) continue;
+        if (setsockopt(p->fds[i], level, option, &on, sizeof on) == 0 || !wanted) continue;
+        return err_sys(err, errno, "listeners[%zu].address: connections to others cannot be taken at port %u by tproxy "
+                       "(give it CAP_NET_RAW, or write by: redirect)", index, l->port);
+    }
+    return true;
+}
+
 static bool open_ports(struct listen_set *s, const struct config *c, unsigned slots, const struct listen_set *former,
                        struct err *err)
 {
@@ -193,7 +221,7 @@ static bool open_ports(struct listen_set *s, const struct config *c, unsigned sl
         }
         p->refs++;
         s->ports[i] = p;
-        if (!grow(p, l, i, slots, err)) return false;
+        if (!grow(p, l, i, slots, err) || !set_transparent(p, l, i, takes_by_tproxy(c, l), err)) return false;
     }
     return true;
 }

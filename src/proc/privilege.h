@@ -33,10 +33,11 @@ void landlock_add_network(struct landlock *l); /* what is read to find names, ad
 typedef void landlock_add_path(struct landlock *l, const char *path);
 /* A file, or all in a folder; NULL, "" and what does not exist are passed over. */
 landlock_add_path landlock_read, landlock_write;
+void landlock_read_below(struct landlock *l, const char *directory, const char *name);
 bool landlock_restrict(struct landlock *l, struct err *err) MUST_CHECK;
 
 /* AUTH_COMMAND: may start programs, which inherit the filter; so it only takes away what no program of an ordinary user needs. */
-/* SCAN: may fork, and end what it forked; its children narrow it to SCAN_CHILD, or with sockets to SCAN_CHILD_NET. */
+/* SCAN: may fork, and end what it forked; its children narrow it to SCAN_CHILD, or with sockets to SCAN_CHILD_NET. TABLES: files; TABLES_NET: and sockets. */
 enum seccomp_profile {
     SECCOMP_RELAY,
     SECCOMP_ADMIN,
@@ -46,6 +47,10 @@ enum seccomp_profile {
     SECCOMP_SCAN,
     SECCOMP_SCAN_CHILD,
     SECCOMP_SCAN_CHILD_NET,
+    SECCOMP_TABLES,
+    SECCOMP_TABLES_NET,
+    SECCOMP_MAILDIR,     /* files alone */
+    SECCOMP_RELAY_LOCAL, /* RELAY, and Unix sockets: mail is handed over on this machine (LMTP) */
 };
 /* A list of allowed system calls for all threads of the process. Others fail with ENOSYS; those that only an attacker
  * would make end the process. In builds with a sanitizer, or where the kernel has no seccomp: a line in the log, and

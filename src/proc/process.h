@@ -25,8 +25,9 @@ struct policy;
 struct rewriter;
 struct signer_keys;
 struct shared;
+struct templates;
 
-#define HELPERS 4 /* kinds: helpers.c */
+#define HELPERS 6 /* kinds: helpers.c */
 
 enum child_role { CHILD_WORKER, CHILD_ADMIN, CHILD_HELPER, CHILD_STORE };
 enum child_state { CHILD_STARTING, CHILD_READY, CHILD_DRAINING };
@@ -74,6 +75,7 @@ struct generation {
     struct policy *policy;
     struct signer_keys *keys;
     struct rewriter *rewriter;
+    struct templates *templates;
     struct listen_set *listeners;
     struct slot *slots;
     unsigned slot_n;
@@ -174,7 +176,7 @@ void reload_ready(struct master *m);                       /* a worker of m->nex
 void reload_failed(struct master *m, const char *why);     /* m->next cannot be */
 void reload_stop(struct master *m);                        /* the relay ends: whoever waits for a reload is told */
 json_t *reload_log_findings(const struct config_report *r, const char *file);
-/* tls_check with the places in the file. */
+/* tls_check and config_check_sources with the places in the file. */
 bool reload_check_certificates(const char *file, const struct config *c, struct config_report *report);
 
 /* ---- master.c */

@@ -80,6 +80,8 @@ static void check_unchanged(struct master *m, const struct config *c)
         { "system.admin_user", m->current->config->system.admin_user, c->system.admin_user },
         { "system.store_user", m->current->config->system.store_user, c->system.store_user },
         { "system.scan_user", m->current->config->system.scan_user, c->system.scan_user },
+        { "system.table_user", m->current->config->system.table_user, c->system.table_user },
+        { "system.mail_user", m->current->config->system.mail_user, c->system.mail_user },
     };
     for (size_t i = 0; i < countof(fixed); i++) {
         if (!strcmp(fixed[i].is, fixed[i].wanted)) continue;
@@ -96,6 +98,7 @@ bool reload_check_certificates(const char *file, const struct config *c, struct 
     struct err err;
     if (!config_read_file(file, &text, &err)) buf_deinit(&text); /* only the places are missed */
     bool ok = tls_check(c, buf_slice(&text), report);
+    ok = config_check_sources(c, buf_slice(&text), report) && ok;
     buf_wipe(&text); /* passwords: workers are forked with what is left here */
     return ok;
 }

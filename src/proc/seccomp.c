@@ -155,6 +155,11 @@ static const char *const store_calls[] = {
     "pread64",   "pwrite64", "fsync",    "fdatasync", "ftruncate", "fallocate", "fadvise64", "unlink", "unlinkat",
     "rename",    "renameat", "renameat2", "fchmod",   "mkdir",     "getdents64", "statfs",
 };
+/* What reading tables and writing blocks needs: SQLite's files among them, and who of two processes writes. */
+static const char *const table_calls[] = {
+    "pread64", "pwrite64", "fsync", "fdatasync", "ftruncate", "fallocate", "fadvise64", "flock", "unlink", "unlinkat", "rename", "renameat",
+    "renameat2", "fchmod", "getdents64", "statfs",
+};
 /* What looking into messages needs: the table of tokens, temporary files. */
 static const char *const scan_calls[] = {
     "pread64",   "pwrite64",  "fsync",     "fdatasync", "ftruncate", "fallocate", "fadvise64", "flock",    "msync", "unlink",
@@ -163,6 +168,10 @@ static const char *const scan_calls[] = {
 static const char *const scan_net_calls[] = { "connect", "bind", "sendmmsg", "recvmmsg", "sched_getparam", "sched_getscheduler" };
 /* What its dispatcher needs: to start such a process, to narrow its rights, to end it. */
 static const char *const fork_calls[] = { "wait4", "waitid", "seccomp", "setrlimit", "close_range", "tgkill" };
+/* What writing into mailboxes needs. */
+static const char *const maildir_calls[] = {
+    "pread64", "fsync", "mkdir", "mkdirat", "link", "linkat", "unlink", "unlinkat", "statfs",
+};
 /* Starting other programs. */
 static const char *const start_calls[] = { "execve", "execveat", "fork", "vfork" };
 /* Nothing here is ever called by us or our libraries: whoever does is somebody else. */
@@ -262,7 +271,7 @@ static int add_own(scmp_filter_ctx f)
     return rc;
 }
 
-/* The sockets of Dovecot and of a directory. */
+/* The sockets of Dovecot, of a directory, of LMTP servers. */
 static int add_local_sockets(scmp_filter_ctx f)
 {
     return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
@@ -297,6 +306,15 @@ static int add_scan_rules(scmp_filter_ctx f, enum seccomp_profile profile, int r
     return rc;
 }
 
+static int add_table_rules(scmp_filter_ctx f, enum seccomp_profile profile, int rc)
+{
+    if (rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, table_calls, countof(table_calls));
+    if (rc != 0 || profile == SECCOMP_TABLES) return rc;
+    rc = add_calls(f, SCMP_ACT_ALLOW, scan_net_calls, countof(scan_net_calls));
+    if (rc == 0) rc = add_local_sockets(f);
+    return rc == 0 ? add_sockets(f) : rc;
+}
+
 static int add_rules(scmp_filter_ctx f, enum seccomp_profile profile)
 {
     bool programs = profile == SECCOMP_AUTH_COMMAND; /* of others, which may try one of these and do without */
@@ -308,8 +326,11 @@ static int add_rules(scmp_filter_ctx f, enum seccomp_profile profile)
     if (rc == 0) rc = add_own(f);
     if (profile == SECCOMP_ADMIN) return rc == 0 ? add_calls(f, SCMP_ACT_ALLOW, admin_calls, countof(admin_calls)) : rc;
     if (profile == SECCOMP_SCAN || profile == SECCOMP_SCAN_CHILD || profile == SECCOMP_SCAN_CHILD_NET) return add_scan_rules(f, profile, rc);
+    if (profile == SECCOMP_TABLES || profile == SECCOMP_TABLES_NET) return add_table_rules(f, profile, rc);
     if (profile == SECCOMP_STORE) return rc == 0 ? add_calls(f, SCMP_ACT_ALLOW, store_calls, countof(store_calls)) : rc;
-    if (profile == SECCOMP_RELAY && rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, relay_calls, countof(relay_calls));
+    if (profile == SECCOMP_MAILDIR) return rc == 0 ? add_calls(f, SCMP_ACT_ALLOW, maildir_calls, countof(maildir_calls)) : rc;
+    if (profile == SECCOMP_RELAY_LOCAL && rc == 0) rc = add_local_sockets(f);
+    if ((profile == SECCOMP_RELAY || profile == SECCOMP_RELAY_LOCAL) && rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, relay_calls, countof(relay_calls));
     if (profile == SECCOMP_AUTH && rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, auth_calls, countof(auth_calls));
     if (profile == SECCOMP_AUTH && rc == 0) rc = add_local_sockets(f);
     if (rc == 0) rc = add_sockets(f);

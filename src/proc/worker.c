@@ -10,6 +10,7 @@
 #include "policy/shared.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/tables.h"
 #include "net/resolver.h"
 #include "policy/provider.h"
 #include "proc/privilege.h"
@@ -130,22 +131,30 @@ static struct spool *open_spool(struct worker *w, int n, bool adopted, bool *bus
     return sp;
 }
 
+static bool needs_local_sockets(const struct config *c)
+{
+    for (size_t i = 0; i < c->hop_n; i++)
+        if (c->hops[i]->kind == CONFIG_HOP_LMTP && c->hops[i]->path) return true;
+    return false;
+}
+
 /* All threads there will be are running now. */
 static bool begin(struct worker *w, int n, struct spool *sp, struct err *err)
 {
     w->queue = queue_new(&(struct queue_options){ .base = w->base, .streams = w->streams, .config = w->config,
         .resolver = w->resolver, .tls = w->start->client_tls, .auth = w->auth, .fetch = w->fetch,
-        .signer = w->signer, .keys = w->start->keys, .rewriter = w->start->rewriter,
-        .store = w->config->store.history ? w->store : NULL, .quarantine = w->quarantine, .worker = (unsigned)n });
+        .signer = w->signer, .keys = w->start->keys, .rewriter = w->start->rewriter, .templates = w->start->templates,
+        .expander = policy_expander(w->start->policy), .store = w->config->store.history ? w->store : NULL, .maildir = w->maildir, .quarantine = w->quarantine, .worker = (unsigned)n });
     queue_add_spool(w->queue, sp, false, NULL, NULL);
+    tables_watch(policy_tables(w->start->policy), w->base);
     w->providers = provider_keeper_new(w->base, w->resolver, w->config, w->start->spool_root);
     w->policy = policy_engine_new(&(struct policy_engine_options){ .base = w->base, .config = w->config,
         .policy = w->start->policy, .resolver = w->resolver, .store = w->store, .shared = w->start->shared, .auth = w->auth, .scan = w->scan,
-        .rewriter = w->start->rewriter, .queue = w->queue, .providers = w->providers, .alarm = worker_alarm, .alarm_arg = w });
+        .rewriter = w->start->rewriter, .templates = w->start->templates, .queue = w->queue, .providers = w->providers, .alarm = worker_alarm, .alarm_arg = w });
     w->server = server_new(&(struct server_options){ .base = w->base, .streams = w->streams, .config = w->config,
-        .queue = w->queue, .tls = w->start->server_tls, .auth = w->auth, .providers = w->providers, .policy = w->policy, .signer = w->signer, .keys = w->start->keys,
+        .queue = w->queue, .templates = w->start->templates, .tls = w->start->server_tls, .auth = w->auth, .providers = w->providers, .policy = w->policy, .signer = w->signer, .keys = w->start->keys,
         .store = w->config->store.history ? w->store : NULL, .shared = w->start->shared, .column = w->column });
-    return !w->config->system.sandbox || seccomp_restrict(SECCOMP_RELAY, err);
+    return !w->config->system.sandbox || seccomp_restrict(needs_local_sockets(w->config) ? SECCOMP_RELAY_LOCAL : SECCOMP_RELAY, err);
 }
 
 static void take_spool(struct worker *w, int n)
@@ -210,6 +219,8 @@ static void on_master(void *arg, const json_t *m, int fd)
         else if (!strcmp(op, "fetch")) link_connect(w->fetch, fd);
         else if (!strcmp(op, "signer")) link_connect(w->signer, fd);
         else if (!strcmp(op, "scan")) link_connect(w->scan, fd);
+        else if (!strcmp(op, "tables")) link_connect(w->tables, fd);
+        else if (!strcmp(op, "maildir")) link_connect(w->maildir, fd);
         else if (!strcmp(op, "store")) store_link_connect(w->store, fd);
         else if (!strcmp(op, "quarantine")) quarantine_link_connect(w->quarantine, fd);
         else close(fd);
@@ -242,6 +253,7 @@ static bool restrict_files(const struct worker *w, struct err *err)
     landlock_add_network(&l);
     landlock_read(&l, w->config->dns.trust_anchor);
     landlock_write(&l, w->start->spool_root);
+    landlock_read_below(&l, w->config->system.directory, "tables");
     return landlock_restrict(&l, err);
 }
 
@@ -266,10 +278,14 @@ static void worker_deinit(struct worker *w)
     }
     if (w->queue) queue_free(w->queue); /* now that no spool looks at its messages any more */
     provider_keeper_free(w->providers);
+    tables_unwatch(policy_tables(w->start->policy));
     link_free(w->auth);
     link_free(w->fetch);
     link_free(w->signer);
     link_free(w->scan);
+    link_free(w->tables);
+    link_free(w->maildir);
+    json_decref(w->table_state);
     json_decref(w->scan_state);
     store_link_free(w->store);
     quarantine_link_free(w->quarantine);
@@ -296,6 +312,8 @@ int worker_main(const struct worker_start *start)
     w.fetch = link_new(w.base, "fetch-process-gone", worker_on_fetch_message, &w);
     w.signer = link_new(w.base, "signer-process-gone", NULL, NULL);
     w.scan = link_new(w.base, "scan-process-gone", worker_on_scan_message, &w);
+    w.tables = link_new(w.base, "tables-process-gone", worker_on_table_message, &w);
+    w.maildir = link_new(w.base, "maildir-process-gone", NULL, NULL);
     w.store = store_link_new(w.base);
     w.quarantine = quarantine_link_new(w.base);
     w.column = shared_column_take(start->shared);

@@ -9,6 +9,7 @@ struct tls_server;
 struct tls_client;
 struct rewriter;
 struct signer_keys;
+struct templates;
 
 struct worker_start {
     const struct config *config;
@@ -17,6 +18,7 @@ struct worker_start {
     const struct policy *policy;
     const struct signer_keys *keys;
     const struct rewriter *rewriter;
+    const struct templates *templates;
     struct shared *shared;
     int channel;             /* to the master */
     const char *spool_root;  /* directories with numbers for names */
@@ -30,7 +32,7 @@ struct worker_start {
  *                  {"op": "listen", "listener", "socket"} + descriptor
  *                  {"op": "adopt", "n"}  answered by "adopted", "busy" or "failed"; later "emptied"
  *                  {"op": "admin"} + descriptor of a channel
- *                  {"op": "auth"}, {"op": "fetch"}, {"op": "signer"}, {"op": "scan"}, {"op": "store"}, {"op": "quarantine"} + descriptor of a channel, again
+ *                  {"op": "auth"}, {"op": "fetch"}, {"op": "signer"}, {"op": "scan"}, {"op": "tables"}, {"op": "maildir"}, {"op": "store"}, {"op": "quarantine"} + descriptor of a channel, again
  *                  when there is another such process
  *                  {"op": "drain", "ms"}
  * Worker → master: {"op": "hello"} (it can take a spool), {"op": "ready"}, {"op": "busy", "n"}, {"op": "failed", "n",

@@ -37,10 +37,11 @@ static void add_figures(const struct worker *w, json_t *answer)
     server_get_figures(w->server, &f);
     spool_get_figures(queue_spool(w->queue), &s);
     json_object_set_new(answer, "server",
-                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "sessions", (json_int_t)f.sessions, "accepted",
+                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "sessions", (json_int_t)f.sessions, "accepted",
                                   (json_int_t)f.accepted_connections, "refused", (json_int_t)f.refused_connections,
                                   "messages", (json_int_t)f.messages, "recipients_refused",
-                                  (json_int_t)f.recipients_refused, "bytes", (json_int_t)f.bytes));
+                                  (json_int_t)f.recipients_refused, "bytes", (json_int_t)f.bytes, "intercepted",
+                                  (json_int_t)f.intercepted));
     json_object_set_new(answer, "spool", json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "messages",
         (json_int_t)s.messages, "segments", (json_int_t)s.segments, "bytes", (json_int_t)s.bytes_total, "alive",
         (json_int_t)s.bytes_alive, "flushes", (json_int_t)s.flushes, "records", (json_int_t)s.records, "damaged",
@@ -75,6 +76,7 @@ static json_t *status_answer(const struct worker *w, json_t *queue)
     add_providers(w, a);
     if (w->scan_state) json_object_set(a, "scan", w->scan_state);
     else if (scan_is_needed(w->config)) json_object_set_new(a, "scan", json_pack("{s:b}", "starting", 1));
+    worker_add_tables(w, a);
     json_object_set_new(a, "policy", policy_figures(w->policy));
     return a;
 }
@@ -109,7 +111,8 @@ static void on_admin(void *arg, const json_t *m, int fd)
         .worker = w, .id = json_integer_value(id), .admin = w->admin_count, .status = !strcmp(op, "status")
     };
     list_push_back(&w->requests, &r->node);
-    if (worker_file_request(w, request, fd, on_answer, r) || worker_digest_request(w, request, on_answer, r)) return;
+    if (worker_file_request(w, request, fd, on_answer, r) || worker_digest_request(w, request, on_answer, r) ||
+        worker_table_request(w, request, on_answer, r)) return;
     bool report = !strcmp(op, "tls-report");
     if (report) fetch_report_now(w->fetch); /* those of a day go out once, however many workers are asked */
     if (w->queue && !strcmp(op, "explain")) {

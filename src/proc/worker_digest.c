@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "proc/digest_mail.h"
 #include "proc/worker_int.h"
+#include "smtp/address.h"
 
 #define LINES_MAX 1000
 
@@ -35,6 +36,17 @@ static void on_committed(void *arg, bool ok, const struct err *err)
     answer(d, json_pack("{s:s, s:s}", ok ? "id" : "error", ok ? id : err->text, "to", d->to));
 }
 
+/* Of domains in a table, which have one entry of the configuration for all: is it this one? */
+static bool is_of(const struct config_domain *d, struct slice name, struct slice to)
+{
+    struct address a;
+    char ascii[256];
+    if (!d->table) return true;
+    if (address_parse(to, &a) || !address_domain_ascii(a.domain, ascii)) return false;
+    struct slice domain = slice_str(ascii);
+    return slice_ieq(name, domain) || (domain.n > name.n + 1 && domain.p[domain.n - name.n - 1] == '.' && slice_iends(domain, name));
+}
+
 /* Does somebody with this address get digests? */
 static bool is_wanted(const struct config *c, struct slice to)
 {
@@ -42,7 +54,9 @@ static bool is_wanted(const struct config *c, struct slice to)
     const struct config_domain *domain = config_domain_of_address(c, to);
     if (!domain) return false;
     for (size_t i = 0; i < c->quarantine.digest.domain_n; i++)
-        if (config_domain_of(c, slice_str(c->quarantine.digest.domains[i])) == domain) return true;
+        if (config_domain_of(c, slice_str(c->quarantine.digest.domains[i])) == domain &&
+            is_of(domain, slice_str(c->quarantine.digest.domains[i]), to))
+            return true;
     return !c->quarantine.digest.domain_n;
 }
 
@@ -69,7 +83,9 @@ static void submit(struct worker *w, struct digest_request *d, const json_t *req
     struct slice to = slice_str(d->to);
     d->id = queue_new_id(w->queue);
     d->messages = json_integer_value(json_object_get(request, "count"));
-    struct digest_mail m = { .hostname = c->hostname, .from = slice_str(c->quarantine.digest.from ? c->quarantine.digest.from : c->postmaster),
+    struct digest_mail m = { .hostname = c->hostname,
+                             .wording = { w->start->templates, (enum template_language)c->notices.language },
+                             .from = slice_str(c->quarantine.digest.from ? c->quarantine.digest.from : c->postmaster),
                              .to = to, .id = d->id, .now = clock_wall_ms(), .lines = lines, .count = (uint64_t)d->messages };
     m.line_n = take_lines(messages, lines);
     if (m.count < m.line_n) m.count = m.line_n;

@@ -33,8 +33,9 @@ struct worker {
     struct queue *queue;             /* NULL until there is a spool */
     struct server *server;
     struct provider_keeper *providers; /* NULL: no zone names one */
-    struct link *auth, *fetch, *signer, *scan; /* to the helper processes */
+    struct link *auth, *fetch, *signer, *scan, *tables, *maildir; /* to the helper processes */
     json_t *scan_state;              /* what the scan process last said of itself and the scanners; NULL: nothing yet */
+    json_t *table_state;             /* the same of the tables process: how their sources are */
     struct store_link *store;
     struct quarantine_link *quarantine;
     struct list files;               /* worker_quarantine.c: requests about a file */
@@ -72,6 +73,16 @@ void worker_control_free(struct worker *w);
  * What cannot be done: {"error": text} */
 bool worker_file_request(struct worker *w, const json_t *request, int fd, void (*reply)(void *arg, json_t *answer), void *arg);
 void worker_file_requests_free(struct worker *w);
+
+/* worker_tables.c: what the tables process says; what a status tells of tables; and requests:
+ *   {"op": "table-list"}: {"generation", "tables": [as of readers_state, with "known": there is a block]}
+ *   {"op": "table-show", "name", "use"?, "after"?, "limit"?}: {"table", "entries": [{"entry", "value", "comment", "reason", "line", "file"}], "next"?}
+ *   {"op": "table-query", "name", "use"?, "key"}: {"tables": [{..., "found"? or "problem"?}]}
+ *   {"op": "table-refresh", "name"?}: {"asked": true}
+ * What cannot be done: {"error": text}. False: it is none of these. */
+void worker_on_table_message(void *arg, const json_t *m);
+void worker_add_tables(const struct worker *w, json_t *answer);
+bool worker_table_request(struct worker *w, const json_t *request, void (*reply)(void *arg, json_t *answer), void *arg);
 
 /* worker_digest.c: {"op": "digest-mail", "to", "count", "messages": [{"kind", "sender", "subject", "stored", "expires", "link"?}]}: the digest is
  * written and sent; answered when it is on disk, {"id"}, or {"skipped": true}: nobody there gets any, or {"error"}. False: it is no such

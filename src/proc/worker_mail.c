@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "fetch/fetch.h"
+#include "notice/template.h"
 #include "proc/worker_int.h"
 
 bool worker_submit(struct worker *w, struct envelope *e, struct slice text, queue_submit_cb *cb, void *arg, struct err *err)
@@ -23,18 +24,24 @@ static void on_alarm_committed(void *arg, bool ok, const struct err *err)
     if (!ok) log_event(LOG_WARNING, "alarm-not-written", LOG_ERR(err));
 }
 
-static void format(const struct config *c, const char *check, const char *text, struct buf *out)
+/* The text is the checks': names, addresses and numbers in English sentences. */
+static void format(const struct worker *w, const char *check, const char *text, struct buf *out)
 {
-    buf_addf(out, "From: <%s>\r\nTo: <%s>\r\nSubject: %s: %s\r\nDate: ", c->postmaster, c->postmaster, c->hostname, check);
+    const struct config *c = w->config;
+    const struct wording wording = { w->start->templates, (enum template_language)c->notices.language };
+    const struct template_value values[] = {
+        { .name = "hostname", .text = slice_str(c->hostname) }, { .name = "check", .text = slice_str(check) }, { .name = "text", .text = slice_str(text) },
+    };
+    struct buf body = { 0 };
+    template_add_from(&wording, "notices-from", slice_str(c->postmaster), out);
+    buf_addf(out, "To: <%s>\r\n", c->postmaster);
+    template_add_subject(&wording, TEMPLATE_ALARM, values, countof(values), out);
+    buf_add_str(out, "Date: ");
     clock_add_rfc5322(out, clock_wall_ms());
-    buf_addf(out, "\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
-                  "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n");
-    for (size_t width = 0; *text; text++) { /* lines of a readable length */
-        bool turn = *text == ' ' && width > 65;
-        buf_add(out, turn ? SLICE("\r\n") : slice_of(text, 1));
-        width = turn ? 0 : width + 1;
-    }
-    buf_add(out, SLICE("\r\n"));
+    buf_add_str(out, "\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n");
+    template_add_body(&wording, TEMPLATE_ALARM, values, countof(values), &body);
+    template_add_part(&wording, "text/plain", buf_slice(&body), out);
+    buf_deinit(&body);
 }
 
 void worker_alarm(void *arg, const char *check, const char *text)
@@ -45,7 +52,7 @@ void worker_alarm(void *arg, const char *check, const char *text)
     struct slice to = slice_str(w->config->postmaster);
     struct envelope e = { .flags = ENVELOPE_BOUNCE, .rcpts = &to, .rcpt_n = 1, .subject = slice_str(check) };
     log_event(LOG_ERROR, "alarm", LOG_STR("check", check), LOG_STR("text", text));
-    format(w->config, check, text, &mail);
+    format(w, check, text, &mail);
     (void)!worker_submit(w, &e, buf_slice(&mail), on_alarm_committed, w, &err);
     buf_deinit(&mail);
 }

@@ -39,7 +39,7 @@ struct file_request {
     /* release */
     struct spool_draft *draft;
     struct event *timer;
-    uint64_t done, old;
+    uint64_t size, done, old;
     uint32_t crc;
 };
 
@@ -70,8 +70,7 @@ static void fail(struct file_request *f, const char *text)
 
 static bool read_file(struct file_request *f, struct err *err)
 {
-    uint64_t size;
-    return quarantine_file_read(f->fd, &f->head, &f->encoded, &size, err) &&
+    return quarantine_file_read(f->fd, &f->head, &f->encoded, &f->size, err) &&
            envelope_decode(buf_slice(&f->encoded), &f->arena, &f->envelope, err);
 }
 
@@ -86,7 +85,16 @@ static size_t read_text(const struct file_request *f, uint64_t at, char *to, siz
 
 /* ---- release */
 
-/* Those with these numbers, ascending or not; twice is once. */
+/* Has it gone to somebody already? */
+static bool was_released(const struct file_request *f)
+{
+    struct quarantine_note note;
+    for (uint64_t i = 0, n = quarantine_note_count(&f->head, f->size); i < n; i++)
+        if (quarantine_file_note(f->fd, &f->head, i, &note) && note.what == QUARANTINE_NOTE_RELEASED) return true;
+    return false;
+}
+
+/* Those with these numbers, ascending or not; twice is once. Copies go with the first of them. */
 static bool choose(struct file_request *f, const json_t *numbers)
 {
     struct envelope *e = &f->envelope;
@@ -95,14 +103,16 @@ static bool choose(struct file_request *f, const json_t *numbers)
     bool *meant = arena_alloc(&f->arena, e->rcpt_n + 1);
     uint32_t kept = 0;
     if (!numbers) return e->rcpt_n > 0;
+    bool first = e->rcpt_marks && !was_released(f);
     json_array_foreach(numbers, i, v) {
         json_int_t k = json_integer_value(v);
         if (!json_is_integer(v) || k < 0 || k >= e->rcpt_n) return false;
         meant[k] = true;
     }
     for (uint32_t k = 0; k < e->rcpt_n; k++) {
-        if (!meant[k]) continue;
+        if (!meant[k] && !(first && envelope_marks(e, k) & (MARK_COPY | MARK_GROUP))) continue;
         e->rcpts[kept] = e->rcpts[k];
+        if (e->rcpt_marks) e->rcpt_marks[kept] = e->rcpt_marks[k];
         if (e->rcpt_dsn) e->rcpt_dsn[kept] = e->rcpt_dsn[k];
         kept++;
     }

@@ -243,10 +243,21 @@ static void take_implicit(struct route_query *q)
         add_host(q, q->name, 0, 0);
 }
 
+/* Our own names, which nobody delivers. Mail for them waits: it is for the postmaster, mostly, and lost otherwise. */
+static bool is_nowhere(const struct route_query *q)
+{
+    return !q->hop && route_is_nowhere(q->table->config, slice_str(q->name));
+}
+
 static void on_mx(void *arg, const struct resolver_answer *a)
 {
     struct route_query *q = arg;
     q->mx_lookup = NULL;
+    if (is_nowhere(q)) {
+        q->ttl = 60;
+        conclude(q, ROUTE_TEMPFAIL, "nobody delivers mail for %.120s here: set postmaster to a mailbox that somebody reads", q->name);
+        return;
+    }
     q->mx_status = a->status;
     q->answer.secure = a->secure; /* that there are none, too: RFC 7672 §2.2.1 */
     keep_ttl(q, a->ttl);
@@ -277,9 +288,9 @@ struct route_query *route_resolve(struct resolver *r, const struct route_table *
     *q = (struct route_query){ .resolver = r, .table = t, .hop = h, .port = h ? h->port : 25, .mx = !h || (h->mx && !h->ip.family),
                                .ipv4 = family != CONFIG_FAMILY_IPV6, .ipv6 = family != CONFIG_FAMILY_IPV4, .cb = cb, .arg = arg,
                                .cut = NO_CUT, .ttl = TTL_MAX };
-    if (h && h->source.family) { /* from an IPv4 address only IPv4 hosts can be reached */
-        q->ipv4 = h->source.family == 4;
-        q->ipv6 = h->source.family == 6;
+    if (hop->only) { /* from an IPv4 address only IPv4 hosts can be reached */
+        q->ipv4 = hop->only == 4;
+        q->ipv6 = hop->only == 6;
     }
     if (h && h->ip.family) {
         struct buf b = { 0 };

@@ -13,7 +13,7 @@ struct rewriter;
 struct rewriter *rewriter_new(const struct config *c, struct err *err) MUST_CHECK;
 void rewriter_free(struct rewriter *r); /* wipes the secrets; NULL is fine */
 
-/* Appends what stands for the sender when it is sent on. False: it stays as it is: null senders, those of this house (hostname and
+/* Appends what stands for the sender when it is sent on. False: it stays as it is: null senders, those of this house (hostname, main_domain and
  * relay domains), and those that get too long. r may be NULL. */
 bool rewriter_wrap(const struct rewriter *r, struct slice sender, uint64_t now_ms, struct buf *out);
 /* Is it srs.domain? A-labels; r may be NULL. */

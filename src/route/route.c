@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The next hop of a recipient by the configuration. Routes are hashed once; a look-up tries the address, then its domain, then
- * each parent domain. */
+ * each parent domain; the sender is looked at where routes for senders may decide. */
 #include "route/route.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,12 +8,12 @@
 #include "route/table.h"
 #include "smtp/address.h"
 
-#define MX_SUFFIX ":25"
 #define KEY_MAX 324 /* 64 + 255 and a little: nothing longer is an address (RFC 5321 §4.5.3.1) */
 
 struct entry {
     struct slice key; /* lower case, local parts unquoted; points behind the struct */
     const struct config_route *route;
+    struct route_sources sources;
 };
 
 /* A key under construction, of which the suffixes are keys too. */
@@ -55,98 +55,139 @@ static bool key_make(struct slice local, struct slice domain, struct key *k)
     return true;
 }
 
-static void entry_add(struct htable *t, const struct config_route *route)
+static void entry_add(struct htable *t, const char *address, const struct config_route *route)
 {
     struct key k;
     struct slice local, domain;
-    split(slice_str(route->to), &local, &domain);
+    split(slice_str(address), &local, &domain);
     if (!key_make(local, domain, &k) || entry_find(t, slice_of(k.text, k.n))) return; /* of equal entries the first counts */
     struct entry *item = mem_zalloc(sizeof *item + k.n);
     memcpy(item + 1, k.text, k.n);
-    *item = (struct entry){ slice_of(item + 1, k.n), route };
+    item->key = slice_of(item + 1, k.n);
+    item->route = route;
+    route_sources_make(&route->source4, &route->source6, &item->sources);
     htable_add(t, item);
-}
-
-static void format_key(const struct config *c, const struct config_hop *h, char *out, size_t room)
-{
-    struct buf b = { 0 };
-    buf_add_str(&b, h->mx ? "mx:" : "host:");
-    if (h->ip.family == 6) buf_add_char(&b, '[');
-    if (h->ip.family) ip_add(&b, &h->ip);
-    else buf_add_str(&b, h->host);
-    if (h->ip.family == 6) buf_add_char(&b, ']');
-    buf_addf(&b, ":%u", h->port);
-    if (h->tls != c->delivery.tls) buf_addf(&b, ",tls=%s", config_client_tls_word(h->tls));
-    if (h->implicit_tls) buf_add_str(&b, ",implicit");
-    if (h->auth.user || h->ca || h->name_n) buf_addf(&b, ",hop=%d", h->id); /* what is proven, by us or to us, is not shared */
-    if (h->source.family) {
-        buf_add_str(&b, ",source=");
-        ip_add(&b, &h->source);
-    }
-    if (h->mx && h->port == 25) buf_add_str(&b, ",via"); /* not the same as a recipient's domain: what has no host there waits */
-    snprintf(out, room, "%s", buf_cstr(&b));
-    for (char *p = out; *p; p++) *p = ascii_lower(*p);
-    buf_deinit(&b);
 }
 
 struct route_table *route_table_new(const struct config *c)
 {
     struct route_table *t = mem_new(struct route_table);
     t->config = c;
-    htable_init(&t->routes, entry_hash);
-    for (size_t i = 0; i < c->route_n; i++) entry_add(&t->routes, &c->routes[i]);
-    if (c->hop_n) t->keys = mem_grow(NULL, c->hop_n, sizeof *t->keys);
-    for (size_t i = 0; i < c->hop_n; i++) format_key(c, c->hops[i], t->keys[i], sizeof t->keys[i]);
+    htable_init(&t->to, entry_hash);
+    htable_init(&t->from, entry_hash);
+    for (size_t i = 0; i < c->route_n; i++) {
+        if (c->routes[i].to) entry_add(&t->to, c->routes[i].to, &c->routes[i]);
+        else if (c->routes[i].from) entry_add(&t->from, c->routes[i].from, &c->routes[i]);
+    }
+    route_stems_make(t);
     route_self_read(t);
     return t;
+}
+
+static void entries_free(struct htable *t)
+{
+    size_t at = 0;
+    for (void *item; (item = htable_next(t, &at));) free(item);
+    htable_deinit(t);
 }
 
 void route_table_free(struct route_table *t)
 {
     if (!t) return;
-    size_t at = 0;
-    for (void *item; (item = htable_next(&t->routes, &at));) free(item);
-    htable_deinit(&t->routes);
+    entries_free(&t->to);
+    entries_free(&t->from);
     free(t->own);
-    free(t->keys);
+    free(t->stems);
     free(t);
 }
 
-/* The route with the narrowest match. `key` is local@domain in compared form. */
-static const struct config_route *find_route(const struct route_table *t, struct slice key, size_t local_n)
+static const struct entry *find_one(const struct htable *t, struct slice key, bool with_hop)
+{
+    const struct entry *e = entry_find(t, key);
+    return e && with_hop && !e->route->via.host ? NULL : e;
+}
+
+/* The route with the narrowest match; with_hop: of those that name a next hop. `key` is local@domain in compared form. */
+static const struct entry *find_route(const struct htable *t, const struct key *k, size_t local_n, bool with_hop)
 {
     const struct entry *e = NULL;
-    if (!t->routes.n) return NULL;
-    e = entry_find(&t->routes, key);
-    struct slice domain = slice_sub(key, local_n + 1, key.n);
-    if (!e) e = entry_find(&t->routes, domain);
+    if (!t->n) return NULL;
+    e = find_one(t, slice_of(k->text, k->n), with_hop);
+    struct slice domain = slice_sub(slice_of(k->text, k->n), local_n + 1, k->n);
+    if (!e) e = find_one(t, domain, with_hop);
     /* ".example.com" covers example.com too: borrow a dot for the whole domain, then use the dots that are there. */
     char dotted[KEY_MAX];
     dotted[0] = '.';
     memcpy(dotted + 1, domain.p, domain.n);
     struct slice rest = slice_of(dotted, domain.n + 1);
     while (!e && rest.n) {
-        e = entry_find(&t->routes, rest);
+        e = find_one(t, rest, with_hop);
         ptrdiff_t dot = slice_find(slice_sub(rest, 1, rest.n), '.');
         rest = dot < 0 ? slice_sub(rest, rest.n, rest.n) : slice_sub(rest, (size_t)dot + 1, rest.n);
     }
-    return e ? e->route : NULL;
+    return e;
 }
 
-/* Asked for each recipient, so those of next hops are made once. */
-static void set_key(const struct route_table *t, struct route_hop *out)
+/* What is written about one side: the route that says where connections come from, and the one that says where to; often the same. */
+struct rules {
+    const struct entry *nearest, *hop;
+};
+
+static struct rules find_rules(const struct htable *t, const struct key *k, size_t local_n)
+{
+    struct rules r = { .nearest = find_route(t, k, local_n, false) };
+    r.hop = r.nearest && !r.nearest->route->via.host ? find_route(t, k, local_n, true) : r.nearest;
+    return r;
+}
+
+/* Senders of whom nothing can be written in a route have none. */
+static struct rules find_sender(const struct route_table *t, struct slice sender)
+{
+    struct slice local, domain;
+    char ascii[256];
+    struct key k;
+    if (!sender.n || !t->from.n || !split(sender, &local, &domain) || !local.n || !domain.n) return (struct rules){ 0 };
+    if (!address_domain_ascii(domain, ascii) || !key_make(local, slice_str(ascii), &k)) return (struct rules){ 0 };
+    return find_rules(&t->from, &k, k.n - strlen(ascii) - 1);
+}
+
+static void choose(struct route_hop *out, const struct config_hop *hop, const char *why, struct config_place place)
+{
+    out->hop = hop;
+    out->why = why;
+    out->place = place;
+}
+
+bool route_is_nowhere(const struct config *c, struct slice domain)
+{
+    return (slice_ieq(domain, slice_str(c->hostname)) || (c->main_domain && slice_ieq(domain, slice_str(c->main_domain)))) &&
+           !config_domain_of(c, domain);
+}
+
+static void decide(const struct route_table *t, const struct key *k, size_t local_n, struct slice sender, struct route_hop *out)
 {
     const struct config *c = t->config;
-    const struct config_hop *h = out->hop;
-    size_t n = strlen(out->domain);
-    if (!h) {
-        memcpy(out->key, "mx:", 3);
-        memcpy(out->key + 3, out->domain, n);
-        memcpy(out->key + 3 + n, MX_SUFFIX, sizeof MX_SUFFIX);
-    } else if ((size_t)h->id < c->hop_n)
-        memcpy(out->key, t->keys[h->id], sizeof out->key);
-    else /* a configuration put together by hand has no list of hops */
-        format_key(c, h, out->key, sizeof out->key);
+    struct slice domain = slice_sub(slice_of(k->text, k->n), local_n + 1, k->n);
+    struct rules rules = find_rules(&t->to, k, local_n);
+    const struct config_domain *relay = rules.hop ? NULL : config_domain_of(c, domain);
+    const char *why = "route to";
+    bool nowhere = !rules.hop && !relay && route_is_nowhere(c, domain);
+    if (!rules.nearest && !relay && !nowhere) { /* what the recipient's side decided is left as it is */
+        rules = find_sender(t, sender);
+        why = "route from";
+    }
+    *out = (struct route_hop){ .why = "mx" };
+    if (rules.hop) choose(out, &rules.hop->route->via, why, rules.hop->route->place);
+    else if (relay && relay->deliver.host) choose(out, &relay->deliver, "domain", relay->place);
+    else if (relay && c->inner_host.host) choose(out, &c->inner_host, "inner_host", c->inner_host.place);
+    else if (!relay && !nowhere && c->smarthost.host) choose(out, &c->smarthost, "smarthost", c->smarthost.place);
+    else memcpy(out->domain, domain.p, domain.n);
+    out->rewrite_sender = rules.hop ? rules.hop->route->rewrite_sender : relay && relay->rewrite_sender;
+    if (rules.nearest != rules.hop) {
+        out->source_place = rules.nearest->route->place;
+        out->rewrite_sender |= rules.nearest->route->rewrite_sender;
+    }
+    route_set_key(t, rules.nearest ? &rules.nearest->sources : NULL, out);
 }
 
 void route_require_tls(struct route_hop *hop)
@@ -162,29 +203,6 @@ void route_to_ask(struct route_hop *hop)
     snprintf(hop->key + n, sizeof hop->key - n, ",verify");
 }
 
-static void choose(struct route_hop *out, const struct config_hop *hop, const char *why, struct config_place place)
-{
-    out->hop = hop;
-    out->why = why;
-    out->place = place;
-}
-
-static void decide(const struct route_table *t, const struct key *k, size_t local_n, struct route_hop *out)
-{
-    const struct config *c = t->config;
-    struct slice domain = slice_sub(slice_of(k->text, k->n), local_n + 1, k->n);
-    const struct config_route *route = find_route(t, slice_of(k->text, k->n), local_n);
-    const struct config_domain *relay = route ? NULL : config_domain_of(c, domain);
-    *out = (struct route_hop){ .why = "mx" };
-    if (route) choose(out, &route->via, "route", route->place);
-    else if (relay && relay->deliver.host) choose(out, &relay->deliver, "domain", relay->place);
-    else if (relay && c->inner_host.host) choose(out, &c->inner_host, "inner_host", c->inner_host.place);
-    else if (!relay && c->smarthost.host) choose(out, &c->smarthost, "smarthost", c->smarthost.place);
-    else memcpy(out->domain, domain.p, domain.n);
-    out->rewrite_sender = route ? route->rewrite_sender : relay && relay->rewrite_sender;
-    set_key(t, out);
-}
-
 static bool refuse(struct slice rcpt, const char *why, struct err *err)
 {
     struct buf b = { 0 };
@@ -194,7 +212,7 @@ static bool refuse(struct slice rcpt, const char *why, struct err *err)
     return false;
 }
 
-bool route_find(const struct route_table *t, struct slice rcpt, struct route_hop *out, struct err *err)
+bool route_find(const struct route_table *t, struct slice sender, struct slice rcpt, struct route_hop *out, struct err *err)
 {
     struct slice local, domain, name = rcpt;
     char ascii[256];
@@ -208,6 +226,6 @@ bool route_find(const struct route_table *t, struct slice rcpt, struct route_hop
         return refuse(rcpt, "what follows the @ is not a domain name", err);
     domain = slice_str(ascii); /* U-labels and A-labels are the same domain */
     if (!key_make(local, domain, &k)) return refuse(rcpt, "it is too long", err);
-    decide(t, &k, k.n - domain.n - 1, out);
+    decide(t, &k, k.n - domain.n - 1, sender, out);
     return true;
 }

@@ -11,27 +11,36 @@ struct route_table;
 struct route_table *route_table_new(const struct config *c);
 void route_table_free(struct route_table *t); /* NULL is fine */
 
+#define ROUTE_KEY_SIZE 512
 struct route_hop {
     const struct config_hop *hop; /* NULL: by MX of `domain` */
     char domain[256];             /* the recipient's domain, lower case; "" when hop decides alone */
-    const char *why;              /* "route", "domain", "inner_host", "smarthost", "mx": for traces */
+    const char *why;              /* what decided the hop: "route to", "route from", "domain", "inner_host", "smarthost", "mx": for traces */
     struct config_place place;    /* the line that decided, line 0 for mx */
+    struct ip source4, source6;   /* where connections come from; family 0: the system chooses */
+    uint8_t only;                 /* 4 or 6: only over this family, as the source is an address of it; 0: both */
+    struct config_place source_place; /* the route that has the sources where another line decided the hop; else line 0 */
     bool rewrite_sender;          /* for mail of others, which goes on from here: rewrite.h. No part of the key */
     bool require_tls;             /* for mail that may only travel over proven TLS (RFC 8689): route_require_tls */
-    char key[400];                /* names the destination: equal keys share connections and back-off, e.g.
-                                     "mx:example.com:25", "host:192.0.2.7:2525"; also what people read. A hop with a source
-                                     address or TLS setting of its own adds ",source=IP" or ",tls=none" and so on, one with
-                                     credentials, ca or names ",hop=3". A hop by MX at port 25: ",via".
-                                     Mail with REQUIRETLS: ",requiretls"; questions about recipients: ",verify". */
+    char key[ROUTE_KEY_SIZE];     /* names the destination: equal keys share connections and back-off, e.g. "mx:example.com:25",
+                                     "host:192.0.2.7:2525", "lmtp:/run/lmtp", "maildir:/var/mail/%d/%n"; also what people read. A hop with a
+                                     TLS setting of its own adds ",tls=none" and so on, one with credentials, ca or names ",hop=3"; source
+                                     addresses of hop or route ",source=IP". A hop by MX at port 25: ",via". Mail with REQUIRETLS:
+                                     ",requiretls"; questions about recipients: ",verify". */
 };
 
-/* Order: route for the address, route for the exact domain, route for the longest ".domain", the relay domain's deliver, inner_host for
- * relay domains (or their MX), smarthost, MX. Local parts are compared unquoted and without case. False with a reason (an address
- * literal, a domain-less address ...) that means a permanent failure. <postmaster> without domain goes where postmaster (config)
- * goes. A few hash look-ups; never blocks. */
-bool route_find(const struct route_table *t, struct slice rcpt, struct route_hop *out, struct err *err) MUST_CHECK;
+/* Order: route to the address, to the exact domain, to the longest ".domain"; the relay domain's deliver, inner_host for relay domains (or
+ * their MX); route from the sender's address, exact domain, longest ".domain"; smarthost; MX. A route without next hop says only where
+ * connections come from; what goes on from there is the rest of the order without rules of the other kind: docs/manual/delivering.md.
+ * sender: envelope_route_sender; empty: null, or a stranger's. Local parts are compared unquoted and without case. False with a reason
+ * (an address literal, a domain-less address ...) that means a permanent failure. What has neither a route nor a relay domain at main_domain or hostname waits: it
+ * goes to no smarthost. <postmaster> without domain goes where postmaster (config) goes. A few hash
+ * look-ups; never blocks. */
+bool route_find(const struct route_table *t, struct slice sender, struct slice rcpt, struct route_hop *out, struct err *err) MUST_CHECK;
 /* The same next hop as a destination of its own, of which more is asked (RFC 8689). After route_find, once. */
 void route_require_tls(struct route_hop *hop);
+/* A path on this machine: mail does not travel any further, and TLS is no question. */
+static inline bool route_is_here(const struct route_hop *hop) { return hop->hop && hop->hop->path; }
 /* The same next hop as a destination of its own, which is asked about recipients (delivery/verify.h). */
 void route_to_ask(struct route_hop *hop);
 

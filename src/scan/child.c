@@ -43,9 +43,10 @@ static uint64_t address_space(void)
     return pages ? (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE) : UINT64_C(1) << 30;
 }
 
-static bool limit_memory(const struct config *c, struct err *err)
+static bool limit_memory(const struct scan_child *child, struct err *err)
 {
-    uint64_t room = address_space() + c->scan.memory + c->spam.bayes.tokens + ENGINE_ROOM;
+    const struct config *c = child->config;
+    uint64_t room = address_space() + c->scan.memory + c->spam.bayes.tokens + scanning_tables_room(child->scanning) + ENGINE_ROOM;
     struct rlimit space = { room, scan_runs_programs(c) ? RLIM_INFINITY : room }, none = { 0 };
     if (setrlimit(RLIMIT_CORE, &none) != 0) return err_sys(err, errno, "RLIMIT_CORE");
     if (!SANITIZER && setrlimit(RLIMIT_AS, &space) != 0) /* one reserves more address space than there is memory */
@@ -58,7 +59,7 @@ static bool give_up_rights(const struct scan_child *c, struct err *err)
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return err_sys(err, errno, "PR_SET_PDEATHSIG");
     if (getppid() != c->parent) return err_set(err, "the dispatcher is gone");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return err_sys(err, errno, "PR_SET_DUMPABLE");
-    if (!scanning_start(c->scanning, err) || !limit_memory(c->config, err)) return false;
+    if (!scanning_start(c->scanning, err) || !limit_memory(c, err)) return false;
     if (!c->config->system.sandbox || scan_runs_programs(c->config)) return true; /* the dispatcher's filter stays */
     return seccomp_restrict(scan_uses_network(c->config) ? SECCOMP_SCAN_CHILD_NET : SECCOMP_SCAN_CHILD, err);
 }
@@ -99,6 +100,7 @@ static json_t *do_one(const struct scan_child *c, const json_t *m, struct slice 
 {
     struct slice op = json_text(m, "op");
     crash_by_header(bytes);
+    scanning_poll(c->scanning);
     if (slice_eq(op, SLICE("scan"))) return scan_one(c, m, bytes, arena, err);
     if (slice_eq(op, SLICE("view"))) return json_pack("{s:o}", "view", scanning_view(c->scanning, bytes, arena));
     if (!scanning_learn(c->scanning, bytes, json_text(m, "as"), arena, err)) return NULL;

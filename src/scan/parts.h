@@ -16,6 +16,7 @@ struct scanning {
     char *directory;             /* NULL: none */
     bool unpacks;                /* libmagic is there */
     struct public_suffix *suffixes;
+    struct tables *tables;       /* that lists and rules look into */
     struct rules *rules;         /* NULL: there are none */
     struct scanner **scanners;   /* as config->scanners; NULL: it is off */
     struct list_match *exempt, *always_spam, *never_spam;

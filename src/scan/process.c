@@ -144,6 +144,7 @@ static void paths(const struct helper_process *p, struct landlock *l)
         landlock_read(l, p->config->dns.trust_anchor);
     }
     for (size_t i = 0; i < c->rule_n; i++) landlock_read(l, c->rules[i]);
+    landlock_read_below(l, p->config->system.directory, "tables");
 }
 
 static const char *runs_programs(const struct config *c)

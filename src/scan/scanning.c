@@ -7,12 +7,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/public_suffix.h"
+#include "config/tables.h"
 #include "content/scan.h"
 #include "content/unpack.h"
 #include "content/wire.h"
 #include "scan/parts.h"
 
 #define FRAME_ROOM 8192 /* for what a frame has beside the view */
+#define TABLES_ROOM ((size_t)256 << 20)
 
 /* ---- what is kept */
 
@@ -29,20 +31,29 @@ static bool open_scanners(struct scanning *s, struct err *err)
     return true;
 }
 
-static bool read_lists(struct scanning *s, struct err *err)
+static bool read_lists(struct scanning *s, const struct tables *tables, struct err *err)
 {
     const struct config_spam *c = &s->config->spam;
-    s->exempt = list_new(&c->exempt_clients, LIST_OF_CLIENTS, err);
-    s->always_spam = s->exempt ? list_new(&c->always_spam, LIST_OF_ADDRESSES, err) : NULL;
-    s->never_spam = s->always_spam ? list_new(&c->never_spam, LIST_OF_ADDRESSES, err) : NULL;
+    s->exempt = list_new(&c->exempt_clients, LIST_OF_CLIENTS, tables, err);
+    s->always_spam = s->exempt ? list_new(&c->always_spam, LIST_OF_ADDRESSES, tables, err) : NULL;
+    s->never_spam = s->always_spam ? list_new(&c->never_spam, LIST_OF_ADDRESSES, tables, err) : NULL;
     return s->never_spam != NULL;
 }
 
-static bool read_rules(struct scanning *s, struct err *err)
+static bool read_rules(struct scanning *s, const struct tables *tables, struct err *err)
 {
     if (!s->config->header_check_n && !s->config->rule_n) return true;
-    s->rules = rules_new(s->config, err);
+    s->rules = rules_new(s->config, tables, err);
     return s->rules != NULL;
+}
+
+/* All that is read has found its table by now. */
+static bool read_tables(struct scanning *s, struct err *err)
+{
+    s->tables = tables_new(s->config, err);
+    if (!s->tables || !read_lists(s, s->tables, err) || !read_rules(s, s->tables, err)) return false;
+    tables_forget_unused(s->tables);
+    return true;
 }
 
 struct scanning *scanning_new(const struct config *c, const char *directory, struct err *err)
@@ -52,7 +63,7 @@ struct scanning *scanning_new(const struct config *c, const char *directory, str
     s->directory = directory ? mem_strdup(directory) : NULL;
     s->suffixes = public_suffix_load();
     s->unpacks = unpack_init(err);
-    if (!s->unpacks || !read_lists(s, err) || !read_rules(s, err) || !open_scanners(s, err)) scanning_free(&s);
+    if (!s->unpacks || !read_tables(s, err) || !open_scanners(s, err)) scanning_free(&s);
     return s;
 }
 
@@ -103,6 +114,7 @@ void scanning_free(struct scanning **sp)
     list_free(s->exempt);
     list_free(s->always_spam);
     list_free(s->never_spam);
+    tables_free(s->tables);
     public_suffix_free(s->suffixes);
     if (s->unpacks) unpack_deinit();
     free(s->scanners);
@@ -111,11 +123,18 @@ void scanning_free(struct scanning **sp)
     free(s);
 }
 
-bool scanning_check(const struct config *c, struct err *err)
+void scanning_poll(struct scanning *s)
+{
+    if (tables_count(s->tables)) tables_poll(s->tables);
+}
+
+size_t scanning_tables_room(const struct scanning *s) { return tables_count(s->tables) ? 2 * tables_size(s->tables) + TABLES_ROOM : 0; }
+
+bool scanning_check(const struct config *c, const struct tables *tables, struct err *err)
 {
     struct scanning *s = mem_new(struct scanning);
     s->config = c;
-    bool ok = read_lists(s, err) && read_rules(s, err);
+    bool ok = read_lists(s, tables, err) && read_rules(s, tables, err);
     if (ok && c->spam.enabled && c->spam.builtin) {
         s->spam = spam_engine_new(&(struct spam_options){ .config = &c->spam }, err);
         ok = s->spam != NULL;

@@ -8,7 +8,8 @@
 
 /* Whether rules, header checks and lists of a configuration can be used: read and forgotten. When it is loaded, so that a reload refuses what
  * cannot. Blocks; an error names file and line. */
-bool scanning_check(const struct config *c, struct err *err) MUST_CHECK;
+struct tables;
+bool scanning_check(const struct config *c, const struct tables *tables, struct err *err) MUST_CHECK;
 
 struct scanning;                 /* what is kept between messages: engine, rules, scanners */
 
@@ -20,6 +21,10 @@ struct scanning *scanning_new(const struct config *c, const char *directory, str
 bool scanning_start(struct scanning *s, struct err *err) MUST_CHECK;
 const char *scanning_trouble(const struct scanning *s); /* why there is no classifier, though there should be; NULL: there is none to tell */
 void scanning_free(struct scanning **s); /* NULL is fine */
+/* Takes up newer tables: between messages. Fast when there are none. */
+void scanning_poll(struct scanning *s);
+/* Bytes that tables may grow by, while old and new ones stay together. */
+size_t scanning_tables_room(const struct scanning *s);
 
 /* Takes the message apart and asks whoever is to be asked. The report is valid as long as the arena and the bytes. */
 void scanning_run(struct scanning *s, struct slice bytes, const struct scan_context *context, struct arena *arena, struct report *out);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "policy/notice.h"
+#include "route/expand.h"
 #include "server/text.h"
 
 #define HOUR 3600000u
@@ -118,7 +119,7 @@ static void tell_recipients(struct session *s, const struct policy_notice *n, co
 {
     uint32_t told = 0;
     for (uint32_t i = 0; i < m->rcpt_n && told < RCPTS_MAX; i++) {
-        if (is_repeated(m->rcpts, i) || (n->own_only && !config_domain_of_address(s->server->o.config, m->rcpts[i]))) continue;
+        if (is_repeated(m->rcpts, i) || (n->own_only && !expand_is_ours_address(policy_run_expander(s->run), m->rcpts[i]))) continue;
         struct notice_mail one = *m;
         one.rcpts = &m->rcpts[i];
         one.rcpt_n = 1;
@@ -134,9 +135,10 @@ void text_tell(struct session *s, enum notice_done done)
         const struct policy_notice *n = &tx->notices[i];
         struct notice_mail m = {
             .hostname = s->server->o.config->hostname,
+            .wording = { s->server->o.templates, (enum template_language)s->server->o.config->notices.language },
             .from = n->from.n ? n->from : slice_str(s->server->o.config->postmaster),
             .now = clock_wall_ms(), .reason = n->reason, .done = done, .what = n->what, .sender = tx->sender,
-            .rcpts = tx->given ? tx->given : tx->rcpts, .rcpt_n = tx->given ? tx->given_n : tx->rcpt_n, .client = s->ip,
+            .rcpts = tx->given ? tx->given : tx->rcpts, .rcpt_n = tx->given ? tx->given_n : tx->rcpt_n - tx->copy_n, .client = s->ip,
             .subject = tx->subject, .message_id = tx->message_id, .about = tx->id,
         };
         if (n->to.n) tell(s, n->reason, n->to, m);

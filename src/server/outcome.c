@@ -81,6 +81,7 @@ void text_apply_outcome(struct session *s)
     const struct content_outcome *o = policy_outcome(s->run);
     tx->added = o->prepend.n ? arena_slice(&s->arena, o->prepend) : SLICE("");
     if (o->removed_n) remove_rcpts(tx, o);
+    tx->given_sender = tx->sender;
     if (o->has_sender) tx->sender = arena_slice(&s->arena, o->sender);
     if (!o->redirect.n && !o->copy_n) return;
     struct slice *given = tx->rcpts;
@@ -93,7 +94,9 @@ void text_apply_outcome(struct session *s)
         log_event(LOG_INFO, "redirected", LOG_SESSION(s->id), LOG_ID(tx->id), LOG_TEXT("from", tx->sender), LOG_TEXT("to", given[0]),
                   LOG_NUM("recipients", given_n), LOG_TEXT("instead", o->redirect));
     }
+    tx->copy_n = tx->rcpt_n;
     for (uint32_t i = 0; i < o->copy_n; i++) add_rcpt(s, o->copies[i], NOTIFY_NEVER);
+    tx->copy_n = tx->rcpt_n - tx->copy_n;
     tx->flags |= ENVELOPE_DSN_SEEN;
 }
 

@@ -11,7 +11,8 @@
 
 static void begin(struct session *s)
 {
-    struct policy_client client = { .zone = s->zone, .session = s->id, .submission = s->listener->role == CONFIG_ROLE_SUBMISSION };
+    struct policy_client client = { .zone = s->zone, .session = s->id, .submission = s->listener->role == CONFIG_ROLE_SUBMISSION,
+                                    .intended = s->intended, .intended_port = s->intended_port };
     if (!s->unnamed) client.ip = s->ip;
     policy_run_free(&s->run);
     s->run = policy_run_new(s->server->o.policy, &client, false);
@@ -58,11 +59,26 @@ static void tell_refusal(struct session *s, uint64_t ref, int code, const char *
     if (s->server->o.store) store_history(s->server->o.store, &e);
 }
 
+/* The recipients, copies told as such. */
+static const struct slice *told_rcpts(struct session *s)
+{
+    const struct recipients *to = &s->tx.final; /* of one that is dropped there are none */
+    if (!to->n || !to->marks) return to->n ? to->rcpts : s->tx.rcpts;
+    struct slice *told = arena_alloc(&s->arena, to->n * sizeof *told);
+    for (uint32_t i = 0; i < to->n; i++)
+        told[i] = i < HISTORY_RCPTS_KEPT && to->marks[i] & MARK_COPY
+                      ? slice_str(arena_printf(&s->arena, "%.*s\t" HISTORY_COPY, SLICE_ARG(to->rcpts[i])))
+                      : to->rcpts[i];
+    return told;
+}
+
 void session_tell_accepted(struct session *s)
 {
     const struct transaction *tx = &s->tx;
-    struct history_event e = { .kind = HISTORY_ACCEPTED, .id = tx->id, .code = 250, .rcpts = tx->rcpts, .rcpt_n = tx->rcpt_n,
-                               .message_id = tx->message_id, .subject = tx->subject, .size = tx->data.size, .trace = tx->trace };
+    const struct recipients *to = &tx->final;
+    struct history_event e = { .kind = HISTORY_ACCEPTED, .id = tx->id, .code = 250, .rcpts = told_rcpts(s),
+                               .rcpt_n = to->n ? to->n - to->groups : tx->rcpt_n, .given = to->given, .message_id = tx->message_id, .subject = tx->subject,
+                               .size = tx->data.size, .trace = tx->trace };
     add_sender(s, &e);
     if (s->server->o.store) store_history(s->server->o.store, &e);
 }
@@ -85,10 +101,12 @@ void session_policy_refuse(struct session *s, const char *stage, const struct po
     if (v->outcome == POLICY_REJECT) s->errors++; /* who is to come again has made no error */
     s->refused++;
     struct log_field line = { .key = NULL };
+    char room[INTENDED_ROOM];
     if (v->place.line) line = LOG_NUM("line", v->place.line);
     log_event(LOG_INFO, "refused", LOG_SESSION(s->id), LOG_STR("stage", stage), LOG_IP("client", &s->ip),
               LOG_NUM("code", v->code), LOG_STR("status", v->enhanced), LOG_STR("text", text), LOG_TEXT("about", about),
-              LOG_TEXT("from", s->tx.sender), LOG_STR("check", v->check), LOG_STR("why", v->why), line);
+              LOG_TEXT("from", s->tx.sender), LOG_STR("check", v->check), LOG_STR("why", v->why), line.key ? line : intended_field(s, room),
+              line.key ? intended_field(s, room) : line);
     tell_refusal(s, ref, v->code, text, about);
     session_reply(s, v->code, v->enhanced, text);
 }

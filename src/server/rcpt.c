@@ -5,9 +5,11 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "policy/relay.h"
-#include "server/session.h"
+#include "route/expand.h"
+#include "server/text.h"
 
 #define ROOM_FIRST 4
+#define MEMBERS_LOOKED_AT 50 /* of one recipient */
 #define KEY_MAX (ADDRESS_LOCAL_MAX + 1 + 256) /* local part, @, domain, NUL */
 
 /* One for all forms of an address: the local part without the quotes (RFC 5321 §4.1.2), the domain as A-labels. */
@@ -61,8 +63,7 @@ static void add(struct session *s, uint32_t *slot, struct slice rcpt, struct sli
     *slot = ++tx->rcpt_n;
 }
 
-/* What was asked for either time; nothing said is failure and delay (RFC 3461 §4.1), and never is nothing asked for. */
-static uint8_t unite(uint8_t a, uint8_t b)
+uint8_t rcpt_unite_notify(uint8_t a, uint8_t b)
 {
     const uint8_t unsaid = NOTIFY_FAILURE | NOTIFY_DELAY;
     if (a == b) return a;
@@ -76,7 +77,7 @@ static void note_dsn(struct session *s, uint32_t i, bool again, const struct com
     if (!p->given && !tx->rcpt_dsn) return;
     if (!tx->rcpt_dsn) tx->rcpt_dsn = arena_alloc(&s->arena, tx->rcpt_room * sizeof *tx->rcpt_dsn);
     struct envelope_dsn *d = &tx->rcpt_dsn[i];
-    d->notify = again ? unite(d->notify, p->notify) : p->notify;
+    d->notify = again ? rcpt_unite_notify(d->notify, p->notify) : p->notify;
     if (!d->orcpt.n) d->orcpt = arena_slice(&s->arena, p->orcpt);
     if (p->given) tx->flags |= ENVELOPE_DSN_SEEN;
 }
@@ -93,36 +94,59 @@ static const struct hop_abilities *hop_of(struct session *s, const struct addres
     struct transaction *tx = &s->tx;
     bool by_domain = !s->server->routes_by_address && slice_eq(name, rcpt->text); /* postmaster goes its own way */
     if (by_domain && tx->hop_domain.n && slice_ieq(tx->hop_domain, rcpt->domain)) return &tx->hop;
-    bool known = queue_abilities(s->server->o.queue, name, &tx->hop);
+    bool known = queue_abilities(s->server->o.queue, policy_sender_decides(s->run) ? tx->sender : SLICE(""), name, &tx->hop);
     if (!known) tx->hop = (struct hop_abilities){ .utf8 = true, .requiretls = true }; /* left to the delivery */
     tx->hop_domain = known && by_domain ? arena_slice(&s->arena, rcpt->domain) : SLICE("");
     return &tx->hop;
 }
 
-/* Better a refusal now than a bounce later. */
-static bool hop_takes(struct session *s, const struct address *rcpt, struct slice name)
+/* Why the next hop would not take it; code 0: it would. */
+struct misfit {
+    int code;
+    const char *enhanced;
+    char text[160];
+};
+
+static bool hop_fits(struct session *s, const struct address *rcpt, struct slice name, struct misfit *why)
 {
     struct transaction *tx = &s->tx;
     const struct hop_abilities *a = hop_of(s, rcpt, name);
     uint64_t most = a->size_max ? a->size_max : UINT64_MAX;
-    char text[160];
     bool wide = tx->sender_utf8 || !utf8_ascii(rcpt->local); /* domains go on as A-labels */
     if (wide && !a->utf8) { /* RFC 6531 §3.5 */
-        refuse(s, 550, "5.6.7", "the next server for this recipient takes no addresses that are not ASCII", name);
-        return false;
+        *why = (struct misfit){ 550, "5.6.7", "the next server for this recipient takes no addresses that are not ASCII" };
+    } else if (tx->flags & ENVELOPE_REQUIRETLS && !a->requiretls) { /* RFC 8689 §4.2 */
+        *why = (struct misfit){ 550, "5.7.30", "the next server for this recipient does not support REQUIRETLS" };
+    } else if (tx->declared > most) { /* RFC 1870 §6.1 */
+        *why = (struct misfit){ 552, "5.3.4", "" };
+        snprintf(why->text, sizeof why->text, "the message is too large for the next server (limit: %llu bytes)", (unsigned long long)most);
+    } else {
+        if (most > tx->hop_size) tx->hop_size = most;
+        return true;
     }
-    if (tx->flags & ENVELOPE_REQUIRETLS && !a->requiretls) { /* RFC 8689 §4.2 */
-        refuse(s, 550, "5.7.30", "the next server for this recipient does not support REQUIRETLS", name);
-        return false;
+    return false;
+}
+
+/* Of several that it stands for one suffices: what the others cannot have comes back for them alone. */
+static bool some_hop_fits(struct session *s, const struct expand_result *r, struct misfit *why)
+{
+    struct misfit other;
+    bool fits = r->to_n > MEMBERS_LOOKED_AT;
+    for (uint32_t i = 0; i < r->to_n && i < MEMBERS_LOOKED_AT; i++) {
+        struct address member;
+        fits |= address_parse(r->to[i].address, &member) || hop_fits(s, &member, member.text, i ? &other : why);
     }
-    if (tx->declared > most) { /* RFC 1870 §6.1 */
-        snprintf(text, sizeof text, "the message is too large for the next server (limit: %llu bytes)",
-                 (unsigned long long)most);
-        refuse(s, 552, "5.3.4", text, name);
-        return false;
-    }
-    if (most > tx->hop_size) tx->hop_size = most;
-    return true;
+    return fits;
+}
+
+/* Better a refusal now than a bounce later. What counts is what becomes of the recipient. */
+static bool hop_takes(struct session *s, const struct address *rcpt, struct slice name)
+{
+    const struct expand_result *r = policy_rewriting(s->run);
+    struct misfit why = { 0 };
+    if (r && r->status == EXPAND_DONE ? some_hop_fits(s, r, &why) : hop_fits(s, rcpt, name, &why)) return true;
+    refuse(s, why.code, why.enhanced, why.text, name);
+    return false;
 }
 
 /* What the command asks for in itself. */
@@ -171,6 +195,20 @@ static void keep(struct session *s, const struct command *c, const struct comman
     a->params.orcpt = slice_of(a->text + path.n, orcpt.n);
 }
 
+/* Together with those they stand for. */
+static bool are_too_many(const struct session *s, uint64_t more)
+{
+    const struct transaction *tx = &s->tx;
+    uint64_t n = tx->became + more;
+    return tx->rcpt_n >= s->server->o.config->limits.recipients || (n > TEXT_EXPANDED_MAX && n > tx->rcpt_n + 1);
+}
+
+/* RFC 5321 §4.5.3.1.10; no error of the client's. */
+static void refuse_many(struct session *s)
+{
+    session_reply(s, 452, "4.5.3", "too many recipients, please send the others another copy");
+}
+
 /* The checks have nothing against it. */
 static void take(struct session *s, const struct address *path, const struct command_rcpt_params *params)
 {
@@ -185,12 +223,16 @@ static void take(struct session *s, const struct address *path, const struct com
     uint32_t *slot = find_slot(&s->tx, key);
     bool again = *slot;
     if (!again) {
-        if (s->tx.rcpt_n >= s->server->o.config->limits.recipients) { /* RFC 5321 §4.5.3.1.10; no error of the client's */
-            session_reply(s, 452, "4.5.3", "too many recipients, please send the others another copy");
+        const struct expand_result *r = policy_rewriting(s->run);
+        uint64_t more = r ? r->cost : 1;
+        if (are_too_many(s, more)) {
+            s->tx.full = s->tx.became > s->tx.rcpt_n || more > 1;
+            refuse_many(s);
             return;
         }
         if (!hop_takes(s, path, rcpt)) return;
         add(s, slot, rcpt, key);
+        s->tx.became += more;
     }
     note_dsn(s, *slot - 1, again, params);
     s->phase = SESSION_RCPT;
@@ -212,11 +254,27 @@ static void on_verdict(struct session *s, const struct policy_verdict *v)
     decide(s, v, &a->path, &a->params);
 }
 
+/* One that was taken already, or when there is no room for more: to ask again, which may mean to expand a large group, would be work for
+ * nothing. */
+static bool is_decided(struct session *s, const struct address *path, const struct command_rcpt_params *params)
+{
+    const struct transaction *tx = &s->tx;
+    char room[KEY_MAX];
+    const uint32_t *slot = tx->rcpt_room ? find_slot(&s->tx, key_of(path, room)) : NULL;
+    if (slot && *slot) {
+        note_dsn(s, *slot - 1, true, params);
+        session_reply(s, 250, "2.1.5", "recipient noted");
+        return true;
+    }
+    if (tx->full) refuse_many(s);
+    return tx->full;
+}
+
 void verb_rcpt(struct session *s, const struct command *c)
 {
     struct command_rcpt_params params;
     struct policy_verdict v;
-    if (!rcpt_ok(s, c, &params)) return;
+    if (!rcpt_ok(s, c, &params) || is_decided(s, &c->path, &params)) return;
     policy_set_recipient(s->run, &c->path, s->tx.rcpt_n);
     if (session_ask(s, STAGE_RCPT, &v, on_verdict)) decide(s, &v, &c->path, &params);
     else keep(s, c, &params);

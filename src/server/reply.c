@@ -16,11 +16,12 @@ void session_reply(struct session *s, int code, const char *enhanced, const char
 void session_refuse(struct session *s, const char *stage, int code, const char *enhanced, const char *text,
                     struct slice about)
 {
+    char room[INTENDED_ROOM];
     s->errors++;
     s->refused++;
     log_event(LOG_INFO, "refused", LOG_SESSION(s->id), LOG_STR("stage", stage), LOG_IP("client", &s->ip),
               LOG_NUM("code", code), LOG_STR("status", enhanced), LOG_STR("text", text), LOG_TEXT("about", about),
-              LOG_TEXT("from", s->tx.sender));
+              LOG_TEXT("from", s->tx.sender), intended_field(s, room));
     session_reply(s, code, enhanced, text);
 }
 

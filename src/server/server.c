@@ -108,11 +108,21 @@ void server_admit(struct server *s, const struct config_listener *l, int fd, con
     session_start(s, l, fd, from, zone, client);
 }
 
+/* What a client says that connected by itself. */
+static void admit_direct(struct listener *l, int fd, const struct ip *ip, uint16_t port)
+{
+    struct server *s = l->server;
+    struct origin from = { .ip = *ip, .port = port };
+    if (zone_of(s, l->config, ip)->mode == CONFIG_ZONE_TRANSPARENT && intended_find(fd, &from.intended, &from.intended_port))
+        s->figures.intercepted++;
+    server_admit(s, l->config, fd, &from);
+}
+
 static void admit(struct listener *l, int fd, const struct ip *ip, uint16_t port)
 {
     struct server *s = l->server;
     if (!proxy_expected(l->config, ip))
-        server_admit(s, l->config, fd, &(struct origin){ .ip = *ip, .port = port });
+        admit_direct(l, fd, ip, port);
     else if (is_full(s))
         turn_away(s, fd, ip, 421, "4.7.0", "has too many connections, try again later",
                   l->config->tls != CONFIG_TLS_IMPLICIT);
@@ -130,6 +140,7 @@ bool server_client_is(struct session *session, const struct ip *ip, uint16_t por
     session->ip = ip ? *ip : session->peer;
     session->port = port;
     session->unnamed = !ip;
+    session->intended = (struct ip){ 0 }; /* it says where the peer's connection went */
     session->client = take_place(s, zone, &session->ip, &no);
     session->zone = zone;
     if (session->client) return true;
@@ -274,7 +285,7 @@ struct server *server_new(const struct server_options *o)
     list_init(&s->incoming);
     list_init(&s->yielding);
     clients_init(&s->clients);
-    for (size_t i = 0; i < o->config->route_n; i++) s->routes_by_address |= strchr(o->config->routes[i].to, '@') != NULL;
+    for (size_t i = 0; i < o->config->route_n; i++) s->routes_by_address |= o->config->routes[i].to && strchr(o->config->routes[i].to, '@');
     s->zone_sessions = mem_zalloc(o->config->zone_n * sizeof *s->zone_sessions);
     s->yield = evtimer_new(o->base, on_yield, s);
     s->accept_again = evtimer_new(o->base, accept_again, s);

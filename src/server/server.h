@@ -7,12 +7,14 @@
 #include "net/stream.h"
 
 struct server;
+struct templates;
 
 struct server_options {
     struct event_base *base;
     struct stream_loop *streams;
     const struct config *config;
     struct queue *queue;
+    const struct templates *templates; /* of notices; NULL: the built-in ones */
     struct tls_server *tls;      /* NULL: no TLS */
     struct link *auth;           /* NULL: AUTH is not offered */
     struct provider_keeper *providers; /* NULL: no zone names one */
@@ -36,6 +38,7 @@ void server_free(struct server *s);
 
 struct server_figures {
     uint64_t sessions, accepted_connections, refused_connections, messages, recipients_refused, bytes;
+    uint64_t intercepted;        /* connections to others that were taken */
 };
 void server_get_figures(const struct server *s, struct server_figures *out);
 

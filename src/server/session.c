@@ -215,10 +215,10 @@ void session_say_greeting(struct session *s)
 
 static void log_connect(const struct session *s)
 {
-    struct log_field peer = { .key = NULL };
-    if (s->peer.family) peer = LOG_IP("peer", &s->peer);
+    char room[INTENDED_ROOM];
+    struct log_field extra = s->peer.family ? LOG_IP("peer", &s->peer) : intended_field(s, room); /* never both */
     log_event(LOG_DEBUG, "connect", LOG_SESSION(s->id), LOG_IP("client", &s->ip), LOG_NUM("port", s->port),
-              LOG_STR("zone", s->zone->name), peer);
+              LOG_STR("zone", s->zone->name), extra);
 }
 
 void session_start(struct server *server, const struct config_listener *l, int fd, const struct origin *from,
@@ -234,6 +234,8 @@ void session_start(struct server *server, const struct config_listener *l, int f
     s->port = from->port;
     s->peer = from->peer;
     s->unnamed = from->unnamed;
+    s->intended = from->intended;
+    s->intended_port = from->intended_port;
     s->phase = SESSION_START;
     s->id = queue_new_id(server->o.queue);
     if (whole) s->end = clock_mono_ms() + whole;

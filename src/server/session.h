@@ -17,6 +17,7 @@
 #define AUTH_LINE_MAX (12288 + 2) /* AUTH with a response, or a response alone, with CRLF (RFC 4954 §4) */
 
 struct event;
+struct log_field;
 
 struct server {
     struct server_options o;
@@ -59,6 +60,8 @@ struct origin {
     uint16_t port;
     struct ip peer; /* who really connected, when it speaks for another; family 0: ip */
     bool unnamed;   /* it speaks for somebody it does not name */
+    struct ip intended; /* of a transparent zone: what it meant to reach; family 0: us */
+    uint16_t intended_port;
 };
 
 /* A refusal that is kept until the end of the text, when it can be told. Strings are constants or in the arena. */
@@ -69,6 +72,16 @@ struct refusal {
     const struct policy_verdict *verdict; /* of the checks; NULL: they have nothing to do with it */
 };
 
+/* To whom a message goes in the end, as struct envelope has them. */
+struct recipients {
+    struct slice *rcpts;
+    struct envelope_dsn *dsn;    /* n; NULL: nothing was said of any */
+    uint8_t *marks;              /* n, enum envelope_mark; NULL: none has any */
+    uint32_t n;
+    uint32_t groups;             /* of them, at the end: marked MARK_GROUP, nothing is sent there */
+    struct slice given;          /* what the client wrote, where that became others (struct history_event) */
+};
+
 /* What one message needs; zero between transactions. */
 struct transaction {
     struct slice sender, sender_domain;
@@ -77,6 +90,11 @@ struct transaction {
     uint32_t *rcpt_index;        /* hash table of numbers into rcpt_keys, plus one; 2 * rcpt_room slots */
     uint32_t rcpt_n, rcpt_room;
     struct envelope_dsn *rcpt_dsn; /* rcpt_room; NULL: no DSN parameter was given */
+    uint32_t copy_n;             /* of rcpts, at the end: rules send them copies */
+    uint64_t became;             /* recipients that those taken stand for, about */
+    bool full;                   /* one was refused because of that: so are all others */
+    struct recipients final;     /* of a message on its way to the disk */
+    struct slice given_sender;   /* as the client gave it, when the text is complete */
     struct slice envid;
     uint32_t flags;              /* enum envelope_flag, of MAIL's parameters */
     uint64_t declared;           /* SIZE=; 0: not given */
@@ -153,6 +171,8 @@ struct session {
     unsigned auth_failures;
     uint32_t auth_method;        /* enum config_sasl: of the last AUTH */
     struct auth_exchange *auth;
+    struct ip intended;          /* what the client of a transparent zone meant to reach, when that is not us; else family 0 */
+    uint16_t intended_port;
     struct ip peer;              /* who really connected, where PROXY or XCLIENT named another client; else family 0 */
     bool unnamed;                /* somebody the peer could not name: ip is the peer's and lends no right */
     bool xclient;                /* it used XCLIENT, and may do so again */
@@ -207,6 +227,9 @@ typedef void verb_handler(struct session *s, const struct command *c);
 verb_handler verb_ehlo, verb_starttls, verb_mail, verb_rcpt, verb_data, verb_rset, verb_noop, verb_vrfy, verb_expn, verb_help,
     verb_quit, verb_auth, verb_bdat, verb_xclient;
 
+/* ---- rcpt.c: what was asked for either time; nothing said is failure and delay (RFC 3461 §4.1), and never is nothing asked for. */
+uint8_t rcpt_unite_notify(uint8_t a, uint8_t b);
+
 /* ---- ehlo.c: what listener and zone together say of TLS: the stronger one, but a zone's `none` hides STARTTLS where the listener
  * only offers it. A listener that requires a client certificate requires TLS. */
 enum config_tls session_tls(const struct session *s);
@@ -233,6 +256,13 @@ bool proxy_expected(const struct config_listener *l, const struct ip *peer); /* 
 /* Waits for it, then gives the connection to server_admit, or closes it. */
 void proxy_accept(struct server *s, const struct config_listener *l, int fd, const struct ip *proxy, uint16_t port);
 void proxy_cancel_all(struct server *s);
+
+/* ---- intended.c: where a connection went that was taken on its way */
+/* Of a client of a transparent zone. False: it was not taken, but meant for this machine. */
+bool intended_find(int fd, struct ip *ip, uint16_t *port);
+/* For log_fields: "intended=[2001:db8::1]:25", or nothing when the session was not taken. `room` holds the text. */
+#define INTENDED_ROOM 64
+struct log_field intended_field(const struct session *s, char room[INTENDED_ROOM]);
 
 /* ---- xclient.c */
 bool xclient_offered(const struct session *s); /* to this client */

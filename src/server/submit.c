@@ -5,22 +5,27 @@
 #include "base/log.h"
 #include "net/tls.h"
 #include "policy/message_auth.h"
+#include "policy/outcome.h"
 #include "server/received.h"
 #include "server/text.h"
 
 static void log_accepted(const struct session *s)
 {
     const struct transaction *tx = &s->tx;
-    struct log_field f[20] = { { .key = "" } };
+    struct log_field f[22] = { { .key = "" } }, intended;
+    char room[INTENDED_ROOM];
     size_t n = 1;
     f[n++] = LOG_ID(tx->id);
     f[n++] = LOG_SESSION(s->id);
     f[n++] = LOG_TEXT("from", tx->sender);
     f[n++] = LOG_TEXT("to", tx->rcpts[0]);
     f[n++] = LOG_NUM("recipients", tx->rcpt_n);
+    uint32_t became = tx->final.n - tx->final.groups;
+    if (became != tx->rcpt_n) f[n++] = LOG_NUM("became", became);
     f[n++] = LOG_NUM("size", tx->data.size);
     f[n++] = LOG_IP("client", &s->ip);
     f[n++] = LOG_TEXT("message_id", tx->message_id);
+    if ((intended = intended_field(s, room)).key) f[n++] = intended;
     if (s->account) f[n++] = LOG_STR("account", s->account);
     if (tx->certificate.n) f[n++] = LOG_TEXT("certificate", tx->certificate);
     if (tx->given) f[n++] = LOG_TEXT("instead_of", tx->given[0]);
@@ -116,7 +121,7 @@ static void format_prepend(struct session *s, uint64_t now, struct buf *out)
                           .esmtp = s->esmtp, .utf8 = tx->flags & ENVELOPE_SMTPUTF8, .authed = s->account != NULL,
                           .id = tx->id, .wall_ms = now };
     if (stream_is_tls(s->stream)) stream_tls_info(s->stream, &r.tls_version, &r.tls_cipher, &r.tls_bits);
-    if (tx->rcpt_n == 1 && !tx->given) r.rcpt = tx->rcpts[0];
+    if (tx->rcpt_n - tx->copy_n == 1 && !tx->given) r.rcpt = tx->rcpts[0]; /* nobody whom the sender did not write */
     buf_clear(out);
     buf_add(out, tx->signatures);
     policy_text_results(s->run, out);
@@ -125,13 +130,26 @@ static void format_prepend(struct session *s, uint64_t now, struct buf *out)
     buf_add_str(out, text_missing(s));
 }
 
+/* Bounces would go to somebody who has nothing to do with it. Another sender by a rule is the administrator's word. */
+static bool is_forged(const struct session *s)
+{
+    return s->tx.sender.n && s->run && !policy_outcome(s->run)->has_sender && policy_sender_is_forged(s->run);
+}
+
+/* Nobody vouches for its sender. */
+static bool is_strange(const struct session *s)
+{
+    return !policy_sender_decides(s->run) && !policy_outcome(s->run)->has_sender;
+}
+
 static uint32_t flags_of(const struct session *s)
 {
     const struct transaction *tx = &s->tx;
     uint32_t apart = tx->quarantine ? ENVELOPE_QUARANTINED : tx->hold.n ? ENVELOPE_HELD : 0;
     return tx->flags | (tx->body_8bit ? ENVELOPE_8BIT : 0) | (tx->data.has_dots || tx->edits_dots ? ENVELOPE_HAS_DOTS : 0) |
            (tx->data.has_8bit || tx->edits_8bit ? ENVELOPE_HAS_8BIT : 0) | (s->zone->dsn ? 0 : ENVELOPE_NO_DSN) |
-           (s->account ? ENVELOPE_AUTHED : 0) | apart;
+           (s->account ? ENVELOPE_AUTHED : 0) | (is_forged(s) ? ENVELOPE_FORGED : 0) |
+           (is_strange(s) ? ENVELOPE_INCOMING : 0) | apart;
 }
 
 /* Now: when it is logged, the client may be gone. */
@@ -149,14 +167,16 @@ void text_submit(struct session *s)
     uint64_t now = clock_wall_ms();
     note_certificate(s);
     text_apply_outcome(s);
-    if (tx->flags & ENVELOPE_DSN_SEEN && !tx->rcpt_dsn)
-        tx->rcpt_dsn = arena_alloc(&s->arena, tx->rcpt_n * sizeof *tx->rcpt_dsn);
+    if (!text_expand(s)) {
+        text_give_up(s);
+        return;
+    }
     format_prepend(s, now, prepend);
     tx->trace = arena_slice(&s->arena, policy_trace(s->run));
     struct envelope e = {
         .id = tx->id, .arrival = now, .flags = flags_of(s), .client = s->ip, .helo = slice_str(s->helo),
-        .zone = slice_str(s->zone->name), .sender = tx->sender, .rcpts = tx->rcpts, .rcpt_n = tx->rcpt_n,
-        .rcpt_dsn = tx->rcpt_dsn, .envid = tx->envid,
+        .zone = slice_str(s->zone->name), .sender = tx->sender, .rcpts = tx->final.rcpts, .rcpt_n = tx->final.n,
+        .rcpt_dsn = tx->final.dsn, .rcpt_marks = tx->final.marks, .envid = tx->envid,
         .account = slice_sub(slice_str(s->account), 0, ENVELOPE_ACCOUNT_MAX),
         .prepend = buf_slice(prepend), .text_size = tx->data.size, .message_id = tx->message_id, .subject = tx->subject,
         .hold = tx->hold, .trace = tx->trace, .cuts = tx->cuts, .cut_n = tx->cut_n,

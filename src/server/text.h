@@ -38,6 +38,11 @@ void text_edit_cancel(struct session *s); /* nothing comes of it any more; the t
 /* outcome.c: what the checks want, beside the verdict. */
 void text_note_outcome(struct session *s, const struct policy_verdict *v); /* keeps it in the transaction, which it outlives */
 void text_apply_outcome(struct session *s); /* a message that is taken: recipients, fields, quarantine */
+/* expanded.c: behind that. What becomes of the recipients (route/expand.h) and who gets copies: tx.final. False: it cannot be found out any
+ * more, or they are too many; tx.refusal says so (451, 452). */
+bool text_expand(struct session *s);
+/* One recipient may stand for up to EXPAND_MAX others, those of a message for this many, copies aside. */
+#define TEXT_EXPANDED_MAX 10000
 void text_discard(struct session *s, const struct policy_verdict *v); /* answers the client as if it had been taken */
 /* Tells those who are to be told; once. */
 void text_tell(struct session *s, enum notice_done done);

@@ -36,6 +36,15 @@ void xtext_decode(struct slice s, struct buf *out)
     }
 }
 
+void xtext_encode(struct slice s, struct buf *out)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c > 0x20 && c < 0x7F && c != '+' && c != '=') buf_add_char(out, (char)c);
+        else buf_addf(out, "+%02X", c);
+    }
+}
+
 /* EmbeddedUnicodeChar at *at: \x{HEXPOINT}, for what QCHAR leaves out and for all that is not ASCII. */
 static bool take_embedded(struct slice s, size_t *at)
 {
@@ -68,4 +77,14 @@ bool xtext_utf8_ok(struct slice s, bool wide)
         at++;
     }
     return s.n > 0;
+}
+
+bool xtext_orcpt_address(struct slice orcpt, struct buf *out)
+{
+    struct slice address = orcpt, type;
+    if (!slice_cut(&address, ';', &type) || !address.n) return false;
+    if (slice_ieq(type, SLICE("rfc822")) && xtext_ok(address)) xtext_decode(address, out);
+    else if (slice_ieq(type, SLICE("utf-8")) && utf8_clean(address)) buf_add(out, address);
+    else return false;
+    return true;
 }

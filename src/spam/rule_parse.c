@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "config/parse.h"
-#include "spam/builtin.h"
+#include "base/builtin.h"
 #include "spam/rule.h"
 
 #define FILE_MAX (8u << 20)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The envelope on disk: fields of a tag (1 byte), a length (LEB128, at most 5 bytes) and that many bytes; numbers are
- * little-endian. Each tag comes once but those of recipients. Unknown tags are passed over. */
+ * little-endian. Each tag comes once but those of recipients, whose own follow them. Unknown tags are passed over. */
 #include "spool/envelope.h"
 #include <assert.h>
 #include <endian.h>
@@ -30,9 +30,9 @@ enum tag {
     TAG_QUARANTINE, /* 1 byte */
     TAG_SCORE, /* its bits, zero-extended */
     TAG_FINDINGS,
+    TAG_RCPT_MARKS, /* of the recipient before it, behind what was said of that one: 1 byte */
     TAG_KNOWN /* one past the last */
 };
-#define RCPT_MAX 100000
 #define LISTING_MAX 255
 #define CUT_BYTES 12
 #define EDIT_BYTES 20 /* and the text */
@@ -74,10 +74,9 @@ static void add_client(struct buf *out, const struct ip *ip)
     add_field(out, TAG_CLIENT, slice_of(b, ip->family == 4 ? 5 : 21));
 }
 
-static void add_rcpt(const struct envelope *e, uint32_t i, struct buf *out)
+static void add_dsn(const struct envelope *e, uint32_t i, struct buf *out)
 {
     char b[1 + ENVELOPE_ORCPT_MAX];
-    add_field(out, TAG_RCPT, e->rcpts[i]);
     if (!e->rcpt_dsn) return;
     const struct envelope_dsn *d = &e->rcpt_dsn[i];
     assert(d->orcpt.n <= ENVELOPE_ORCPT_MAX);
@@ -85,6 +84,13 @@ static void add_rcpt(const struct envelope *e, uint32_t i, struct buf *out)
     b[0] = (char)d->notify;
     if (d->orcpt.n) memcpy(b + 1, d->orcpt.p, d->orcpt.n);
     add_field(out, TAG_RCPT_DSN, slice_of(b, 1 + d->orcpt.n));
+}
+
+static void add_rcpt(const struct envelope *e, uint32_t i, struct buf *out)
+{
+    add_field(out, TAG_RCPT, e->rcpts[i]);
+    add_dsn(e, i, out);
+    if (envelope_marks(e, i)) add_field(out, TAG_RCPT_MARKS, slice_of(&e->rcpt_marks[i], 1));
 }
 
 /* Can the older form say it? */
@@ -227,6 +233,14 @@ static bool take_dsn(struct envelope *e, struct slice value)
     return true;
 }
 
+/* The same. */
+static bool take_marks(struct envelope *e, struct slice value)
+{
+    if (value.n != 1) return false;
+    if (e->rcpt_marks) e->rcpt_marks[e->rcpt_n - 1] = (uint8_t)value.p[0];
+    return true;
+}
+
 /* In the first round the array is not there yet. */
 static bool take_cuts(struct envelope *e, struct slice value)
 {
@@ -295,7 +309,7 @@ static bool take_field(struct envelope *e, unsigned tag, struct slice value)
     case TAG_SENDER: e->sender = value; return true;
     case TAG_RCPT:
         if (e->rcpts) e->rcpts[e->rcpt_n] = value; /* second round */
-        return e->rcpt_n++ < RCPT_MAX;
+        return e->rcpt_n++ < ENVELOPE_RCPTS_MAX;
     case TAG_PREPEND: e->prepend = value; return true;
     case TAG_TEXT_SIZE: return take_number(value, UINT64_MAX, &e->text_size);
     case TAG_MESSAGE_ID: e->message_id = listing(value); return true;
@@ -310,11 +324,21 @@ static bool take_field(struct envelope *e, unsigned tag, struct slice value)
     case TAG_QUARANTINE: e->quarantine = value.n ? (uint8_t)value.p[0] : 0; return value.n == 1;
     case TAG_SCORE: return take_score(value, &e->score);
     case TAG_FINDINGS: return take_text(value, ENVELOPE_FINDINGS_MAX, &e->findings);
+    case TAG_RCPT_MARKS: return take_marks(e, value);
     default: return true; /* of a later version */
     }
 }
 
-static bool take_all(struct slice in, struct envelope *e, struct err *err)
+static bool is_of_rcpt(unsigned tag) { return tag == TAG_RCPT || tag == TAG_RCPT_DSN || tag == TAG_RCPT_MARKS; }
+
+/* What is said of a recipient stands right behind it. */
+static bool is_misplaced(unsigned tag, unsigned before)
+{
+    if (tag == TAG_RCPT_DSN) return before != TAG_RCPT;
+    return tag == TAG_RCPT_MARKS && before != TAG_RCPT && before != TAG_RCPT_DSN;
+}
+
+static bool take_all(struct slice in, struct envelope *e, bool *marked, struct err *err)
 {
     uint32_t seen = 0;
     unsigned tag = 0;
@@ -322,11 +346,11 @@ static bool take_all(struct slice in, struct envelope *e, struct err *err)
         unsigned before = tag;
         struct slice value;
         if (!next_field(&in, &tag, &value)) return err_set(err, "the envelope ends within a field");
-        if (tag == TAG_RCPT_DSN && before != TAG_RCPT)
-            return err_set(err, "field %u of the envelope belongs to no recipient", tag);
+        if (is_misplaced(tag, before)) return err_set(err, "field %u of the envelope belongs to no recipient", tag);
+        *marked |= tag == TAG_RCPT_MARKS;
         if ((before == TAG_CUTS && !e->cut_n) != (tag == TAG_EDITS))
             return err_set(err, "the envelope does not say what is edited in the text");
-        if (tag < TAG_KNOWN && tag != TAG_RCPT && tag != TAG_RCPT_DSN) {
+        if (tag < TAG_KNOWN && !is_of_rcpt(tag)) {
             if (seen & 1u << tag) return err_set(err, "the envelope has field %u twice", tag);
             seen |= 1u << tag;
         }
@@ -340,12 +364,14 @@ static bool take_all(struct slice in, struct envelope *e, struct err *err)
 bool envelope_decode(struct slice in, struct arena *arena, struct envelope *out, struct err *err)
 {
     struct envelope e = { 0 };
-    if (!take_all(in, &e, err)) return false;
+    bool marked = false;
+    if (!take_all(in, &e, &marked, err)) return false;
     uint32_t room = e.rcpt_n ? e.rcpt_n : 1;
     *out = (struct envelope){ .rcpts = arena_alloc(arena, room * sizeof *out->rcpts) };
     if (e.flags & ENVELOPE_DSN_SEEN) out->rcpt_dsn = arena_alloc(arena, room * sizeof *out->rcpt_dsn);
+    if (marked) out->rcpt_marks = arena_alloc(arena, room * sizeof *out->rcpt_marks);
     if (e.cut_n) out->cuts = arena_alloc(arena, e.cut_n * sizeof *out->cuts);
-    if (!take_all(in, out, err)) return false;
+    if (!take_all(in, out, &marked, err)) return false;
     return envelope_cuts_ok(out->cuts, out->cut_n, out->text_size) ||
            err_set(err, "what the envelope edits of the text is not valid");
 }

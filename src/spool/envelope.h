@@ -24,6 +24,8 @@ enum envelope_flag {
     ENVELOPE_HAS_8BIT = 2048,/* some byte of the text is not ASCII, whatever was declared */
     ENVELOPE_QUARANTINED = 4096, /* goes to the quarantine, not to its recipients */
     ENVELOPE_RELEASED = 8192,    /* somebody let it go from there */
+    ENVELOPE_FORGED = 16384,     /* a stranger's, and its sender's domain says that he may not use it: nothing is sent to that address */
+    ENVELOPE_INCOMING = 32768,   /* from a client who may not relay: who he says he is decides no way (envelope_route_sender) */
 };
 
 /* What it is listed under there. Kept on disk: new ones are appended. */
@@ -44,6 +46,13 @@ struct envelope_dsn {
     struct slice orcpt;      /* as given, "rfc822;xtext"; empty: none; at most 500 bytes */
 };
 
+/* What is special about a recipient. Kept on disk. */
+enum envelope_mark {
+    MARK_FORWARDED = 1,      /* by an alias or mapping of ours, out of the house: the sender is rewritten (SRS) where that is set up */
+    MARK_COPY = 2,           /* gets a copy that the sender knows nothing of */
+    MARK_GROUP = 4,          /* stands for others, who are recipients, too: nothing is sent there; the sender, who asked for it, is told */
+};
+
 /* A part of the text that is left out when it is sent, or replaced; or text that is put in. */
 struct envelope_cut {
     uint64_t at;             /* in the text as it is kept */
@@ -61,6 +70,7 @@ struct envelope {
     struct slice *rcpts;     /* without <> */
     uint32_t rcpt_n;
     struct envelope_dsn *rcpt_dsn; /* rcpt_n; NULL: nothing was said */
+    uint8_t *rcpt_marks;     /* rcpt_n, enum envelope_mark; NULL: none has any */
     struct slice envid;      /* as given, xtext, at most 100 bytes (RFC 3461 §4.4); empty: none */
     struct slice account;    /* of ENVELOPE_AUTHED */
     struct slice prepend;    /* header lines put in front of the text when it is sent (Received ...), ending in CRLF */
@@ -75,6 +85,7 @@ struct envelope {
     struct slice trace;      /* what was checked (policy/trace.h), opaque here; at most ENVELOPE_TRACE_MAX bytes; may be empty */
 };
 
+#define ENVELOPE_RCPTS_MAX 100000
 #define ENVELOPE_ORCPT_MAX 500
 #define ENVELOPE_ENVID_MAX 100
 #define ENVELOPE_ACCOUNT_MAX 255
@@ -84,8 +95,8 @@ struct envelope {
 #define ENVELOPE_CUTS_TEXT_MAX 65536 /* bytes of all `with` together */
 
 void envelope_encode(const struct envelope *e, struct buf *out);
-/* The slices point into `in`; the arrays of recipients are in `arena`. At most 100,000 recipients. rcpt_dsn is set when
- * ENVELOPE_DSN_SEEN is, or when something was said of a recipient. */
+/* The slices point into `in`; the arrays of recipients are in `arena`. At most ENVELOPE_RCPTS_MAX recipients. rcpt_dsn is set when
+ * ENVELOPE_DSN_SEEN is, or when something was said of a recipient; rcpt_marks when some recipient has one. */
 bool envelope_decode(struct slice in, struct arena *arena, struct envelope *out, struct err *err) MUST_CHECK;
 
 /* Bytes of the text when it is sent: without what is cut, with what is put in. */
@@ -102,5 +113,12 @@ bool envelope_cuts_ok(const struct envelope_cut *cuts, uint32_t n, uint64_t text
  * was done. */
 bool envelope_cuts_add(struct envelope_cut *cuts, uint32_t *n, struct envelope_cut cut);
 const char *envelope_quarantine_name(unsigned kind); /* "spam" */
+const char *envelope_marks_name(unsigned marks);     /* "copy", "forwarded, copy"; empty: none */
+/* By whose rules it goes (route_find): the sender's; of mail of strangers, who may write any sender, nobody's. */
+static inline struct slice envelope_route_sender(const struct envelope *e)
+{
+    return e->flags & ENVELOPE_INCOMING ? SLICE("") : e->sender;
+}
+static inline unsigned envelope_marks(const struct envelope *e, uint32_t rcpt) { return e->rcpt_marks ? e->rcpt_marks[rcpt] : 0; }
 
 #endif

@@ -11,6 +11,12 @@ const char *envelope_quarantine_name(unsigned kind)
     return kind < countof(names) ? names[kind] : "unknown";
 }
 
+const char *envelope_marks_name(unsigned marks)
+{
+    static const char *const names[] = { "", "forwarded", "copy", "forwarded, copy", "group", "forwarded, group", "copy, group", "forwarded, copy, group" };
+    return names[marks & (countof(names) - 1)];
+}
+
 bool envelope_cuts_add(struct envelope_cut *cuts, uint32_t *n, struct envelope_cut cut)
 {
     uint32_t i = *n;

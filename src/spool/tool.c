@@ -173,6 +173,8 @@ static void add_envelope(struct buf *out, bool json, struct slice meta)
             add_json(out, e.rcpts[i]);
         }
         buf_add_str(out, "]");
+        for (uint32_t i = 0; e.rcpt_marks && i < e.rcpt_n; i++)
+            buf_addf(out, "%s\"%s\"%s", i ? "," : ",\"marks\":[", envelope_marks_name(e.rcpt_marks[i]), i + 1 < e.rcpt_n ? "" : "]");
     } else {
         buf_add_str(out, " from <");
         buf_add_printable(out, e.sender, 400);
@@ -181,6 +183,7 @@ static void add_envelope(struct buf *out, bool json, struct slice meta)
             buf_add_str(out, " <");
             buf_add_printable(out, e.rcpts[i], 400);
             buf_add_char(out, '>');
+            if (envelope_marks(&e, i)) buf_addf(out, " (%s)", envelope_marks_name(e.rcpt_marks[i]));
         }
     }
     arena_deinit(&arena);

@@ -78,6 +78,8 @@ static void join_rcpts(const struct history_event *e, struct buf *out)
         if (i) buf_add_char(out, '\n');
         buf_add(out, e->rcpts[i]);
     }
+    if (out->n && e->given.n) buf_add_char(out, '\n');
+    buf_add(out, e->given);
 }
 
 static enum db_step add_head(struct history *h, enum history_statement s, const struct history_event *e)
@@ -85,7 +87,8 @@ static enum db_step add_head(struct history *h, enum history_statement s, const 
     struct db *db = &h->db;
     struct buf client = { 0 }, joined = { 0 };
     if (e->client.family) ip_add(&client, &e->client);
-    if (e->rcpt_n > 1) join_rcpts(e, &joined);
+    bool join = e->rcpt_n > 1 || e->given.n;
+    if (join) join_rcpts(e, &joined);
     db_bind_number(db, s, 1, e->id);
     db_bind_number(db, s, 2, e->kind);
     db_bind_number(db, s, 3, e->when);
@@ -93,8 +96,8 @@ static enum db_step add_head(struct history *h, enum history_statement s, const 
     db_bind_text(db, s, 5, buf_slice(&client));
     db_bind_text(db, s, 6, e->helo);
     db_bind_text(db, s, 7, e->sender);
-    sqlite3_bind_text(db_statement(db, s), 8, e->rcpt_n > 1 ? joined.p : e->rcpt_n && e->rcpts[0].n ? e->rcpts[0].p : "",
-                      (int)(e->rcpt_n > 1 ? joined.n : e->rcpt_n ? e->rcpts[0].n : 0), SQLITE_STATIC);
+    sqlite3_bind_text(db_statement(db, s), 8, join ? joined.p : e->rcpt_n && e->rcpts[0].n ? e->rcpts[0].p : "",
+                      (int)(join ? joined.n : e->rcpt_n ? e->rcpts[0].n : 0), SQLITE_STATIC);
     db_bind_number(db, s, 9, e->rcpt_n);
     db_bind_text(db, s, 10, e->message_id);
     db_bind_text(db, s, 11, e->subject);

@@ -102,7 +102,7 @@ void quarantine_index_tend(struct quarantine_index *x)
 /* ---- writing */
 
 static void bind_entry(struct quarantine_index *x, const struct quarantine_head *h, const struct envelope *e, struct slice client,
-                       uint64_t file_size)
+                       uint32_t rcpt_n, uint64_t file_size)
 {
     struct db *db = &x->db;
     db_bind_number(db, INDEX_ADD, 1, h->id);
@@ -111,7 +111,7 @@ static void bind_entry(struct quarantine_index *x, const struct quarantine_head 
     db_bind_number(db, INDEX_ADD, 4, h->stored);
     sqlite3_bind_int64(db_statement(db, INDEX_ADD), 5, e->score);
     db_bind_number(db, INDEX_ADD, 6, e->text_size);
-    db_bind_number(db, INDEX_ADD, 7, e->rcpt_n);
+    db_bind_number(db, INDEX_ADD, 7, rcpt_n);
     db_bind_text(db, INDEX_ADD, 8, client);
     db_bind_text(db, INDEX_ADD, 9, e->sender);
     db_bind_text(db, INDEX_ADD, 10, e->subject);
@@ -120,16 +120,22 @@ static void bind_entry(struct quarantine_index *x, const struct quarantine_head 
     db_bind_number(db, INDEX_ADD, 13, file_size);
 }
 
+/* Who gets a copy that nobody is to know of is told nothing, and goes the way of the others. */
+static bool is_listed(const struct envelope *e, uint32_t rcpt) { return !(envelope_marks(e, rcpt) & (MARK_COPY | MARK_GROUP)); }
+
 bool quarantine_index_add(struct quarantine_index *x, const struct quarantine_head *h, const struct envelope *e, uint64_t file_size)
 {
     struct db *db = &x->db;
     struct buf client = { 0 };
+    uint32_t rcpt_n = 0;
     if (h->id > INT64_MAX || !quarantine_index_drop(x, h->id) || !db_write(db)) return false;
     if (e->client.family) ip_add(&client, &e->client);
-    bind_entry(x, h, e, buf_slice(&client), file_size);
+    for (uint32_t i = 0; i < e->rcpt_n; i++) rcpt_n += is_listed(e, i);
+    bind_entry(x, h, e, buf_slice(&client), rcpt_n, file_size);
     bool ok = db_run(db, INDEX_ADD) == DB_DONE;
     buf_deinit(&client);
     for (uint32_t i = 0; ok && i < e->rcpt_n; i++) {
+        if (!is_listed(e, i)) continue;
         db_bind_number(db, INDEX_ADD_RCPT, 1, h->id);
         db_bind_number(db, INDEX_ADD_RCPT, 2, i);
         db_bind_text(db, INDEX_ADD_RCPT, 3, e->rcpts[i]);
@@ -137,7 +143,7 @@ bool quarantine_index_add(struct quarantine_index *x, const struct quarantine_he
     }
     if (!ok) return false;
     x->messages++;
-    x->held += e->rcpt_n > 0;
+    x->held += rcpt_n > 0;
     x->bytes += file_size;
     return true;
 }

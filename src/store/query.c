@@ -141,20 +141,42 @@ static void set_trace(struct query *q, json_t *o, struct slice trace)
     buf_deinit(&text);
 }
 
+static void append(struct query *q, json_t *list, struct slice one)
+{
+    struct buf shown = { 0 };
+    if (!one.n || (!q->one && json_array_size(list) >= RCPTS_SHOWN)) return;
+    buf_add_printable(&shown, one, one.n);
+    q->bytes += shown.n + 3;
+    json_array_append_new(list, json_stringn(shown.p, shown.n));
+    buf_deinit(&shown);
+}
+
+/* "recipients"; "given": what the client wrote, where that became others; "copies": those of the recipients that are there for a copy. */
 static void set_rcpts(struct query *q, json_t *o, struct slice all)
 {
-    json_t *list = json_array();
-    struct slice one;
-    while (all.n && (q->one || json_array_size(list) < RCPTS_SHOWN)) {
-        struct buf shown = { 0 };
-        slice_cut(&all, '\n', &one);
-        if (!one.n) continue;
-        buf_add_printable(&shown, one, one.n);
-        q->bytes += shown.n + 3;
-        json_array_append_new(list, json_stringn(shown.p, shown.n));
-        buf_deinit(&shown);
+    json_t *list = json_array(), *given = json_array(), *copies = json_array();
+    struct slice tail, one;
+    while (all.n) {
+        slice_cut(&all, '\n', &tail);
+        slice_cut(&tail, '\t', &one);
+        append(q, list, one);
+        if (slice_eq(tail, SLICE(HISTORY_COPY))) append(q, copies, one);
+        else append(q, given, tail);
     }
     json_object_set_new(o, "recipients", list);
+    if (json_array_size(given)) json_object_set(o, "given", given);
+    if (json_array_size(copies)) json_object_set(o, "copies", copies);
+    json_decref(given);
+    json_decref(copies);
+}
+
+static void set_rcpt(struct query *q, json_t *o, struct slice tail)
+{
+    struct slice one;
+    slice_cut(&tail, '\t', &one);
+    set_text(q, o, "recipient", one);
+    if (slice_eq(tail, SLICE(HISTORY_COPY))) json_object_set_new(o, "copy", json_true());
+    else set_text(q, o, "for", tail);
 }
 
 /* What has become of it by now. */
@@ -225,7 +247,7 @@ static void add_events(struct query *q, json_t *message)
         json_t *e = json_object();
         json_object_set_new(e, "kind", json_string(history_kind_name((unsigned)db_number(db, HISTORY_EVENTS, EVENT_KIND))));
         set_number(e, "time", db_number(db, HISTORY_EVENTS, EVENT_TIME));
-        set_text(q, e, "recipient", db_bytes(db, HISTORY_EVENTS, EVENT_RCPT));
+        set_rcpt(q, e, db_bytes(db, HISTORY_EVENTS, EVENT_RCPT));
         set_number(e, "code", db_number(db, HISTORY_EVENTS, EVENT_CODE));
         set_text(q, e, "text", db_bytes(db, HISTORY_EVENTS, EVENT_TEXT));
         set_text(q, e, "host", db_bytes(db, HISTORY_EVENTS, EVENT_HOST));
@@ -282,10 +304,12 @@ static bool fits_address(const char *pattern, struct slice address)
 
 static bool fits_one_of(const char *pattern, struct slice rcpts)
 {
-    struct slice one;
+    struct slice one, tail;
     while (rcpts.n) {
-        slice_cut(&rcpts, '\n', &one);
-        if (fits_address(pattern, one)) return true;
+        slice_cut(&rcpts, '\n', &tail);
+        slice_cut(&tail, '\t', &one);
+        if ((one.n || !tail.n) && fits_address(pattern, one)) return true;
+        if (tail.n && fits_address(pattern, tail)) return true; /* HISTORY_COPY is no address, nor a domain of one */
     }
     return false;
 }

@@ -58,6 +58,9 @@ enum history_kind {              /* kept on disk: new ones are appended */
     HISTORY_DISCARDED,           /* told to be taken, and dropped; text: why */
     HISTORY_KINDS
 };
+#define HISTORY_COPY "copy"
+#define HISTORY_RCPTS_KEPT 100
+#define HISTORY_GIVEN_MAX 8000   /* bytes */
 /* One event of a message, or an attempt that was refused. Copied. */
 struct history_event {
     enum history_kind kind;
@@ -66,8 +69,10 @@ struct history_event {
     uint64_t when;               /* wall ms */
     struct ip client;            /* family 0: none */
     struct slice helo, sender;
-    const struct slice *rcpts;   /* ACCEPTED: all (the first 100 are kept); else the one it is about */
+    const struct slice *rcpts;   /* ACCEPTED: all (the first 100 are kept); else the one it is about. Behind an address may stand a TAB with
+                                    what it is there for: HISTORY_COPY, or the address that the client wrote in its place */
     uint32_t rcpt_n;
+    struct slice given;          /* ACCEPTED: addresses that became others: lines, each a TAB and one of them */
     struct slice message_id, subject;
     uint64_t size;
     int code;                    /* reply given or got; 0: none */

@@ -74,9 +74,10 @@ static void pass_rcpts(struct pass *p, struct wire_frame *f)
     pass_bytes(p, &e->rcpt_n, sizeof e->rcpt_n);
     if (p->bad) return;
     uint8_t n = (uint8_t)(e->rcpt_n < WIRE_RCPTS_MAX ? e->rcpt_n : WIRE_RCPTS_MAX);
+    size_t max = NAME_MAX_N + 1 + (n == 1 ? NAME_MAX_N : sizeof HISTORY_COPY - 1); /* with what it is there for */
     for (uint8_t i = 0; i < n; i++) {
         struct slice s = p->out ? e->rcpts[i] : (struct slice){ 0 };
-        pass_text(p, &s, NAME_MAX_N);
+        pass_text(p, &s, max);
         f->rcpts[i] = s;
     }
     for (uint8_t i = n; i < WIRE_RCPTS_MAX && !p->out; i++) f->rcpts[i] = (struct slice){ 0 };
@@ -99,6 +100,7 @@ static void pass_event(struct pass *p, struct wire_frame *f)
     pass_text(p, &e->helo, NAME_MAX_N);
     pass_text(p, &e->sender, NAME_MAX_N);
     pass_rcpts(p, f);
+    pass_text(p, &e->given, HISTORY_GIVEN_MAX);
     pass_text(p, &e->message_id, NAME_MAX_N);
     pass_text(p, &e->subject, TEXT_MAX_N);
     pass_bytes(p, &e->size, sizeof e->size);

@@ -33,7 +33,7 @@ static void strip(struct slice text, const struct edit_header *h, unsigned which
     content_message_read(&m, text, &edit_limits, NULL, a);
     struct report r = report_of(&m, a);
     struct slice *why = arena_alloc(a, (r.part_n + 1) * sizeof *why);
-    struct edit_notes notes = { "mx.example", "id", why };
+    struct edit_notes notes = { .hostname = "mx.example", .reference = "id", .wording.language = (enum template_language)(which % LANGUAGES), .why = why };
     bool all = which == 0 && m.part_n == r.part_n && !(m.findings & CONTENT_LIMITS);
     for (size_t i = 0; i < r.part_n; i++)
         if (r.parts[i].is_file && (all || (i + which) % 3 == 0)) why[i] = SLICE("a file");

@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         must(slice_eq(again.envid, e.envid) && slice_eq(again.account, e.account) && e.envid.n <= 100 && e.account.n <= 255);
         must(!again.rcpt_dsn == !e.rcpt_dsn && !e.rcpt_dsn == !(e.flags & ENVELOPE_DSN_SEEN));
         for (uint32_t i = 0; i < e.rcpt_n; i++) {
-            must(slice_eq(again.rcpts[i], e.rcpts[i]));
+            must(slice_eq(again.rcpts[i], e.rcpts[i]) && envelope_marks(&again, i) == envelope_marks(&e, i));
             if (!e.rcpt_dsn) continue;
             must(e.rcpt_dsn[i].orcpt.n <= 500 && again.rcpt_dsn[i].notify == e.rcpt_dsn[i].notify);
             must(slice_eq(again.rcpt_dsn[i].orcpt, e.rcpt_dsn[i].orcpt));

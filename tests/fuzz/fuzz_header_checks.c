@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct config_header_check check = { .file = path };
     struct config config = { .header_checks = &check, .header_check_n = 1, .scan.timeout = 400 };
     log_open("fuzz", LOG_ERROR);
-    struct rules *r = rules_new(&config, &err);
+    struct rules *r = rules_new(&config, NULL, &err);
     close(fd);
     must(r || strstr(err.text, path));
     if (!r) return 0;

@@ -41,6 +41,7 @@ static void finds_itself(const struct list_match *l, const struct match *m, enum
     case MATCH_LOCAL: /* a local part that looks quoted when it is not stands for another one */
         if (local.n && local.p[0] != '"') must(finds(l, local, m->form == MATCH_LOCAL ? SLICE("any.example") : name));
         break;
+    case MATCH_USER:
     case MATCH_EXPRESSION: break;
     }
 }
@@ -65,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct config_match from = { .match = text };
         struct match m;
         struct err err;
-        struct list_match *l = list_new(&(struct config_match_list){ &from, 1 }, of, &err);
+        struct list_match *l = list_new(&(struct config_match_list){ &from, 1 }, of, NULL, &err);
         must(match_check(slice_str(text), of, &err) == (l != NULL));
         if (!l) continue;
         must(!match_parse(slice_str(text), of, &m));

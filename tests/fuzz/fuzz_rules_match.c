@@ -25,7 +25,7 @@ static struct rules *read_rules(void)
     config_report_deinit(&report);
     log_open("fuzz", LOG_ERROR);
     c->scan.timeout = 200; /* a pattern that never ends is among them */
-    return rules_new(c, &err);
+    return rules_new(c, NULL, &err);
 }
 
 static void tell_parts(const struct content_message *m, struct report *r, struct arena *arena)

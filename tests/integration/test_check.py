@@ -63,7 +63,34 @@ MISTAKES = {
     "no port": ("listeners: [{address: 127.0.0.1}]\n", "2:23", "listeners[0].address", "has no port", "192.0.2.1:25"),
     "own port": ("listeners: [{address: '127.0.0.1:2525'}]\ndomains:\n  - {name: example.com, deliver: '127.0.0.1:2525'}\n",
                  "4:34", "domains[0].deliver", "would loop", "another port"),
-    "no via": ("routes: [{to: example.org}]\n", "2:10", "routes[0].via", "missing", "via: 192.0.2.7:2525"),
+    "no via": ("routes: [{to: example.org}]\n", "2:10", "routes[0]", "neither via nor source", "add via"),
+    "route both ways": ("routes: [{to: example.org, from: example.net, via: 10.0.0.1}]\n", "2:34", "routes[0].from", "not both", "two routes"),
+    "source of somebody else": ("delivery: {source4: 203.0.113.9}\n", "2:21", "delivery.source4", "203.0.113.9 is no address of this machine",
+                                "ip address"),
+    "source of a sender's route": ("routes:\n  - {from: example.net, source: [127.0.0.1, '2001:db8::9']}\n", "3:33", "routes[0].source",
+                                   "2001:db8::9 is no address of this machine", "ip address"),
+    "main domain elsewhere": ("main_domain: example.com\ndomains: [{name: example.com, deliver: 10.0.0.1}]\n", "2:14", "main_domain",
+                              "a relay domain, too (line 3), whose mail goes on to 10.0.0.1", "leave main_domain out"),
+    "mailboxes for everybody": ("smarthost: maildir:/var/mail/%u\n", "2:12", "smarthost", "holds mailboxes", "deliver"),
+    "letter in a folder": ("inner_host: maildir:/var/mail/%h\n", "2:13", "inner_host", "means nothing", "%n the part before"),
+    "encrypted socket": ("inner_host: {host: 'lmtp:/run/lmtp', tls: verify}\n", "2:43", "inner_host.tls", "means nothing", "remove it"),
+    "mapped to itself": ("mappings: [{from: example.com, to: example.com}]\n", "2:36", "mappings[0].to", "mapped to itself", "another"),
+    "mapped twice": ("mappings:\n  - {from: a.example, to: b.example}\n  - {from: a.example, to: c.example}\n", "4:12", "mappings[1].from",
+                     "line 3", "keep one"),
+    "alias without anybody": ("aliases: [{name: sales}]\n", "2:11", "aliases[0]", "to is missing", "addresses"),
+    "alias twice": ("aliases:\n  - {name: a, to: b}\n  - {name: A, to: c}\n", "4:12", "aliases[1].name", "line 3", "keep one"),
+    "alias of a command": ("aliases: [{name: a, to: '|/bin/cat'}]\n", "2:25", "aliases[0].to", "not given to commands", "addresses"),
+    "unknown table": ("tables: {staff: {file: /etc/passwd}}\naliases: [{table: staf}]\n", "3:19", "aliases[0].table", 'no table "staf"',
+                      "did you mean staff?"),
+    "networks of addresses": ("tables: {t: {type: cidr, file: /etc/passwd}}\nchecks: {block: {senders: [{table: t}]}}\n", "3:36",
+                              "checks.block.senders[0].table", "for clients only", "another table"),
+    "table of a database": ("tables: {t: {type: sqlite, file: /etc/passwd}}\nmappings: [{table: t}]\n", "2:13", "tables.t", "needs query",
+                            "SELECT"),
+    "table with what is nothing for it": ("tables: {t: {type: pcre, file: /etc/passwd, query: SELECT 1}}\n"
+                                          "checks: {block: {senders: [{table: t}]}}\n", "2:52", "tables.t.query",
+                                          "nothing for a table of type pcre", "remove it"),
+    "transparent internet": ("zones: {internet: {mode: transparent}}\n", "2:26", "zones.internet.mode", "cannot be transparent", "make a zone"),
+    "transparent nobody": (LAN + "  dmz: {trust: relay, mode: transparent}\n", "6:29", "zones.dmz.mode", "not known whose", "networks"),
     "name server by name": ("dns: {servers: [ns.example.com]}\n", "2:17", "dns.servers[0]", "not the address", "192.0.2.53"),
     "IPv4 for IPv6": ("delivery: {source4: '::1'}\n", "2:21", "delivery.source4", "not an IPv4 address", ""),
     "certificate alone": ("tls: {certificate: none.pem}\n", "2:20", "tls.certificate", "but not key", "set both"),
@@ -141,7 +168,7 @@ def test_files_that_cannot_be_read(tmp_path):
 
 def test_fine(tmp_path):
     file = tmp_path / "postern.yaml"
-    file.write_text("hostname: mx.example.com\ndomains:\n  - {name: example.com, deliver: 10.20.30.40}\n"
+    file.write_text("hostname: mx.example.com\npostmaster: admin@example.com\ndomains:\n  - {name: example.com, deliver: 10.20.30.40}\n"
                     "zones:\n  lan: {networks: [10.20.30.0/24], trust: relay}\n")
     out = postern("check", "-c", file, check=0).stdout
     assert "ok" in out and "lan may relay" in out
@@ -153,6 +180,19 @@ def test_warning_is_no_error(tmp_path):
     file.write_text("hostname: mx.example.com\ndomains:\n  - {name: example.com}\n")
     out = postern("check", "-c", file, check=0).stdout
     assert f"{file}:3:5: warning: domains[0]" in out and "ok" in out
+
+
+@pytest.mark.parametrize("more, words", [
+    ("", "postmaster is not set: mail for postmaster@mx.example.com"),
+    ("main_domain: example.org\npostmaster: root@example.org\n", "nobody delivers mail for root@example.org"),
+    ("main_domain: example.org\npostmaster: chief@example.org\naliases: [{name: chief, to: [gone]}]\n", "chief@example.org leads nowhere: "),
+    ("main_domain: example.org\npostmaster: chief@example.org\naliases: [{name: chief, to: [anna@example.com]}]\n", None),
+    ("aliases: [{name: postmaster, to: [anna@example.com]}]\n", None), ("postmaster: anna@example.com\n", None)])
+def test_who_is_postmaster(tmp_path, more, words):
+    file = tmp_path / "postern.yaml"
+    file.write_text("hostname: mx.example.com\ndomains:\n  - {name: example.com, deliver: 10.20.30.40}\n" + more)
+    found = [f for f in json.loads(postern("check", "-c", file, "--json", check=0).stdout)["findings"] if f["option"] == "postmaster"]
+    assert len(found) == (words is not None) and all(words in f["text"] and f["severity"] == "warning" for f in found), found
 
 
 # ---- postern config
@@ -382,7 +422,7 @@ def test_a_password_is_never_shown(tmp_path):
 def test_old_devices_and_users(tmp_path):
     """A submission port with users, a zone for printers: fine. The same for everybody: refused."""
     file = tmp_path / "postern.yaml"
-    text = ("hostname: mx.example.com\ndomains: [{name: example.com, deliver: 10.20.30.40}]\n"
+    text = ("hostname: mx.example.com\npostmaster: admin@example.com\ndomains: [{name: example.com, deliver: 10.20.30.40}]\n"
             "listeners:\n  - {address: \"*:25\"}\n  - {address: \"*:587\", role: submission, tls: require}\n"
             "  - {address: \"*:465\", role: submission}\nauth: {backend: users}\n"
             "zones:\n  printers: {networks: [10.9.0.0/16], trust: relay, tls: none, bare_lf: accept, min_version: 1.0}\n")
@@ -393,7 +433,7 @@ def test_old_devices_and_users(tmp_path):
     assert [li["auth"] for li in got["listeners"]] == [False, True, True] and got["zones"]["printers"]["bare_lf"] == "accept"
     file.write_text(text.replace("printers: {networks: [10.9.0.0/16], trust: relay, tls: none", "internet: {mode: active"))
     out = postern("check", "-c", file, check=78).stdout
-    assert re.findall(r":(\d+:\d+): error", out) == ["9:37", "9:58"], out
+    assert re.findall(r":(\d+:\d+): error", out) == ["10:37", "10:58"], out
 
 
 def test_usage():
@@ -422,8 +462,8 @@ def test_manual_page(tmp_path):
 
 def fits(schema, value, root):
     """JSON Schema, as much of it as ours uses; a word that is not known fails."""
-    known = {"$schema", "title", "description", "examples", "default", "$defs", "$ref", "type", "enum", "const", "anyOf", "properties",
-             "additionalProperties", "required", "items", "pattern", "minimum", "maximum"}
+    known = {"$schema", "title", "description", "examples", "default", "$defs", "$ref", "type", "enum", "const", "anyOf", "oneOf", "properties",
+             "additionalProperties", "required", "items", "maxItems", "pattern", "minimum", "maximum"}
     assert set(schema) <= known, set(schema) - known
     if "$ref" in schema:
         assert schema["$ref"].startswith("#/$defs/")
@@ -436,6 +476,10 @@ def fits(schema, value, root):
     if "enum" in schema and value not in schema["enum"] or "const" in schema and value != schema["const"]:
         return False
     if "anyOf" in schema and not any(fits(s, value, root) for s in schema["anyOf"]):
+        return False
+    if "oneOf" in schema and sum(fits(s, value, root) for s in schema["oneOf"]) != 1:
+        return False
+    if isinstance(value, list) and len(value) > schema.get("maxItems", len(value)):
         return False
     if isinstance(value, str) and "pattern" in schema and not re.search(schema["pattern"], value):
         return False
@@ -461,7 +505,8 @@ def test_schema_takes_what_is_right(schema, config):
                  "hostname: a.b\nsmarthost: {host: x.example, port: 26, mx: yes}\ndelivery: {tls: none}\n"
                  "zones: {lan: {networks: 10.0.0.0/8}, internet: }\ntimeouts: {session: 0, connect: 1m30s}\n",
                  HOPS, "hostname: a.b\nauth: {backend: off, methods: plain}\nzones: {x: {networks: [10.0.0.0/8], min_version: 1.0, "
-                 "bare_lf: accept}}\ntls_policies: [{to: .a.example, tls: dane-only}]\n"):
+                 "bare_lf: accept}}\ntls_policies: [{to: .a.example, tls: dane-only}]\n",
+                 (ROOT / "tests/fuzz/corpus/config/rewriting.yaml").read_text()):
         data = yaml.safe_load(text)
         assert fits(schema, data, schema), text
     if importlib.util.find_spec("jsonschema"):  # not a package the tests need
@@ -474,6 +519,9 @@ def test_schema_takes_what_is_right(schema, config):
     {"zones": {"lan": {"networks": ["lan"]}}}, {"listeners": [{"address": "127.0.0.1"}]}, {"routes": [{"to": "x.example"}]},
     {"auth": {"backend": "ladp"}}, {"auth": {"methods": ["xoauth2"]}}, {"zones": {"lan": {"bare_lf": True}}}, {"zones": {"lan": {"min_version": 1.4}}},
     {"tls_policies": [{"tls": "verify"}]}, {"tls": {"certificates": [{"key": "x"}]}},
+    {"routes": [{"to": "x.example", "from": "y.example", "via": "10.0.0.1"}]}, {"aliases": [{"to": ["a"]}]}, {"mappings": [{"to": "a.example"}]},
+    {"routes": [{"from": "x.example", "source": ["127.0.0.1", "::1", "127.0.0.2"]}]}, {"tables": {"t": {"type": "mysql", "file": "/etc/passwd"}}},
+    {"copies": [{"mail": "all"}]}, {"zones": {"lan": {"intercept": {"macs": ["02-00-00-00-00-01"]}}}}, {"notices": {"language": "fr"}},
     {"queue": {"lifetime": "5 days"}}, {"queue": {"lifetime": 5}}, {"system": {"workers": 1000}}, {"limits": []},
 ], ids=str)
 def test_schema_finds_mistakes(schema, change, tmp_path):

@@ -18,7 +18,7 @@ STAGES = ["connect", "ehlo", "mail", "rcpt", "data", "text"]
 @pytest.fixture
 def relay(postern, sink):
     """example.com and everything else go to the sink; the first retry comes after about a second."""
-    r = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop)
+    r = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop, routes=[{"to": "mx.postern.example", "via": sink.hop}])
     r.sink = sink
     return r
 
@@ -373,6 +373,7 @@ def test_a_bounce_that_fails_is_the_end(relay):
 
 def test_a_zone_without_bounces(postern, sink):
     relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop,
+                    routes=[{"to": "mx.postern.example", "via": sink.hop}],
                     zones={"lan": {"dsn": False}})
     sink.on("rcpt", "550 5.1.1 unknown", match="nobody@")
     relay.send("nobody@example.com")

@@ -19,7 +19,7 @@ from test_delivery import STAGES, bounce_parts, met_side_by_side
 
 @pytest.fixture
 def relay(postern, sink):
-    r = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop)
+    r = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop, routes=[{"to": "mx.postern.example", "via": sink.hop}])
     r.sink = sink
     return r
 
@@ -139,7 +139,8 @@ def test_sessions_that_end_under_load(relay, stage, end):
 def test_a_mixed_bag(postern, sink):
     """4xx and 5xx to MAIL, RCPT, DATA and the text, here and there in pipelined sessions: everybody gets the mail or the
     sender the reason, never both, never neither."""
-    relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop, queue={"retry_max": "1s"})
+    relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop,
+                    routes=[{"to": "mx.postern.example", "via": sink.hop}], queue={"retry_max": "1s"})
     lock, count = threading.Lock(), {}
 
     def sometimes(stage, nth, reply):
@@ -350,7 +351,8 @@ def test_report_fields(relay):
 def test_a_notice_to_the_postmaster(postern, sink, sender, zones):
     """Where the sender must not be told the postmaster is, in the same form, and the notice itself is answered by nobody."""
     sink.on("rcpt", "550 5.1.1 unknown", match="nobody@")
-    relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop, zones=zones)
+    relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop,
+                    routes=[{"to": "mx.postern.example", "via": sink.hop}], zones=zones)
     relay.send("nobody@example.com", sender=sender)
     notice = sink.wait_to("postmaster@mx.postern.example")
     assert notice.sender == ""
@@ -375,7 +377,8 @@ def certificate(tmp_path_factory):
 @pytest.fixture
 def tls_relay(postern, make_sink, certificate):
     sink = make_sink(tls=certificate)
-    relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop)
+    relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], smarthost=sink.hop,
+                    routes=[{"to": "mx.postern.example", "via": sink.hop}])
     relay.sink = sink
     return relay
 

@@ -57,7 +57,7 @@ def back():
 @pytest.fixture(scope="module")
 def relay(world, back):
     """Bounces go to `back`, which has no TLS, and the postmaster's notices as well."""
-    return world.relay(routes=[{"to": "client.example", "via": back.hop}], smarthost=back.hop, delivery={"idle": "1s"})
+    return world.relay(routes=[{"to": "client.example", "via": back.hop}, {"to": "mx.postern.example", "via": back.hop}], smarthost=back.hop, delivery={"idle": "1s"})
 
 
 def send(relay, to, sender="a@client.example", params="REQUIRETLS", expect=250):

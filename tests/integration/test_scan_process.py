@@ -204,7 +204,7 @@ def test_children_end_with_the_dispatcher(make):
     os.kill(dispatcher, signal.SIGKILL)
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "their end")
     wait_until(lambda: relay.pid("scan") != dispatcher and children(relay.pid("scan")), "the next one")
-    assert "scan-process-gone" in relay.log()
+    relay.wait_log("scan-process-gone")
 
 
 def flood(relay, stop, replies, source):

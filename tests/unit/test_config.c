@@ -83,11 +83,11 @@ static void test_values(void **state)
     assert_string_equal(c->smarthost.host, "relay.example");
     assert_string_equal(c->smarthost.text, "relay.example:587");
     assert_true(c->smarthost.port == 587 && c->smarthost.tls == CONFIG_CLIENT_TLS_NONE &&
-                c->smarthost.source.family == 4);
+                c->smarthost.source4.family == 4);
     assert_true(c->inner_host.mx && c->inner_host.port == 26 && c->inner_host.tls == CONFIG_CLIENT_TLS_MAY);
     assert_string_equal(c->routes[0].to, "jane@partner.example");
     assert_string_equal(c->routes[0].via.text, "[2001:db8::1]:26");
-    assert_true(c->routes[0].via.tls == CONFIG_CLIENT_TLS_NONE && c->routes[0].via.source.family == 6);
+    assert_true(c->routes[0].via.tls == CONFIG_CLIENT_TLS_NONE && c->routes[0].via.source6.family == 6);
     assert_true(c->routes[1].via.ip.family == 6 && c->routes[1].via.port == 25 &&
                 c->routes[1].via.tls == CONFIG_CLIENT_TLS_MAY);
     assert_string_equal(c->routes[1].via.host, "2001:db8::1");
@@ -168,9 +168,8 @@ static const struct {
     { "hostname: mx.example.com\ndomains: [{name: \"*.a.example\", deliver: 10.0.0.1}]\n",
       "2:18: domains[0].name: \"*.a.example\" is not a domain name | write {name: a.example, subdomains: yes}" },
     { "hostname: mx.example.com\ndomains: [{name: a.example, deliver: mailboxes}]\n",
-      "2:38: domains[0].deliver: delivery into mailboxes is not available yet | write \"host\", \"host:port\", "
-      "\"192.0.2.7:25\", "
-      "\"[2001:db8::1]:25\" or \"mx:domain\"" },
+      "2:38: domains[0].deliver: \"mailboxes\" is not a next hop | write \"lmtp:host:24\", \"lmtp:/path/of/socket\" or "
+      "\"maildir:/path/%d/%n\"" },
     { "hostname: mx.example.com\ndomains: [{name: a.example, deliver: \"10.0.0.1:smtp\"}]\n",
       "2:38: domains[0].deliver: \"smtp\" is not a port | a port is a number from 1 to 65535" },
     { "hostname: mx.example.com\ndomains: [{name: a.example, tls: none}]\n",

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/base64.h"
 #include "base/mem.h"
 #include "delivery/bounce.h"
 #include "delivery/control.h"
@@ -229,7 +230,7 @@ static void bounces_are_well_formed(void **state)
     assert_non_null(strstr(buf_cstr(&b), "Action: delayed\r\nStatus: 4.4.1\r\n"));
     assert_non_null(strstr(buf_cstr(&b), "Will-Retry-Until: "));
     build(&b, BOUNCE_NOTICE, "b@example.com", "x", SLICE(""));
-    assert_non_null(strstr(buf_cstr(&b), "Sender: <a@example.org>"));
+    assert_non_null(strstr(buf_cstr(&b), "Sender:    <a@example.org>"));
     buf_deinit(&b);
 }
 
@@ -251,6 +252,38 @@ static void nothing_gets_into_a_bounces_header(void **state)
         assert_true(run < 600);
     }
     buf_deinit(&b);
+}
+
+/* Only what people read is in another language. */
+static void bounces_speak_languages(void **state)
+{
+    static const char *const answers[LANGUAGES] = { "The server mx.example said:", "Der Server mx.example hat geantwortet:", "Il server mx.example ha risposto:",
+                                                    "\xE3\x82\xB5\xE3\x83\xBC\xE3\x83\x90\xE3\x83\xBC mx.example \xE3\x81\x8B\xE3\x82\x89" };
+    struct bounce_rcpt rcpt = { SLICE("b\xC3\xB6@example.com"), SLICE("mx.example[192.0.2.1]: 550 5.1.1 {hostname} no\r\nBcc: \xE4") };
+    struct bounce b = { .hostname = "relay.example", .to = SLICE("a@example.org"), .sender = SLICE("a@example.org"), .rcpts = &rcpt, .rcpt_n = 1,
+                        .subject = SLICE("=?utf-8?q?Gr=C3=BC=C3=9Fe=0D=0A=0D=0A{id}_=E2=80=AE?="), .random = 7, .more_n = 3 };
+    for (unsigned l = 0; l < LANGUAGES; l++)
+        for (unsigned kind = 0; kind <= BOUNCE_RELAYED; kind++)
+            for (unsigned why = 0; why <= BOUNCE_WHY_FORGED; why++) {
+                struct buf out = { 0 };
+                b.kind = kind;
+                b.why = why;
+                b.wording.language = l;
+                bounce_build(&b, &out);
+                for (size_t i = 0; i < out.n; i++) assert_true((unsigned char)out.p[i] < 0x7F);
+                const char *t = buf_cstr(&out);
+                assert_non_null(strstr(t, "\r\nReporting-MTA: dns; relay.example\r\n"));
+                assert_null(strstr(t, "\nBcc"));
+                assert_non_null(strstr(t, l == LANGUAGE_JA ? "base64\r\nContent-Language: ja\r\n" : "quoted-printable\r\nContent-Language: "));
+                struct buf people = { 0 };
+                const char *part = strstr(t, "Content-Language"), *body = strstr(part, "\r\n\r\n") + 4, *end = strstr(body, "\r\n--=_");
+                for (; body < end && l == LANGUAGE_JA; body = strstr(body, "\r\n") + 2)
+                    assert_true(base64_decode(slice_of(body, (size_t)(strstr(body, "\r\n") - body)), &people));
+                if (l == LANGUAGE_JA) assert_non_null(strstr(buf_cstr(&people), answers[l]));
+                else assert_non_null(strstr(body, answers[l]));
+                buf_deinit(&people);
+                buf_deinit(&out);
+            }
 }
 
 static void headers_end_at_the_empty_line(void **state)
@@ -297,7 +330,7 @@ int main(void)
         cmocka_unit_test(labels_are_shared_and_bounded), cmocka_unit_test(reasons_are_understood),
         cmocka_unit_test(replies_become_one_printable_line), cmocka_unit_test(states_come_back),
         cmocka_unit_test(bounces_are_well_formed), cmocka_unit_test(nothing_gets_into_a_bounces_header),
-        cmocka_unit_test(headers_end_at_the_empty_line), cmocka_unit_test(addresses_match), cmocka_unit_test(bad_filters_are_refused),
+        cmocka_unit_test(bounces_speak_languages), cmocka_unit_test(headers_end_at_the_empty_line), cmocka_unit_test(addresses_match), cmocka_unit_test(bad_filters_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,7 +96,8 @@ static void words(void **state)
         { "=?UTF-8?B?w7E=?= =?utf-8?Q?a_b?= c", "\xC3\xB1" "a b c" },
         { "=?utf-8?q?=C3?= \r\n =?utf-8?q?=B6?=", "\xC3\xB6" },
         { "=?iso-8859-1?q?=E9=80?= =?iso-8859-15*de?q?=A4?=", "\xC3\xA9\xE2\x82\xAC\xE2\x82\xAC" },
-        { "=?iso-2022-jp?B?GyRCJCIbKEI=?=", "=?iso-2022-jp?B?GyRCJCIbKEI=?=" },
+        { "=?iso-2022-jp?B?GyRCJCIbKEI=?=", "[...]" },
+        { "Re: =?iso-2022-jp?B?GyRCJCIbKEI=?= =?gb2312?q?=B0?= 7 =?big5?q?=A4=40?= =?utf-8?q?a?=", "Re: [...] 7 [...]a" },
         { "=?utf-8?q?a?b", "=?utf-8?q?a?b" }, { "=?", "=?" }, { "=?utf-8?b?!!?=", "=?utf-8?b?!!?=" },
         { "=?utf-8?q?a=?= x", "a= x" }, { "", "" }, { "a\r\n\tb  c", "a b  c" },
         { "=?utf-8?q?=3Cb=3E?=", "<b>" },
@@ -120,7 +121,7 @@ static void mail(void **state)
     const struct digest_line lines[] = {
         { .kind = SLICE("spam"), .sender = SLICE("eve@x.example"), .subject = SLICE("<img src=http://x/>"), .stored = 1790000000000,
           .link = SLICE("https://mail.example.com:8443/release/abc"), .expires = 1790000900000 },
-        { .kind = SLICE("virus"), .subject = SLICE("a\r\n.\r\nb") },
+        { .kind = SLICE("virus"), .subject = SLICE("a\r\n.\r\nb"), .link = SLICE("x\"><b>") },
     };
     struct digest_mail m = { .hostname = "mx.example", .from = SLICE("q@example.com"), .to = SLICE("bob@example.com"), .id = 5,
                              .now = 1790000000000, .lines = lines, .line_n = 2, .count = 9 };
@@ -128,6 +129,7 @@ static void mail(void **state)
     assert_true(has(&b, "Subject: mx.example: 9 messages held back\r\n") && has(&b, "Auto-Submitted: auto-generated\r\n"));
     assert_true(has(&b, "multipart/alternative") && has(&b, "7 messages more") && has(&b, "<b>&lt;img") && !has(&b, "<b><img"));
     assert_true(has(&b, "it has a virus") && has(&b, "(no subject)") == false && has(&b, "(a mail system)"));
+    assert_true(has(&b, "\"x&quot;&gt;&lt;b&gt;\"") && !has(&b, "\"x\">"));
     assert_false(has(&b, "\r\n.\r\n") || has(&b, "\n\n"));
     for (size_t i = 0, start = 0; i < b.n; i++) {
         assert_true((unsigned char)b.p[i] < 0x80);
@@ -142,10 +144,10 @@ static void page(void **state)
 {
     struct buf b = { 0 };
     json_t *m = json_pack("{s:s, s:s, s:I}", "sender", "\"><script>@x.example", "subject", "=?utf-8?q?=3Cscript=3E?=", "stored", (json_int_t)1790000000000);
-    digest_page_text(DIGEST_PAGE_ASK, m, SLICE("bob@example.com"), "TOKEN", &b);
+    digest_page_text(&(struct wording){ 0 }, DIGEST_PAGE_ASK, m, SLICE("bob@example.com"), "TOKEN", &b);
     assert_true(has(&b, "method=\"post\"") && has(&b, "value=\"TOKEN\"") && has(&b, "bob@example.com") && !has(&b, "<script"));
     buf_clear(&b);
-    digest_page_text(DIGEST_PAGE_NONE, m, SLICE("bob@example.com"), "TOKEN", &b);
+    digest_page_text(&(struct wording){ 0 }, DIGEST_PAGE_NONE, m, SLICE("bob@example.com"), "TOKEN", &b);
     assert_false(has(&b, "bob@") || has(&b, "TOKEN") || has(&b, "script") || has(&b, "form"));
     json_decref(m);
     buf_deinit(&b);

@@ -25,7 +25,7 @@ static const char *strip(const char *text, const char *end)
     content_message_read(&m, bytes, &edit_limits, NULL, &arena);
     struct report r = report_of(&m, &arena);
     struct slice *why = arena_alloc(&arena, (r.part_n + 1) * sizeof *why);
-    struct edit_notes notes = { "mx.example", "6h05x32d80000", why };
+    struct edit_notes notes = { .hostname = "mx.example", .reference = "6h05x32d80000", .why = why };
     for (size_t i = 0; i < r.part_n; i++)
         if (r.parts[i].is_file && (slice_iends(r.parts[i].name, slice_str(end)) || slice_iends(r.parts[i].declared, slice_str(end))))
             why[i] = SLICE("extension exe");
@@ -37,7 +37,7 @@ static const char *strip(const char *text, const char *end)
 }
 
 #define NOTE "Content-Type: text/plain; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n\r\n" \
-             "Something was taken out of this message by mx.example, as it is not let through here:\r\n\r\n  %s (extension exe)\r\n\r\n" \
+             "Something was taken out of this message by mx.example, as it is not let\r\nthrough here:\r\n\r\n  %s (extension exe)\r\n\r\n" \
              "Reference: 6h05x32d80000"
 #define PARTS "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n"
 #define FILE_PART "Content-Type: application/x-a; name=\"a.exe\"\r\n\r\nMZ\r\n"
@@ -90,7 +90,7 @@ static void lies(void **state)
     struct report_part parts[3] = { { .is_file = true }, { .is_mime = true, .at = 8, .n = 100 }, { .is_mime = true, .at = 7, .n = 3 } };
     struct slice why[3] = { { 0 }, SLICE("x"), { 0 } };
     struct report r = { .parts = parts, .part_n = 3 };
-    struct edit_notes notes = { "mx.example", "id", why };
+    struct edit_notes notes = { .hostname = "mx.example", .reference = "id", .why = why };
     struct edit_header h;
     struct edits e;
     assert_true(edit_header_read(&h, text, text.n, &arena));
@@ -113,7 +113,7 @@ static void among_words(void **state)
                                     { .is_file = true, .name = SLICE("a.exe"), .depth = 2, .parent = 1 } };
     struct slice why[3] = { { 0 }, { 0 }, SLICE("x") };
     struct report r = { .parts = parts, .part_n = 3 };
-    struct edit_notes notes = { "mx.example", "id", why };
+    struct edit_notes notes = { .hostname = "mx.example", .reference = "id", .why = why };
     struct edit_header h;
     struct edits e;
     assert_true(edit_header_read(&h, text, text.n, &arena));

@@ -60,6 +60,36 @@ static void without_dsn(void **state)
     buf_deinit(&b);
 }
 
+static void marks(void **state)
+{
+    struct slice rcpts[] = { SLICE("a@example.com"), SLICE("b@example.com"), SLICE("c@example.com"), SLICE("d@example.com") };
+    uint8_t some[] = { 0, MARK_COPY | MARK_FORWARDED, MARK_GROUP, 0x80 };
+    struct envelope_dsn dsn[] = { { 0 }, { NOTIFY_NEVER, { 0 } }, { 0 }, { 0 } };
+    struct envelope e = { .rcpts = rcpts, .rcpt_n = 4, .rcpt_marks = some, .rcpt_dsn = dsn };
+    struct buf b = { 0 };
+    envelope_encode(&e, &b);
+    struct envelope d = decode(buf_slice(&b));
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(d.rcpt_marks[i], some[i]); /* also what a later version knows */
+        assert_int_equal(d.rcpt_dsn[i].notify, dsn[i].notify);
+    }
+    assert_string_equal(envelope_marks_name(some[1]), "forwarded, copy");
+    assert_string_equal(envelope_marks_name(some[3]), "");
+    e.rcpt_dsn = NULL;
+    buf_clear(&b);
+    envelope_encode(&e, &b);
+    d = decode(buf_slice(&b));
+    assert_int_equal(envelope_marks(&d, 2), MARK_GROUP);
+    assert_null(d.rcpt_dsn);
+    memset(some, 0, sizeof some);
+    buf_clear(&b);
+    envelope_encode(&e, &b);
+    d = decode(buf_slice(&b));
+    assert_null(d.rcpt_marks);
+    assert_int_equal(envelope_marks(&d, 1), 0);
+    buf_deinit(&b);
+}
+
 #define HEAD "\x01\x08\0\0\0\0\0\0\0\0\x02\x08\0\0\0\0\0\0\0\0\x0a\x08\0\0\0\0\0\0\0\0" /* id, arrival, text size */
 
 static void damaged(void **state)
@@ -77,6 +107,12 @@ static void damaged(void **state)
         { SLICE(HEAD "\x08\x01" "a" "\x0e\x01" "x" "\x0d\x01\x08"), false }, /* not right behind */
         { SLICE(HEAD "\x0e\x01" "x" "\x0e\x01" "x"), false },           /* two of what comes once */
         { SLICE(HEAD "\x7f\x01" "x"), true },                           /* of a later version */
+        { SLICE(HEAD "\x08\x01" "a" "\x17\x01\x02"), true },            /* marks: of a recipient, */
+        { SLICE(HEAD "\x08\x01" "a" "\x0d\x01\x08\x17\x01\x02"), true }, /* behind what was said of it, */
+        { SLICE(HEAD "\x08\x01" "a" "\x17\x01\x02\x0d\x01\x08"), false }, /* not before that, */
+        { SLICE(HEAD "\x08\x01" "a" "\x17\x01\x02\x17\x01\x02"), false }, /* once, */
+        { SLICE(HEAD "\x17\x01\x02"), false }, { SLICE(HEAD "\x08\x01" "a" "\x17\0"), false },
+        { SLICE(HEAD "\x08\x01" "a" "\x17\x02\x01\x01"), false },      /* one byte */
     };
     for (size_t i = 0; i < countof(cases); i++) {
         struct envelope e;
@@ -271,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_fields),
         cmocka_unit_test(without_dsn),
+        cmocka_unit_test(marks),
         cmocka_unit_test(cuts),
         cmocka_unit_test(random_edits),
         cmocka_unit_test(forms),

@@ -121,6 +121,31 @@ static void searching(void **state)
     assert_int_equal(found(json_pack("{s:s, s:s}", "sender", "example.org", "recipient", "example.net"), NULL), 3);
 }
 
+/* What the client wrote, where that became others: found by either, and told. */
+static void given_and_copies(void **state)
+{
+    const struct slice rcpts[] = { SLICE("ann@example.org"), SLICE("archive@example.net\tcopy") }, done = SLICE("ann@example.org\tgrp@sub.example.com");
+    struct history_event e = { .kind = HISTORY_ACCEPTED, .id = id_of(1), .when = start + 1, .rcpts = rcpts, .rcpt_n = 2,
+                               .given = SLICE("\tgrp@sub.example.com\n\t\"odd one\"@example.com") };
+    history_add(&h, &e);
+    history_add(&h, &(struct history_event){ .kind = HISTORY_DELIVERED, .id = id_of(1), .when = start + 2, .rcpts = &done, .rcpt_n = 1 });
+    history_add(&h, &(struct history_event){ .kind = HISTORY_DELIVERED, .id = id_of(1), .when = start + 2, .rcpts = &rcpts[1], .rcpt_n = 1 });
+    static const char *const fit[] = { "grp@sub.example.com", ".example.com", "ann@example.org", "archive@example.net", "\"odd one\"@example.com" };
+    for (size_t i = 0; i < countof(fit); i++) assert_int_equal(found(json_pack("{s:s}", "recipient", fit[i]), NULL), 1);
+    assert_int_equal(found(json_pack("{s:s}", "recipient", "<>"), NULL), 0);
+    json_t *a = search(json_pack("{s:s}", "id", id_text(1))), *m = json_array_get(json_object_get(a, "messages"), 0);
+    json_t *event = json_array_get(json_object_get(m, "events"), 0), *copy = json_array_get(json_object_get(m, "events"), 1);
+    assert_string_equal(json_string_value(json_object_get(m, "state")), "delivered");
+    assert_int_equal(json_array_size(json_object_get(m, "recipients")), 2);
+    assert_int_equal(json_array_size(json_object_get(m, "given")), 2);
+    assert_string_equal(json_string_value(json_array_get(json_object_get(m, "recipients"), 1)), "archive@example.net");
+    assert_string_equal(json_string_value(json_array_get(json_object_get(m, "copies"), 0)), "archive@example.net");
+    assert_string_equal(json_string_value(json_object_get(event, "recipient")), "ann@example.org");
+    assert_string_equal(json_string_value(json_object_get(event, "for")), "grp@sub.example.com");
+    assert_true(json_is_true(json_object_get(copy, "copy")) && !json_object_get(copy, "for"));
+    json_decref(a);
+}
+
 static void going_on(void **state)
 {
     for (uint64_t i = 0; i < 250; i++) add(HISTORY_ACCEPTED, i, "ann@example.org", "bob@example.net", NULL);
@@ -250,6 +275,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(searching, open_history, close_history),
+        cmocka_unit_test_setup_teardown(given_and_copies, open_history, close_history),
         cmocka_unit_test_setup_teardown(going_on, open_history, close_history),
         cmocka_unit_test_setup_teardown(stories, open_history, close_history),
         cmocka_unit_test_setup_teardown(refused_and_taken, open_history, close_history),

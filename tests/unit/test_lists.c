@@ -21,7 +21,7 @@ static struct list_match *make(enum list_of of, const char *const *entries)
     struct config_match_list all = { .entries = matches };
     struct err err;
     for (; entries && entries[all.n]; all.n++) all.entries[all.n] = (struct config_match){ .match = entries[all.n], .place = { 5, 3 } };
-    struct list_match *l = list_new(&all, of, &err);
+    struct list_match *l = list_new(&all, of, NULL, &err);
     if (!l) fail_msg("%s", err.text);
     return l;
 }
@@ -178,7 +178,7 @@ static const char *file(const char *text, size_t n)
 static struct list_match *from_file(enum list_of of, const char *text, size_t n, struct err *err)
 {
     struct config_match m = { .file = file(text, n), .place = { 9, 5 } };
-    return list_new(&(struct config_match_list){ &m, 1 }, of, err);
+    return list_new(&(struct config_match_list){ &m, 1 }, of, NULL, err);
 }
 
 static void files_have_entries_reasons_and_comments(void **state)
@@ -229,13 +229,13 @@ static void errors_name_file_and_line(void **state)
         if (!strstr(err.text, cases[i].part)) fail_msg("%s", err.text);
     }
     struct config_match m = { .file = "/nonexistent/list" };
-    assert_null(list_new(&(struct config_match_list){ &m, 1 }, LIST_OF_CLIENTS, &err));
+    assert_null(list_new(&(struct config_match_list){ &m, 1 }, LIST_OF_CLIENTS, NULL, &err));
     assert_string_equal(err.text, "cannot read /nonexistent/list: No such file or directory");
     m.file = "/tmp";
-    assert_null(list_new(&(struct config_match_list){ &m, 1 }, LIST_OF_CLIENTS, &err));
+    assert_null(list_new(&(struct config_match_list){ &m, 1 }, LIST_OF_CLIENTS, NULL, &err));
     assert_string_equal(err.text, "/tmp is not a file");
     m = (struct config_match){ .match = "10", .place = { 4, 2 } };
-    assert_null(list_new(&(struct config_match_list){ &m, 1 }, LIST_OF_CLIENTS, &err));
+    assert_null(list_new(&(struct config_match_list){ &m, 1 }, LIST_OF_CLIENTS, NULL, &err));
     assert_non_null(strstr(err.text, "line 4: \"10\": "));
 }
 
@@ -285,7 +285,7 @@ static void expressions_are_bounded(void **state)
     struct config_match *many = mem_zalloc((LIST_EXPRESSIONS_MAX + 1) * sizeof *many);
     struct err err;
     for (size_t i = 0; i <= LIST_EXPRESSIONS_MAX; i++) many[i].match = "/a/";
-    assert_null(list_new(&(struct config_match_list){ many, LIST_EXPRESSIONS_MAX + 1 }, LIST_OF_CLIENTS, &err));
+    assert_null(list_new(&(struct config_match_list){ many, LIST_EXPRESSIONS_MAX + 1 }, LIST_OF_CLIENTS, NULL, &err));
     assert_non_null(strstr(err.text, "more than 1000 regular expressions"));
     free(many);
 }
@@ -441,7 +441,7 @@ static void reasons_are_told(void **state)
     struct policy_lists *l = &w.policy.lists;
     w.config.checks.delay_reject = false;
     l->allow_clients = CLIENTS();
-    l->block_clients = list_new(&(struct config_match_list){ &m, 1 }, LIST_OF_CLIENTS, &err);
+    l->block_clients = list_new(&(struct config_match_list){ &m, 1 }, LIST_OF_CLIENTS, NULL, &err);
     struct policy_run *run = policy_run_new(&w.engine, &client, false);
     policy_ask(run, STAGE_CONNECT, &v, never, NULL);
     assert_int_equal(v.outcome, POLICY_REJECT);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include "base/mem.h"
 #include "policy/pipeline.h"
+#include "policy/skip.h"
 
 /* ---- checks that do as they are told */
 
@@ -647,6 +648,47 @@ static void test_end_while_waiting(void **state)
     assert_int_equal(calls, 0);
 }
 
+/* What a zone skips is not run for its clients and shows in the trace; other zones know nothing of it. */
+static void test_what_a_zone_skips(void **state)
+{
+    static const struct check fixed = CHECK(11, STAGE_DATA, 0, FOR_ALL, .never_skipped = true), *const all[] = { &table[2], &table[7], &fixed, NULL };
+    static const char *skipped[] = { "2", "6" }, *unknown[] = { "2", "7 up" }, *needed[] = { "11" };
+    struct config_zone zones[] = { { .name = "lan", .skip_checks = skipped, .skip_check_n = 2, .place = { 5, 3 } }, stranger };
+    struct policy_run *r;
+    struct err err;
+    config.zones = zones;
+    config.zone_n = 2;
+    config.file = "t.yaml";
+    assert_true(skips_load(&policy, all, &err));
+    assert_null(skips_of(&policy, &zones[1]));
+    told[2].kind = told[6].kind = REFUSES;
+    for (unsigned i = 0; i < 2; i++) {
+        r = begin(&zones[i]);
+        ask(r, STAGE_CONNECT);
+        set_sender(r);
+        ask(r, STAGE_MAIL);
+        set_rcpt(r, "a@here.example");
+        assert_int_equal(ask(r, STAGE_RCPT), i ? POLICY_REJECT : POLICY_PASS);
+        assert_int_equal(told[2].ran, i);
+        struct slice trace;
+        struct trace_entry e = { 0 };
+        assert_true(trace_open(policy_trace(r), &trace));
+        while (trace_next(&trace, &e) && !slice_eq(e.check, SLICE("2"))) {}
+        assert_int_equal(e.outcome, i ? POLICY_REJECT : POLICY_SKIP);
+        if (!i) assert_true(slice_eq(e.why, SLICE("not for zone lan")) && e.line == 5);
+        policy_run_free(&r);
+    }
+    skips_free(&policy);
+    zones[0].skip_checks = unknown;
+    assert_false(skips_load(&policy, all, &err));
+    assert_string_equal(err.text, "t.yaml:5: zones.lan.skip_checks: there is no check \"7 up\"; possible are 2 6");
+    zones[0].skip_checks = needed;
+    zones[0].skip_check_n = 1;
+    assert_false(skips_load(&policy, all, &err));
+    assert_string_equal(err.text, "t.yaml:5: zones.lan.skip_checks: no zone may skip \"11\"; possible are 2 6");
+    skips_free(&policy);
+}
+
 static void test_trace(void **state)
 {
     struct policy_run *r = begin(&stranger);
@@ -758,6 +800,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_late_allow_spares_what_was_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_waiting_for_earlier_stages, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_while_waiting, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_a_zone_skips, setup, teardown),
         cmocka_unit_test_setup_teardown(test_trace, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_traces, setup, teardown),
     };

@@ -15,6 +15,7 @@
 #include "policy/dns_lists.h"
 #include "config/list.h"
 #include "policy/pipeline.h"
+#include "route/expand.h"
 
 #define V6 "8.b.d.0.1.0.0.2.ip6.arpa" /* of 2001:db8::/32 */
 #define ZEROS "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0"
@@ -23,18 +24,10 @@
 
 /* ---- a run of some rows */
 
-static const struct list_entry exempt_entry = { .match = "192.0.2.99" };
+static struct config_match exempt[] = { { .match = "192.0.2.99" }, { .match = "exempt.example" } };
 bool check_wants_reverse(const struct policy *p) { return p->reverse; }
-void list_find_ip(const struct list_match *l, const struct ip *ip, struct list_found *out)
-{
-    *out = (struct list_found){ .entry = &exempt_entry };
-    if (ip->bytes[3] == 99) out->kind = LIST_NETWORK;
-}
-void list_find_host(const struct list_match *l, struct slice name, struct list_found *out)
-{
-    *out = (struct list_found){ .entry = &exempt_entry };
-    if (slice_eq(name, SLICE("exempt.example"))) out->kind = LIST_DOMAIN;
-}
+bool check_wants_reverse_now(const struct check_call *c) { return true; }
+bool expand_is_ours(const struct expander *x, struct slice domain) { return false; }
 
 static const struct check *const rows[] = { &check_reverse_name,     &check_reverse_dns,
                                             &check_dns_lists_client, &check_helo,
@@ -97,6 +90,8 @@ static void begin(struct fixture *f)
     struct err err;
     unsigned stage = 0;
     p->config = &f->config;
+    p->lists.reverse_exempt = list_new(&(struct config_match_list){ exempt, countof(exempt) }, LIST_OF_CLIENTS, NULL, &err);
+    assert_non_null(p->lists.reverse_exempt);
     p->reverse = f->config.checks.reverse_dns.enabled;
     for (size_t i = 0; i < f->config.checks.dns_lists.n; i++) p->reverse |= f->lists[i].of & CONFIG_DNS_LIST_REVERSE;
     p->checks = f->checks;
@@ -148,6 +143,7 @@ static void close_dns(struct fixture *f)
     dns_lists_free(f->engine.parts.dns_lists);
     resolver_free(f->engine.o.resolver);
     free(f->engine.counts);
+    list_free((struct list_match *)f->policy.lists.reverse_exempt);
     answering_close(&f->dns);
     event_base_free(f->base);
 }

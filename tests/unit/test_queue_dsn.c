@@ -71,7 +71,7 @@ static void notify_decides(void **state)
         { NOTIFY_SUCCESS, ENVELOPE_NO_DSN, "a@example.com", false, false, NULL },
         { NOTIFY_SUCCESS, 0, "", false, false, NULL },
         { NOTIFY_NEVER, 0, "", false, true, NULL },
-        { NOTIFY_UNSET, 0, "", false, true, "Sender: <>" }, /* to the postmaster */
+        { NOTIFY_UNSET, 0, "", false, true, "Sender:    <>" }, /* to the postmaster */
     };
     static const struct rule refuse[] = { { "RCPT", 1, "550 5.1.1 nobody here", false } };
     for (size_t i = 0; i < countof(cases); i++) {
@@ -125,6 +125,51 @@ static void a_relayed_report_outlives_a_failed_write_and_a_restart(void **state)
     RUN_UNTIL(is_done(id) && peer.messages == 2);
     assert_true(holds("Action: relayed"));
     assert_int_equal(peer.messages, 2); /* not sent again */
+}
+
+/* A recipient, a copy and a group. */
+static uint64_t submit_marked(void)
+{
+    struct slice rcpts[] = { SLICE("one@example.com"), SLICE("copy@example.com"), SLICE("group@example.com") };
+    struct envelope_dsn dsn[] = { { NOTIFY_FAILURE, SLICE("rfc822;group@example.com") }, { .notify = NOTIFY_NEVER }, { .notify = NOTIFY_SUCCESS } };
+    uint8_t marks[] = { 0, MARK_COPY, MARK_GROUP };
+    struct err err;
+    struct envelope e = { .id = queue_new_id(w.q), .arrival = clock_wall_ms(), .flags = ENVELOPE_DSN_SEEN, .sender = SLICE("a@example.com"),
+                          .rcpts = rcpts, .rcpt_n = 3, .rcpt_dsn = dsn, .rcpt_marks = marks, .text_size = sizeof TEXT - 1, .zone = SLICE("lan") };
+    struct spool_draft *d = spool_draft_new(queue_spool(w.q));
+    assert_true(spool_draft_append(d, SLICE(TEXT), &err));
+    queue_submit(w.q, d, &e, on_submitted, NULL);
+    return e.id;
+}
+
+static void a_copy_is_apart_and_a_group_is_reported(void **state)
+{
+    peer.extensions = PLAIN_PEER;
+    uint64_t id = submit_marked();
+    RUN_UNTIL(is_done(id) && peer.messages == 3);
+    assert_true(said("MAIL FROM:<a@example.com> SIZE=47\nRCPT TO:<one@example.com>\nMAIL FROM:<> SIZE=47\n" /* it cannot be asked for silence */
+                     "RCPT TO:<copy@example.com>\nMAIL"));
+    assert_false(said("RCPT TO:<group@"));
+    assert_true(holds("Final-Recipient: rfc822; group@example.com\r\nAction: expanded\r\nStatus: 2.0.0\r\n"));
+    assert_false(holds("one@example.com\r\nAction"));
+    teardown(state);
+    setup(state);
+    peer.extensions = FULL_PEER;
+    id = submit_marked();
+    RUN_UNTIL(is_done(id) && peer.messages == 3);
+    assert_true(said("RCPT TO:<copy@example.com> NOTIFY=NEVER "));
+}
+
+/* The postmaster is told of the copy, the sender of the recipient; neither of the other's. */
+static void a_copy_that_fails(void **state)
+{
+    PEER({ "RCPT", 1, "550 5.1.1 nobody here", false }, { "RCPT", 2, "550 5.1.1 nobody here", false });
+    peer.extensions = PLAIN_PEER;
+    uint64_t id = submit_marked();
+    RUN_UNTIL(is_done(id) && done_n() == disk.n && disk.n == 4);
+    assert_int_equal(peer.messages, 3); /* expanded, failed, and the notice */
+    assert_true(holds("Final-Recipient: rfc822; copy@example.com") || holds("Final-Recipient: rfc822; one@example.com") ||
+                holds("Action: expanded"));
 }
 
 static void ret_full_has_the_message(void **state)
@@ -277,23 +322,23 @@ static void abilities_are_learned(void **state)
 {
     struct hop_abilities a;
     peer.extensions = FULL_PEER;
-    assert_false(queue_abilities(w.q, SLICE("b@nobody.example"), &a)); /* by MX: not asked */
-    assert_false(queue_abilities(w.q, SLICE("b@example.com"), &a));
-    RUN_UNTIL(queue_abilities(w.q, SLICE("b@example.com"), &a)); /* asked by a connection of its own */
+    assert_false(queue_abilities(w.q, SLICE("a@sender.example"), SLICE("b@nobody.example"), &a)); /* by MX: not asked */
+    assert_false(queue_abilities(w.q, SLICE("a@sender.example"), SLICE("b@example.com"), &a));
+    RUN_UNTIL(queue_abilities(w.q, SLICE("a@sender.example"), SLICE("b@example.com"), &a)); /* asked by a connection of its own */
     assert_true(a.eight_bit && a.dsn && a.utf8 && !a.requiretls && a.size_max == 1000000);
     assert_int_equal(peer.connections, 1);
     assert_int_equal(peer.messages, 0);
     peer.extensions = PLAIN_PEER;
     submit("a@example.org", "b@other.example", TEXT, 0); /* the same server, another destination */
     RUN_UNTIL(peer.messages == 1);
-    assert_true(queue_abilities(w.q, SLICE("b@other.example"), &a) && !a.dsn);
+    assert_true(queue_abilities(w.q, SLICE("a@sender.example"), SLICE("b@other.example"), &a) && !a.dsn);
 }
 
 static void a_dead_hop_is_not_asked_all_the_time(void **state)
 {
     struct hop_abilities a;
     for (int i = 0; i < 200; i++) {
-        assert_false(queue_abilities(w.q, SLICE("b@dead.example"), &a));
+        assert_false(queue_abilities(w.q, SLICE("a@sender.example"), SLICE("b@dead.example"), &a));
         event_base_loop(w.base, EVLOOP_NONBLOCK);
     }
     run_for(300);
@@ -304,7 +349,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(parameters_are_passed_on), CASE(notify_decides), CASE(a_relayed_report_names_the_server),
-        CASE(a_relayed_report_outlives_a_failed_write_and_a_restart), CASE(ret_full_has_the_message), CASE(ret_full_has_its_limit),
+        CASE(a_relayed_report_outlives_a_failed_write_and_a_restart), CASE(a_copy_is_apart_and_a_group_is_reported), CASE(a_copy_that_fails),
+        CASE(ret_full_has_the_message), CASE(ret_full_has_its_limit),
         CASE(delay_is_told_to_those_who_want_it), CASE(utf8_goes_where_it_is_offered), CASE(where_it_is_not_it_comes_back),
         CASE(domains_have_another_form), CASE(text_is_converted), CASE(large_text_is_converted), CASE(what_is_signed_is_not_converted),
         CASE(limits_of_the_server_are_kept), CASE(too_many_recipients_are_tried_at_once), CASE(a_full_mailbox_waits),

@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "policy/checks.h"
 #include "policy/pipeline.h"
+#include "route/expand.h"
 #include "route/rewrite.h"
 
 static struct config_domain domains[] = {
@@ -397,8 +398,8 @@ static void lists_are_checked(void **state)
     findings("checks: {allow: {senders: [192.0.2.1]}}", "it belongs into a list of clients", true);
     findings("checks: {allow: {recipients: [\"/(/\"]}}", "missing closing parenthesis", true);
     findings("checks: {allow: {clients: [{reason: x}]}}", "the entry names nothing", true);
-    findings("checks: {allow: {clients: [{match: a.example, file: /etc/passwd}]}}", "either match or file", true);
-    findings("checks: {allow: {clients: [{file: /nonexistent}]}}", "/nonexistent: No such file", true);
+    findings("checks: {allow: {clients: [{match: a.example, file: /etc/passwd}]}}", "just one of match, file and table", true);
+    findings("checks: {allow: {clients: [{file: /nonexistent}]}}", "/nonexistent: No such file", false); /* an error when it is read */
     findings("checks: {block: {clients: [{match: a.example, reason: n\xc3\xb6}]}}", "only ASCII", true);
     findings("checks: {greylist: {exempt: {clients: [10]}}}", "\"10\": ", true);
     findings("checks: {greeting_pause: {exempt: [a@]}}", "\"a@\": a mail address", true);
@@ -504,10 +505,79 @@ static void recipients_are_checked(void **state)
     finds(head, "{verify: ldap, ldap: {url: \"ldaps://a.example\", base: \"dc=a\", filter: \"(mail=%s)\", user_dn: \"cn=x\"}}", "belong together", true);
 }
 
+/* ---- mapped domains, the main domain, names of the system */
+
+static const char *to_alias[] = { "user@example.com" };
+static struct config_alias aliases[] = { { .name = "sales", .to = to_alias, .to_n = 1, .enabled = true, .place = { 31, 5 } } };
+static struct config_mapping mappings[] = {
+    { .from = "old.test", .to = "example.com", .enabled = true, .place = { 21, 5 } },
+    { .from = ".tree.test", .to = "far.test", .enabled = true, .place = { 22, 5 } },
+    { .from = "off.test", .to = "example.com", .place = { 23, 5 } },
+};
+static const char *system_names[] = { "root", "abuse" };
+
+static void what_is_ours(void **state)
+{
+    static const struct {
+        const char *rcpt;
+        bool stranger, trusted;
+        uint32_t line; /* of what decides about the stranger */
+    } cases[] = {
+        { "user@old.test", true, true, 21 },
+        { "USER@Old.Test", true, true, 21 },
+        { "user@tree.test", true, true, 22 },
+        { "user@a.b.tree.test", true, true, 22 },
+        { "user@far.test", false, true, 8 }, /* where a mapping leads is no domain of ours */
+        { "user@off.test", false, true, 8 },
+        { "user@sub.old.test", false, true, 8 },
+        { "user@notold.test", false, true, 8 },
+        { "sales@main.test", true, true, 0 },
+        { "nobody@main.test", true, true, 0 }, /* who is there, the check "rewriting" says */
+        { "postmaster@main.test", true, true, 0 },
+        { "abuse@mx.example.com", true, true, 0 },
+        { "Abuse@MX.example.com", true, true, 0 },
+        { "root@mx.example.com", false, true, 8 },
+        { "sales@mx.example.com", false, true, 8 },
+        { "hostmaster@mx.example.com", false, true, 8 },
+        /* routing */
+        { "user%far.test@old.test", false, true, 21 },
+        { "\"user@far.test\"@tree.test", false, true, 22 },
+        { "far.test!user@main.test", false, true, 0 },
+        { "abuse%far.test@mx.example.com", false, true, 8 },
+    };
+    struct config c;
+    struct err err;
+    struct relaying *l = compile(&c, NULL, 0);
+    c.main_domain = "main.test";
+    c.postmaster = "chief@example.com";
+    c.aliases = aliases;
+    c.alias_n = countof(aliases);
+    c.mappings = mappings;
+    c.mapping_n = countof(mappings);
+    c.system_mail = system_names;
+    c.system_mail_n = countof(system_names);
+    struct expander *x = expander_new(&c, NULL, &err);
+    if (!x) fail_msg("%s", err.text);
+    for (size_t i = 0; i < countof(cases); i++)
+        for (unsigned trusted = 0; trusted < 2; trusted++) {
+            struct relay_client who = { .zone = trusted ? &lan : &internet, .list = l, .expander = x };
+            struct relay_verdict v;
+            struct address a;
+            assert_null(address_parse(slice_str(cases[i].rcpt), &a));
+            relay_judge(&c, &who, &a, &v);
+            bool wanted = trusted ? cases[i].trusted : cases[i].stranger;
+            if (v.allowed != wanted || (!trusted && v.place.line != cases[i].line))
+                fail_msg("%s: %s (line %u): %s", cases[i].rcpt, v.allowed ? "allowed" : "refused", v.place.line, v.why);
+            assert_false(v.postmaster || v.rewritten);
+        }
+    expander_free(x);
+    relaying_free(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(who_decides),
+        cmocka_unit_test(who_decides), cmocka_unit_test(what_is_ours),
         cmocka_unit_test(listed_domains_are_no_detour),
         cmocka_unit_test(postmaster_is_reached_all_the_same),
         cmocka_unit_test(no_list_opens_the_relay),

@@ -63,7 +63,7 @@ static void configure(const char *text)
 {
     struct err err = { 0 };
     parse(text);
-    world.rules = rules_new(world.config, &err);
+    world.rules = rules_new(world.config, NULL, &err);
     if (!world.rules) print_error("%s\n", err.text);
     assert_non_null(world.rules);
     world.context = (struct scan_context){ .direction = CONFIG_DIRECTION_IN };
@@ -99,7 +99,7 @@ static const char *table_error(const char *text)
     write_table(text);
     snprintf(config, sizeof config, "header_checks: [{file: %s}]\n", world.path);
     parse(config);
-    world.rules = rules_new(world.config, &err);
+    world.rules = rules_new(world.config, NULL, &err);
     assert_null(world.rules);
     return err.text;
 }
@@ -326,14 +326,14 @@ static void errors_tell_the_place(void **state)
     struct err err = { 0 };
     struct config_place place = { 0 };
     parse("header_checks:\n  - /a/ WARN\n  - /b/ NOTHING\n");
-    assert_false(rules_check(world.config, &place, &err));
+    assert_false(rules_check(world.config, NULL, &place, &err));
     assert_int_equal(place.line, 7);
     assert_int_equal(place.column, 5);
     assert_non_null(strstr(err.text, "\"NOTHING\" is no action"));
-    assert_null(rules_new(world.config, &err));
+    assert_null(rules_new(world.config, NULL, &err));
     assert_non_null(strstr(err.text, "line 7:5: "));
     parse("header_checks:\n  - if /a/\n  - /b/ WARN\n");
-    assert_false(rules_check(world.config, &place, &err));
+    assert_false(rules_check(world.config, NULL, &place, &err));
     assert_int_equal(place.line, 6);
 }
 
@@ -572,7 +572,7 @@ static int compare(const char *path)
     struct config config = { .header_checks = &check, .header_check_n = 1 };
     struct slice text, line;
     struct buf in = { 0 };
-    struct rules *r = rules_new(&config, &err);
+    struct rules *r = rules_new(&config, NULL, &err);
     if (!r) return fprintf(stderr, "%s\n", err.text), 1;
     for (size_t got = 1; got; in.n += got) got = fread(buf_reserve(&in, 65536), 1, 65536, stdin);
     struct slice all = buf_slice(&in);

@@ -63,7 +63,7 @@ class Postern:
             # Small segments and no guard: a thousand daemons must not need, nor care for, the disk of the machine.
             "queue": {"retry_first": "1s", "retry_max": "2s", "segment_size": "2M", "free_space": "0%"},
             "system": {"directory": str(folder / "data"), "run_directory": str(folder / "run"), "user": "",
-                       "admin_user": "", "auth_user": "", "sign_user": "", "store_user": "", "scan_user": "",
+                       "admin_user": "", "auth_user": "", "sign_user": "", "store_user": "", "scan_user": "", "table_user": "", "mail_user": "",
                        "workers": 1, "drain": "5s"},
             "log": {"level": "debug"},
         }, changes or {})

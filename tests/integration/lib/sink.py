@@ -173,6 +173,8 @@ def assert_line(sink, line):
 class Sink:
     """complaints: what a relay must not do, found on the way; stop() asserts there are none."""
 
+    session_class = Session
+
     def __init__(self, port=0, host="127.0.0.1", extensions=("PIPELINING", "SIZE 50000000", "8BITMIME",
                                                              "ENHANCEDSTATUSCODES"), tls=None):
         self.host, self.port, self.extensions, self.tls = host, port or free_port(), list(extensions), tls
@@ -195,7 +197,7 @@ class Sink:
         with contextlib.suppress(OSError):
             while True:
                 sock, peer = listener.accept()
-                session = Session(self, sock, peer, len(self.sessions))
+                session = self.session_class(self, sock, peer, len(self.sessions))
                 self.sessions.append(session)
                 threading.Thread(target=session.run, daemon=True).start()
 
