@@ -225,24 +225,24 @@ static void on_shown(void *arg, json_t *answers, unsigned missing)
     http_answer(r, MHD_HTTP_OK, answer);
 }
 
+const struct route_field digest_list_arguments[] = {
+    { "recipient", ROUTE_TEXT, false, "what he would be told of", NULL }, { "after", ROUTE_TEXT, false, "where the last answer ended", NULL }, { 0 },
+};
+const struct route_field digest_send_body[] = { { "recipient", ROUTE_TEXT, false, "to him alone", NULL }, { 0 } };
+
 void digest_serve_show(struct http_request *r)
 {
-    static const struct http_argument known[] = { { "recipient", false, true }, { "after", false, false } };
-    json_t *request = http_arguments(r, "quarantine-digest-list", known, countof(known));
-    if (!request) return;
+    json_t *request = http_arguments(r, "quarantine-digest-list");
     if (json_object_get(request, "recipient")) json_object_set_new(request, "op", json_string("quarantine-digest-next"));
     ask_store(r->admin, request, STORE_MS, on_shown, r);
 }
 
 void digest_serve_send(struct http_request *r)
 {
-    json_t *body = r->body.n ? json_loadb(r->body.p, r->body.n, JSON_REJECT_DUPLICATES, NULL) : json_object();
-    const json_t *to = json_object_get(body, "recipient");
-    if (!json_is_object(body) || json_object_size(body) > (to ? 1U : 0U) || (to && !json_string_length(to)))
-        http_error(r, MHD_HTTP_BAD_REQUEST, "expected a JSON object with recipient, or nothing");
+    const json_t *to = json_object_get(r->json, "recipient");
+    if (to && !json_string_length(to)) http_error(r, MHD_HTTP_BAD_REQUEST, "recipient: an address is expected");
     else if (r->admin->digest->run) http_error(r, MHD_HTTP_CONFLICT, "digests are being sent already; try again later");
     else start(r->admin->digest, r, json_string_value(to), 0);
-    json_decref(body);
 }
 
 /* ---- what the master says */

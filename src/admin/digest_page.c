@@ -4,12 +4,12 @@
  * no scripts, and what is forged, expired or unknown looks all the same. */
 #include "admin/digest.h"
 #include <event2/event.h>
-#include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "admin/digest_text.h"
+#include "admin/http.h"
 #include "base/clock.h"
 #include "base/ip.h"
 #include "base/json.h"
@@ -28,9 +28,10 @@
 struct digest_page {
     struct list node;            /* in digest.leaving */
     struct digest *d;
-    struct MHD_Daemon *daemon;
-    struct event *readable, *timer, *sweeper;
+    struct http_front front;
+    struct event *sweeper;
     struct list connections;
+    bool left;                   /* its socket is closed: libmicrohttpd would give its number out again */
     char *certificate, *key;     /* NULL: plain HTTP */
     unsigned waiting;            /* requests that wait for somebody */
     uint64_t refused, told;      /* links that were none; mono ms of the last line about them */
@@ -55,23 +56,6 @@ struct request {
     json_t *message;
 };
 
-/* ---- turning the crank */
-
-static void run(struct digest_page *p)
-{
-    MHD_UNSIGNED_LONG_LONG ms;
-    MHD_run(p->daemon);
-    event_del(p->timer);
-    if (MHD_get_timeout(p->daemon, &ms) != MHD_YES) return;
-    if (ms > 60000) ms = 60000;
-    event_add(p->timer, &(struct timeval){ (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000 });
-}
-
-static void on_event(evutil_socket_t fd, short what, void *arg)
-{
-    run(arg);
-}
-
 /* ---- answers */
 
 static void answer(struct request *r, enum digest_page_kind kind)
@@ -88,7 +72,7 @@ static void answer(struct request *r, enum digest_page_kind kind)
     r->c->waiting--;
     r->page->waiting--;
     MHD_resume_connection(r->c->mhd);
-    event_add(r->page->timer, &(struct timeval){ 0, 0 });
+    event_add(r->page->front.timer, &(struct timeval){ 0, 0 });
 }
 
 static enum MHD_Result respond(struct request *r)
@@ -282,20 +266,19 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
         if (info) shutdown(info->connect_fd, SHUT_RDWR); /* the rest follows by itself */
     }
-    run(p);
+    http_front_run(&p->front);
 }
 
 /* ---- life */
 
 static void page_free(struct digest_page *p)
 {
-    if (p->daemon) {
-        int fd = MHD_quiesce_daemon(p->daemon); /* or it might shut down a socket that others have, too */
-        MHD_stop_daemon(p->daemon);
+    if (p->front.daemon) {
+        int fd = p->left ? -1 : MHD_quiesce_daemon(p->front.daemon); /* or it might shut down a socket that others have, too */
+        MHD_stop_daemon(p->front.daemon);
         if (fd >= 0) close(fd);
     }
-    if (p->readable) event_free(p->readable);
-    if (p->timer) event_free(p->timer);
+    http_front_deinit(&p->front);
     if (p->sweeper) event_free(p->sweeper);
     if (p->key) mem_wipe(p->key, strlen(p->key));
     free(p->key);
@@ -311,7 +294,7 @@ static void start(struct digest_page *p, int fd)
     };
     struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (p->certificate ? MHD_USE_TLS : 0U);
-    p->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, p,
+    p->front.daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, p,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, p,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
@@ -324,7 +307,7 @@ static void start(struct digest_page *p, int fd)
 struct digest_page *digest_page_open(struct digest *d, const struct digest_page_start *s, struct err *err)
 {
     struct digest_page *p = mem_new(struct digest_page);
-    *p = (struct digest_page){ .d = d };
+    *p = (struct digest_page){ .d = d, .front = { .admin = d->admin } };
     list_init(&p->connections);
     if (s->certificate.n) {
         p->certificate = mem_slicedup(s->certificate);
@@ -332,25 +315,22 @@ struct digest_page *digest_page_open(struct digest *d, const struct digest_page_
     }
     (void)listen(s->socket, CONNECTIONS); /* a former process may have shut it down */
     start(p, s->socket);
-    const union MHD_DaemonInfo *info = p->daemon ? MHD_get_daemon_info(p->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
-    if (!info) {
-        if (!p->daemon) close(s->socket);
+    if (!http_front_start(&p->front)) {
+        if (!p->front.daemon) close(s->socket);
         page_free(p);
         err_set(err, "HTTP cannot be started: see whether certificate and key fit each other");
         return NULL;
     }
-    p->readable = event_new(d->admin->base, info->epoll_fd, EV_READ | EV_PERSIST, on_event, p);
-    p->timer = evtimer_new(d->admin->base, on_event, p);
     p->sweeper = event_new(d->admin->base, -1, EV_PERSIST, on_sweep, p);
-    event_add(p->readable, NULL);
     event_add(p->sweeper, &(struct timeval){ SWEEP_SECONDS, 0 });
     return p;
 }
 
 void digest_page_leave(struct digest_page *p, struct list *leaving)
 {
-    int fd = MHD_quiesce_daemon(p->daemon);
+    int fd = MHD_quiesce_daemon(p->front.daemon);
     if (fd >= 0) close(fd);
+    p->left = true;
     list_push_back(leaving, &p->node);
 }
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
- * HTTP on the control socket: libmicrohttpd on our event loop, without threads of its own. A request that has to wait
- * for others is suspended meanwhile. */
+ * HTTP: libmicrohttpd on our event loop, without threads of its own; requests from their first line to the one that serves them. A request that
+ * has to wait for others is suspended meanwhile. */
+#include "admin/http.h"
 #include <event2/event.h>
-#include <microhttpd.h>
 #include <stdlib.h>
-#include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "admin/internal.h"
+#include "admin/auth.h"
+#include "admin/web.h"
 #include "base/io.h"
 #include "base/log.h"
 
@@ -17,48 +17,61 @@
 #define CONNECTION_MEMORY 32768
 #define IDLE_SECONDS 30
 #define BODY_FILE_MAX (64u << 20)
+#define BODY_FILES_MAX (UINT64_C(512) << 20) /* of all that are being sent or served */
+#define FORGET_MAX (64u << 10)   /* bytes of a body that are read of a request which is refused already */
+#define STRANGER_BODY_MAX (16u << 10) /* of somebody unknown, who may send many at once: a login, or a one-time link */
 
 struct admin_http {
-    struct admin *admin;
-    struct MHD_Daemon *daemon;
-    struct event *readable, *timer;
+    struct http_front front;
 };
 
 /* ---- turning the crank */
 
-static void run(struct admin_http *h)
+void http_front_run(struct http_front *f)
 {
     MHD_UNSIGNED_LONG_LONG ms;
-    MHD_run(h->daemon);
-    event_del(h->timer);
-    if (MHD_get_timeout(h->daemon, &ms) != MHD_YES) return;
+    MHD_run(f->daemon);
+    event_del(f->timer);
+    if (MHD_get_timeout(f->daemon, &ms) != MHD_YES) return;
     if (ms > 60000) ms = 60000;
-    event_add(h->timer, &(struct timeval){ (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000 });
+    event_add(f->timer, &(struct timeval){ (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000 });
 }
 
 static void on_event(evutil_socket_t fd, short what, void *arg)
 {
-    run(arg);
+    http_front_run(arg);
 }
 
-/* ---- answers */
-
-void http_answer(struct http_request *r, int status, json_t *answer)
+bool http_front_start(struct http_front *f)
 {
-    r->status = status;
-    r->answer = answer ? answer : json_object();
-    if (!r->waiting) return;
-    r->waiting = false;
-    MHD_resume_connection(r->connection);
-    event_add(r->admin->http->timer, &(struct timeval){ 0, 0 });
+    const union MHD_DaemonInfo *info = f->daemon ? MHD_get_daemon_info(f->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+    if (!info) return false;
+    f->readable = event_new(f->admin->base, info->epoll_fd, EV_READ | EV_PERSIST, on_event, f);
+    f->timer = evtimer_new(f->admin->base, on_event, f);
+    event_add(f->readable, NULL);
+    return true;
 }
 
-void http_error(struct http_request *r, int status, const char *text)
+void http_front_deinit(struct http_front *f)
 {
-    http_answer(r, status, json_pack("{s:s}", "error", text));
+    if (f->readable) event_free(f->readable);
+    if (f->timer) event_free(f->timer);
+    f->readable = f->timer = NULL;
+}
+
+/* ---- who asks */
+
+const char *http_header(const struct http_request *r, const char *name)
+{
+    return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
 }
 
 void http_client(struct http_request *r, char *out, size_t size)
+{
+    snprintf(out, size, "%s", r->who.name[0] ? r->who.name : "somebody");
+}
+
+static void socket_client(const struct http_request *r, char *out, size_t size)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct ucred who;
@@ -67,146 +80,128 @@ void http_client(struct http_request *r, char *out, size_t size)
     else snprintf(out, size, "somebody");
 }
 
-/* ---- files as answers */
-
-struct http_file {
-    struct buf before;
-    int fd;
-    uint64_t at, n;
-};
-
-static ssize_t read_download(void *arg, uint64_t at, char *to, size_t max)
+static void identify(struct http_request *r)
 {
-    const struct http_file *f = arg;
-    if (at < f->before.n) {
-        struct slice s = slice_sub(buf_slice(&f->before), (size_t)at, (size_t)at + max);
-        memcpy(to, s.p, s.n);
-        return (ssize_t)s.n;
+    const char *background = http_header(r, "X-Postern-Background");
+    char peer[64];
+    if (r->web) web_client(r, peer, sizeof peer);
+    else socket_client(r, peer, sizeof peer);
+    r->tried = !auth_identify(r->admin, &(struct auth_request){
+        .socket = !r->web, .peer = peer, .cookie = http_header(r, MHD_HTTP_HEADER_COOKIE),
+        .authorization = http_header(r, MHD_HTTP_HEADER_AUTHORIZATION),
+        .background = (background && !strcmp(background, "1")) || !strcmp(r->path, "/v1/events"),
+    }, &r->who);
+}
+
+/* ---- requests: the header */
+
+static void no_route(struct http_request *r, int status)
+{
+    http_error(r, status, status == MHD_HTTP_METHOD_NOT_ALLOWED ? "not with this method" : "no such thing here");
+}
+
+/* False: he may not, and is answered. */
+static bool may(struct http_request *r)
+{
+    const char *why = NULL;
+    int refused = auth_refuses(&r->who, r->route, http_header(r, "X-Postern-CSRF"), &why);
+    if (refused) http_error(r, refused, why ? why : "not allowed");
+    return !refused;
+}
+
+bool http_still_may(struct http_request *r)
+{
+    identity_deinit(&r->who);
+    identify(r);
+    return may(r);
+}
+
+/* A body may come slowly, also one that is empty in the end. */
+static bool has_body(const struct http_request *r)
+{
+    return r->body.n || r->file >= 0 || http_header(r, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+}
+
+/* All that can be said before the body comes; r->status: it is refused. */
+static void take_header(struct http_request *r, int status)
+{
+    if (r->web) web_client(r, r->who.address, sizeof r->who.address); /* for the audit log, also of what is refused at once */
+    if (r->web && !web_check(r)) return;
+    identify(r);
+    if (r->web) web_known(r);
+    if (r->who.via == VIA_NOBODY) r->body.max = STRANGER_BODY_MAX;
+    if (!r->route && r->web && web_files_serve(r)) return;
+    if (!r->route) {
+        no_route(r, status);
+        return;
     }
-    at -= f->before.n;
-    if (at >= f->n) return MHD_CONTENT_READER_END_OF_STREAM;
-    ssize_t k;
-    do k = pread(f->fd, to, f->n - at < max ? (size_t)(f->n - at) : max, (off_t)(f->at + at));
-    while (k < 0 && errno == EINTR);
-    return k > 0 ? k : MHD_CONTENT_READER_END_WITH_ERROR;
+    if (may(r) && http_check_arguments(r) && r->route->body_max) r->body.max = r->route->body_max;
 }
 
-static void free_download(void *arg)
-{
-    struct http_file *f = arg;
-    close(f->fd);
-    buf_deinit(&f->before);
-    free(f);
-}
-
-void http_answer_file(struct http_request *r, struct slice before, int fd, uint64_t at, uint64_t n)
-{
-    r->download = mem_new(struct http_file);
-    *r->download = (struct http_file){ .fd = fd, .at = at, .n = n };
-    buf_add(&r->download->before, before);
-    http_answer(r, MHD_HTTP_OK, NULL);
-}
-
-static enum MHD_Result respond_file(struct http_request *r)
-{
-    struct http_file *f = r->download;
-    struct MHD_Response *response = MHD_create_response_from_callback(f->before.n + f->n, 65536, read_download, f, free_download);
-    if (!response) return MHD_NO;
-    r->download = NULL;
-    MHD_add_response_header(response, "Content-Type", "application/octet-stream"); /* nothing that anybody would open by itself */
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    enum MHD_Result rc = MHD_queue_response(r->connection, (unsigned)r->status, response);
-    MHD_destroy_response(response);
-    return rc;
-}
-
-static enum MHD_Result respond(struct http_request *r)
-{
-    if (r->download) return respond_file(r);
-    char *text = json_dumps(r->answer, JSON_COMPACT);
-    if (!text) return MHD_NO;
-    struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
-    if (!response) {
-        free(text);
-        return MHD_NO;
-    }
-    MHD_add_response_header(response, "Content-Type", "application/json");
-    enum MHD_Result rc = MHD_queue_response(r->connection, (unsigned)r->status, response);
-    MHD_destroy_response(response);
-    return rc;
-}
-
-/* ---- requests */
-
-struct reading {
-    const struct http_argument *known;
-    size_t n;
-    json_t *request;
-    bool bad;
-};
-
-static json_t *read_value(const struct http_argument *a, const char *value)
-{
-    uint64_t n;
-    if (!a->number) return json_string(value);
-    return slice_to_u64(slice_str(value), INT64_MAX, &n) ? json_integer((json_int_t)n) : NULL;
-}
-
-static enum MHD_Result on_argument(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    struct reading *f = arg;
-    json_t *v = NULL;
-    for (size_t i = 0; i < f->n && !v; i++)
-        if (!strcmp(name, f->known[i].name)) v = read_value(&f->known[i], value ? value : "");
-    if (v) json_object_set_new(f->request, name, v);
-    else f->bad = true; /* an unknown one, no number, or not UTF-8 */
-    return MHD_YES;
-}
-
-void http_bad_argument(struct http_request *r)
-{
-    http_error(r, MHD_HTTP_BAD_REQUEST, "an argument is unknown or has a value it cannot have");
-}
-
-json_t *http_arguments(struct http_request *r, const char *op, const struct http_argument *known, size_t n)
-{
-    struct reading f = { .known = known, .n = n, .request = json_pack("{s:s}", "op", op) };
-    MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, on_argument, &f);
-    if (!f.bad) return f.request;
-    json_decref(f.request);
-    http_bad_argument(r);
-    return NULL;
-}
-
-static struct http_request *request_new(struct admin *a, struct MHD_Connection *c, const char *path, const char *method)
+static struct http_request *request_new(const struct http_front *f, struct MHD_Connection *c, const char *path, const char *method)
 {
     struct http_request *r = mem_new(struct http_request);
     int status;
-    r->admin = a;
+    r->admin = f->admin;
     r->connection = c;
+    r->crank = f->timer;
+    r->web = f->web;
     r->path = mem_strdup(path);
+    r->method = method; /* libmicrohttpd's, as long as the request */
     r->body.max = ADMIN_BODY_MAX;
     r->file = -1;
-    r->route = api_route_find(method, slice_str(r->path), &r->rest, &status);
-    if (!r->route) http_error(r, status, status == 405 ? "not with this method" : "no such thing here");
+    bool head = !strcmp(method, MHD_HTTP_METHOD_HEAD);
+    r->route = api_route_find(head ? MHD_HTTP_METHOD_GET : method, slice_str(r->path), &r->rest, &status);
+    take_header(r, status);
     return r;
 }
 
-/* What does not fit is read and forgotten, so that the answer is heard. */
-static void take_body(struct http_request *r, struct slice data)
+/* ---- the body */
+
+static void drop_file(struct http_request *r)
 {
-    if (!r->route || !r->route->body_file) {
-        buf_add(&r->body, data);
-        return;
-    }
-    if (r->file < 0 && !r->body.overflow) r->file = memfd_create("body", MFD_CLOEXEC);
-    r->body.overflow |= r->file < 0 || r->file_n + data.n > BODY_FILE_MAX;
-    if (!r->body.overflow) r->body.overflow = !io_write_all(r->file, data);
-    if (!r->body.overflow) r->file_n += data.n;
+    if (r->file < 0) return;
+    close(r->file);
+    r->admin->body_files -= r->file_n;
+    r->file = -1;
+    r->file_n = 0;
 }
 
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path, const char *method,
-                                  const char *version, const char *data, size_t *data_n, void **state)
+/* What does not fit is read and forgotten, so that the answer is heard; of those who are refused already, a little. False: enough. */
+static bool take_body(struct http_request *r, struct slice data)
+{
+    if (r->status || !r->route) {
+        r->file_n += data.n;
+        return r->file_n <= FORGET_MAX;
+    }
+    if (!r->route->body_file) {
+        buf_add(&r->body, data);
+        return true;
+    }
+    if (r->file < 0 && !r->body.overflow) r->file = memfd_create("body", MFD_CLOEXEC);
+    r->crowded |= !r->body.overflow && r->admin->body_files + data.n > BODY_FILES_MAX;
+    r->body.overflow |= r->file < 0 || r->crowded || r->file_n + data.n > BODY_FILE_MAX;
+    if (!r->body.overflow) r->body.overflow = !io_write_all(r->file, data);
+    if (r->body.overflow) {
+        drop_file(r);
+        return true;
+    }
+    r->file_n += data.n;
+    r->admin->body_files += data.n;
+    return true;
+}
+
+static enum MHD_Result finish_or_wait(struct http_request *r)
+{
+    if (r->status) return http_respond(r);
+    r->waiting = true;
+    if (r->web) web_waiting(r, true);
+    MHD_suspend_connection(r->connection);
+    return MHD_YES;
+}
+
+enum MHD_Result http_on_request(void *arg, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
+                                const char *data, size_t *data_n, void **state)
 {
     struct http_request *r = *state;
     if (!r) {
@@ -214,53 +209,68 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         return MHD_YES;
     }
     if (*data_n) {
-        take_body(r, slice_of(data, *data_n));
+        bool more = take_body(r, slice_of(data, *data_n));
         *data_n = 0;
-        return MHD_YES;
+        return more ? MHD_YES : MHD_NO;
     }
+    if (!r->status && r->crowded) http_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "too much is being sent at once; try again");
     if (!r->status && r->body.overflow) http_error(r, MHD_HTTP_CONTENT_TOO_LARGE, "the request is too large");
-    if (!r->status) r->route->serve(r);
-    if (r->status) return respond(r);
-    r->waiting = true;
-    MHD_suspend_connection(connection);
-    return MHD_YES;
+    if (!r->status && (!has_body(r) || http_still_may(r)) && http_check_body(r)) r->route->serve(r);
+    return finish_or_wait(r);
 }
 
-static void on_completed(void *arg, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode why)
+/* Passwords and codes are not left in memory. */
+static void wipe_secrets(const json_t *body)
+{
+    static const char *const members[] = { "password", "old", "new", "code", "link" };
+    for (size_t i = 0; i < countof(members); i++) {
+        const json_t *v = json_object_get(body, members[i]);
+        if (json_is_string(v)) mem_wipe((char *)(uintptr_t)json_string_value(v), json_string_length(v));
+    }
+}
+
+void http_on_completed(void *arg, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode why)
 {
     struct http_request *r = *state;
     *state = NULL;
     if (!r) return;
-    json_decref(r->answer);
+    if (r->web) web_completed(r);
+    http_free_answer(r);
+    identity_deinit(&r->who);
     json_decref(r->parts);
-    if (r->download) free_download(r->download);
-    if (r->file >= 0) close(r->file);
-    buf_deinit(&r->body);
+    json_decref(r->arguments);
+    wipe_secrets(r->json);
+    json_decref(r->json);
+    drop_file(r);
+    buf_wipe(&r->body); /* there may be a password in it */
     free(r->path);
     free(r);
 }
 
-/* ---- life */
+/* %00 would end a text early for us, not for whoever reads it elsewhere: it becomes a byte that fits nowhere, and is no UTF-8. */
+size_t http_unescape(void *front, struct MHD_Connection *c, char *text)
+{
+    size_t n = MHD_http_unescape(text);
+    for (char *nul; (nul = memchr(text, 0, n));) *nul = (char)0xFF;
+    return n;
+}
+
+/* ---- the control socket */
 
 struct admin_http *http_open(struct admin *a, int listening, struct err *err)
 {
     struct admin_http *h = mem_new(struct admin_http);
-    h->admin = a;
-    h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, a,
-        MHD_OPTION_LISTEN_SOCKET, listening, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+    struct http_front *f = &h->front;
+    f->admin = a;
+    f->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_on_request, f,
+        MHD_OPTION_LISTEN_SOCKET, listening, MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, f, MHD_OPTION_UNESCAPE_CALLBACK, http_unescape, f,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
-    const union MHD_DaemonInfo *info = h->daemon ? MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
-    if (!info) {
-        if (h->daemon) MHD_stop_daemon(h->daemon);
-        free(h);
-        err_set(err, "HTTP on the control socket cannot be started");
-        return NULL;
-    }
-    h->readable = event_new(a->base, info->epoll_fd, EV_READ | EV_PERSIST, on_event, h);
-    h->timer = evtimer_new(a->base, on_event, h);
-    event_add(h->readable, NULL);
-    return h;
+    if (http_front_start(f)) return h;
+    if (f->daemon) MHD_stop_daemon(f->daemon);
+    free(h);
+    err_set(err, "HTTP on the control socket cannot be started");
+    return NULL;
 }
 
 /* No request may be waiting any more. */
@@ -269,8 +279,7 @@ void http_close(struct admin_http **hp)
     struct admin_http *h = *hp;
     *hp = NULL;
     if (!h) return;
-    event_free(h->readable);
-    event_free(h->timer);
-    MHD_stop_daemon(h->daemon);
+    http_front_deinit(&h->front);
+    MHD_stop_daemon(h->front.daemon);
     free(h);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "admin/internal.h"
+#include "admin/web.h"
 #include "base/log.h"
 
 struct wait { /* for one peer's answer */
@@ -70,12 +71,17 @@ static struct ask *ask_new(struct admin *a, unsigned ms, ask_cb *cb, void *arg)
     return k;
 }
 
+/* What is too large for a frame is not sent, and has no answer: it must not cost us the channel. */
 static void wait_for(struct ask *k, struct peer *p, json_t *message, int fd)
 {
-    struct wait *w = mem_new(struct wait);
-    w->peer = p;
-    list_push_back(&k->waits, &w->node);
-    channel_send(p->channel, message, fd);
+    if (json_dumpb(message, NULL, 0, JSON_COMPACT) > CHANNEL_FRAME_MAX) {
+        k->missing++;
+    } else {
+        struct wait *w = mem_new(struct wait);
+        w->peer = p;
+        list_push_back(&k->waits, &w->node);
+        channel_send(p->channel, message, fd);
+    }
     json_decref(message);
 }
 
@@ -91,11 +97,9 @@ void ask_workers(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void
 void ask_worker_with(struct admin *a, json_t *request, int fd, unsigned ms, ask_cb *cb, void *arg)
 {
     struct ask *k = ask_new(a, ms, cb, arg);
-    bool any = !list_empty(&a->workers);
-    if (any)
-        wait_for(k, list_entry(a->workers.prev, struct peer, node), json_pack("{s:I, s:O}", "id", k->id, "request", request), fd);
-    else finish_soon(k);
-    k->missing = !any;
+    if (list_empty(&a->workers)) k->missing++;
+    else wait_for(k, list_entry(a->workers.prev, struct peer, node), json_pack("{s:I, s:O}", "id", k->id, "request", request), fd);
+    if (list_empty(&k->waits)) finish_soon(k);
     json_decref(request);
 }
 
@@ -104,18 +108,37 @@ void ask_worker(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void 
     ask_worker_with(a, request, -1, ms, cb, arg);
 }
 
-void ask_master(struct admin *a, const char *op, unsigned ms, ask_cb *cb, void *arg)
+void ask_master_with(struct admin *a, const char *op, int fd, unsigned ms, ask_cb *cb, void *arg)
 {
     struct ask *k = ask_new(a, ms, cb, arg);
-    wait_for(k, a->master, json_pack("{s:s, s:I}", "op", op, "id", k->id), -1);
+    wait_for(k, a->master, json_pack("{s:s, s:I}", "op", op, "id", k->id), fd);
+}
+
+void ask_master(struct admin *a, const char *op, unsigned ms, ask_cb *cb, void *arg)
+{
+    ask_master_with(a, op, -1, ms, cb, arg);
+}
+
+void ask_master_message(struct admin *a, json_t *message, unsigned ms, ask_cb *cb, void *arg)
+{
+    struct ask *k = ask_new(a, ms, cb, arg);
+    json_object_set_new(message, "id", json_integer(k->id));
+    wait_for(k, a->master, message, -1);
+}
+
+void tell_master(struct admin *a, const char *op)
+{
+    json_t *m = json_pack("{s:s, s:I}", "op", op, "id", ++a->last_id);
+    channel_send(a->master->channel, m, -1);
+    json_decref(m);
 }
 
 void ask_store(struct admin *a, json_t *request, unsigned ms, ask_cb *cb, void *arg)
 {
     struct ask *k = ask_new(a, ms, cb, arg);
     if (a->store) wait_for(k, a->store, json_pack("{s:I, s:O}", "id", k->id, "request", request), -1);
-    else finish_soon(k);
-    k->missing = !a->store;
+    else k->missing++;
+    if (list_empty(&k->waits)) finish_soon(k);
     json_decref(request);
 }
 
@@ -178,13 +201,13 @@ static void on_message(void *arg, const json_t *m, int fd)
         add_store(p->admin, m, fd);
         return;
     }
-    if (p->master && digest_on_master(p->admin, m, fd)) return;
+    if (p->master && (digest_on_master(p->admin, m, fd) || web_on_master(p->admin, m, fd))) return;
     const json_t *answer = json_object_get(m, "answer");
     json_int_t id = json_integer_value(json_object_get(m, "id"));
     list_each_safe(it, &p->admin->asks) {
         struct ask *k = list_entry(it, struct ask, node);
         if (k->id != id) continue;
-        if (fd >= 0 && k->fd < 0 && p == p->admin->store) {
+        if (fd >= 0 && k->fd < 0 && (p->master || p == p->admin->store)) {
             k->fd = fd;
             fd = -1;
         }
@@ -210,6 +233,6 @@ void peers_close(struct admin *a)
 {
     list_each_safe(it, &a->workers) peer_free(list_entry(it, struct peer, node));
     if (a->store) peer_free(a->store);
+    while (!list_empty(&a->asks)) finish(-1, 0, list_entry(a->asks.next, struct ask, node)); /* one may ask the next, and of the master */
     peer_free(a->master);
-    while (!list_empty(&a->asks)) finish(-1, 0, list_entry(a->asks.next, struct ask, node)); /* one may ask the next */
 }

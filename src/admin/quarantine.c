@@ -11,41 +11,17 @@
 #define STORE_MS 15000
 #define WORKER_MS 100000
 
-const struct http_argument quarantine_filters[] = {
-    { "kind", false, true },       { "state", false, true },      { "learnt", false, true }, { "sender", false, true },
-    { "recipient", false, true },  { "subject", false, true },    { "reason", false, true }, { "since", true, true },
-    { "until", true, true },       { "score_min", true, true },   { "score_max", true, true }, { "limit", true, false },
-    { "before", false, false },
-};
-const size_t quarantine_filter_n = countof(quarantine_filters);
-
-/* The only answer, the caller's; NULL: there is none or it is an error, and r is answered. */
-static json_t *only_answer(struct http_request *r, json_t *answers, const char *who)
-{
-    json_t *answer = json_incref(json_array_get(answers, 0));
-    const char *error = json_string_value(json_object_get(answer, "error"));
-    char text[200];
-    json_decref(answers);
-    if (answer && !error) return answer;
-    snprintf(text, sizeof text, "%s is not there or does not answer; the log tells more", who);
-    if (!answer) http_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, text);
-    else http_error(r, json_is_true(json_object_get(answer, "missing")) ? MHD_HTTP_NOT_FOUND : MHD_HTTP_BAD_REQUEST, error);
-    json_decref(answer);
-    return NULL;
-}
-
 /* ---- GET /v1/quarantine */
 
 static void on_list(void *arg, json_t *answers, unsigned missing)
 {
-    json_t *answer = only_answer(arg, answers, "the store");
+    json_t *answer = http_only_answer(arg, answers, "the store");
     if (answer) http_answer(arg, MHD_HTTP_OK, answer);
 }
 
-void quarantine_serve_list(struct http_request *r)
+static void serve_list(struct http_request *r)
 {
-    json_t *request = http_arguments(r, "quarantine-list", quarantine_filters, quarantine_filter_n);
-    if (request) ask_store(r->admin, request, STORE_MS, on_list, r);
+    ask_store(r->admin, http_arguments(r, "quarantine-list"), STORE_MS, on_list, r);
 }
 
 /* ---- one message */
@@ -72,7 +48,7 @@ static void on_details(void *arg, json_t *answers, unsigned missing)
 static void hand_on(struct http_request *r, json_t *answers, const char *op, ask_cb *cb)
 {
     int fd = ask_take_fd(r->admin);
-    json_t *answer = only_answer(r, answers, "the store");
+    json_t *answer = http_only_answer(r, answers, "the store");
     if (answer && fd >= 0) {
         json_object_del(answer, "numbers");
         r->parts = answer;
@@ -89,14 +65,14 @@ static void on_show_opened(void *arg, json_t *answers, unsigned missing)
     hand_on(arg, answers, "quarantine-details", on_details);
 }
 
-void quarantine_serve_show(struct http_request *r)
+static void serve_show(struct http_request *r)
 {
     open_it(r, on_show_opened);
 }
 
 static void on_view(void *arg, json_t *answers, unsigned missing)
 {
-    json_t *answer = only_answer(arg, answers, "a relay worker");
+    json_t *answer = http_only_answer(arg, answers, "a relay worker");
     if (answer) http_answer(arg, MHD_HTTP_OK, answer);
 }
 
@@ -105,7 +81,7 @@ static void on_view_opened(void *arg, json_t *answers, unsigned missing)
     hand_on(arg, answers, "quarantine-view", on_view);
 }
 
-void quarantine_serve_view(struct http_request *r)
+static void serve_view(struct http_request *r)
 {
     open_it(r, on_view_opened);
 }
@@ -116,7 +92,7 @@ static void on_raw_opened(void *arg, json_t *answers, unsigned missing)
 {
     struct http_request *r = arg;
     int fd = ask_take_fd(r->admin);
-    json_t *answer = only_answer(r, answers, "the store");
+    json_t *answer = http_only_answer(r, answers, "the store");
     struct quarantine_head head;
     struct buf encoded = { 0 };
     struct arena arena = { 0 };
@@ -136,14 +112,14 @@ static void on_raw_opened(void *arg, json_t *answers, unsigned missing)
     arena_deinit(&arena);
 }
 
-void quarantine_serve_raw(struct http_request *r)
+static void serve_raw(struct http_request *r)
 {
     open_it(r, on_raw_opened);
 }
 
 /* ---- POST /v1/learn/spam, /v1/learn/ham, /v1/learn/forget */
 
-void quarantine_serve_learn(struct http_request *r)
+static void serve_learn(struct http_request *r)
 {
     if (r->file < 0) {
         http_error(r, MHD_HTTP_BAD_REQUEST, "expected a message as the body");
@@ -153,3 +129,33 @@ void quarantine_serve_learn(struct http_request *r)
     if (request) ask_worker_with(r->admin, request, r->file, WORKER_MS, on_view, r);
     else http_error(r, MHD_HTTP_NOT_FOUND, "as spam, as ham, or forget");
 }
+
+/* ---- the table */
+
+static const struct route_field list_arguments[] = { QUARANTINE_FILTERS, { 0 } };
+#define WHICH { "ids", ROUTE_TEXTS, false, "these", NULL }, { "all", ROUTE_BOOL, false, "true: all there are", NULL }
+#define RECIPIENTS { "recipients", ROUTE_TEXTS, false, "only for these", NULL }
+static const struct route_field release_body[] = {
+    WHICH, RECIPIENTS, { "delete", ROUTE_BOOL, false, "true: they are removed afterwards", NULL }, QUARANTINE_FILTERS, { 0 },
+};
+static const struct route_field delete_body[] = { WHICH, RECIPIENTS, QUARANTINE_FILTERS, { 0 } };
+static const struct route_field train_body[] = { WHICH, { "as", ROUTE_TEXT, true, "as what", "spam ham forget" }, QUARANTINE_FILTERS, { 0 } };
+#define CHANGED "matched: integer, done: array, failed: array, before?: string"
+
+const struct route routes_quarantine[] = {
+    { "GET", "/v1/quarantine", "what is kept apart", serve_list, RIGHT_MAIL, .arguments = list_arguments,
+      .answers = "messages: array, matched: integer, before?: string" },
+    { "POST", "/v1/quarantine/release", "let these go to their recipients", quarantine_serve_change, RIGHT_CHANGE, .body = release_body,
+      .answers = CHANGED },
+    { "POST", "/v1/quarantine/delete", "remove these", quarantine_serve_change, RIGHT_CHANGE, .body = delete_body, .answers = CHANGED },
+    { "POST", "/v1/quarantine/train", "learn from these", quarantine_serve_change, RIGHT_CHANGE, .body = train_body, .answers = CHANGED },
+    { "GET", "/v1/quarantine/digest", "who would be told in a digest, or with recipient: of what", digest_serve_show, RIGHT_MAIL,
+      .arguments = digest_list_arguments, .answers = "enabled: boolean, links: boolean, next?: integer" },
+    { "POST", "/v1/quarantine/digest", "send digests now", digest_serve_send, RIGHT_CHANGE, .body = digest_send_body,
+      .answers = "sent: integer, skipped: integer, running?: boolean" },
+    { "GET", "/v1/quarantine/*", "one message by its id: headers, findings, trace", serve_show, RIGHT_MAIL, .answers = "message: object" },
+    { "GET", "/v1/quarantine/*/view", "what is in it, with nothing active: headers, text, parts, links", serve_view, RIGHT_CONTENT },
+    { "GET", "/v1/quarantine/*/raw", "the message as it came", serve_raw, RIGHT_CONTENT, .answers = "application/octet-stream" },
+    { "POST", "/v1/learn/*", "learn the message that is the body as spam, as ham, or forget it", serve_learn, RIGHT_CHANGE, .body_file = true },
+    { 0 },
+};

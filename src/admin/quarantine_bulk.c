@@ -21,6 +21,7 @@
 #define WORKER_MS 100000
 #define BATCH 500
 #define RCPTS_MAX 1000
+#define OWN_IDS_MAX 500
 #define NAMED_MAX 3              /* recipients in an error */
 #define BATCH_MS 40000           /* then the rest is asked for again: nobody waits for an answer for ever */
 
@@ -35,7 +36,7 @@ struct bulk {
     enum bulk_op op;
     json_t *ids, *recipients, *done, *failed, *entry; /* entry: of `done`, for the message at hand */
     json_t *numbers;             /* of the recipients at hand; NULL: all */
-    bool remove, filtered, more;
+    bool remove, filtered, more, own;
     char as[8], by[80];
     size_t at;
     json_int_t matched;
@@ -57,9 +58,19 @@ static void bulk_free(struct bulk *b)
     free(b);
 }
 
+/* Of those that are told as done, some may have failed. */
+static void tell_audit_done(const struct bulk *b)
+{
+    char text[60];
+    if (!b->r) return;
+    snprintf(text, sizeof text, "%zu done, %zu failed", json_array_size(b->done), json_array_size(b->failed));
+    http_audit(b->r, NULL, text);
+}
+
 static void finish(struct bulk *b)
 {
     const struct bulk was = *b;
+    tell_audit_done(b);
     json_t *answer = json_pack("{s:I, s:O, s:O}", "matched", b->matched, "done", b->done, "failed", b->failed);
     size_t n = json_array_size(b->ids);
     if (b->filtered && n && (b->more || b->at < n)) json_object_set(answer, "before", json_array_get(b->ids, (b->at < n ? b->at : n) - 1));
@@ -208,6 +219,18 @@ static void hand_to_worker(struct bulk *b, int fd)
     ask_worker_with(b->admin, m, fd, WORKER_MS, on_worker, b);
 }
 
+/* Who may only see his own learns nothing of other messages, not even that they are there. */
+static bool may_touch(const struct bulk *b, const json_t *opened)
+{
+    const json_t *message = json_object_get(opened, "message"), *rcpts = json_object_get(message, "recipients"), *mine, *rcpt;
+    size_t i, k;
+    if (!b->own) return true;
+    json_array_foreach(b->recipients, i, mine)
+        json_array_foreach(rcpts, k, rcpt)
+            if (slice_ieq(json_text(rcpt, "address"), slice_str(json_string_value(mine)))) return digest_may_release(message);
+    return json_array_size(json_object_get(opened, "numbers")) && digest_may_release(message); /* it is among more than are listed */
+}
+
 static void on_opened(void *arg, json_t *answers, unsigned missing)
 {
     struct bulk *b = arg;
@@ -215,7 +238,8 @@ static void on_opened(void *arg, json_t *answers, unsigned missing)
     json_t *answer = take_answer(b, answers, NO_STORE);
     if (answer) {
         keep_entry(b, answer);
-        if (fd < 0) failed(b, "the message's file did not come along");
+        if (!may_touch(b, answer)) failed(b, "there is no message with this id in the quarantine");
+        else if (fd < 0) failed(b, "the message's file did not come along");
         else if (b->numbers && !json_array_size(b->numbers)) failed_for_all(b, answer);
         else if (b->op == BULK_DELETE) note(b, "deleted", "");
         else hand_to_worker(b, fd);
@@ -278,6 +302,7 @@ static void on_listed(void *arg, json_t *answers, unsigned missing)
 static void start(struct bulk *b, json_t *filters)
 {
     b->end = clock_mono_ms() + BATCH_MS;
+    if (b->r) http_audit_meant(b->r);
     if (b->r) http_client(b->r, b->by, sizeof b->by);
     list_push_back(&b->admin->bulks, &b->node);
     if (json_array_size(b->ids)) {
@@ -294,77 +319,69 @@ static void start(struct bulk *b, json_t *filters)
     ask_store(b->admin, filters, STORE_MS, on_listed, b);
 }
 
-/* ---- the request's body */
+/* ---- the request's body, whose members and types the route's table has checked */
 
-static bool are_texts(const json_t *list)
+static const struct route_field filters_known[] = { QUARANTINE_FILTERS, { 0 } };
+
+/* True: they say which messages are meant. */
+static bool take_filters(const json_t *body, json_t *filters)
 {
-    size_t i;
-    const json_t *v;
-    if (!json_is_array(list) || !json_array_size(list)) return false;
-    json_array_foreach(list, i, v)
-        if (!json_is_string(v)) return false;
-    return true;
+    bool selected = false;
+    for (const struct route_field *f = filters_known; f->name; f++) {
+        json_t *v = json_object_get(body, f->name);
+        if (!v) continue;
+        selected |= strcmp(f->name, "limit") != 0 && strcmp(f->name, "before") != 0; /* these say how much is shown */
+        json_object_set(filters, f->name, v);
+    }
+    return selected;
 }
 
-static bool take_filter(const char *name, json_t *v, json_t *filters, bool *selected)
+/* False: nothing says which messages are meant, or what is said does not go together. */
+static bool take_body(struct bulk *b, const json_t *body, json_t *filters)
 {
-    for (size_t i = 0; i < quarantine_filter_n; i++) {
-        const struct http_argument *f = &quarantine_filters[i];
-        if (strcmp(name, f->name) != 0) continue;
-        *selected |= f->selects;
-        json_object_set(filters, name, v);
-        return f->number ? json_is_integer(v) : json_is_string(v);
-    }
-    return false;
-}
-
-/* False: something in it is not known, has a wrong type, or nothing says which messages are meant. */
-static bool take_body(struct bulk *b, json_t *body, json_t *filters)
-{
-    const char *name;
-    json_t *v;
-    bool selected = false, ok = json_is_object(body);
-    json_object_foreach(body, name, v) {
-        if (!strcmp(name, "ids")) {
-            ok &= are_texts(v);
-            json_array_extend(b->ids, v);
-            selected = true;
-        } else if (!strcmp(name, "all")) {
-            ok &= json_is_true(v);
-            selected = true;
-        } else if (!strcmp(name, "recipients")) {
-            ok &= are_texts(v) && json_array_size(v) <= RCPTS_MAX && b->op != BULK_TRAIN;
-            b->recipients = json_incref(v);
-        } else if (!strcmp(name, "delete")) {
-            ok &= json_is_boolean(v) && b->op == BULK_RELEASE;
-            b->remove = json_is_true(v);
-        } else if (!strcmp(name, "as")) {
-            ok &= json_is_string(v) && b->op == BULK_TRAIN && strlen(json_string_value(v)) < sizeof b->as;
-            if (ok) snprintf(b->as, sizeof b->as, "%s", json_string_value(v));
-        } else
-            ok &= take_filter(name, v, filters, &selected);
-    }
-    const json_t *limit = json_object_get(filters, "limit");
-    if (limit && (json_integer_value(limit) < 1 || json_array_size(b->ids))) return false; /* not "all", where fewer were meant */
-    return ok && selected && !(b->remove && b->recipients) && (b->op != BULK_TRAIN || b->as[0]);
+    const json_t *ids = json_object_get(body, "ids"), *all = json_object_get(body, "all"), *limit = json_object_get(body, "limit");
+    bool selected = take_filters(body, filters) || ids || all;
+    b->recipients = json_incref(json_object_get(body, "recipients"));
+    b->remove = json_is_true(json_object_get(body, "delete"));
+    if (b->op == BULK_TRAIN) snprintf(b->as, sizeof b->as, "%s", json_text(body, "as").p);
+    if (ids) json_array_extend(b->ids, (json_t *)(uintptr_t)ids);
+    if ((ids && !json_array_size(ids)) || (all && !json_is_true(all))) return false;
+    if (b->recipients && (!json_array_size(b->recipients) || json_array_size(b->recipients) > RCPTS_MAX)) return false;
+    if (limit && (json_integer_value(limit) < 1 || ids)) return false; /* not "all", where fewer were meant */
+    return selected && !(b->remove && b->recipients);
 }
 
 void quarantine_serve_change(struct http_request *r)
 {
-    json_t *body = json_loadb(r->body.p ? r->body.p : "", r->body.n, JSON_REJECT_DUPLICATES, NULL), *filters = json_object();
+    json_t *filters = json_object();
     const char *op = strrchr(r->route->path, '/') + 1;
     struct bulk *b = mem_new(struct bulk);
     *b = (struct bulk){ .admin = r->admin, .r = r, .op = !strcmp(op, "release") ? BULK_RELEASE : !strcmp(op, "delete") ? BULK_DELETE : BULK_TRAIN,
                         .ids = json_array(), .done = json_array(), .failed = json_array() };
-    bool fine = take_body(b, body, filters);
-    json_decref(body);
-    if (fine) {
+    if (take_body(b, r->json, filters)) {
         start(b, filters);
         return;
     }
     json_decref(filters);
     bulk_free(b);
     http_error(r, MHD_HTTP_BAD_REQUEST, "expected a JSON object with ids, filters, or \"all\": true, and what goes with this");
+}
+
+void quarantine_serve_own(struct http_request *r)
+{
+    json_t *ids = json_object_get(r->json, "ids");
+    if (!json_array_size(ids) || json_array_size(ids) > OWN_IDS_MAX) {
+        http_error(r, MHD_HTTP_BAD_REQUEST, "expected 1 to 500 ids");
+        return;
+    }
+    if (!json_array_size(r->who.addresses)) {
+        http_error(r, MHD_HTTP_FORBIDDEN, "the account has no addresses");
+        return;
+    }
+    struct bulk *b = mem_new(struct bulk);
+    *b = (struct bulk){ .admin = r->admin, .r = r, .own = true, .op = !strcmp(strrchr(r->route->path, '/') + 1, "release") ? BULK_RELEASE : BULK_DELETE,
+                        .ids = json_copy(ids), .recipients = json_copy(r->who.addresses), .done = json_array(), .failed = json_array() };
+    start(b, NULL);
 }
 
 void quarantine_release_one(struct admin *a, const char *id, const char *recipient, const char *by, void (*done)(void *arg, json_t *answer),

@@ -6,9 +6,6 @@
 
 #define TABLES_MS 10000
 
-static const struct http_argument of_entries[] = { { .name = "name" }, { .name = "use" }, { "after", .number = true }, { "limit", .number = true } };
-static const struct http_argument of_query[] = { { .name = "name" }, { .name = "use" }, { .name = "key" } };
-
 static void on_answer(void *arg, json_t *answers, unsigned missing)
 {
     json_t *answer = json_incref(json_array_get(answers, 0));
@@ -20,23 +17,39 @@ static void on_answer(void *arg, json_t *answers, unsigned missing)
     json_decref(answer);
 }
 
-/* Takes request; NULL: it is answered already. */
+/* Takes request. */
 static void ask(struct http_request *r, json_t *request)
 {
-    if (request) ask_worker(r->admin, request, TABLES_MS, on_answer, r);
+    ask_worker(r->admin, request, TABLES_MS, on_answer, r);
 }
 
-void tables_serve_list(struct http_request *r) { ask(r, http_arguments(r, "table-list", NULL, 0)); }
-void tables_serve_show(struct http_request *r) { ask(r, http_arguments(r, "table-show", of_entries, countof(of_entries))); }
-void tables_serve_query(struct http_request *r) { ask(r, http_arguments(r, "table-query", of_query, countof(of_query))); }
+static void serve_list(struct http_request *r) { ask(r, http_arguments(r, "table-list")); }
+static void serve_show(struct http_request *r) { ask(r, http_arguments(r, "table-show")); }
+static void serve_query(struct http_request *r) { ask(r, http_arguments(r, "table-query")); }
 
-void tables_serve_refresh(struct http_request *r)
+static void serve_refresh(struct http_request *r)
 {
-    json_t *body = json_loadb(r->body.n ? r->body.p : "{}", r->body.n ? r->body.n : 2, JSON_REJECT_DUPLICATES, NULL);
-    json_t *name = json_object_get(body, "name");
-    bool fine = json_is_object(body) && json_object_size(body) == (name ? 1 : 0) && (!name || json_is_string(name));
-    if (fine && name) ask(r, json_pack("{s:s, s:O}", "op", "table-refresh", "name", name));
-    else if (fine) ask(r, json_pack("{s:s}", "op", "table-refresh"));
-    else http_error(r, MHD_HTTP_BAD_REQUEST, "expected a JSON object, with name where only one table is meant");
-    json_decref(body);
+    json_t *name = json_object_get(r->json, "name");
+    http_audit(r, json_string_value(name), NULL);
+    if (name) ask(r, json_pack("{s:s, s:O}", "op", "table-refresh", "name", name));
+    else ask(r, json_pack("{s:s}", "op", "table-refresh"));
 }
+
+/* ---- the table of routes */
+
+#define NAME { "name", ROUTE_TEXT, false, "of the table", NULL }
+#define USE { "use", ROUTE_TEXT, false, "what it is used as, where it is several things", NULL }
+
+static const struct route_field show_arguments[] = {
+    NAME, USE, { "after", ROUTE_NUMBER, false, "so many are passed over", NULL }, { "limit", ROUTE_NUMBER, false, "at most so many", NULL }, { 0 },
+};
+static const struct route_field query_arguments[] = { NAME, USE, { "key", ROUTE_TEXT, false, "what is looked up", NULL }, { 0 } };
+static const struct route_field refresh_body[] = { { "name", ROUTE_TEXT, false, "only this one", NULL }, { 0 } };
+
+const struct route routes_tables[] = {
+    { "GET", "/v1/tables", "tables that options use, and how their sources are", serve_list, RIGHT_CONFIG, .answers = "tables: array" },
+    { "GET", "/v1/tables/entries", "what is in one", serve_show, RIGHT_CONFIG, .arguments = show_arguments, .answers = "entries: array" },
+    { "GET", "/v1/tables/query", "what a look-up in one gives", serve_query, RIGHT_CONFIG, .arguments = query_arguments },
+    { "POST", "/v1/tables/refresh", "read one, or all, now", serve_refresh, RIGHT_CONFIGURE, .body = refresh_body },
+    { 0 },
+};

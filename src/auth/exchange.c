@@ -5,8 +5,6 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -26,23 +24,6 @@ struct exchange_request {
     char *host;
     uint16_t port;
 };
-
-void exchange_world_init(struct exchange_world *w)
-{
-    pthread_mutex_init(&w->lock, NULL);
-    list_init(&w->done);
-    w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (w->wake_fd < 0) abort();
-}
-
-void exchange_take_done(struct exchange_world *w, struct list *out)
-{
-    struct list *node;
-    list_init(out);
-    pthread_mutex_lock(&w->lock);
-    while ((node = list_pop_front(&w->done))) list_push_back(out, node);
-    pthread_mutex_unlock(&w->lock);
-}
 
 /* ---- frames */
 
@@ -173,27 +154,27 @@ static struct pool *pool_of(const struct exchange *e)
     return e->kind == EXCHANGE_CLIENT ? w->client_pool : e->kind == EXCHANGE_SERVER ? w->server_pool : w->recipient_pool;
 }
 
-static void run(void *arg)
+static void run(struct task *t)
 {
-    struct exchange *e = arg;
-    struct exchange_world *w = e->world;
-    uint64_t one = 1;
+    struct exchange *e = container_of(t, struct exchange, task);
     if (e->kind == EXCHANGE_CLIENT) run_client(e);
     else if (e->kind == EXCHANGE_SERVER) run_server(e);
     else run_recipient(e);
     e->started = true;
     buf_wipe(&e->data);
-    pthread_mutex_lock(&w->lock);
-    list_push_back(&w->done, &e->done);
-    pthread_mutex_unlock(&w->lock);
-    if (write(w->wake_fd, &one, sizeof one) < 0) abort(); /* it cannot be full */
+}
+
+bool exchange_world_init(struct exchange_world *w, struct event_base *base, void (*on_result)(struct task *t), struct err *err)
+{
+    w->tasks = tasks_new(base, run, on_result, err);
+    return w->tasks != NULL;
 }
 
 bool exchange_run(struct exchange *e)
 {
     if (e->started && e->ending && !e->auth) return false; /* refused */
     e->busy = true;
-    if (pool_add(pool_of(e), run, e)) return true;
+    if (task_start(e->world->tasks, pool_of(e), NULL, &e->task)) return true;
     e->busy = false;
     if (e->kind == EXCHANGE_RECIPIENT) { /* which anybody can cause */
         exchange_refuse(e, "too many questions for the directory at once");

@@ -3,10 +3,9 @@
 #ifndef POSTERN_AUTH_EXCHANGE_H
 #define POSTERN_AUTH_EXCHANGE_H
 #include <jansson.h>
-#include <pthread.h>
 #include "auth/client.h"
 #include "auth/internal.h"
-#include "base/list.h"
+#include "base/task.h"
 
 struct event;
 struct helper_process;
@@ -17,9 +16,7 @@ struct peer;
 struct exchange_world {
     struct sasl_services services;
     struct pool *server_pool, *client_pool, *recipient_pool; /* a slow token server or directory does not keep users out */
-    pthread_mutex_t lock;
-    struct list done;        /* exchanges whose thread is ready; under lock */
-    int wake_fd;             /* readable when there are such */
+    struct tasks *tasks;
 };
 
 /* Points into the exchange. */
@@ -35,7 +32,7 @@ enum exchange_kind { EXCHANGE_SERVER, EXCHANGE_CLIENT, EXCHANGE_RECIPIENT };
 
 struct exchange {
     struct list node;        /* of the peer */
-    struct list done;        /* in world->done */
+    struct task task;
     struct exchange_world *world;
     struct peer *peer;       /* NULL: cancelled */
     json_int_t id;
@@ -53,9 +50,8 @@ struct exchange {
     struct exchange_answer answer;
 };
 
-void exchange_world_init(struct exchange_world *w); /* but its services and pools */
-void exchange_take_done(struct exchange_world *w, struct list *out); /* makes *out a list of them */
-
+/* All but its services and pools. on_result: on the loop, for each whose thread is ready. */
+bool exchange_world_init(struct exchange_world *w, struct event_base *base, void (*on_result)(struct task *t), struct err *err) MUST_CHECK;
 /* From a frame that begins one; one that makes no sense is answered AUTH_TEMPFAIL. */
 struct exchange *exchange_new(struct exchange_world *w, const json_t *m, enum exchange_kind kind);
 void exchange_refuse(struct exchange *e, const char *reason); /* exchange_run will do nothing */

@@ -55,7 +55,7 @@ bool dial_write(struct dial *d, struct slice bytes, struct err *err) MUST_CHECK;
 bool dial_line(struct dial *d, struct slice *line, struct err *err) MUST_CHECK;
 void dial_close(struct dial *d);
 
-/* ---- users.c: the users file. Any thread. */
+/* ---- users.c, user_line.c: the users file. Any thread. */
 struct users;
 #define SCRAM_KEY 32 /* SHA-256 */
 struct scram_secret {
@@ -79,9 +79,12 @@ bool user_name_ok(struct slice name); /* can it stand in the file? */
 /* One line of the file, without its end. False with err: what is wrong with it. */
 bool user_parse(struct slice line, struct user *out, struct err *err) MUST_CHECK;
 void user_format(const struct user *u, struct buf *out);
+void user_format_secret(const struct user *u, struct buf *out); /* hash:scram:cram */
+bool user_is_locked(const struct user *u);
+bool user_decode(struct slice base64, unsigned char *out, size_t n); /* false: not base64 of so many bytes */
 struct users *users_new(const char *path);
 void users_free(struct users *u);
-/* A copy of the user's line (addresses: appended to v->senders). For a name that is not there *out gets a secret that nobody knows, the same
+/* A copy of the user's line (addresses: appended to v->senders). For a name that is not there, or locked, *out gets a secret that nobody knows, the same
  * each time, and false is returned. Reads the file again when it has changed. AUTH_TEMPFAIL in v->outcome when it cannot be read. */
 bool users_find(struct users *u, struct slice name, struct user *out, struct auth_verdict *v);
 /* PLAIN and LOGIN: takes as long for a name that is not there. */

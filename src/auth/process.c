@@ -6,8 +6,6 @@
 #include <event2/event.h>
 #include <malloc.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 #include "auth/exchange.h"
 #include "base/base64.h"
 
@@ -21,7 +19,6 @@
 struct process {
     struct helper_process helper;
     struct exchange_world world;
-    struct event *wake;
 };
 
 struct peer {
@@ -82,8 +79,10 @@ static void answer(struct exchange *e)
 
 static void on_delay_over(evutil_socket_t fd, short what, void *arg) { answer(arg); }
 
-static void on_result(struct process *p, struct exchange *e)
+static void on_result(struct task *t)
 {
+    struct exchange *e = container_of(t, struct exchange, task);
+    const struct process *p = container_of(e->world, struct process, world);
     e->busy = false;
     if (!e->peer || e->silent) {
         forget(e);
@@ -94,16 +93,6 @@ static void on_result(struct process *p, struct exchange *e)
     } else {
         answer(e);
     }
-}
-
-static void on_wake(evutil_socket_t fd, short what, void *arg)
-{
-    struct process *p = arg;
-    struct list done, *node;
-    uint64_t n;
-    if (read(fd, &n, sizeof n) < 0) return;
-    exchange_take_done(&p->world, &done);
-    while ((node = list_pop_front(&done))) on_result(p, list_entry(node, struct exchange, done));
 }
 
 /* ---- requests */
@@ -192,9 +181,7 @@ static bool open_process(struct helper_process *hp, struct err *err)
     struct process *p = process_of(hp);
     struct exchange_world *w = &p->world;
     json_set_alloc_funcs(malloc, free_wiped);
-    exchange_world_init(w);
-    p->wake = event_new(hp->base, w->wake_fd, EV_READ | EV_PERSIST, on_wake, p);
-    event_add(p->wake, NULL);
+    if (!exchange_world_init(w, hp->base, on_result, err)) return false;
     if (!auth_services_open(&w->services, hp->config, BRAKE_ENTRIES, err)) return false;
     w->server_pool = pool_new(SERVER_THREADS, WAITING_MAX, err);
     w->client_pool = w->server_pool ? pool_new(CLIENT_THREADS, WAITING_MAX, err) : NULL;

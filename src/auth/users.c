@@ -1,23 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The users file: one line a user, name:hash:scram:cram:addresses.
- *   name       as the user writes it, after SASLprep; any case of ASCII letters is the same
- *   hash       crypt(5), made with yescrypt; for PLAIN and LOGIN
- *   scram      iterations$salt$StoredKey$ServerKey, in base64 (RFC 5802 §3), or empty
- *   cram       MD5's state after the inner and the outer key block, 64 hexadecimal digits, or empty
- *   addresses  what the user may send as besides the name, with commas between: a@b.example, @b.example for a whole
- * domain, * for any Lines that begin with # are comments; "#seed:..." holds a random value from which salts of names
- * that are not there are made. */
+ * The users file (a line of it: user_line.c) as the auth process reads it. */
 #include "auth/internal.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "base/base64.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -42,96 +33,6 @@ struct users {
     struct loaded now;
     unsigned char seed[32]; /* of this process, when the file has none */
 };
-
-/* ---- one line */
-
-static bool decode_exact(struct slice text, unsigned char *out, size_t n)
-{
-    struct buf b = { 0 };
-    bool ok = base64_decode(text, &b) && b.n == n;
-    if (ok) memcpy(out, b.p, n);
-    buf_wipe(&b);
-    return ok;
-}
-
-static bool parse_scram(struct slice text, struct scram_secret *s)
-{
-    struct slice iterations, salt, stored;
-    struct buf b = { 0 };
-    uint64_t n = 0;
-    bool ok = slice_cut(&text, '$', &iterations) && slice_cut(&text, '$', &salt) && slice_cut(&text, '$', &stored) &&
-              slice_to_u64(iterations, 10000000, &n) && n >= 1 && base64_decode(salt, &b) && b.n &&
-              b.n <= sizeof s->salt && decode_exact(stored, s->stored, SCRAM_KEY) &&
-              decode_exact(text, s->server, SCRAM_KEY);
-    if (ok) memcpy(s->salt, b.p, b.n);
-    s->salt_n = ok ? b.n : 0;
-    s->iterations = (uint32_t)n;
-    buf_deinit(&b);
-    return ok;
-}
-
-static bool parse_hex(struct slice text, unsigned char *out, size_t n)
-{
-    if (text.n != 2 * n) return false;
-    for (size_t i = 0; i < text.n; i++) {
-        int d = ascii_hex(text.p[i]);
-        if (d < 0) return false;
-        out[i / 2] = (unsigned char)(i % 2 ? out[i / 2] | d : d << 4);
-    }
-    return true;
-}
-
-bool user_name_ok(struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] == ':' || (unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7F) return false;
-    return s.n && s.n <= AUTH_NAME_MAX && s.p[0] != '#';
-}
-
-bool user_parse(struct slice line, struct user *out, struct err *err)
-{
-    struct slice name, hash, scram, cram;
-    unsigned char both[32];
-    *out = (struct user){ 0 };
-    if (!slice_cut(&line, ':', &name) || !slice_cut(&line, ':', &hash) || !slice_cut(&line, ':', &scram) ||
-        !slice_cut(&line, ':', &cram))
-        return err_set(err, "has fewer than five fields");
-    if (!user_name_ok(name)) return err_set(err, "has no name that can be");
-    if (!hash.n || hash.n >= sizeof out->hash || memchr(hash.p, 0, hash.n))
-        return err_set(err, "has no password hash that can be");
-    memcpy(out->name, name.p, name.n);
-    memcpy(out->hash, hash.p, hash.n);
-    if (scram.n && !parse_scram(scram, &out->scram)) return err_set(err, "has SCRAM keys that are damaged");
-    if (cram.n && !parse_hex(cram, both, sizeof both)) return err_set(err, "has a CRAM-MD5 state that is damaged");
-    out->has_scram = scram.n > 0;
-    out->has_cram = cram.n > 0;
-    if (cram.n) {
-        memcpy(out->cram.inner, both, 16);
-        memcpy(out->cram.outer, both + 16, 16);
-    }
-    out->addresses = line;
-    return true;
-}
-
-void user_format(const struct user *u, struct buf *out)
-{
-    const struct scram_secret *s = &u->scram;
-    buf_addf(out, "%s:%s:", u->name, u->hash);
-    if (u->has_scram) {
-        buf_addf(out, "%u$", s->iterations);
-        base64_add(out, slice_of(s->salt, s->salt_n));
-        buf_add_char(out, '$');
-        base64_add(out, slice_of(s->stored, SCRAM_KEY));
-        buf_add_char(out, '$');
-        base64_add(out, slice_of(s->server, SCRAM_KEY));
-    }
-    buf_add_char(out, ':');
-    for (size_t i = 0; u->has_cram && i < 32; i++)
-        buf_addf(out, "%02x", i < 16 ? u->cram.inner[i] : u->cram.outer[i - 16]);
-    buf_add_char(out, ':');
-    buf_add(out, u->addresses);
-    buf_add_char(out, '\n');
-}
 
 /* ---- the file */
 
@@ -165,7 +66,7 @@ static void parse_text(struct loaded *l, const char *path)
         slice_cut(&rest, '\n', &line);
         number++;
         if (slice_starts(line, SLICE("#seed:")))
-            l->has_seed = decode_exact(slice_sub(line, 6, line.n), l->seed, sizeof l->seed);
+            l->has_seed = user_decode(slice_sub(line, 6, line.n), l->seed, sizeof l->seed);
         if (!slice_trim(line).n || line.p[0] == '#') continue;
         if (l->n == room) l->users = mem_grow(l->users, room = 2 * room + 16, sizeof *l->users);
         if (user_parse(line, &l->users[l->n], &err)) l->n++;
@@ -282,6 +183,7 @@ bool users_find(struct users *u, struct slice name, struct user *out, struct aut
     v->outcome = AUTH_FAILED;
     if (!refresh(u, v)) return false;
     const struct user *known = lookup(&u->now, name);
+    if (known && user_is_locked(known)) known = NULL; /* looks like one that is not there */
     if (known) {
         *out = *known;
         add_addresses(v, known->addresses);
@@ -303,10 +205,6 @@ void users_check(struct users *u, struct slice name, struct slice password, stru
     struct user user;
     bool known = users_find(u, name, &user, v);
     if (!known && v->outcome == AUTH_TEMPFAIL) return;
-    if (known && strchr("!*", user.hash[0])) { /* locked, which takes as long, too */
-        users_dummy(u, name, &user);
-        known = false;
-    }
     bool right = secret_hash_matches(user.hash, password);
     if (known && right) {
         v->outcome = AUTH_OK;

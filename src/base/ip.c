@@ -98,6 +98,12 @@ bool ip_is_loopback(const struct ip *ip)
     return (ip->family == 4 && ip->bytes[0] == 127) || (ip->family == 6 && memcmp(ip->bytes, one, 16) == 0);
 }
 
+bool ip_is_unspecified(const struct ip *ip)
+{
+    static const uint8_t none[16];
+    return memcmp(ip->bytes, none, sizeof none) == 0;
+}
+
 bool ip_is_private(const struct ip *ip)
 {
     const uint8_t a = ip->bytes[0], b = ip->bytes[1];

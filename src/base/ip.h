@@ -25,6 +25,7 @@ void ip_mask(struct ip *ip, unsigned prefix); /* clears the bits beyond a prefix
 bool ip_net_has(const struct ip_net *net, const struct ip *ip);
 bool ip_eq(const struct ip *a, const struct ip *b);
 bool ip_is_loopback(const struct ip *ip);
+bool ip_is_unspecified(const struct ip *ip); /* 0.0.0.0, ::; of family 0, too */
 /* Not of the internet: loopback, RFC 1918, 6598 (shared), 3927 and 4291 §2.5.6 (link-local), 4193. */
 bool ip_is_private(const struct ip *ip);
 bool ip_from_sockaddr(const struct sockaddr *sa, struct ip *out, uint16_t *port);

@@ -52,6 +52,7 @@ static void on_message(void *arg, const json_t *m, int fd)
 static void hang_up(struct link *l)
 {
     if (!l->channel) return;
+    if (l->gone) log_event(LOG_WARNING, l->gone);
     channel_free(&l->channel);
     list_each(it, &l->requests) {
         struct link_request *r = list_entry(it, struct link_request, node);
@@ -61,9 +62,7 @@ static void hang_up(struct link *l)
 
 static void on_channel_end(void *arg)
 {
-    struct link *l = arg;
-    if (l->gone) log_event(LOG_WARNING, l->gone);
-    hang_up(l);
+    hang_up(arg);
 }
 
 /* ---- requests */

@@ -25,13 +25,20 @@ cli_command cli_nft;      /* src/cli/nft.c */
 cli_command cli_quarantine; /* src/cli/quarantine.c */
 cli_command cli_queue;    /* src/cli/queue.c */
 cli_command cli_table;    /* src/cli/table.c */
+cli_command cli_statistics; /* src/cli/statistics.c */
 cli_command cli_trace;    /* src/cli/trace.c */
 cli_command cli_spool;    /* src/cli/spool.c */
 cli_command cli_explain;  /* src/cli/explain.c */
+cli_command cli_doctor;   /* src/cli/doctor.c */
 cli_command cli_tls_report; /* src/cli/tls_report.c */
 cli_command cli_dns_lists; /* src/cli/dns_lists.c */
 cli_command cli_scan;     /* src/cli/scan.c */
 cli_command cli_send;     /* src/cli/send.c */
+cli_command cli_account;  /* src/cli/account.c */
+cli_command cli_metrics;  /* src/cli/ops.c */
+cli_command cli_webhook;  /* src/cli/ops.c */
+cli_command cli_backup;   /* src/cli/backup.c */
+cli_command cli_restore;  /* src/cli/backup.c */
 cli_command cli_user;     /* src/cli/user.c */
 cli_command cli_sink;     /* src/cli/sink.c */
 

@@ -48,6 +48,14 @@ bool cli_flag(char **argv, int at, const char *name)
     return names(argv[at], name, strlen(argv[at]));
 }
 
+int cli_help(const char *command, char *word, const char *help)
+{
+    bool asked = cli_flag(&word, 0, "--help") || cli_flag(&word, 0, "-h");
+    if (!asked) cli_complain(command, "what is \"", word, "\"?");
+    fputs(help, asked ? stdout : stderr);
+    return asked ? 0 : EX_USAGE;
+}
+
 bool cli_take_id(const char *word, json_t *ids)
 {
     uint64_t id;
@@ -143,7 +151,8 @@ static bool perform(CURL *curl, const char *socket_path, const char *method, con
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
-    if (!strcmp(method, "POST")) {
+    if (strcmp(method, "GET") != 0) {
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.n ? body.p : "");
     }
@@ -239,6 +248,15 @@ json_t *cli_request(const char *socket_path, const char *method, const char *pat
     json_t *answer = request(socket_path, method, path, slice_str(sent), &text, &status, err) ? understand(status, &text, err) : NULL;
     free(sent);
     buf_deinit(&text);
+    return answer;
+}
+
+json_t *cli_ask(const char *socket, const char *config, const char *method, const char *path, json_t *body, struct err *err)
+{
+    char *at = cli_socket_path(socket, config);
+    json_t *answer = cli_request(at, method, path, body, err);
+    free(at);
+    json_decref(body);
     return answer;
 }
 

@@ -6,9 +6,11 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* One request to the running daemon: method "GET" or "POST", path "/v1/queue?...", body may be NULL. The answer's JSON
+/* One request to the running daemon: method "GET", "POST", "PATCH", "DELETE"; path "/v1/queue?...", body may be NULL. The answer's JSON
  * is the caller's to json_decref. NULL with err: not running, refused, or the error text of the answer. Blocks. */
 json_t *cli_request(const char *socket_path, const char *method, const char *path, const json_t *body, struct err *err);
+/* The same of the daemon that --socket and -c mean, or its default; body is taken. */
+json_t *cli_ask(const char *socket, const char *config, const char *method, const char *path, json_t *body, struct err *err);
 /* POST of any bytes, answered by JSON as above; and GET of any bytes, at most 256 MiB. */
 json_t *cli_post(const char *socket_path, const char *path, struct slice body, struct err *err);
 bool cli_download(const char *socket_path, const char *path, struct buf *out, struct err *err) MUST_CHECK;
@@ -32,6 +34,10 @@ bool cli_daemon_option(int argc, char **argv, int *at, const char **config, cons
 /* A whole file, or standard input ("-"), of about max bytes at the most. False with err, err->code set when it cannot be
  * read. Blocks. */
 bool cli_read_file(const char *name, size_t max, struct buf *out, struct err *err) MUST_CHECK;
+
+/* For the last word of a command that none of its options is: its help, asked for by --help or -h, on standard output and 0; else a complaint
+ * with the help on standard error, and EX_USAGE. */
+int cli_help(const char *command, char *word, const char *help);
 
 /* Where the daemon listens: socket if given, else below run_directory of the configuration, else the default. Blocks.
  * The caller frees. */

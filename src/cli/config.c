@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "change/change.h"
 #include "cli/cli.h"
 #include "cli/common.h"
 #include "config/diff.h"
@@ -87,18 +88,17 @@ static int apply(const struct options *o, struct store *s, struct slice old_text
         puts("nothing changes");
         return 0;
     }
-    struct config *c = config_parse(new_text, s->file, &report);
+    enum change_outcome outcome = change_write(s, old_text, new_text, what, &report, &number, &err);
     print_findings(&report, o->file, new_text);
-    if (!c) {
+    if (outcome == CHANGE_ERRORS) {
         fprintf(stderr, "postern: not written: the file would have errors\n");
         code = EX_CONFIG;
-    } else if (!store_replace(s, old_text, new_text, what, &number, &err)) {
+    } else if (outcome == CHANGE_FAILED) {
         fail(&err);
         code = EX_CANTCREAT;
     } else
         printf("%s: written; the earlier text is revision %llu\nrun `postern reload` to apply\n", o->file,
                (unsigned long long)number);
-    config_free(c);
     config_report_deinit(&report);
     return code;
 }
@@ -108,7 +108,7 @@ static bool make_new_text(const struct options *o, const struct store *s, struct
 {
     uint64_t number;
     if (!strcmp(o->words[0], "set")) return edit_set(old_text, o->words[1], o->words[2], out, err);
-    if (!strcmp(o->words[0], "unset")) return edit_unset(old_text, o->words[1], out, err);
+    if (!strcmp(o->words[0], "unset")) return edit_remove(old_text, o->words[1], out, err);
     if (!slice_to_u64(slice_str(o->words[1]), UINT32_MAX, &number))
         return err_set(err, "a revision is a number; see `postern config history`");
     return store_read(s, number, out, err);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * postern reload, postern status. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
@@ -23,20 +22,9 @@ static int read_options(int argc, char **argv, const char *help, struct control_
             o->json = true;
             continue;
         }
-        bool asked = cli_flag(argv, i, "--help") || cli_flag(argv, i, "-h");
-        if (!asked) fprintf(stderr, "postern %s: what is \"%s\"?\n\n", argv[0], argv[i]);
-        fputs(help, asked ? stdout : stderr);
-        return asked ? 0 : EX_USAGE;
+        return cli_help(argv[0], argv[i], help);
     }
     return -1;
-}
-
-static json_t *ask(const struct control_options *o, const char *method, const char *path, struct err *err)
-{
-    char *socket = cli_socket_path(o->socket, o->config);
-    json_t *answer = cli_request(socket, method, path, NULL, err);
-    free(socket);
-    return answer;
 }
 
 /* ---- reload */
@@ -53,7 +41,7 @@ int cli_reload(int argc, char **argv)
     struct err err;
     int code = read_options(argc, argv, reload_help, &o);
     if (code >= 0) return code;
-    json_t *a = ask(&o, "POST", "/v1/reload", &err), *findings = json_object_get(a, "findings"), *f;
+    json_t *a = cli_ask(o.socket, o.config, "POST", "/v1/reload", NULL, &err), *findings = json_object_get(a, "findings"), *f;
     if (!a) return cli_fail(&err);
     if (!o.json) cli_disarm(a);
     bool ok = json_is_true(json_object_get(a, "ok"));
@@ -109,7 +97,7 @@ static void print_queue(const json_t *a)
     size_t i, column = 6;
     json_array_foreach(json_object_get(a, "figures"), i, f)
         json_object_foreach(json_object_get(f, "queue"), name, v)
-            if (json_is_integer(v)) json_object_set_new(sums, name, json_integer(json_integer_value(v) + cli_number_of(sums, name)));
+            if (json_is_integer(v) && strcmp(name, "oldest") != 0) json_object_set_new(sums, name, json_integer(json_integer_value(v) + cli_number_of(sums, name)));
     printf("\nqueue:");
     json_object_foreach(sums, name, v) {
         char text[80];
@@ -245,6 +233,14 @@ static void print_quarantine(const json_t *q)
     buf_deinit(&most);
 }
 
+static void print_web(const json_t *web)
+{
+    const char *error = cli_text_of(web, "error");
+    if (*error) printf("web: NOT served on %s: %s\n", cli_text_of(web, "listen"), error);
+    else if (json_is_true(json_object_get(web, "enabled"))) printf("web: %s\n", cli_text_of(web, "listen"));
+    else if (web) puts("web: off");
+}
+
 static void print_status(const json_t *a)
 {
     struct buf b = { 0 };
@@ -257,7 +253,7 @@ static void print_status(const json_t *a)
     puts("WORKER PID      STATE     UP       SESSIONS   RECEIVED      QUEUED  SPOOL");
     json_array_foreach(json_object_get(a, "workers"), i, w) print_worker(w, figures_of(a, cli_number_of(w, "pid")));
     json_array_foreach(json_object_get(a, "helpers"), i, w)
-        printf("%-6s %-8lld %-9s %s\n", cli_text_of(w, "role"), (long long)cli_number_of(w, "pid"), "ready", cli_span(&b, cli_number_of(w, "age")));
+        printf("%-6s %-8lld %-9s %s\n", cli_text_of(w, "role"), (long long)cli_number_of(w, "pid"), cli_text_of(w, "state"), cli_span(&b, cli_number_of(w, "age")));
     print_queue(a);
     print_intercepted(a);
     print_store(json_object_get(a, "store"));
@@ -265,6 +261,7 @@ static void print_status(const json_t *a)
     print_providers(a);
     print_scan(a);
     print_tables(a);
+    print_web(json_object_get(a, "web"));
     if (cli_number_of(a, "missing")) printf("%lld workers have not answered\n", (long long)cli_number_of(a, "missing"));
     buf_deinit(&b);
 }
@@ -275,5 +272,5 @@ int cli_status(int argc, char **argv)
     struct err err;
     int code = read_options(argc, argv, status_help, &o);
     if (code >= 0) return code;
-    return cli_show(ask(&o, "GET", "/v1/status", &err), o.json, print_status, &err);
+    return cli_show(cli_ask(o.socket, o.config, "GET", "/v1/status", NULL, &err), o.json, print_status, &err);
 }

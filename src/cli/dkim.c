@@ -43,20 +43,6 @@ struct run {
     struct dkim_named_keys keys; /* of the configuration, or --key */
 };
 
-void dkim_keys_of(const struct config *c, const char *domain, struct dkim_named_keys *out)
-{
-    out->n = 0;
-    for (size_t i = 0; i < c->dkim.key_n && out->n < DKIM_KEYS_MAX; i++) {
-        const struct config_dkim_key *k = &c->dkim.keys[i];
-        struct dkim_named_key *to = &out->items[out->n];
-        if (!slice_ieq(slice_str(k->domain), slice_str(domain))) continue;
-        *to = (struct dkim_named_key){ .waits = !k->enabled };
-        snprintf(to->selector, sizeof to->selector, "%s", k->selector);
-        snprintf(to->file, sizeof to->file, "%s", k->file);
-        out->n++;
-    }
-}
-
 /* The key that seals is published like the others. */
 static void add_sealing_key(const struct config *c, const char *domain, struct dkim_named_keys *out)
 {
@@ -186,7 +172,8 @@ static int make(struct run *r)
 {
     struct dkim_named_key key;
     struct err err;
-    if (!dkim_file_new(&r->o, &r->place, &r->keys, &key, &err)) {
+    struct dkim_wish wish = dkim_wish_of(&r->o);
+    if (!dkim_file_new(&wish, &r->place, &r->keys, &key, &err)) {
         fprintf(stderr, "postern dkim: %s\n", err.text);
         return EX_CANTCREAT;
     }

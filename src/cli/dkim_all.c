@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "change/change.h"
 #include "cli/cli.h"
 #include "cli/common.h"
 #include "cli/dkim.h"
@@ -36,7 +37,8 @@ static bool make_one(const struct dkim_options_cli *o, const struct dkim_place *
     struct made *m = &all->items[all->n];
     *m = (struct made){ .o = *o };
     snprintf(m->o.domain, sizeof m->o.domain, "%s", domain);
-    bool ok = dkim_file_new(&m->o, place, none, &m->key, err);
+    struct dkim_wish wish = dkim_wish_of(&m->o);
+    bool ok = dkim_file_new(&wish, place, none, &m->key, err);
     all->n += ok;
     free(none);
     return ok;
@@ -79,18 +81,29 @@ static bool add_entries(const struct all *all, struct buf *text, struct err *err
     return ok;
 }
 
-static bool is_right(struct slice text, const char *file)
+static void print_findings(const struct config_report *report, struct slice text, const char *file)
+{
+    struct buf out = { 0 };
+    report_format(report, file, text, &out);
+    fwrite(out.p ? out.p : "", 1, out.n, stderr);
+    buf_deinit(&out);
+}
+
+static int write_now(struct store *s, struct slice before, struct slice text)
 {
     struct config_report report = { 0 };
-    struct buf out = { 0 };
-    struct config *c = config_parse(text, file, &report);
-    report_format(&report, file, text, &out);
-    fwrite(out.p ? out.p : "", 1, out.n, stderr);
-    bool ok = c;
-    config_free(c);
+    struct err err;
+    uint64_t number;
+    int code = 0;
+    enum change_outcome outcome = change_write(s, before, text, "dkim new --all", &report, &number, &err);
+    print_findings(&report, text, s->file);
+    if (outcome == CHANGE_FAILED) code = fail(&err, EX_CANTCREAT);
+    else if (outcome == CHANGE_ERRORS) {
+        fprintf(stderr, "postern dkim: not written: the file would have errors\n");
+        code = EX_CONFIG;
+    }
     config_report_deinit(&report);
-    buf_deinit(&out);
-    return ok;
+    return code;
 }
 
 static int write_entries(const struct all *all, const char *file)
@@ -98,19 +111,13 @@ static int write_entries(const struct all *all, const char *file)
     struct store s;
     struct err err;
     struct buf before = { 0 }, text = { 0 };
-    uint64_t number;
-    int code = 0;
     if (!store_open(&s, file, true, &err)) return fail(&err, EX_CANTCREAT);
     bool ok = config_read_file(s.file, &before, &err);
     buf_add(&text, buf_slice(&before));
-    if (!ok || !add_entries(all, &text, &err)) code = fail(&err, EX_DATAERR);
-    else if (!is_right(buf_slice(&text), s.file)) {
-        fprintf(stderr, "postern dkim: not written: the file would have errors\n");
-        code = EX_CONFIG;
-    } else if (!store_replace(&s, buf_slice(&before), buf_slice(&text), "dkim new --all", &number, &err)) code = fail(&err, EX_CANTCREAT);
+    int code = ok && add_entries(all, &text, &err) ? write_now(&s, buf_slice(&before), buf_slice(&text)) : fail(&err, EX_DATAERR);
     store_close(&s);
-    buf_deinit(&before);
-    buf_deinit(&text);
+    buf_wipe(&before);
+    buf_wipe(&text);
     return code;
 }
 

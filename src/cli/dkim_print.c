@@ -11,13 +11,6 @@ static void add_host(const struct dkim_options_cli *o, const struct dkim_named_k
     buf_addf(out, "%s._domainkey.%s", k->selector, o->domain);
 }
 
-void dkim_add_entry(const char *domain, const struct dkim_named_key *k, bool enabled, struct buf *out)
-{
-    buf_addf(out, "{domain: %s, selector: %s, file: ", domain, k->selector);
-    yaml_add_scalar(out, slice_str(k->file));
-    buf_add_str(out, enabled ? "}" : ", enabled: no}");
-}
-
 void dkim_add_lines(const struct dkim_options_cli *o, const struct dkim_named_key *const *keys, size_t n, struct buf *out)
 {
     buf_add_str(out, "dkim:\n  keys:\n");

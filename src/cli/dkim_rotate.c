@@ -67,7 +67,8 @@ static int prepare(struct rotation *r, const struct dkim_place *place, const str
     o.key_type = dkim_key_type(r->current->key);
     o.selector = NULL; /* that of --key */
     if (!o.bits && o.key_type == DKIM_RSA && dkim_key_bits(r->current->key) > 2048) o.bits = dkim_key_bits(r->current->key);
-    if (!dkim_file_new(&o, place, all, &key, &err)) {
+    struct dkim_wish wish = dkim_wish_of(&o);
+    if (!dkim_file_new(&wish, place, all, &key, &err)) {
         fprintf(stderr, "postern dkim: %s\n", err.text);
         return EX_CANTCREAT;
     }
@@ -158,6 +159,8 @@ static int turn(struct rotation *r, const struct dkim_place *place, const struct
     return retiring ? 0 : prepare(r, place, all);
 }
 
+static void pass_over(const struct err *err) { fprintf(stderr, "postern dkim: passed over: %s\n", err->text); }
+
 int dkim_rotate(const struct dkim_options_cli *o, const struct dkim_place *place, const struct dkim_named_keys *current)
 {
     struct rotation *r = mem_new(struct rotation);
@@ -167,7 +170,7 @@ int dkim_rotate(const struct dkim_options_cli *o, const struct dkim_place *place
         fprintf(stderr, "postern dkim: the configuration has no %skey for %s: `postern dkim new %s` makes one\n",
                 o->type ? "such " : "", o->domain, o->domain);
     else {
-        dkim_files_list(place->directory, o->domain, &r->files);
+        dkim_files_list(place->directory, o->domain, pass_over, &r->files);
         code = turn(r, place, current);
         if (r->json) cli_print_json(r->json);
     }

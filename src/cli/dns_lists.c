@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * postern dns-lists: the catalogue of lists in the DNS, and how the daemon gets on with those of its configuration. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
 #include "cli/cli.h"
@@ -16,37 +15,6 @@ static const char help[] =
     "catalogue of well-known ones. For those, of, answers and home need not be written.\n";
 
 /* ---- the catalogue */
-
-static json_t *of_json(uint32_t of)
-{
-    static const struct {
-        uint32_t bit;
-        const char *name;
-    } words[] = { { CONFIG_DNS_LIST_CLIENT, "client" },
-                  { CONFIG_DNS_LIST_REVERSE, "reverse" },
-                  { CONFIG_DNS_LIST_HELO, "helo" },
-                  { CONFIG_DNS_LIST_SENDER, "sender" } };
-    json_t *all = json_array();
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (of & words[i].bit) json_array_append_new(all, json_string(words[i].name));
-    return all;
-}
-
-static json_t *catalogue_json(void)
-{
-    json_t *all = json_array();
-    const struct dns_catalogue_entry *e;
-    for (size_t i = 0; (e = dns_catalogue_at(i)); i++) {
-        json_t *one =
-            json_pack("{s:s, s:s, s:o, s:b, s:b, s:b}", "zone", e->zone, "title", e->title, "of", of_json(e->of),
-                      "allow", (int)e->allow, "ipv6", (int)e->ipv6, "test_points", (int)e->tested);
-        if (e->home) json_object_set_new(one, "home", json_string(e->home));
-        if (e->answers) json_object_set_new(one, "answers", json_string(e->answers));
-        if (e->closed) json_object_set_new(one, "closed", json_string(e->closed));
-        json_array_append_new(all, one);
-    }
-    return all;
-}
 
 static const char *text_of(const json_t *j, const char *key)
 {
@@ -78,28 +46,6 @@ static void print_catalogue(const json_t *all)
 
 /* ---- those of the daemon */
 
-/* Each worker asks for itself: counts are summed up, and of the states the worst is told. */
-static void add_worker(json_t *lists, const json_t *of_worker)
-{
-    size_t i;
-    json_t *l;
-    static const char *const counts[] = { "asked", "listed", "failed" };
-    json_array_foreach(of_worker, i, l) {
-        json_t *sum = json_array_get(lists, i);
-        if (!sum || strcmp(text_of(sum, "zone"), text_of(l, "zone")) != 0) {
-            if (!sum) json_array_append_new(lists, json_deep_copy(l));
-            continue; /* a worker of another generation */
-        }
-        for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
-            json_object_set_new(sum, counts[k], json_integer(number_of(sum, counts[k]) + number_of(l, counts[k])));
-        bool worse = !strcmp(text_of(l, "state"), "off") ||
-                     (!strcmp(text_of(l, "state"), "unknown") && strcmp(text_of(sum, "state"), "off") != 0);
-        static const char *const told[] = { "state", "reason", "until" };
-        for (size_t k = 0; worse && k < sizeof told / sizeof *told; k++)
-            if (json_object_get(l, told[k])) json_object_set(sum, told[k], json_object_get(l, told[k]));
-    }
-}
-
 static void print_lists(const json_t *lists)
 {
     size_t i;
@@ -122,14 +68,8 @@ static void print_lists(const json_t *lists)
 static json_t *lists_of_daemon(const char *config, const char *socket, struct err *err)
 {
     char *path = cli_socket_path(socket, config);
-    json_t *answer = cli_request(path, "GET", "/v1/status", NULL, err), *lists = NULL;
-    const json_t *figures;
-    size_t i;
+    json_t *answer = cli_request(path, "GET", "/v1/dns-lists", NULL, err), *lists = json_incref(json_object_get(answer, "lists"));
     free(path);
-    if (!answer) return NULL;
-    lists = json_array();
-    json_array_foreach(json_object_get(answer, "figures"), i, figures)
-        add_worker(lists, json_object_get(json_object_get(figures, "policy"), "dns_lists"));
     json_decref(answer);
     return lists;
 }
@@ -147,12 +87,9 @@ int cli_dns_lists(int argc, char **argv)
             json = true;
             continue;
         }
-        bool asked = cli_flag(argv, i, "--help") || cli_flag(argv, i, "-h");
-        if (!asked) fprintf(stderr, "postern dns-lists: what is \"%s\"?\n\n", argv[i]);
-        fputs(help, asked ? stdout : stderr);
-        return asked ? 0 : EX_USAGE;
+        return cli_help("dns-lists", argv[i], help);
     }
-    json_t *catalogue = catalogue_json(), *lists = lists_of_daemon(config, socket, &err);
+    json_t *catalogue = dns_catalogue_to_json(), *lists = lists_of_daemon(config, socket, &err);
     if (json) {
         json_t *all = json_pack("{s:o*, s:O}", "lists", lists ? json_incref(lists) : NULL, "catalogue", catalogue);
         json_dumpf(all, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);

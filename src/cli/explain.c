@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * postern explain: what would become of a mail, and what decides it. The daemon answers, by the checks it would make. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "base/base64.h"
 #include "base/buf.h"
@@ -178,10 +177,7 @@ int cli_explain(int argc, char **argv)
         json_decref(request);
         return EX_NOINPUT;
     }
-    char *path = cli_socket_path(socket, config);
-    json_t *answer = cli_request(path, "POST", "/v1/explain", request, &err);
-    free(path);
-    json_decref(request);
+    json_t *answer = cli_ask(socket, config, "POST", "/v1/explain", request, &err);
     if (!answer) return cli_fail(&err);
     if (json) cli_print_json(answer);
     else {

@@ -10,12 +10,10 @@
 #include <unistd.h>
 #include "base/io.h"
 #include "base/mem.h"
-#include "cli/check.h"
+#include "change/change.h"
 #include "cli/cli.h"
 #include "cli/common.h"
-#include "config/report.h"
 
-#define ROUNDS_MAX 200
 enum { LEFT_OUT = 1 }; /* exit code: a configuration was written, but something is not in it */
 
 static const char help[] =
@@ -39,37 +37,6 @@ struct options {
     const char *folder, *output;
     bool force, json;
 };
-
-/* ---- is it right? */
-
-/* Some findings about the whole say it in their words only: "(line 12)". */
-static uint32_t line_of(const struct config_finding *f)
-{
-    const char *at = strstr(f->text, "line ");
-    return f->place.line ? f->place.line : at ? (uint32_t)strtoul(at + 5, NULL, 10) : 0;
-}
-
-/* What an error is about is left out, until there is none. */
-static bool make_right(struct import *im, const char *file)
-{
-    for (unsigned round = 0; round < ROUNDS_MAX; round++) {
-        struct config_report report = { 0 };
-        struct slice text = import_compose(im);
-        struct config *c = cli_check_text(file, text, &report);
-        bool dropped = false;
-        for (size_t i = 0; i < report.n && !c; i++)
-            if (!report.findings[i].warning && line_of(&report.findings[i]))
-                dropped |= import_drop_line(im, line_of(&report.findings[i]), report.findings[i].text);
-        for (size_t i = 0; i < report.n && !c && !dropped; i++)
-            if (!report.findings[i].warning)
-                fprintf(stderr, "postern import: what was made is refused: %s: %s\n", report.findings[i].option, report.findings[i].text);
-        bool ok = c;
-        config_free(c);
-        config_report_deinit(&report);
-        if (ok || !dropped) return ok;
-    }
-    return false;
-}
 
 /* ---- files */
 
@@ -173,7 +140,8 @@ static int import_postfix(const struct options *o)
         fprintf(stderr, "postern import: %s\n", err.text);
         code = err.code == ENOENT ? EX_NOINPUT : EX_DATAERR;
     } else if (o->output && (!may_write(im, o) || !write_beside(im, o))) code = EX_CANTCREAT;
-    else if (make_right(im, o->output ? o->output : "./postern.yaml")) {
+    else if (!change_import_right(im, o->output ? o->output : "./postern.yaml", &err)) fprintf(stderr, "postern import: %s\n", err.text);
+    else {
         struct slice text = import_compose(im);
         if (o->output && !write_file(o->output, text, 0644, o->force)) code = EX_CANTCREAT;
         else {

@@ -30,28 +30,10 @@ static int fail(const struct err *err)
 
 /* ---- print */
 
-static void add_commented(struct buf *out, struct slice lines)
-{
-    struct slice line;
-    while (lines.n && (slice_cut(&lines, '\n', &line) || line.n)) {
-        buf_add_str(out, "# ");
-        buf_add(out, line);
-        buf_add_char(out, '\n');
-    }
-}
-
 static int print(const struct config *c, const struct nft_rules *r)
 {
     struct buf out = { 0 };
-    buf_add_str(&out, "# Rules for the transparent zones of ");
-    buf_add_printable(&out, slice_str(c->file), 300);
-    buf_add_str(&out, ", made by `postern nft`.\n");
-    if (!r->zones) buf_add_str(&out, "# No zone is transparent: these only take away what was there.\n");
-    add_commented(&out, buf_slice(&r->notes));
-    if (r->route4 || r->route6) buf_add_str(&out, "# To be run as well, once:\n");
-    if (r->route4) nft_add_route_commands("#   ", 4, &out);
-    if (r->route6) nft_add_route_commands("#   ", 6, &out);
-    buf_add(&out, buf_slice(&r->text));
+    nft_rules_print(c, r, &out);
     fwrite(out.p, 1, out.n, stdout);
     buf_deinit(&out);
     return 0;

@@ -133,9 +133,3 @@ bool nft_set_route(int family, bool there, struct err *err)
     buf_deinit(&out);
     return ok;
 }
-
-void nft_add_route_commands(const char *before, int family, struct buf *out)
-{
-    buf_addf(out, "%sip %s rule add fwmark %s lookup %s pref %s\n", before, flag_of(family), NFT_MASKED_MARK, NFT_ROUTES, NFT_ROUTES);
-    buf_addf(out, "%sip %s route add local default dev lo table %s\n", before, flag_of(family), NFT_ROUTES);
-}

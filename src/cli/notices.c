@@ -24,39 +24,14 @@ static const char help[] =
     "  export FOLDER       writes them all into files; what is there already stays as it is\n"
     "  --language          en, de, it or ja; show: en, export: all\n";
 
-static const char *const about[TEMPLATE_KINDS] = {
-    [TEMPLATE_FAILED] = "to the sender: a message could not be delivered",
-    [TEMPLATE_DELAYED] = "to the sender: it is still being tried",
-    [TEMPLATE_UNDELIVERABLE] = "to the postmaster: it could not, and the sender is not told",
-    [TEMPLATE_RELAYED] = "to the sender who asked: a server has it that does not report",
-    [TEMPLATE_VIRUS] = "a virus was found",
-    [TEMPLATE_FILE] = "a blocked file was found",
-    [TEMPLATE_SPAM] = "spam was found",
-    [TEMPLATE_RULE] = "a rule tells of a message",
-    [TEMPLATE_ALARM] = "to the postmaster: a check raises an alarm",
-    [TEMPLATE_DIGEST] = "to recipients: what is in the quarantine",
-    [TEMPLATE_REMOVED] = "stands in a message where a part was",
-    [TEMPLATE_REPORT] = "stands in front of a message that is spam",
-    [TEMPLATE_PAGE] = "the page behind the links of digests",
-    [TEMPLATE_WORDS] = "phrases that the others use",
-};
-
 static int list(void)
 {
     for (unsigned k = 0; k < TEMPLATE_KINDS; k++) {
         const char *names = template_placeholders((enum template_kind)k);
-        printf("%-14s %s\n", template_kind_name((enum template_kind)k), about[k]);
+        printf("%-14s %s\n", template_kind_name((enum template_kind)k), template_kind_about((enum template_kind)k));
         if (*names) printf("%-14s in braces: %s\n", "", names);
     }
     return 0;
-}
-
-/* With a line of comment that says what may stand in braces. */
-static void add_text(enum template_language l, enum template_kind k, struct buf *out)
-{
-    const char *names = template_placeholders(k);
-    if (*names) buf_addf(out, "# In braces: %s\n", names);
-    buf_add(out, templates_text(NULL, l, k));
 }
 
 static int show(const char *name, enum template_language l)
@@ -67,7 +42,7 @@ static int show(const char *name, enum template_language l)
         (void)cli_complain("notices", "there is no text \"", name, "\"; `postern notices list` shows them");
         return EX_USAGE;
     }
-    add_text(l, k, &out);
+    template_add_file(l, k, &out);
     bool ok = io_write_all(STDOUT_FILENO, buf_slice(&out));
     buf_deinit(&out);
     return ok ? 0 : EXIT_FAILURE;
@@ -81,7 +56,7 @@ static bool write_one(const char *folder, enum template_language l, enum templat
     snprintf(path, sizeof path, "%s/%s/%s.txt", folder, template_language_name(l), template_kind_name(k));
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0) return errno == EEXIST || err_sys(err, errno, "cannot make %.250s", path);
-    add_text(l, k, &text);
+    template_add_file(l, k, &text);
     bool ok = io_write_all(fd, buf_slice(&text)) || err_sys(err, errno, "cannot write %.250s", path);
     close(fd);
     buf_deinit(&text);

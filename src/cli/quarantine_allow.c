@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 #include "base/mem.h"
+#include "change/change.h"
 #include "cli/cli.h"
 #include "cli/common.h"
 #include "cli/quarantine.h"
@@ -33,20 +34,22 @@ static bool is_listed(const struct config *c, struct slice sender)
 
 static bool add_sender(struct buf *text, struct slice sender, bool proven, struct err *err)
 {
-    struct buf value = { 0 }, out = { 0 };
-    char day[16];
+    struct buf out = { 0 };
+    char comment[64];
     time_t now = time(NULL);
     struct tm tm;
-    strftime(day, sizeof day, "%Y-%m-%d", gmtime_r(&now, &tm));
-    buf_addf(&value, "{match: \"%.*s\", comment: \"released from the quarantine on %s\"%s}", SLICE_ARG(sender), day, proven ? ", proven: yes" : "");
-    bool ok = edit_set(buf_slice(text), "checks.allow.senders[+]", buf_cstr(&value), &out, err);
-    if (ok) {
-        buf_clear(text);
-        buf_add(text, buf_slice(&out));
+    strftime(comment, sizeof comment, "released from the quarantine on %Y-%m-%d", gmtime_r(&now, &tm));
+    json_t *entry = json_pack("{s:s%, s:s}", "match", sender.p, sender.n, "comment", comment);
+    if (proven) json_object_set_new(entry, "proven", json_true());
+    bool ok = edit_set_json(buf_slice(text), "checks.allow.senders[+]", entry, &out, err);
+    json_decref(entry);
+    if (!ok) {
+        buf_wipe(&out);
+        return false;
     }
-    buf_deinit(&value);
-    buf_deinit(&out);
-    return ok;
+    buf_wipe(text);
+    *text = out;
+    return true;
 }
 
 #define NO_PROOF "checks.spf is off, so nothing proves who a sender is; --unproven adds it all the same"
@@ -94,28 +97,30 @@ static struct config *read_config(const struct store *s, struct buf *text, struc
     return c;
 }
 
+static bool write_text(struct store *s, struct slice old_text, struct slice text, struct err *err)
+{
+    struct config_report report = { 0 };
+    uint64_t number;
+    enum change_outcome got = change_write(s, old_text, text, "quarantine release --allow", &report, &number, err);
+    if (got == CHANGE_ERRORS) err_set_text(err, "not written: the file would have errors; see `postern check`");
+    config_report_deinit(&report);
+    return got == CHANGE_WRITTEN || got == CHANGE_SAME;
+}
+
 static bool change(struct store *s, const json_t *released, bool unproven, int *added, struct err *err)
 {
     struct buf old_text = { 0 }, text = { 0 };
-    struct config *c = read_config(s, &old_text, err), *now = NULL;
-    uint64_t number;
+    struct config *c = read_config(s, &old_text, err);
     bool ok = c != NULL;
     if (ok) {
         buf_add(&text, buf_slice(&old_text));
         *added = add_all(&text, c, released, unproven, err);
         ok = *added >= 0;
     }
-    if (ok && *added) {
-        struct config_report report = { 0 };
-        now = config_parse(buf_slice(&text), s->file, &report);
-        config_report_deinit(&report);
-        ok = now ? store_replace(s, buf_slice(&old_text), buf_slice(&text), "quarantine release --allow", &number, err)
-                 : err_set(err, "not written: the file would have errors");
-    }
+    if (ok && *added) ok = write_text(s, buf_slice(&old_text), buf_slice(&text), err);
     config_free(c);
-    config_free(now);
-    buf_deinit(&old_text);
-    buf_deinit(&text);
+    buf_wipe(&old_text);
+    buf_wipe(&text);
     return ok;
 }
 
@@ -127,7 +132,7 @@ static bool may_change(const struct store *s, bool unproven, struct err *err)
     bool ok = c != NULL;
     if (ok && !unproven && !c->checks.spf.enabled) ok = err_set(err, NO_PROOF);
     config_free(c);
-    buf_deinit(&text);
+    buf_wipe(&text);
     return ok;
 }
 

@@ -11,9 +11,10 @@
 #include "cli/queue_print.h"
 
 static const char help[] =
-    "usage: postern queue list|show|retry|hold|release|delete [IDs | --all] [FILTERS] [OPTIONS]\n"
+    "usage: postern queue list|groups|show|retry|hold|release|delete [IDs | --all] [FILTERS] [OPTIONS]\n"
     "\n"
     "  list                  messages that wait, the oldest first\n"
+    "  groups                how many wait for each destination, or with --by reason for each reason\n"
     "  show ID ...           all that is known of them\n"
     "  retry                 try these now\n"
     "  hold, release         keep these until released; let go what was held\n"
@@ -26,6 +27,7 @@ static const char help[] =
     "  --older SPAN          in the queue for longer than that: 90s, 30m, 1h, 2d\n"
     "  --reason TEXT         part of the last reason\n"
     "  --state S             incoming, active, deferred or held\n"
+    "  --id TEXT             part of the id\n"
     "\n"
     "  --limit N             list at most so many (100)\n"
     "  --sort F              arrival, next, size, sender, attempts; with - in front: the other way round\n"
@@ -62,7 +64,8 @@ static bool take_filter(int argc, char **argv, int *i, struct queue_options *o, 
     } filters[] = {
         { "--sender", "sender", false, true },    { "--recipient", "recipient", false, true },
         { "--destination", "destination", false, true }, { "--reason", "reason", false, true },
-        { "--state", "state", false, true },      { "--older", "older_than", true, true },
+        { "--state", "state", false, true },      { "--id", "id", false, true },
+        { "--by", "by", false, false },           { "--older", "older_than", true, true },
         { "--sort", "sort", false, false },       { "--limit", "limit", true, false },
     };
     const char *value;
@@ -95,7 +98,7 @@ static bool take_word(int argc, char **argv, int *i, struct queue_options *o)
 /* -1: go on; else the exit code. */
 static int read_options(int argc, char **argv, struct queue_options *o)
 {
-    static const char *const ops[] = { "list", "show", "retry", "hold", "release", "delete" };
+    static const char *const ops[] = { "list", "groups", "show", "retry", "hold", "release", "delete" };
     int code = -1;
     for (int i = 1; i < argc && code < 0; i++) {
         if (cli_flag(argv, i, "--help") || cli_flag(argv, i, "-h")) {
@@ -113,9 +116,11 @@ static int read_options(int argc, char **argv, struct queue_options *o)
         fputs(help, stderr);
         return EX_USAGE;
     }
-    bool list = !strcmp(o->op, "list"), ids = json_array_size(o->ids) > 0;
+    bool groups = !strcmp(o->op, "groups"), list = groups || !strcmp(o->op, "list"), ids = json_array_size(o->ids) > 0;
     if (!strcmp(o->op, "show") && (!ids || o->filtered || o->all)) return bad("ids are needed for", o->op);
     if (!list && !ids && !o->filtered && !o->all) return bad("ids, a filter or --all are needed for", o->op);
+    if (json_object_get(o->filters, "by") && !groups) return bad("only groups have", "--by");
+    if (groups && json_object_get(o->filters, "sort")) return bad("groups are not sorted by", "--sort");
     if (list && ids) return bad("filters, not ids, go with", o->op);
     if (o->all && (ids || o->filtered)) return bad("neither ids nor filters go with", "--all");
     return -1;
@@ -137,6 +142,13 @@ static int do_list(const struct queue_options *o, const char *socket)
     struct err err;
     json_int_t limit = json_integer_value(json_object_get(o->filters, "limit"));
     return cli_show(ask_list(o, socket, limit ? limit : 100, &err), o->json, queue_print_list, &err);
+}
+
+static int do_groups(const struct queue_options *o, const char *socket)
+{
+    struct err err;
+    if (!json_object_get(o->filters, "by")) json_object_set_new(o->filters, "by", json_string("destination"));
+    return cli_show(cli_get(socket, "/v1/queue/groups", o->filters, &err), o->json, queue_print_groups, &err);
 }
 
 static int do_show(const struct queue_options *o, const char *socket)
@@ -224,6 +236,7 @@ int cli_queue(int argc, char **argv)
     if (code < 0) {
         char *socket = cli_socket_path(o.socket, o.config);
         if (!strcmp(o.op, "list")) code = do_list(&o, socket);
+        else if (!strcmp(o.op, "groups")) code = do_groups(&o, socket);
         else if (!strcmp(o.op, "show")) code = do_show(&o, socket);
         else code = do_change(&o, socket);
         free(socket);

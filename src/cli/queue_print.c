@@ -73,6 +73,30 @@ void queue_print_list(const json_t *answer)
     queue_print_missing(answer);
 }
 
+void queue_print_groups(const json_t *answer)
+{
+    const json_t *groups = json_object_get(answer, "groups"), *g;
+    json_int_t now = (json_int_t)clock_wall_ms(), others = cli_number_of(answer, "others"), total = cli_number_of(answer, "total");
+    size_t i;
+    if (json_array_size(groups)) puts("MESSAGES    SIZE OLDEST NEXT   FOR");
+    json_array_foreach(groups, i, g) {
+        struct buf b = { 0 }, line = { 0 };
+        const char *key = cli_text_of(g, "key");
+        json_int_t oldest = cli_number_of(g, "oldest");
+        buf_addf(&line, "%8lld ", (long long)cli_number_of(g, "messages"));
+        buf_addf(&line, "%7s ", cli_size(&b, (uint64_t)cli_number_of(g, "bytes")));
+        buf_addf(&line, "%-6s ", cli_span(&b, oldest && now > oldest ? now - oldest : 0));
+        buf_addf(&line, "%-6s ", cli_span(&b, until(cli_number_of(g, "next_try"))));
+        cli_add_fitted(&line, *key ? key : "(not tried yet)", 48);
+        puts(buf_cstr(&line));
+        buf_deinit(&b);
+        buf_deinit(&line);
+    }
+    if (others) printf("%8lld %29s\n", (long long)others, "others");
+    printf("%lld message%s\n", (long long)total, total == 1 ? "" : "s");
+    queue_print_missing(answer);
+}
+
 /* A value in words: times as times, everything else as it is. */
 static void add_value(struct buf *out, const char *key, const json_t *v)
 {

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 void queue_print_list(const json_t *answer);
+void queue_print_groups(const json_t *answer); /* of GET /v1/queue/groups */
 void queue_print_message(const json_t *message, bool empty_line_before);
 void queue_print_missing(const json_t *answer); /* a warning when some worker has not answered */
 

@@ -23,10 +23,7 @@ int cli_run(int argc, char **argv)
     struct config_report report = { 0 };
     for (int i = 1; i < argc; i++) {
         if (cli_config_option(argc, argv, &i, &file)) continue;
-        bool asked = cli_flag(argv, i, "--help") || cli_flag(argv, i, "-h");
-        if (!asked) fprintf(stderr, "postern run: what is \"%s\"?\n\n", argv[i]);
-        fputs(help, asked ? stdout : stderr);
-        return asked ? 0 : EX_USAGE;
+        return cli_help("run", argv[i], help);
     }
     struct config *c = config_load(file, &report);
     for (size_t i = 0; i < report.n; i++) {

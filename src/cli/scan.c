@@ -11,6 +11,7 @@
 #include "cli/common.h"
 #include "cli/load.h"
 #include "config/parse.h"
+#include "message/crlf.h"
 #include "proc/privilege.h"
 #include "scan/scanning.h"
 
@@ -52,13 +53,6 @@ static void add_line(struct buf *b)
     fputs(buf_cstr(b), stdout);
     fputc('\n', stdout);
     buf_clear(b);
-}
-
-static bool is_blocked(const struct report *r)
-{
-    bool blocked = r->virus_n > 0;
-    for (size_t i = 0; i < r->part_n; i++) blocked |= r->parts[i].blocked.n > 0;
-    return blocked;
 }
 
 static void print_part(const struct report_part *p, struct buf *b)
@@ -159,7 +153,7 @@ static void print_words(const struct job *j)
 {
     const struct report *r = &j->report;
     struct buf b = { 0 };
-    puts(is_blocked(r) ? "block" : "pass");
+    puts(report_blocks(r) ? "block" : "pass");
     print_gaps(j, &b);
     for (size_t i = 0; i < r->part_n; i++) print_part(&r->parts[i], &b);
     if (r->parts_more) printf("%u more parts\n", r->parts_more);
@@ -180,11 +174,8 @@ static void print_words(const struct job *j)
 
 static void print_json(struct job *j)
 {
-    json_t *o = report_to_json(&j->report), *view = scanning_view(j->scanning, buf_slice(&j->message), &j->arena);
-    json_object_set_new(o, "verdict", json_string(is_blocked(&j->report) ? "block" : "pass"));
-    json_object_set(o, "headers", json_object_get(view, "headers"));
-    json_object_set(o, "text", json_object_get(view, "text"));
-    json_object_set(o, "links", json_object_get(view, "links"));
+    json_t *o = report_to_people(&j->report, SIZE_MAX), *view = scanning_view(j->scanning, buf_slice(&j->message), &j->arena);
+    report_add_view(o, view);
     cli_print_json(o);
     json_decref(view);
     json_decref(o);
@@ -192,22 +183,11 @@ static void print_json(struct job *j)
 
 /* ---- the message: as it is on the wire, whatever it is in the file */
 
-static void add_lines(struct slice in, struct buf *out)
-{
-    struct slice line;
-    if (slice_starts(in, SLICE("From ")) && slice_find(in, ':') > slice_find(in, '\n')) slice_cut(&in, '\n', &line); /* mbox */
-    while (in.n) {
-        bool ended = slice_cut(&in, '\n', &line);
-        buf_add(out, line);
-        if (ended) buf_add_str(out, line.n && line.p[line.n - 1] == '\r' ? "\n" : "\r\n");
-    }
-}
-
 static bool read_message(struct job *j, struct err *err)
 {
     struct buf raw = { 0 };
     bool ok = cli_read_file(j->file, MESSAGE_MAX, &raw, err);
-    if (ok) add_lines(buf_slice(&raw), &j->message);
+    if (ok) crlf_add_message(buf_slice(&raw), &j->message);
     buf_deinit(&raw);
     return ok;
 }
@@ -271,7 +251,6 @@ static int run(struct job *j)
 {
     struct err err = { 0 };
     char directory[4200];
-    struct scan_context nobody = { .reputation = -1, .direction = CONFIG_DIRECTION_IN };
     if (!read_message(j, &err)) return fail(&err, EX_NOINPUT);
     j->config = j->config_file ? load(j->config_file) : defaults();
     if (!j->config) return EX_CONFIG;
@@ -279,7 +258,7 @@ static int run(struct job *j)
     const char *own = j->config_file && access(directory, F_OK) == 0 ? directory : NULL; /* not before the relay has run */
     j->scanning = scanning_new(j->config, own, &err);
     if (!j->scanning || !drop_rights(own, &err) || !scanning_start(j->scanning, &err)) return fail(&err, EX_UNAVAILABLE);
-    scanning_run(j->scanning, buf_slice(&j->message), &nobody, &j->arena, &j->report);
+    scanning_run(j->scanning, buf_slice(&j->message), &scan_context_of_file, &j->arena, &j->report);
     if (j->json) print_json(j);
     else print_words(j);
     return fflush(stdout) != 0 ? EX_IOERR : is_incomplete(j) ? EX_TEMPFAIL : 0;

@@ -3,21 +3,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "admin/openapi.h"
 #include "cli/cli.h"
 #include "cli/common.h"
 #include "config/dump.h"
 
 static void usage(FILE *to)
 {
-    fputs("usage: postern schema --man | --json\n\n"
-          "  --man    the manual page postern.yaml(5); read it with: postern schema --man | man -l -\n"
-          "  --json   a JSON Schema (draft 2020-12) of the file, for editors\n", to);
+    fputs("usage: postern schema --man | --json | --openapi\n\n"
+          "  --man      the manual page postern.yaml(5); read it with: postern schema --man | man -l -\n"
+          "  --json     a JSON Schema (draft 2020-12) of the file, for editors\n"
+          "  --openapi  the OpenAPI document (3.1) of the HTTP API\n", to);
 }
 
 int cli_schema(int argc, char **argv)
 {
     bool man = argc == 2 && cli_flag(argv, 1, "--man"), json = argc == 2 && cli_flag(argv, 1, "--json");
-    if (!man && !json) {
+    bool openapi = argc == 2 && cli_flag(argv, 1, "--openapi");
+    if (!man && !json && !openapi) {
         bool help = argc == 2 && (cli_flag(argv, 1, "--help") || cli_flag(argv, 1, "-h"));
         usage(help ? stdout : stderr);
         return help ? 0 : EX_USAGE;
@@ -28,7 +31,7 @@ int cli_schema(int argc, char **argv)
         fwrite(out.p, 1, out.n, stdout);
         buf_deinit(&out);
     } else {
-        json_t *schema = schema_to_json();
+        json_t *schema = json ? schema_to_json() : openapi_document();
         cli_print_json(schema);
         json_decref(schema);
     }

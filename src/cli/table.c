@@ -42,13 +42,8 @@ static int read_options(int argc, char **argv, struct options *o)
             continue;
         if (cli_flag(argv, i, "--json")) {
             o->json = true;
-        } else if (cli_flag(argv, i, "--help") || cli_flag(argv, i, "-h")) {
-            fputs(help, stdout);
-            return 0;
         } else if (argv[i][0] == '-' && argv[i][1]) {
-            cli_complain("table", "what is \"", argv[i], "\"?");
-            fputs(help, stderr);
-            return EX_USAGE;
+            return cli_help("table", argv[i], help);
         } else if (o->word_n < countof(o->words)) {
             o->words[o->word_n++] = argv[i];
         } else {
@@ -173,14 +168,11 @@ static bool any_broken(const json_t *list)
 static int run_refresh(const struct options *o)
 {
     struct err err;
-    char *socket = cli_socket_path(o->socket, o->config);
     json_t *body = json_object(), *list = NULL;
     json_int_t since = (json_int_t)clock_wall_ms();
     uint64_t until = clock_mono_ms() + REFRESH_MS, taken_up = 0;
     if (o->word_n > 1) json_object_set_new(body, "name", json_string(o->words[1]));
-    json_t *asked = cli_request(socket, "POST", "/v1/tables/refresh", body, &err);
-    json_decref(body);
-    free(socket);
+    json_t *asked = cli_ask(o->socket, o->config, "POST", "/v1/tables/refresh", body, &err);
     if (!asked) return cli_fail(&err);
     json_decref(asked);
     do {

@@ -29,9 +29,13 @@ static const char help[] =
     "  --recipient A         the same of a recipient\n"
     "  --client IP           address or network\n"
     "  --outcome O           accepted, refused, delivered, deferred, bounced, deleted,\n"
-    "                        quarantined, released or discarded\n"
+    "                        quarantined, released, discarded, held or resumed\n"
     "  --message-id TEXT     part of the Message-ID\n"
     "  --subject TEXT        part of the subject\n"
+    "  --reason TEXT         part of what was answered, or of what a check found in its way\n"
+    "  --check NAME          that check found something else than \"does not apply\"\n"
+    "  --result R            it, or any check, found: pass, allow, score, hold, defer,\n"
+    "                        reject, discard or quarantine\n"
     "  --since T, --until T  how long ago (90s, 30m, 2h, 3d), or 2026-11-22, 2026-11-22T14:05[:30] (UTC)\n"
     "\n"
     "  --limit N             so many at the most (50)\n"
@@ -74,7 +78,7 @@ static bool take_option(int argc, char **argv, int *i, struct trace_options *o, 
         const char *option, *key;
     } options[] = { { "--sender", "sender" }, { "--recipient", "recipient" }, { "--client", "client" }, { "--outcome", "outcome" },
                     { "--message-id", "message_id" }, { "--subject", "subject" }, { "--since", "since" }, { "--until", "until" },
-                    { "--limit", "limit" } };
+                    { "--reason", "reason" }, { "--check", "check" }, { "--result", "result" }, { "--limit", "limit" } };
     const char *value;
     for (size_t k = 0; k < countof(options); k++) {
         if (!cli_option(argc, argv, i, options[k].option, &value)) continue;

@@ -4,7 +4,7 @@
 #define POSTERN_CLI_TRACE_PRINT_H
 #include <jansson.h>
 
-/* trace_json of policy/trace.h, disarmed: stage, check, outcome, line, milliseconds, and why below what it does not fit beside. */
+/* trace_json of store/trace.h, disarmed: stage, check, outcome, line, milliseconds, and why below what it does not fit beside. */
 void trace_print(const json_t *trace);
 /* Text in lines of at most 80 columns, each moved in by `indent`. */
 void trace_print_wrapped(const char *text, int indent);

@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include "auth/users_file.h"
 #include "base/mem.h"
+#include "change/change.h"
 #include "cli/cli.h"
 #include "cli/common.h"
 #include "config/config.h"
@@ -93,26 +94,29 @@ static bool ask_password(char out[PASSWORD_MAX], struct err *err)
     return same || err_set(err, "these were two different passwords");
 }
 
-static void print_one(void *unused, const char *name, bool cram, struct slice addresses)
+static void print_one(void *unused, const struct users_entry *u)
 {
     struct buf text = { 0 };
-    buf_add_printable(&text, slice_str(name), 255);
-    if (addresses.n || cram) buf_addf(&text, "%*s ", text.n < 32 ? (int)(32 - text.n) : 0, "");
-    buf_add_printable(&text, addresses, addresses.n);
-    if (cram) buf_add_str(&text, addresses.n ? "  (CRAM-MD5)" : "(CRAM-MD5)");
+    const char *gap = u->addresses.n ? "  " : "";
+    buf_add_printable(&text, u->name, 255);
+    if (u->addresses.n || u->cram_md5 || u->locked) buf_addf(&text, "%*s ", text.n < 32 ? (int)(32 - text.n) : 0, "");
+    buf_add_printable(&text, u->addresses, u->addresses.n);
+    if (u->cram_md5) buf_addf(&text, "%s(CRAM-MD5)", gap);
+    if (u->locked) buf_addf(&text, "%s(locked)", u->cram_md5 ? " " : gap);
     puts(buf_cstr(&text));
     buf_deinit(&text);
 }
 
-static void add_one(void *all, const char *name, bool cram, struct slice addresses)
+static void add_one(void *all, const struct users_entry *u)
 {
     json_t *list = json_array();
-    struct slice one;
+    struct slice one, addresses = u->addresses;
     while (addresses.n) {
         slice_cut(&addresses, ',', &one);
         json_array_append_new(list, json_stringn(one.p, one.n));
     }
-    json_array_append_new(all, json_pack("{s:s, s:b, s:o}", "name", name, "cram_md5", cram, "addresses", list));
+    json_array_append_new(all, json_pack("{s:o, s:b, s:b, s:o}", "name", change_answer_text(u->name), "cram_md5", u->cram_md5, "locked",
+                                         u->locked, "addresses", list));
 }
 
 static int list(const char *file, bool json)
@@ -126,8 +130,9 @@ static int list(const char *file, bool json)
     return ok ? 0 : EX_NOINPUT;
 }
 
-static int change(const char *file, const struct options *o, const char *group_of)
+static int change(const char *file, const struct options *o, int64_t group)
 {
+    struct buf made = { 0 };
     char password[PASSWORD_MAX] = "";
     const char *op = o->words[0];
     bool add = !strcmp(op, "add"), secret = add || !strcmp(op, "password"), addresses = !strcmp(op, "addresses");
@@ -137,12 +142,13 @@ static int change(const char *file, const struct options *o, const char *group_o
                               .must_exist = !add,
                               .must_not_exist = add,
                               .addresses = slice_str(addresses ? o->words[2] : o->addresses),
-                              .group_of = group_of };
+                              .group = group };
     struct err err;
-    bool ok = !secret || ask_password(password, &err);
-    if (secret) c.password = slice_str(password);
+    bool ok = !secret || (ask_password(password, &err) && users_secret_make(slice_str(password), &made, &err));
+    if (secret) c.secret = buf_slice(&made);
     ok = ok && users_file_change(file, &c, &err);
     mem_wipe(password, sizeof password);
+    buf_wipe(&made);
     if (!ok) fprintf(stderr, "postern: %s\n", err.text);
     return ok ? 0 : EX_DATAERR;
 }
@@ -177,7 +183,7 @@ int cli_user(int argc, char **argv)
         return EX_CONFIG;
     }
     const char *file = o.file ? o.file : c->auth.users;
-    code = !strcmp(o.words[0], "list") ? list(file, o.json) : change(file, &o, c ? c->system.auth_user : NULL);
+    code = !strcmp(o.words[0], "list") ? list(file, o.json) : change(file, &o, users_group_of(c ? c->system.auth_user : NULL));
     config_free(c);
     return code;
 }

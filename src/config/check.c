@@ -168,6 +168,7 @@ void check_all(const struct check *k)
     check_relaying(k);
     check_dns_lists(k);
     check_content(k);
+    check_web(k);
     check_sizes(k);
     check_times(k);
     check_system(k);
@@ -220,6 +221,7 @@ struct config *config_parse(struct slice text, const char *path, struct config_r
     *report = (struct config_report){ 0 };
     struct config *c = mem_new(struct config);
     read_text(c, text, path, report, true);
+    c->fingerprint = hash_bytes(text);
     report_sort(report);
     if (!report->errors) return c;
     config_free(c);

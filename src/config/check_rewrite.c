@@ -14,7 +14,7 @@ static bool is_mapped(const struct config *c, struct slice domain)
 {
     for (size_t i = 0; i < c->mapping_n; i++) {
         const struct config_mapping *m = &c->mappings[i];
-        struct slice from = slice_str(m->from ? m->from : "");
+        struct slice from = slice_str(m->from);
         if (!m->enabled || !from.n) continue;
         if (from.p[0] == '.' ? slice_ieq(slice_sub(from, 1, from.n), domain) || slice_iends(domain, from) : slice_ieq(from, domain)) return true;
     }
@@ -28,8 +28,7 @@ static bool may_be_ours(const struct config *c, struct slice domain)
         if (c->domains[i].table) return true;
     for (size_t i = 0; i < c->mapping_n; i++)
         if (c->mappings[i].table && c->mappings[i].enabled) return true;
-    return slice_ieq(domain, slice_str(c->hostname)) || (c->main_domain && slice_ieq(domain, slice_str(c->main_domain))) ||
-           config_domain_of(c, domain) || is_mapped(c, domain);
+    return config_is_own_host(c, domain) || config_domain_of(c, domain) || is_mapped(c, domain);
 }
 
 /* Empty: there is none. */
@@ -113,7 +112,7 @@ static void check_mapping(const struct check *k, const struct config_mapping *m,
     check_mapping_parts(k, m, node);
     if (!m->from || !from || !m->enabled) return;
     struct slice name = slice_sub(slice_str(m->from), m->from[0] == '.', strlen(m->from));
-    if (m->from[0] != '.' && (slice_ieq(name, slice_str(k->c->hostname)) || (k->c->main_domain && slice_ieq(name, slice_str(k->c->main_domain)))))
+    if (m->from[0] != '.' && config_is_own_host(k->c, name))
         yaml_error(k->report, from, "remove it, and write aliases; or name another main_domain",
                    "%s is %s: its mail ends here, in aliases and system mail, and is not mapped", m->from,
                    slice_ieq(name, slice_str(k->c->hostname)) ? "hostname" : "main_domain");
@@ -223,8 +222,7 @@ static void check_somebody(const struct check *k, struct htable *seen, const str
     struct slice domain = domain_of(target), local = slice_str(target);
     if (domain.n) local = slice_sub(local, 0, local.n - domain.n - 1);
     else domain = slice_str(c->main_domain ? c->main_domain : c->hostname);
-    bool own = slice_ieq(domain, slice_str(c->hostname)) || (c->main_domain && slice_ieq(domain, slice_str(c->main_domain)));
-    if (!own || !node || !local.n || config_domain_of(c, domain) || is_mapped(c, domain) || config_has_route(c, local, domain) ||
+    if (!config_is_own_host(c, domain) || !node || !local.n || config_domain_of(c, domain) || is_mapped(c, domain) || config_has_route(c, local, domain) ||
         is_system_name(c, local) || has_alias(seen, local, domain, self))
         return;
     yaml_warning(k->report, node, "name an address that has a mailbox, add an alias, or a relay domain with deliver: maildir:/path/%d/%n",

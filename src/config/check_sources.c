@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <stdio.h>
 #include "base/mem.h"
 #include "config/report.h"
 

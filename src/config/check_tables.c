@@ -177,11 +177,10 @@ static const struct config_table *find_table(const struct config *c, struct slic
 /* Why a table of this type is of no use there, or NULL. */
 static const char *unfit(const struct config_table *t, enum list_of of)
 {
-    bool values = of == LIST_OF_ALIASES || of == LIST_OF_MAPPINGS;
     if (t->type == CONFIG_TABLE_CIDR && of != LIST_OF_CLIENTS) return "has networks, which are for clients only";
     if (t->type == CONFIG_TABLE_PCRE && of != LIST_OF_CLIENTS && of != LIST_OF_ADDRESSES)
         return "has regular expressions, which are for clients, senders and recipients only";
-    if (t->type == CONFIG_TABLE_LDAP && values && !t->ldap.value) return "gives no values: ldap.value is missing";
+    if (t->type == CONFIG_TABLE_LDAP && list_has_values(of) && !t->ldap.value) return "gives no values: ldap.value is missing";
     return NULL;
 }
 

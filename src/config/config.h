@@ -11,6 +11,7 @@
 #include "config/config_content.h"
 #include "config/config_rewrite.h"
 #include "config/config_signing.h"
+#include "config/config_web.h"
 
 enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_OFFER, CONFIG_TLS_REQUIRE, CONFIG_TLS_IMPLICIT };
 enum config_role { CONFIG_ROLE_RELAY, CONFIG_ROLE_SUBMISSION, CONFIG_ROLE_LMTP };
@@ -235,6 +236,8 @@ struct config_queue {
     uint64_t retry_first, retry_max;
     uint64_t delay_warning;      /* 4h; 0: none */
     uint32_t free_space;         /* percent; below it new mail gets 452 */
+    uint32_t warn_messages;      /* so many are a long queue; 0: none is */
+    uint64_t warn_age;           /* the same of the age of its oldest message */
     uint64_t memory;             /* of one worker, for message text waiting to be delivered */
     uint64_t segment_size;       /* 64 MiB */
     uint64_t inline_size;        /* 128 KiB; larger messages get a file of their own */
@@ -250,6 +253,8 @@ struct config_delivery {
     const char *helo;            /* "" : hostname */
     enum config_family family;
     struct ip source4, source6;  /* family 0: the system chooses */
+    struct ip_net *public;       /* as others see them, each of one address; none: the machine's own. For the set-up check alone */
+    size_t public_n;
     enum config_client_tls tls;
     bool mta_sts;
     bool tls_reports;            /* count, and send reports where a domain asks for them (RFC 8460) */
@@ -260,6 +265,7 @@ struct config_delivery {
 struct config {
     struct arena arena;          /* holds all of it */
     const char *file;            /* its path */
+    uint64_t fingerprint;        /* of the text; only for this process and those it forks */
     const char *hostname;
     const char *postmaster;      /* "postmaster@hostname" unless set */
     struct config_listener *listeners;
@@ -310,6 +316,9 @@ struct config {
     struct config_rule *rules;
     size_t rule_n;
     struct config_quarantine quarantine;
+    struct config_web web;
+    struct config_webhook *webhooks;
+    size_t webhook_n;
     const struct config_hop **hops; /* all there are, by id; only those that are set */
     size_t hop_n;
     struct {
@@ -336,6 +345,9 @@ struct config {
     } system;
     struct {
         uint32_t level;                /* enum log_level */
+        uint32_t format, to;           /* enum log_format, enum log_target */
+        uint32_t facility;             /* of syslog, as a number */
+        const char *socket;            /* NULL: where the journal, or syslog, listens */
     } log;
     struct config_lookup *lookup;      /* how zones and domains are found fast: lookup.c */
 };
@@ -361,6 +373,8 @@ struct config_report {
 struct config *config_load(const char *path, struct config_report *report) MUST_CHECK;
 /* The same from memory; `path` is only for messages. */
 struct config *config_parse(struct slice text, const char *path, struct config_report *report) MUST_CHECK;
+/* Files and folders it names; option: the last word of the option's path. The same may come more than once. */
+void config_each_path(const struct config *c, void (*cb)(void *arg, const char *option, const char *path), void *arg);
 void config_free(struct config *c);                       /* NULL is fine */
 /* Wipes passwords written in the file. For every process but the one that needs them. */
 void config_forget_secrets(struct config *c);
@@ -387,8 +401,10 @@ const struct config_network *config_networks(const struct config *c, size_t *n);
 /* Where what a transparent zone's clients say to others arrives: intercept.listener, or the first that can take it; NULL: none. */
 const struct config_listener *config_arrival(const struct config *c, const struct config_zone *z);
 /* May clients of the zone send as this domain (A-labels)? One whose networks others use as well is bound to sender domains; the null
- * reverse-path ("") is of none of them: anybody's bounces would pass. */
-bool config_zone_sends(const struct config_zone *zone, const char *sender);
+ * reverse-path (empty) is of none of them: anybody's bounces would pass. */
+bool config_zone_sends(const struct config_zone *zone, struct slice sender);
+/* hostname or main_domain (A-labels, any case): where plain names are. */
+bool config_is_own_host(const struct config *c, struct slice domain);
 /* The relay domain that covers `domain` (ASCII, any case), or NULL. The longest name wins; of the same name one that is written before one
  * of a table. */
 const struct config_domain *config_domain_of(const struct config *c, struct slice domain);

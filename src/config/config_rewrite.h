@@ -49,6 +49,7 @@ enum config_table_type {
     CONFIG_TABLE_SQLITE,
     CONFIG_TABLE_POSTGRESQL,
 };
+static inline bool config_table_is_lines(enum config_table_type type) { return type < CONFIG_TABLE_LDAP; } /* of a file */
 /* A table is read as a whole, again and again, and looked into in memory: nobody waits for a directory or database while mail comes. */
 struct config_table {
     const char *name;

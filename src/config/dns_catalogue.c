@@ -83,3 +83,36 @@ const struct dns_catalogue_entry *dns_catalogue_find(const char *zone)
 }
 
 const struct dns_catalogue_entry *dns_catalogue_at(size_t i) { return i < countof(catalogue) ? &catalogue[i] : NULL; }
+
+/* ---- as JSON */
+
+static json_t *of_json(uint32_t of)
+{
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } words[] = { { CONFIG_DNS_LIST_CLIENT, "client" },
+                  { CONFIG_DNS_LIST_REVERSE, "reverse" },
+                  { CONFIG_DNS_LIST_HELO, "helo" },
+                  { CONFIG_DNS_LIST_SENDER, "sender" } };
+    json_t *all = json_array();
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (of & words[i].bit) json_array_append_new(all, json_string(words[i].name));
+    return all;
+}
+
+json_t *dns_catalogue_to_json(void)
+{
+    json_t *all = json_array();
+    const struct dns_catalogue_entry *e;
+    for (size_t i = 0; (e = dns_catalogue_at(i)); i++) {
+        json_t *one =
+            json_pack("{s:s, s:s, s:o, s:b, s:b, s:b}", "zone", e->zone, "title", e->title, "of", of_json(e->of),
+                      "allow", (int)e->allow, "ipv6", (int)e->ipv6, "test_points", (int)e->tested);
+        if (e->home) json_object_set_new(one, "home", json_string(e->home));
+        if (e->answers) json_object_set_new(one, "answers", json_string(e->answers));
+        if (e->closed) json_object_set_new(one, "closed", json_string(e->closed));
+        json_array_append_new(all, one);
+    }
+    return all;
+}

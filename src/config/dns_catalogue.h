@@ -2,6 +2,7 @@
  * Well-known lists in the DNS, as they come with the program; and which answers of a list count. */
 #ifndef POSTERN_CONFIG_DNS_CATALOGUE_H
 #define POSTERN_CONFIG_DNS_CATALOGUE_H
+#include <jansson.h>
 #include "base/ip.h"
 
 struct dns_catalogue_entry {
@@ -16,6 +17,8 @@ struct dns_catalogue_entry {
 /* NULL: not known. Any case. */
 const struct dns_catalogue_entry *dns_catalogue_find(const char *zone);
 const struct dns_catalogue_entry *dns_catalogue_at(size_t i); /* NULL at the end */
+/* [{"zone", "title", "of": ["client", "reverse", "helo", "sender"], "allow", "ipv6", "test_points", "home"?, "answers"?, "closed"?}] */
+json_t *dns_catalogue_to_json(void);
 
 /* Ranges of answers, as the configuration writes them. */
 #define DNS_ANSWERS_MAX 16

@@ -77,16 +77,6 @@ static json_t *sources_json(const struct schema_option *o, const char *record)
     return json_pack("[o, o]", text_json(o, SCHEMA_IP, ipv4), text_json(o, SCHEMA_IP, ipv6));
 }
 
-static json_t *listener_json(const struct config *c, int i)
-{
-    if (i < 0) return json_null();
-    struct buf b = { 0 };
-    value_format_endpoint(&c->listeners[i].ip, c->listeners[i].port, &b);
-    json_t *out = json_string(buf_cstr(&b));
-    buf_deinit(&b);
-    return out;
-}
-
 static bool is_instead(const struct schema_option *o, const char *record)
 {
     const char *other = NULL;
@@ -98,7 +88,7 @@ static json_t *option_json(const struct config *c, const struct schema_table *in
                            const char *record)
 {
     const void *field = record + o->offset;
-    if (is_instead(o, record)) return json_null();
+    if (is_instead(o, record) || (o->type <= SCHEMA_SERVER && !*(const char *const *)field)) return json_null();
     switch (o->type) {
     case SCHEMA_GROUP: return table_json(c, o->table, record);
     case SCHEMA_LIST:
@@ -118,14 +108,7 @@ static json_t *option_json(const struct config *c, const struct schema_table *in
     case SCHEMA_ZONE: return *(const int *)field < 0 ? json_null() : json_string(c->zones[*(const int *)field].name);
     case SCHEMA_IP: return ((const struct ip *)field)->family ? text_json(o, o->type, field) : json_null();
     case SCHEMA_SOURCES: return sources_json(o, record);
-    case SCHEMA_LISTENER: return listener_json(c, *(const int *)field);
-    case SCHEMA_DOMAIN:
-    case SCHEMA_DOMAIN_TREE:
-    case SCHEMA_RECIPIENT:
-    case SCHEMA_ALIAS:
-    case SCHEMA_NAME:
-        if (!*(const char *const *)field) return json_null();
-        break;
+    case SCHEMA_LISTENER: return *(const int *)field < 0 ? json_null() : text_json(o, SCHEMA_ENDPOINT, &c->listeners[*(const int *)field].ip);
     case SCHEMA_STRING:
     case SCHEMA_SECRET:
     case SCHEMA_MAILBOX:
@@ -133,7 +116,6 @@ static json_t *option_json(const struct config *c, const struct schema_table *in
     case SCHEMA_HOST:
     case SCHEMA_DNS_NAME:
     case SCHEMA_PATH:
-        if (!*(const char *const *)field) return json_null();
         if (!**(const char *const *)field && !o->empty && o->type != SCHEMA_SECRET) return json_null();
         break;
     default: break;
@@ -181,7 +163,8 @@ static bool plain_scalar(struct slice s)
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
         bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (i == 0 && !alnum && c != '/' && c != '.' && c != '_') return false;
+        bool minus = c == '-' && s.n > 1 && s.p[1] >= '0' && s.p[1] <= '9'; /* of a number */
+        if (i == 0 && !alnum && !minus && c != '/' && c != '.' && c != '_') return false;
         if (c == ' ' && i + 1 < s.n && s.p[i + 1] != ' ' && s.p[i + 1] != '#' && s.p[i - 1] != ':') continue;
         if (!alnum && (!c || !strchr(inner, c))) return false;
         if (c == ':' && (i + 1 == s.n || s.p[i + 1] == ' ')) return false;

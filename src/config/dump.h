@@ -15,6 +15,11 @@ void config_json_yaml(const json_t *value, struct buf *out);
 
 void schema_add_manual(struct buf *out); /* postern.yaml(5), roff */
 json_t *schema_to_json(void);            /* JSON Schema, draft 2020-12 */
+/* The same for forms, with in each option: x-type (bool, number, percent, score, port, clock, size,
+ * time, enum, set, text, secret, host, ..., list, group, records, map), x-type-text (for people: "list of networks"), x-item (of lists: an
+ * x-type), x-unit (bytes, ms, percent, points), minimum and maximum in it, x-default-text (the default in words, where it is no value), x-words
+ * (with planned, refused), x-place (its order), x-required, x-nullable, x-scalar (the member a lone value stands for). */
+json_t *schema_to_json_full(void);
 
 /* A YAML scalar that reads back as s, quoted where needed. */
 void yaml_add_scalar(struct buf *out, struct slice s);

@@ -1,21 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Edits at the marks of the tree. Each result is read again and compared: it must differ in the wanted entry only. */
-#include "config/edit.h"
+#include "config/edit_parts.h"
 #include "config/dump.h"
 #include "config/secret.h"
-
-/* One edit under way. */
-struct edit {
-    struct slice text;
-    const struct edit_path *path;
-    struct yaml_node *root, *found; /* the deepest node of the path that is there */
-    size_t done;                    /* steps of the path that are there */
-    struct buf value;               /* as it will stand in the file */
-    const char *newline;
-    struct arena arena;
-    struct config_report report;
-    struct err *err;
-};
 
 bool edit_path_parse(const char *text, struct edit_path *out, struct err *err)
 {
@@ -60,7 +47,7 @@ struct yaml_node *edit_path_find(struct yaml_node *root, const struct edit_path 
     return at;
 }
 
-static void splice(struct buf *out, struct slice text, size_t from, size_t to, struct slice with)
+void edit_splice(struct buf *out, struct slice text, size_t from, size_t to, struct slice with)
 {
     struct buf b = { 0 };
     buf_add(&b, slice_sub(text, 0, from));
@@ -70,49 +57,47 @@ static void splice(struct buf *out, struct slice text, size_t from, size_t to, s
     *out = b;
 }
 
-static size_t line_start(struct slice text, size_t at)
+size_t edit_line_start(struct slice text, size_t at)
 {
     while (at && text.p[at - 1] != '\n') at--;
     return at;
 }
 
-static size_t line_end(struct slice text, size_t at) /* of its CR or LF, or the end of the text */
+size_t edit_line_end(struct slice text, size_t at) /* of its CR or LF, or the end of the text */
 {
     while (at < text.n && text.p[at] != '\n') at++;
     return at && at < text.n && text.p[at - 1] == '\r' ? at - 1 : at;
 }
 
-static size_t next_line(struct slice text, size_t at)
+size_t edit_next_line(struct slice text, size_t at)
 {
     while (at < text.n && text.p[at] != '\n') at++;
     return at < text.n ? at + 1 : at;
 }
 
-static bool blank(struct slice text, size_t from, size_t to)
+bool edit_blank(struct slice text, size_t from, size_t to)
 {
     return slice_trim(slice_sub(text, from, to)).n == 0;
 }
 
 static bool is_absent(const struct yaml_node *node) { return node->from == node->to && yaml_is_null(node); }
 
-/* Behind the ":" of an entry; 0 for the "? key" form. */
-static size_t after_colon(const struct edit *e, const struct yaml_node *node)
+size_t edit_after_colon(const struct edit *e, const struct yaml_node *node)
 {
     size_t i = node->key_to;
     while (i < e->text.n && (e->text.p[i] == ' ' || e->text.p[i] == '\t')) i++;
     return i < e->text.n && e->text.p[i] == ':' ? i + 1 : 0;
 }
 
-static bool fail_form(const struct edit *e, const struct yaml_node *node)
+bool edit_fail_form(const struct edit *e, const struct yaml_node *node)
 {
     return err_set(e->err, "line %u is written in a form that cannot be edited here", node->place.line);
 }
 
-/* Where an entry ends: behind its value, or its colon. */
-static size_t end_of(const struct edit *e, const struct yaml_node *node)
+size_t edit_end_of(const struct edit *e, const struct yaml_node *node)
 {
     if (!is_absent(node) || node->parent->kind != YAML_GROUP) return node->to;
-    size_t colon = after_colon(e, node);
+    size_t colon = edit_after_colon(e, node);
     return colon ? colon : node->key_to;
 }
 
@@ -151,14 +136,14 @@ static bool append_entry(struct edit *e, struct buf *out)
     struct buf entry = { 0 };
     size_t at, indent = in->place.column - 1;
     if (in->flow) {
-        at = in->last ? end_of(e, in->last) : in->from + 1;
+        at = in->last ? edit_end_of(e, in->last) : in->from + 1;
         if (in->last) buf_add_str(&entry, ", ");
     } else {
-        at = line_end(e->text, end_of(e, in->last));
+        at = edit_line_end(e->text, edit_end_of(e, in->last));
         buf_addf(&entry, "%s%*s", e->newline, (int)indent, "");
     }
     bool ok = add_steps(e, e->done, in->flow, indent, &entry);
-    if (ok) splice(out, e->text, at, at, buf_slice(&entry));
+    if (ok) edit_splice(out, e->text, at, at, buf_slice(&entry));
     buf_deinit(&entry);
     return ok;
 }
@@ -170,14 +155,14 @@ static bool fill_empty(struct edit *e, struct buf *out)
     if (!in->parent || in->parent->kind != YAML_GROUP || !is_absent(in))
         return err_set(e->err, "line %u holds no group of entries; set it as a whole", in->place.line);
     struct buf entry = { 0 };
-    size_t at = after_colon(e, in), indent = in->key_place.column + 1;
-    bool flow = in->parent->flow, ok = at ? true : fail_form(e, in);
+    size_t at = edit_after_colon(e, in), indent = in->key_place.column + 1;
+    bool flow = in->parent->flow, ok = at ? true : edit_fail_form(e, in);
     bool list = e->path->steps[e->done].kind != EDIT_NAME;
     if (flow) buf_add_str(&entry, list ? " [" : " {");
-    else buf_addf(&entry, "%s%*s", e->newline, (int)indent, ""), at = line_end(e->text, at);
+    else buf_addf(&entry, "%s%*s", e->newline, (int)indent, ""), at = edit_line_end(e->text, at);
     ok = ok && add_steps(e, e->done, flow, indent, &entry);
     if (flow) buf_add_char(&entry, list ? ']' : '}');
-    if (ok) splice(out, e->text, at, at, buf_slice(&entry));
+    if (ok) edit_splice(out, e->text, at, at, buf_slice(&entry));
     buf_deinit(&entry);
     return ok;
 }
@@ -203,9 +188,9 @@ static bool replace(struct edit *e, struct buf *out)
         buf_add(out, slice_sub(e->text, node->to, e->text.n));
         return true;
     }
-    size_t colon = after_colon(e, node), from = colon, to = colon;
-    if (!colon) return fail_form(e, node);
-    if (block) from = line_start(e->text, node->from), to = next_line(e->text, node->to);
+    size_t colon = edit_after_colon(e, node), from = colon, to = colon;
+    if (!colon) return edit_fail_form(e, node);
+    if (block) from = edit_line_start(e->text, node->from), to = edit_next_line(e->text, node->to);
     buf_add(out, slice_sub(e->text, 0, colon));
     buf_add_char(out, ' ');
     buf_add(out, buf_slice(&e->value));
@@ -219,19 +204,19 @@ static bool cut_block(struct edit *e, struct buf *out)
 {
     const struct yaml_node *node = e->found;
     bool entry = node->parent->kind == YAML_GROUP;
-    size_t from = entry ? node->key_from : node->from, end = end_of(e, node);
+    size_t from = entry ? node->key_from : node->from, end = edit_end_of(e, node);
     if (!entry) {
         while (from && strchr(" \t\r\n", e->text.p[from - 1])) from--;
-        if (!from || e->text.p[--from] != '-') return fail_form(e, node);
+        if (!from || e->text.p[--from] != '-') return edit_fail_form(e, node);
     }
-    size_t start = line_start(e->text, from);
-    if (blank(e->text, start, from)) {
-        splice(out, e->text, start, next_line(e->text, end), SLICE(""));
+    size_t start = edit_line_start(e->text, from);
+    if (edit_blank(e->text, start, from)) {
+        edit_splice(out, e->text, start, edit_next_line(e->text, end), SLICE(""));
         return true;
     }
     if (!entry || node->parent->n == 1) return err_set(e->err, "this is the only entry of a list item; unset the item");
-    size_t to = node->next && blank(e->text, end, node->next->key_from) ? node->next->key_from : end;
-    splice(out, e->text, from, to, SLICE(""));
+    size_t to = node->next && edit_blank(e->text, end, node->next->key_from) ? node->next->key_from : end;
+    edit_splice(out, e->text, from, to, SLICE(""));
     return true;
 }
 
@@ -239,16 +224,15 @@ static bool cut_flow(struct edit *e, struct buf *out)
 {
     const struct yaml_node *node = e->found, *before = NULL;
     bool entry = node->parent->kind == YAML_GROUP;
-    size_t from = entry ? node->key_from : node->from, to = end_of(e, node);
+    size_t from = entry ? node->key_from : node->from, to = edit_end_of(e, node);
     for (const struct yaml_node *c = node->parent->children; c != node; c = c->next) before = c;
     if (node->next) to = entry ? node->next->key_from : node->next->from;
-    else if (before) from = end_of(e, before);
-    splice(out, e->text, from, to, SLICE(""));
+    else if (before) from = edit_end_of(e, before);
+    edit_splice(out, e->text, from, to, SLICE(""));
     return true;
 }
 
-/* Equal but for the skipped nodes; a collection without entries equals nothing. */
-static bool same(const struct yaml_node *a, const struct yaml_node *b, const struct yaml_node *skip_a,
+bool edit_same(const struct yaml_node *a, const struct yaml_node *b, const struct yaml_node *skip_a,
                  const struct yaml_node *skip_b)
 {
     if ((a && a == skip_a) || (b && b == skip_b)) return a == skip_a && b == skip_b;
@@ -261,14 +245,13 @@ static bool same(const struct yaml_node *a, const struct yaml_node *b, const str
         if (x && x == skip_a && !(y && y == skip_b)) x = x->next;
         if (y && y == skip_b && !(x && x == skip_a)) y = y->next;
         if (!x || !y) return !x && !y;
-        if (!slice_eq(x->key, y->key) || !same(x, y, skip_a, skip_b)) return false;
+        if (!slice_eq(x->key, y->key) || !edit_same(x, y, skip_a, skip_b)) return false;
         x = x->next;
         y = y->next;
     }
 }
 
-/* The node of a path in the new tree; [+] is the last of its list. */
-static struct yaml_node *walk_new(struct yaml_node *root, const struct edit_path *p, size_t n)
+struct yaml_node *edit_walk_new(struct yaml_node *root, const struct edit_path *p, size_t n)
 {
     struct yaml_node *at = root;
     for (size_t i = 0, done; at && i < n; i++) {
@@ -290,16 +273,16 @@ static bool verify(struct edit *e, const struct buf *out, bool set)
     struct yaml_node *root = yaml_parse(buf_slice(out), &e->arena, &report, &empty);
     bool ok = root || empty, replaced = e->done == e->path->n;
     if (ok && set) {
-        const struct yaml_node *node = walk_new(root, e->path, replaced ? e->path->n : e->done + 1);
-        ok = node && walk_new(root, e->path, e->path->n) && same(e->root, root, replaced ? e->found : NULL, node);
+        const struct yaml_node *node = edit_walk_new(root, e->path, replaced ? e->path->n : e->done + 1);
+        ok = node && edit_walk_new(root, e->path, e->path->n) && edit_same(e->root, root, replaced ? e->found : NULL, node);
     } else if (ok)
-        ok = same(e->root, root, e->found, NULL);
+        ok = edit_same(e->root, root, e->found, NULL);
     secret_wipe(root);
     config_report_deinit(&report);
     return ok ? true : err_set(e->err, "the file's layout does not allow this change; edit it by hand");
 }
 
-static bool render_value(struct edit *e, const char *value)
+bool edit_take_value(struct edit *e, const char *value)
 {
     struct slice v = slice_trim(slice_str(value));
     for (size_t i = 0; i < v.n; i++)
@@ -317,7 +300,7 @@ static bool render_value(struct edit *e, const char *value)
     return ok;
 }
 
-static bool start(struct edit *e)
+bool edit_start(struct edit *e)
 {
     bool empty;
     ptrdiff_t eol = slice_find(e->text, '\n');
@@ -328,9 +311,9 @@ static bool start(struct edit *e)
     return true;
 }
 
-static void finish(struct edit *e)
+void edit_finish(struct edit *e)
 {
-    buf_deinit(&e->value);
+    buf_wipe(&e->value);
     secret_wipe(e->root);
     arena_deinit(&e->arena);
     config_report_deinit(&e->report);
@@ -341,7 +324,7 @@ bool edit_set(struct slice text, const char *path, const char *value, struct buf
     struct edit_path p;
     if (!edit_path_parse(path, &p, err)) return false;
     struct edit e = { .text = text, .path = &p, .err = err };
-    bool ok = start(&e) && render_value(&e, value);
+    bool ok = edit_start(&e) && edit_take_value(&e, value);
     if (ok && !e.root) ok = append_root(&e, out);
     else if (ok && e.done == p.n) ok = replace(&e, out);
     else if (ok) {
@@ -352,7 +335,7 @@ bool edit_set(struct slice text, const char *path, const char *value, struct buf
         else ok = fits && (e.found->n || e.found->flow) ? append_entry(&e, out) : fill_empty(&e, out);
     }
     ok = ok && verify(&e, out, true);
-    finish(&e);
+    edit_finish(&e);
     return ok;
 }
 
@@ -361,10 +344,10 @@ bool edit_unset(struct slice text, const char *path, struct buf *out, struct err
     struct edit_path p;
     if (!edit_path_parse(path, &p, err)) return false;
     struct edit e = { .text = text, .path = &p, .err = err };
-    bool ok = start(&e);
+    bool ok = edit_start(&e);
     if (ok && (!e.root || e.done < p.n)) ok = err_set(err, "%s is not set in the file", path);
     if (ok) ok = e.found->parent->flow ? cut_flow(&e, out) : cut_block(&e, out);
     ok = ok && verify(&e, out, false);
-    finish(&e);
+    edit_finish(&e);
     return ok;
 }

@@ -138,12 +138,7 @@ static void finish(struct list_match *l)
     sort_nets(l);
     add_keys(l, false); /* of two, the one that wants no proof */
     if (l->proven) add_keys(l, true);
-    if (!l->expression_n) return;
-    l->match_data = pcre2_match_data_create(1, NULL);
-    l->match_limits = pcre2_match_context_create(NULL);
-    if (!l->match_data || !l->match_limits) abort(); /* as mem_alloc */
-    pcre2_set_match_limit(l->match_limits, LIST_MATCH_STEPS);
-    pcre2_set_heap_limit(l->match_limits, LIST_MATCH_HEAP);
+    if (l->expression_n) match_limits_new(&l->match_data, &l->match_limits);
 }
 
 static bool add_written(struct list_match *l, const struct config_match *from, size_t at, struct err *err)
@@ -168,7 +163,7 @@ static bool add_table(struct list_match *l, const struct config_match *from, siz
     l->tables = mem_grow(l->tables, l->table_n + 1, sizeof *l->tables);
     l->tables[l->table_n++] = (struct list_table){
         .table = t, .at = at,
-        .from = { .comment = from->comment, .reason = from->reason, .file = c->type < CONFIG_TABLE_LDAP ? c->file : NULL,
+        .from = { .comment = from->comment, .reason = from->reason, .file = config_table_is_lines(c->type) ? c->file : NULL,
                   .table = from->table, .place = from->place, .proven = from->proven } };
     l->proven |= from->proven;
     return true;

@@ -35,14 +35,12 @@ struct list_found {
                                        of its entries is one and the same */
 };
 
+#define LIST_EXPRESSIONS_MAX 1000 /* of a list, and of each table: each is tried, one after the other */
+
 /* What an entry may be depends on what the list is of: a host is looked for among clients only, a mailbox among the others. Files and
  * tables are those of `tables`, which must outlive the list; NULL: the files are read now, which blocks, and never again. NULL with an
  * error that names the place of the entry, or file and line; an empty list is no error, and neither is one with an entry twice: the first
  * counts. `from` must outlive the list. */
-#define LIST_EXPRESSIONS_MAX 1000 /* of a list, and of each table: each is tried, one after the other */
-#define LIST_MATCH_STEPS 10000    /* of one expression; an address has 320 characters at most */
-#define LIST_MATCH_HEAP 1024      /* KiB */
-#define LIST_FILE_MAX (64u << 20)  /* bytes of a file */
 struct list_match *list_new(const struct config_match_list *from, enum list_of of, const struct tables *tables, struct err *err) MUST_CHECK;
 void list_free(struct list_match *l); /* NULL is fine */
 bool list_is_empty(const struct list_match *l);  /* and no file or table will change that */

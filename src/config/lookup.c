@@ -148,7 +148,7 @@ void lookup_build(struct config *c, const struct yaml_node *root, struct config_
     }
     htable_init(&l->routes, hash_of_route);
     for (size_t i = 0; i < c->route_n; i++) {
-        struct slice to = slice_str(c->routes[i].to ? c->routes[i].to : "");
+        struct slice to = slice_str(c->routes[i].to);
         if (to.n && !htable_find(&l->routes, hash_ibytes(to), route_is, &to)) htable_add(&l->routes, &c->routes[i]);
     }
     for (size_t i = 0; i < c->zone_n; i++)
@@ -207,12 +207,17 @@ const struct config_network *config_networks(const struct config *c, size_t *n)
     return c->lookup ? c->lookup->entries : NULL;
 }
 
-bool config_zone_sends(const struct config_zone *zone, const char *sender)
+bool config_zone_sends(const struct config_zone *zone, struct slice sender)
 {
     if (!zone->sender_n) return true;
-    for (size_t i = 0; sender[0] && i < zone->sender_n; i++)
-        if (slice_ieq(slice_str(zone->senders[i]), slice_str(sender))) return true;
+    for (size_t i = 0; sender.n && i < zone->sender_n; i++)
+        if (slice_ieq(slice_str(zone->senders[i]), sender)) return true;
     return false;
+}
+
+bool config_is_own_host(const struct config *c, struct slice domain)
+{
+    return slice_ieq(domain, slice_str(c->hostname)) || (c->main_domain && slice_ieq(domain, slice_str(c->main_domain)));
 }
 
 static const struct config_domain *find_domain(const struct config *c, struct slice name)

@@ -4,9 +4,12 @@
 #include "config/match.h"
 #include <pcre2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include "smtp/address.h"
 
 #define ENTRY_MAX 1000
+#define MATCH_STEPS 10000 /* of one expression; an address has 320 characters at most */
+#define MATCH_HEAP 1024   /* KiB */
 
 /* ---- addresses and networks */
 
@@ -158,6 +161,15 @@ pcre2_code *match_compile_as(struct slice expression, uint32_t options, struct e
 }
 
 void match_free(pcre2_code *code) { pcre2_code_free(code); }
+
+void match_limits_new(pcre2_match_data **data, pcre2_match_context **limits)
+{
+    *data = pcre2_match_data_create(1, NULL);
+    *limits = pcre2_match_context_create(NULL);
+    if (!*data || !*limits) abort(); /* as mem_alloc */
+    pcre2_set_match_limit(*limits, MATCH_STEPS);
+    pcre2_set_heap_limit(*limits, MATCH_HEAP);
+}
 
 bool match_check(struct slice text, enum list_of of, struct err *err)
 {

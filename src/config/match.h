@@ -8,6 +8,7 @@
 /* What a list is held against: clients, by address and name, or mail addresses; or it is a table of aliases (names and addresses, whose
  * values are such, separated by commas), of mapped domains (names and trees, whose values are domains), or of relay domains. */
 enum list_of { LIST_OF_CLIENTS, LIST_OF_ADDRESSES, LIST_OF_ALIASES, LIST_OF_MAPPINGS, LIST_OF_DOMAINS };
+static inline bool list_has_values(enum list_of of) { return of == LIST_OF_ALIASES || of == LIST_OF_MAPPINGS; }
 
 enum match_form {
     MATCH_NETWORK,     /* of clients: an address, a network, the beginning of an IPv4 address */
@@ -39,10 +40,14 @@ const char *match_parse(struct slice text, enum list_of of, struct match *out) M
 /* Why a text cannot be told to a client in a reply, or NULL: printable ASCII (RFC 5321 §4.2), at most MATCH_REASON_MAX bytes. */
 const char *match_reason_problem(struct slice reason);
 
+struct pcre2_real_match_data_8;
+struct pcre2_real_match_context_8;
 /* A regular expression over a whole text, case ignored: a pcre2_code, for pcre2_code_free. NULL: *err tells why. */
 struct pcre2_real_code_8 *match_compile(struct slice expression, struct err *err) MUST_CHECK;
 void match_free(struct pcre2_real_code_8 *code); /* NULL is fine */
 struct pcre2_real_code_8 *match_compile_as(struct slice expression, uint32_t options, struct err *err) MUST_CHECK; /* options: of PCRE2 */
+/* What pcre2_match needs for such an expression, its work limited: one that runs out of it does not match. */
+void match_limits_new(struct pcre2_real_match_data_8 **data, struct pcre2_real_match_context_8 **limits);
 /* Everything about one entry: match_parse and match_compile. */
 bool match_check(struct slice text, enum list_of of, struct err *err) MUST_CHECK;
 

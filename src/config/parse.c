@@ -192,9 +192,24 @@ static void fill_option(struct parser *p, const struct schema_option *o, const s
     else value_parse(&v, o, o->type, node->text, record + o->offset);
 }
 
-/* Where else the table knows this name: "limits.message_size". */
-static const char *elsewhere(struct parser *p, struct slice name)
+/* Somewhere below the group: "checks.mail_from.resolve"; NULL: nowhere. */
+static const char *below(struct parser *p, const struct schema_table *t, const char *path, struct slice name, unsigned depth)
 {
+    const char *found = schema_find(t, name.p, name.n) ? report_text(p->report, "%s.%s", path, report_quote(p->report, name)) : NULL;
+    for (size_t i = 0; i < t->n && !found && depth < 3; i++)
+        if (t->options[i].type == SCHEMA_GROUP) found = below(p, t->options[i].table, report_text(p->report, "%s.%s", path, t->options[i].name), name, depth + 1);
+    return found;
+}
+
+/* Where else the table knows this name: "limits.message_size". Within a group of a group, only what is in the same one is likely meant. */
+static const char *elsewhere(struct parser *p, const struct yaml_node *node)
+{
+    struct slice name = node->key;
+    const struct yaml_node *group = node->parent, *inner = group;
+    for (; group && group->parent && group->parent->parent; group = group->parent);
+    const struct schema_option *own = group && group->parent ? schema_find(&schema_root, group->key.p, group->key.n) : NULL;
+    const char *found = own && own->type == SCHEMA_GROUP ? below(p, own->table, own->name, name, 0) : NULL;
+    if (found || (own && group != inner)) return found;
     for (size_t i = 0; i < schema_root.n; i++) {
         const struct schema_option *o = &schema_root.options[i];
         if (slice_eq(name, slice_str(o->name))) return o->name;
@@ -230,7 +245,7 @@ static void fail_unknown(struct parser *p, const struct schema_table *t, const s
                      "put a password with a comma into quotes", "there is no such option");
         return;
     }
-    const char *names[64], *other = elsewhere(p, node->key), *near;
+    const char *names[64], *other = elsewhere(p, node), *near;
     size_t n = 0;
     struct buf known = { 0 };
     for (; n < t->n && n < countof(names); n++) {

@@ -45,6 +45,7 @@ void check_relaying(const struct check *k);   /* check_relaying.c: the list rela
 void check_signing(const struct check *k);     /* check_signing.c: keys and secrets for what goes out */
 void check_credentials(const struct check *k); /* check_credentials.c: logging in to next hops */
 void check_content(const struct check *k);     /* check_content.c: scanners, attachments, viruses, the quarantine; and the next two */
+void check_web(const struct check *k);         /* check_web.c: administration, webhooks, the log */
 void check_spam(const struct check *k);        /* check_spam.c */
 void check_rules(const struct check *k);       /* check_rules.c: header checks, and rules */
 

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "config/parse.h"
@@ -52,7 +53,13 @@ static bool parse_first_line(const struct store *s, struct slice line, struct re
     buf_deinit(&title);
     if (!ours) return false;
     slice_cut(&line, ',', &when);
-    slice_cut(&line, ':', &who);
+    who = line;
+    for (size_t i = 0; i + 1 < line.n; i++) /* "web:anna: set ..." */
+        if (line.p[i] == ':' && line.p[i + 1] == ' ') {
+            who = slice_sub(line, 0, i);
+            break;
+        }
+    line = slice_sub(line, who.n + 1, line.n);
     r->when = mem_slicedup(slice_trim(when));
     r->who = mem_slicedup(slice_trim(who));
     r->what = mem_slicedup(slice_trim(line));
@@ -180,8 +187,20 @@ static bool write_new(const char *path, struct slice text, const struct stat *li
     return ok;
 }
 
-static void add_who(struct buf *b)
+static void add_author(struct buf *b, struct slice author)
 {
+    for (size_t i = 0; i < author.n && i < 80; i++) {
+        char c = author.p[i], l = ascii_lower(c);
+        buf_add_char(b, (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || (c && strchr(":@._-", c)) ? c : '_');
+    }
+}
+
+static void add_who(const struct store *s, struct buf *b)
+{
+    if (s->author) {
+        add_author(b, slice_str(s->author));
+        return;
+    }
     const struct passwd *pw = getpwuid(getuid());
     const char *sudo = getenv("SUDO_USER"), *name = pw ? pw->pw_name : NULL;
     if (sudo && *sudo && getuid() == 0) buf_add_printable(b, slice_str(sudo), 32), buf_add_str(b, " as ");
@@ -189,7 +208,8 @@ static void add_who(struct buf *b)
     else buf_addf(b, "user %u", getuid());
 }
 
-static bool keep(struct store *s, struct slice old_text, const char *what, uint64_t *number, struct err *err)
+/* *kept: the file that was made; freed by the caller. */
+static bool keep(struct store *s, struct slice old_text, const char *what, uint64_t *number, char **kept, struct err *err)
 {
     struct buf b = { 0 };
     time_t now = time(NULL);
@@ -202,15 +222,16 @@ static bool keep(struct store *s, struct slice old_text, const char *what, uint6
     add_title(s, *number, &b);
     clock_add_rfc3339(&b, (uint64_t)now * 1000);
     buf_add_str(&b, ", ");
-    add_who(&b);
+    add_who(s, &b);
     buf_add_str(&b, ": ");
     buf_add_printable(&b, slice_str(what), 400);
     buf_add_char(&b, '\n');
     buf_add(&b, old_text);
     char *path = join(s->directory, file);
     bool ok = write_new(path, buf_slice(&b), NULL, err) && sync_folder(path, err);
-    free(path);
-    buf_deinit(&b);
+    if (ok) *kept = path;
+    else free(path);
+    buf_wipe(&b);
     return ok;
 }
 
@@ -218,17 +239,25 @@ bool store_replace(struct store *s, struct slice old_text, struct slice new_text
                    struct err *err)
 {
     struct stat st;
+    char *kept;
     if (stat(s->file, &st) < 0) return err_sys(err, errno, "cannot read %s", s->file);
-    if (!keep(s, old_text, what, number, err)) return false;
+    if (!keep(s, old_text, what, number, &kept, err)) return false;
+    crash_point("config-kept");
     struct buf b = { 0 };
     buf_addf(&b, "%s.new", s->file);
     char *temporary = printed(&b);
     unlink(temporary); /* left by a crash: we hold the lock */
     bool ok = write_new(temporary, new_text, &st, err);
+    crash_point("config-written");
     if (ok && rename(temporary, s->file) < 0) {
         ok = err_sys(err, errno, "cannot replace %s", s->file);
         unlink(temporary);
     }
+    crash_point("config-replaced");
+    if (!ok) unlink(kept); /* nothing was changed */
     free(temporary);
-    return ok && sync_folder(s->file, err);
+    free(kept);
+    struct err late; /* it is in force: what is told from here on is told of that, whether a power failure undoes it or not */
+    if (ok) (void)sync_folder(s->file, &late);
+    return ok;
 }

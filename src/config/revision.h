@@ -20,6 +20,7 @@ struct store {
     struct revision *revisions; /* by number */
     size_t n;
     uint64_t last;     /* the highest number in the folder, which several files may share */
+    const char *author; /* who changes it, the caller's: "web:anna"; NULL: the user of this process */
 };
 
 /* write: makes the folder when it is missing and waits for the lock. A missing folder is no error otherwise. */
@@ -28,7 +29,8 @@ void store_close(struct store *s);
 /* The text of a revision without its first line. */
 bool store_read(const struct store *s, uint64_t number, struct buf *text, struct err *err) MUST_CHECK;
 /* Keeps `old_text` as a revision, then replaces the file by `new_text`, both synced to disk; mode and owner stay. The
- * new revision's number goes to *number. */
+ * new revision's number goes to *number. At any moment the file is whole: the old text or the new one; steps of crash tests: config-kept,
+ * config-written, config-replaced. */
 bool store_replace(struct store *s, struct slice old_text, struct slice new_text, const char *what, uint64_t *number,
                    struct err *err) MUST_CHECK;
 

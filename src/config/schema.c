@@ -11,6 +11,13 @@ static const struct schema_word log_levels[] = { { "debug", LOG_DEBUG },
                                                  { "error", LOG_ERROR },
                                                  { NULL } };
 
+static const struct schema_word log_formats[] = { { "text", LOG_FORMAT_TEXT }, { "json", LOG_FORMAT_JSON }, { "rfc5424", LOG_FORMAT_RFC5424 }, { NULL } };
+static const struct schema_word log_targets[] = { { "stderr", LOG_TO_STDERR }, { "journal", LOG_TO_JOURNAL }, { "syslog", LOG_TO_SYSLOG }, { NULL } };
+static const struct schema_word log_facilities[] = {
+    { "user", 1 },    { "mail", 2 },    { "daemon", 3 },  { "local0", 16 }, { "local1", 17 }, { "local2", 18 },
+    { "local3", 19 }, { "local4", 20 }, { "local5", 21 }, { "local6", 22 }, { "local7", 23 }, { NULL },
+};
+
 static const struct schema_option dns_options[] = {
     { .name = "servers", .type = SCHEMA_LIST, .item = SCHEMA_SERVER, AT_LIST(config, dns.servers, dns.server_n),
       .shown = "those in /etc/resolv.conf", .help = "Name servers to ask, as address or address:port.",
@@ -56,6 +63,14 @@ static const struct schema_table system_table = { TABLE(system_options) };
 static const struct schema_option log_options[] = {
     { .name = "level", .type = SCHEMA_ENUM, AT(config, log.level), .fallback = "info", .words = log_levels,
       .help = "The least important events that are written." },
+    { .name = "to", .type = SCHEMA_ENUM, AT(config, log.to), .fallback = "stderr", .words = log_targets,
+      .help = "Where lines go: standard error (under systemd that is the journal); the journal, with each field as one of its own; syslog." },
+    { .name = "format", .type = SCHEMA_ENUM, AT(config, log.format), .fallback = "text", .words = log_formats,
+      .help = "How lines look on standard error and in syslog; rfc5424, with structured data, is for a syslog that reads it." },
+    { .name = "facility", .type = SCHEMA_ENUM, AT(config, log.facility), .fallback = "mail", .words = log_facilities,
+      .help = "What syslog and the journal sort them under." },
+    { .name = "socket", .type = SCHEMA_PATH, AT(config, log.socket), .nullable = true, .shown = "/run/systemd/journal/socket, or /dev/log",
+      .help = "The socket of the journal or of syslog.", .example = "/run/syslog.sock" },
 };
 static const struct schema_table log_table = { TABLE(log_options) };
 
@@ -135,6 +150,9 @@ static const struct schema_option root_options[] = {
       .help = "Rules for messages, one after another." },
     PLACED("quarantine", quarantine.place, schema_quarantine, "Where mail is held."),
     { .name = "dns", .type = SCHEMA_GROUP, .table = &dns_table, .help = "Name resolution." },
+    PLACED("web", web.place, schema_web, "The web administration."),
+    { .name = "webhooks", .type = SCHEMA_RECORDS, AT_LIST(config, webhooks, webhook_n), .table = &schema_webhook,
+      .help = "Who else is told of events, over HTTPS." },
     { .name = "system", .type = SCHEMA_GROUP, .table = &system_table, .help = "Directories, users, processes." },
     { .name = "log", .type = SCHEMA_GROUP, .table = &log_table, .help = "The log." },
 };

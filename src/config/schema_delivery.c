@@ -185,6 +185,10 @@ static const struct schema_option queue_options[] = {
       .max = 100 * DAY, .help = "When the sender is told that a message is still waiting; 0: never." },
     { .name = "free_space", .type = SCHEMA_PERCENT, AT(config, queue.free_space), .fallback = "5%", .max = 90,
       .help = "Free space of the spool's file system below which new mail is put off with 452." },
+    { .name = "warn_messages", .type = SCHEMA_NUMBER, AT(config, queue.warn_messages), .fallback = "5000", .max = 100000000,
+      .help = "From so many messages on the log, and webhooks for queue, say that it is long; 0: never." },
+    { .name = "warn_age", .type = SCHEMA_TIME, AT(config, queue.warn_age), .fallback = "1d", .max = 100 * DAY,
+      .help = "The same when one has waited for so long; 0: never." },
     { .name = "memory", .type = SCHEMA_SIZE, AT(config, queue.memory), .fallback = "128M", .min = M, .max = 1024 * G,
       .help = "Memory of one worker for the text of messages that wait to be delivered." },
     { .name = "segment_size", .type = SCHEMA_SIZE, AT(config, queue.segment_size), .fallback = "64M", .min = M,
@@ -215,6 +219,9 @@ static const struct schema_option delivery_options[] = {
       .help = "Local address for connections over IPv4.", .example = "192.0.2.9" },
     { .name = "source6", .type = SCHEMA_IP, AT(config, delivery.source6), .min = 6, .shown = "the system chooses",
       .help = "Local address for connections over IPv6.", .example = "2001:db8::9" },
+    { .name = "public_addresses", .type = SCHEMA_LIST, .item = SCHEMA_NETWORK, AT_LIST(config, delivery.public, delivery.public_n),
+      .shown = "those of this machine", .help = "The addresses that others see connections come from, where that is not this machine's own "
+      "(NAT): for `postern doctor` and the DNS records that it proposes.", .example = "[198.51.100.7]" },
     { .name = "tls", .type = SCHEMA_ENUM, AT(config, delivery.tls), .fallback = "may", .words = client_tls,
       .help = "Encryption towards next hops: none never asks for it; may uses it when it is offered; dane does as "
               "secure TLSA records of the destination say (RFC 7672), else may; encrypt wants it, whatever the "

@@ -41,6 +41,9 @@ extern const struct schema_table schema_spam;
 /* schema_rewrite.c */
 extern const struct schema_table schema_mapping, schema_alias, schema_copy, schema_table, schema_notices;
 extern const struct schema_word schema_languages[];
+/* schema_web.c; schema_webhook is of struct config_webhook */
+extern const struct schema_table schema_web, schema_webhook;
+extern const struct schema_word schema_webhook_events[];
 /* schema_rules.c */
 extern const struct schema_table schema_header_check, schema_rule;
 

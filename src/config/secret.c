@@ -33,34 +33,44 @@ bool secret_spilled(const struct yaml_node *node)
 }
 
 /* A group below a name of one's own choice ("bypass") is none. */
-static bool is_secret(const struct yaml_node *node)
+bool secret_is_node(const struct yaml_node *node)
 {
     return secret_is_name(node->key) && (node->kind != YAML_GROUP || slice_ieq(node->key, SLICE("password")));
 }
 
-static void add_hidden(struct buf *out, struct slice text)
+/* The text of a file as it is shown. */
+struct hiding {
+    struct slice text;
+    size_t at;        /* copied up to here */
+    const char *mark; /* in place of a secret */
+    struct secret_comments comments;
+    struct buf *out;
+};
+
+static void add_hidden(const struct hiding *h, struct slice text)
 {
-    buf_add_str(out, SCHEMA_HIDDEN);
+    struct buf *out = h->out;
+    buf_add_str(out, h->mark);
     for (size_t i = 0; i < text.n; i++)
         if (text.p[i] == '\n') buf_add_char(out, '\n');
 }
 
 /* Copies text up to `from`, then hides up to `to`. */
-static void hide_range(struct slice text, size_t *at, size_t from, size_t to, struct buf *out)
+static void hide_range(struct hiding *h, size_t from, size_t to)
 {
-    if (from < *at || to <= from) return;
-    buf_add(out, slice_sub(text, *at, from));
-    add_hidden(out, slice_sub(text, from, to));
-    *at = to;
+    if (from < h->at || to <= from) return;
+    secret_comments_copy(&h->comments, h->text, h->at, from, h->out);
+    add_hidden(h, slice_sub(h->text, from, to));
+    h->at = to;
 }
 
-static void hide_nodes(struct slice text, const struct yaml_node *in, size_t *at, struct buf *out)
+static void hide_nodes(struct hiding *h, const struct yaml_node *in)
 {
     for (const struct yaml_node *c = in->children; c; c = c->next) {
         bool named = in->kind == YAML_GROUP;
-        if (named && secret_spilled(c)) hide_range(text, at, c->key_from, c->key_to, out);
-        else if (named && is_secret(c)) hide_range(text, at, c->from, c->to, out);
-        else hide_nodes(text, c, at, out);
+        if (named && secret_spilled(c)) hide_range(h, c->key_from, c->key_to);
+        else if (named && secret_is_node(c)) hide_range(h, c->from, c->to);
+        else hide_nodes(h, c);
     }
 }
 
@@ -108,22 +118,27 @@ static void hide_lines(struct slice text, struct buf *out)
     }
 }
 
-void secret_hide(struct slice text, struct buf *out)
+static void hide(struct slice text, const char *mark, struct buf *out)
 {
     struct config_report report = { 0 };
     struct arena nodes = { 0 };
     bool empty;
-    size_t at = 0;
+    struct hiding h = { .text = text, .mark = mark, .out = out };
     struct yaml_node *root = yaml_parse(text, &nodes, &report, &empty);
-    if (root) {
-        hide_nodes(text, root, &at, out);
-        buf_add(out, slice_sub(text, at, text.n));
+    if (root || empty) {
+        secret_comments_find(text, root, &h.comments);
+        if (root) hide_nodes(&h, root);
+        secret_comments_copy(&h.comments, text, h.at, text.n, out);
+        secret_comments_deinit(&h.comments);
         secret_wipe(root);
-    } else if (empty) buf_add(out, text);
-    else hide_lines(text, out);
+    } else hide_lines(text, out);
     arena_deinit(&nodes);
     config_report_deinit(&report);
 }
+
+void secret_hide(struct slice text, struct buf *out) { hide(text, SCHEMA_HIDDEN, out); }
+
+void secret_hide_quoted(struct slice text, struct buf *out) { hide(text, "\"" SCHEMA_HIDDEN "\"", out); }
 
 void secret_hide_value(const char *path, const char *value, struct buf *out)
 {
@@ -147,7 +162,7 @@ static void wipe_texts(struct yaml_node *node)
 void secret_wipe(struct yaml_node *root)
 {
     for (struct yaml_node *c = root ? root->children : NULL; c; c = c->next) {
-        if (root->kind == YAML_GROUP && is_secret(c)) wipe_texts(c);
+        if (root->kind == YAML_GROUP && secret_is_node(c)) wipe_texts(c);
         else secret_wipe(c);
     }
 }

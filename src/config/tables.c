@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/tables_parts.h"
@@ -32,7 +33,7 @@ static void take_up(struct table *t, struct snapshot *s)
         t->formers = f;
     }
     t->now = s;
-    t->serial = ++t->tables->lists;
+    t->serial++;
     table_compile(t);
 }
 
@@ -48,23 +49,17 @@ static void forget_formers(struct table *t, uint64_t before)
     }
 }
 
-/* NULL and no text: there is no memory for it now, or it is being changed. */
 static struct snapshot *read_block(int fd, size_t n, struct err *err)
 {
     char *block = malloc(n ? n : 1);
-    size_t at = 0;
-    ssize_t got = 1;
     if (!block) {
         err_set_text(err, "there is no memory for it (%zu MB)", n >> 20);
         return NULL;
     }
-    while (at < n && got > 0) {
-        got = read(fd, block + at, n - at);
-        if (got > 0) at += (size_t)got;
-    }
-    if (got < 0) err_set_sys(err, errno, "cannot read it");
-    if (at == n) return snapshot_open(block, n, err);
-    if (got >= 0) err_set_text(err, "the table is cut short");
+    errno = 0;
+    if (io_read_at(fd, block, n, 0) == n) return snapshot_open(block, n, err);
+    if (errno) err_set_sys(err, errno, "cannot read it");
+    else err_set_text(err, "the table is cut short");
     free(block);
     return NULL;
 }
@@ -81,13 +76,16 @@ static void tell(struct table *t, const struct err *why)
     t->told = true;
 }
 
-/* Former blocks must stay for a while, but not fill the memory: then the newest has to wait. */
-static bool has_room(const struct table *t)
+/* Of its blocks, with the former ones. */
+static size_t size_of(const struct table *t)
 {
     size_t n = t->now ? snapshot_size(t->now) : 0;
     for (const struct table_former *f = t->formers; f; f = f->next) n += snapshot_size(f->snapshot);
-    return !t->formers || n <= FORMERS_MAX;
+    return n;
 }
+
+/* Former blocks must stay for a while, but not fill the memory: then the newest has to wait. */
+static bool has_room(const struct table *t) { return !t->formers || size_of(t) <= FORMERS_MAX; }
 
 static int open_block(const struct table *t, struct stat *st)
 {
@@ -149,12 +147,10 @@ static bool read_file(struct table *t, struct err *err)
     return true;
 }
 
-static bool is_file(const struct table *t) { return t->source.table->type < CONFIG_TABLE_LDAP; }
-
 static bool read_all(struct tables *t, struct err *err)
 {
     for (size_t i = 0; i < t->n; i++) {
-        if (!is_file(t->all[i])) poll_one(t->all[i]);
+        if (!config_table_is_lines(t->all[i]->source.table->type)) poll_one(t->all[i]);
         else if (!read_file(t->all[i], err)) return false;
     }
     return true;
@@ -235,10 +231,7 @@ const struct err *tables_fault(const struct tables *t)
 size_t tables_size(const struct tables *t)
 {
     size_t n = 0;
-    for (size_t i = 0; i < t->n; i++) {
-        if (t->all[i]->now) n += snapshot_size(t->all[i]->now);
-        for (const struct table_former *f = t->all[i]->formers; f; f = f->next) n += snapshot_size(f->snapshot);
-    }
+    for (size_t i = 0; i < t->n; i++) n += size_of(t->all[i]);
     return n;
 }
 

@@ -20,16 +20,6 @@ void table_forget_expressions(struct table *t)
     t->expression_n = 0;
 }
 
-static void make_limits(struct tables *t)
-{
-    if (t->match_data) return;
-    t->match_data = pcre2_match_data_create(1, NULL);
-    t->match_limits = pcre2_match_context_create(NULL);
-    if (!t->match_data || !t->match_limits) abort(); /* as mem_alloc */
-    pcre2_set_match_limit(t->match_limits, LIST_MATCH_STEPS);
-    pcre2_set_heap_limit(t->match_limits, LIST_MATCH_HEAP);
-}
-
 /* Who wrote the block has compiled them, too: what cannot be compiled now is passed over. */
 void table_compile(struct table *t)
 {
@@ -40,7 +30,7 @@ void table_compile(struct table *t)
         struct slice text = slice_str(e.match);
         pcre2_code *code = text.n > 2 ? match_compile(slice_sub(text, 1, text.n - 1), &ignored) : NULL;
         if (!code) continue;
-        make_limits(t->tables);
+        if (!t->tables->match_data) match_limits_new(&t->tables->match_data, &t->tables->match_limits);
         t->expressions = mem_grow(t->expressions, t->expression_n + 1, sizeof *t->expressions);
         t->expressions[t->expression_n++] = (struct table_expression){ code, i };
     }

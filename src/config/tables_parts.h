@@ -18,7 +18,7 @@ struct table {
     struct config_table own;     /* of a file that a list names */
     struct tables *tables;
     struct snapshot *now;        /* NULL: nothing was read yet */
-    uint64_t made, serial;
+    uint64_t made, serial;       /* serial: how many blocks were taken up */
     struct table_expression *expressions; /* of `now` */
     size_t expression_n;
     struct table_former *formers;
@@ -37,7 +37,6 @@ struct tables {
     struct pcre2_real_match_data_8 *match_data;
     struct pcre2_real_match_context_8 *match_limits;
     struct event *timer;
-    uint64_t lists;              /* blocks taken up so far: what `serial` is taken from */
 };
 
 /* tables_sources.c: all that is named. */

@@ -7,16 +7,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "config/list.h"
 #include "config/tables_parts.h"
 #include "smtp/address.h"
 
 #define VALUE_SHOWN 60
+#define FILE_MAX (64u << 20) /* bytes */
 
 /* ---- one row */
-
-static bool has_values(enum list_of of) { return of == LIST_OF_ALIASES || of == LIST_OF_MAPPINGS; }
 
 /* What the table's type allows, of what its use does. */
 static const char *check_form(const struct match *m, enum config_table_type type)
@@ -116,7 +116,7 @@ static bool add_row(struct snapshot_builder *b, const struct table_source *s, co
     err->code = 0;
     if (!why) why = check_form(&m, s->table->type);
     if (why) return err_set(err, "%s", why);
-    if (has_values(s->of) && !check_value(s->of, r->value, err)) return false;
+    if (list_has_values(s->of) && !check_value(s->of, r->value, err)) return false;
     if (m.form == MATCH_EXPRESSION && !check_expression(b, m.expression, err)) return false;
     if (!add_entry(b, &m, r, err)) return false;
     if (snapshot_builder_entries(b) <= s->table->entries) return true;
@@ -130,7 +130,7 @@ bool tables_add_row(struct snapshot_builder *b, const struct table_source *s, st
     char reason[MATCH_REASON_MAX + 1] = "";
     struct arena arena = { 0 };
     struct row r = { .entry = slice_trim(entry), .value = slice_trim(value), .join = true, .arena = &arena };
-    if (!has_values(s->of)) {
+    if (!list_has_values(s->of)) {
         if (r.value.n && !match_reason_problem(r.value)) r.reason = memcpy(reason, r.value.p, r.value.n);
         r.value = SLICE("");
     }
@@ -149,21 +149,18 @@ static char *read_all(int fd, const char *path, size_t *n, struct err *err)
         err_set_sys(err, errno, "cannot read %.200s", path);
         return NULL;
     }
-    if (!S_ISREG(st.st_mode) || st.st_size > (off_t)LIST_FILE_MAX) {
+    if (!S_ISREG(st.st_mode) || st.st_size > (off_t)FILE_MAX) {
         if (!S_ISREG(st.st_mode)) err_set_text(err, "%.200s is not a file", path);
-        else err_set_text(err, "%.200s is larger than %u MB", path, LIST_FILE_MAX >> 20);
+        else err_set_text(err, "%.200s is larger than %u MB", path, FILE_MAX >> 20);
         return NULL;
     }
-    size_t room = (size_t)st.st_size;
-    char *text = mem_alloc(room + 1);
-    ssize_t got = 1;
-    for (*n = 0; *n < room && got > 0; *n += (size_t)got)
-        if ((got = read(fd, text + *n, room - *n)) < 0) {
-            err_set_sys(err, errno, "cannot read %.200s", path);
-            free(text);
-            return NULL;
-        }
-    return text;
+    char *text = mem_alloc((size_t)st.st_size + 1);
+    errno = 0;
+    *n = io_read_at(fd, text, (size_t)st.st_size, 0);
+    if (*n == (size_t)st.st_size || !errno) return text;
+    err_set_sys(err, errno, "cannot read %.200s", path);
+    free(text);
+    return NULL;
 }
 
 static bool is_blank(char c) { return c == ' ' || c == '\t'; }
@@ -204,11 +201,11 @@ static bool add_line(struct snapshot_builder *b, const struct table_source *s, s
     struct slice note = slice_trim(slice_sub(line, n, line.n));
     struct row r = { .entry = slice_sub(line, 0, n), .line = number, .arena = arena };
     char reason[MATCH_REASON_MAX + 1] = "";
-    size_t at = has_values(s->of) ? comment_at(note) : note.n && note.p[0] == '#' ? 0 : note.n;
+    size_t at = list_has_values(s->of) ? comment_at(note) : note.n && note.p[0] == '#' ? 0 : note.n;
     if (memchr(line.p, 0, line.n)) return err_set(err, "the line has a NUL character");
     if (at < note.n) r.comment = slice_trim(slice_sub(note, at + 1, note.n));
     note = slice_trim(slice_sub(note, 0, at));
-    if (has_values(s->of)) r.value = note;
+    if (list_has_values(s->of)) r.value = note;
     else if (note.n) {
         const char *why = match_reason_problem(note);
         if (why) return err_set(err, "%s", why);

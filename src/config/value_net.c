@@ -119,8 +119,7 @@ static bool parse_server(const struct value_source *v, struct slice text, const 
 static bool usable_target(const struct ip *ip)
 {
     if (ip->family == 4) return ip->bytes[0] != 0 && ip->bytes[0] < 224;
-    static const uint8_t none[16];
-    return memcmp(ip->bytes, none, 16) != 0 && ip->bytes[0] != 0xFF;
+    return !ip_is_unspecified(ip) && ip->bytes[0] != 0xFF;
 }
 
 /* Host as name or address; name in lower case. */

@@ -10,6 +10,8 @@
 #define RCPTS_BYTES_MAX 300000 /* of all recipients together: a frame must hold them, even if each byte needs an escape */
 #define DOWN_MAX 64
 
+const struct scan_context scan_context_of_file = { .reputation = -1, .direction = CONFIG_DIRECTION_IN };
+
 /* ---- writing */
 
 static json_t *put_rcpts(const struct scan_context *c, uint32_t *more)

@@ -30,6 +30,8 @@ struct scan_context {
     bool tls;                    /* the client came with TLS */
     struct slice *down; uint32_t down_n; /* scanners that are not to be asked: the breaker is open (dispatcher) */
 };
+/* Of a message from a file: nobody brought it, and nothing is learnt from it. */
+extern const struct scan_context scan_context_of_file;
 json_t *scan_context_encode(const struct scan_context *c);
 bool scan_context_decode(const json_t *j, struct arena *arena, struct scan_context *out, struct err *err) MUST_CHECK;
 

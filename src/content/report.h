@@ -74,6 +74,11 @@ json_t *report_encode(const struct report *r);                       /* within C
 bool report_decode(const json_t *j, uint64_t text_size, struct arena *arena, struct report *out, struct err *err) MUST_CHECK;
 /* For people, `postern scan` and quarantine: the same with names for numbers ("findings": ["macro", ...]). */
 json_t *report_to_json(const struct report *r);
+/* `postern scan` and POST /v1/scan: the same, and "verdict": "block" or "pass"; none when it could not be looked into (crashed). As JSON at most max
+ * bytes: parts that do not fit are counted. The caller's. */
+json_t *report_to_people(const struct report *r, size_t max);
+void report_add_view(json_t *to_people, const json_t *view); /* headers, text and links of scan_view */
+bool report_blocks(const struct report *r);                  /* a file in it is blocked, or it holds a virus */
 const char *report_scanner_state_name(enum scanner_state s); /* "too-large" */
 const char *report_class_name(enum config_spam_class c);      /* "non-spam" */
 const char *report_action_name(enum config_rule_do a);        /* "tag-subject" */

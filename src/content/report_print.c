@@ -150,3 +150,35 @@ json_t *report_to_json(const struct report *r)
     wire_put_flag(o, "crashed", r->crashed);
     return o;
 }
+
+bool report_blocks(const struct report *r)
+{
+    bool blocks = r->virus_n > 0;
+    for (size_t i = 0; i < r->part_n; i++) blocks |= r->parts[i].blocked.n > 0;
+    return blocks;
+}
+
+/* From the end, and a half at a time: writing them to see what they take is not for free. */
+static void drop_parts(json_t *o, size_t max)
+{
+    json_t *parts = json_object_get(o, "parts");
+    json_int_t more = json_integer_value(json_object_get(o, "parts_more"));
+    while (json_array_size(parts) && json_dumpb(o, NULL, 0, JSON_COMPACT) > max) {
+        for (size_t keep = json_array_size(parts) / 2; json_array_size(parts) > keep; more++) json_array_remove(parts, json_array_size(parts) - 1);
+        wire_put_number(o, "parts_more", more);
+    }
+}
+
+json_t *report_to_people(const struct report *r, size_t max)
+{
+    json_t *o = report_to_json(r);
+    if (!r->crashed) json_object_set_new(o, "verdict", json_string(report_blocks(r) ? "block" : "pass"));
+    drop_parts(o, max);
+    return o;
+}
+
+void report_add_view(json_t *to_people, const json_t *view)
+{
+    static const char *const names[] = { "headers", "text", "links" };
+    for (size_t i = 0; i < countof(names); i++) json_object_set(to_people, names[i], json_object_get(view, names[i]));
+}

@@ -9,8 +9,8 @@
 
 struct rules;
 struct tables;
-/* Reads files; blocks. tables: those of the configuration, which must outlive the rules. NULL and an error that names file and line. Called by the master at load time, too, so that `postern check` and reload refuse
- * what cannot be used. */
+/* Reads files; blocks. tables: those of the configuration, which must outlive the rules. NULL and an error that names file and line. Called
+ * by the master at load time, too, so that `postern check` and reload refuse what cannot be used. */
 struct rules *rules_new(const struct config *c, const struct tables *tables, struct err *err) MUST_CHECK;
 void rules_free(struct rules *r); /* NULL is fine */
 /* Can they be read? *place: of the entry that cannot; the error names a file and the line in it, but not that place. Blocks. */

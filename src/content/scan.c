@@ -120,6 +120,16 @@ struct scan_request *scan_start(struct link *scan, const struct config *c, const
     return r;
 }
 
+struct scan_request *scan_file_start(struct link *scan, const struct config *c, int fd, uint64_t size, struct arena *arena, scan_cb *cb, void *arg)
+{
+    json_t *m = json_pack("{s:s, s:b, s:o}", "op", "scan", "file", 1, "context", scan_context_encode(&scan_context_of_file));
+    struct scan_request *r = ask(scan, c, m, fd, 0, size, arena);
+    r->size = 2 * size; /* at the most, when its lines end in CRLF */
+    r->on_report = cb;
+    r->arg = arg;
+    return r;
+}
+
 struct scan_request *scan_learn(struct link *scan, const struct config *c, const char *as, int fd, uint64_t offset, uint64_t size,
                                 struct arena *arena, scan_learn_cb *cb, void *arg)
 {
@@ -129,13 +139,22 @@ struct scan_request *scan_learn(struct link *scan, const struct config *c, const
     return r;
 }
 
-struct scan_request *scan_view(struct link *scan, const struct config *c, int fd, uint64_t offset, uint64_t size, struct arena *arena,
-                               scan_view_cb *cb, void *arg)
+static struct scan_request *view(struct scan_request *r, scan_view_cb *cb, void *arg)
 {
-    struct scan_request *r = ask(scan, c, json_pack("{s:s}", "op", "view"), fd, offset, size, arena);
     r->on_view = cb;
     r->arg = arg;
     return r;
+}
+
+struct scan_request *scan_view(struct link *scan, const struct config *c, int fd, uint64_t offset, uint64_t size, struct arena *arena,
+                               scan_view_cb *cb, void *arg)
+{
+    return view(ask(scan, c, json_pack("{s:s}", "op", "view"), fd, offset, size, arena), cb, arg);
+}
+
+struct scan_request *scan_file_view(struct link *scan, const struct config *c, int fd, uint64_t size, struct arena *arena, scan_view_cb *cb, void *arg)
+{
+    return view(ask(scan, c, json_pack("{s:s, s:b}", "op", "view", "file", 1), fd, 0, size, arena), cb, arg);
 }
 
 void scan_cancel(struct scan_request **rp)

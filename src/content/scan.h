@@ -19,6 +19,8 @@ typedef void scan_cb(void *arg, const struct report *report, const char *error);
  * callback comes from the loop, once, never before this returns; the report lives in `arena`. */
 struct scan_request *scan_start(struct link *scan, const struct config *c, const struct scan_context *context, int fd, uint64_t offset,
                                 uint64_t size, struct arena *arena, scan_cb *cb, void *arg);
+/* The same of a message in a file, whose lines may end in LF alone: the whole of it, nobody brought it, nothing is learnt from it. */
+struct scan_request *scan_file_start(struct link *scan, const struct config *c, int fd, uint64_t size, struct arena *arena, scan_cb *cb, void *arg);
 void scan_cancel(struct scan_request **r); /* no callback after that; clears the pointer; NULL is fine */
 
 /* Trains the classifier with a message; as: "spam", "ham", "forget". error NULL: done. */
@@ -35,5 +37,7 @@ struct scan_request *scan_learn(struct link *scan, const struct config *c, const
 typedef void scan_view_cb(void *arg, const json_t *view, const char *error);
 struct scan_request *scan_view(struct link *scan, const struct config *c, int fd, uint64_t offset, uint64_t size, struct arena *arena,
                                scan_view_cb *cb, void *arg);
+struct scan_request *scan_file_view(struct link *scan, const struct config *c, int fd, uint64_t size, struct arena *arena, scan_view_cb *cb,
+                                    void *arg); /* likewise of a file */
 
 #endif

@@ -120,7 +120,7 @@ bool queue_abilities(struct queue *q, struct slice sender, struct slice rcpt, st
     struct err err;
     uint64_t now = clock_mono_ms(), keep = q->config->delivery.probe;
     if (!route_find(q->routes, sender, rcpt, &hop, &err)) return false;
-    if (hop.hop && hop.hop->kind == CONFIG_HOP_MAILDIR) { /* a file takes everything */
+    if (route_is_maildir(&hop)) { /* a file takes everything */
         *out = (struct hop_abilities){ .eight_bit = true, .utf8 = true, .requiretls = true };
         return true;
     }

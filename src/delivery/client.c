@@ -283,7 +283,7 @@ bool client_open(struct destination *d, struct target *target, struct err *err)
     c->q = q;
     c->d = d;
     c->host = target->t;
-    c->s = d->hop.hop && d->hop.hop->path ? stream_connect_path(q->o.streams, d->hop.hop->path, INPUT_MAX, &client_ops, c, err)
+    c->s = route_is_here(&d->hop) ? stream_connect_path(q->o.streams, d->hop.hop->path, INPUT_MAX, &client_ops, c, err)
                                           : stream_connect(q->o.streams, &c->host.ip, c->host.port, source_for(d, &c->host.ip), INPUT_MAX,
                                                            &client_ops, c, err);
     if (!c->s) {

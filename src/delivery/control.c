@@ -3,13 +3,14 @@
  * between. Between slices a message may go: the walk's place and the list of the best are told by control_forget. */
 #include "delivery/control.h"
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define SLICE_US 4000
 #define PAUSE_MS 4
 #define OPS_MAX 16
 
-enum op_kind { OP_LIST, OP_SHOW, OP_RETRY, OP_HOLD, OP_RELEASE, OP_DELETE, OP_FIGURES };
+enum op_kind { OP_LIST, OP_SHOW, OP_RETRY, OP_HOLD, OP_RELEASE, OP_DELETE, OP_FIGURES, OP_GROUPS };
 enum op_phase { PHASE_AFTER, PHASE_WALK, PHASE_SHOW };
 
 struct control_op {
@@ -22,6 +23,8 @@ struct control_op {
     const char *error;
     struct match match;
     struct top top;
+    struct groups groups;
+    char by[BY_MAX];             /* who asks, for the history; empty: nobody who is known */
     struct list *at;             /* the next message, or the head of queue.all */
     uint64_t started, newest, matched; /* newest: the last id given when it began */
     size_t shown;
@@ -48,8 +51,17 @@ static const struct envelope *read_envelope(struct control_op *op, struct messag
 
 /* ---- what is done to a message; it may be gone afterwards */
 
-static void delete_message(struct message *m)
+/* While it is worked on, what is wanted is done when that ends. Who came first is told; who deletes is told before who holds. */
+static void note_by(struct message *m, const char *by, unsigned settled)
 {
+    if (!m->work || m->flags & settled) return;
+    free(m->work->by);
+    m->work->by = by ? mem_strdup(by) : NULL;
+}
+
+static void delete_message(struct message *m, const char *by)
+{
+    note_by(m, by, MESSAGE_DELETE);
     m->flags |= MESSAGE_DELETE;
     if (m->state == MESSAGE_INCOMING) return; /* when its commit is over */
     if (m->work && !m->work->load) {
@@ -57,14 +69,14 @@ static void delete_message(struct message *m)
         return;
     }
     if (m->work) work_free(m->work);
-    log_event(LOG_INFO, "deleted", LOG_ID(m->spool.id));
-    history_tell(m->home->q, m->spool.id, HISTORY_DELETED, SLICE(""), SLICE(""), NULL);
+    history_tell_by(m, HISTORY_DELETED, by, SLICE(""));
     message_done(m);
 }
 
-static void hold_message(struct message *m)
+static void hold_message(struct message *m, const char *by)
 {
     if (m->state == MESSAGE_HELD) return;
+    note_by(m, by, MESSAGE_HOLD | MESSAGE_DELETE);
     m->flags |= MESSAGE_HOLD;
     if (m->state == MESSAGE_INCOMING) return;
     if (m->work && !m->work->load) {
@@ -74,16 +86,16 @@ static void hold_message(struct message *m)
     if (m->work) work_free(m->work);
     message_hold(m);
     message_save(m);
-    log_event(LOG_INFO, "held", LOG_ID(m->spool.id));
+    history_tell_by(m, HISTORY_HELD, by, SLICE(""));
 }
 
-static void release_message(struct message *m)
+static void release_message(struct message *m, const char *by)
 {
     m->flags &= (uint8_t)~MESSAGE_HOLD;
     if (m->state != MESSAGE_HELD) return;
     message_due(m);
     message_save(m);
-    log_event(LOG_INFO, "released", LOG_ID(m->spool.id));
+    history_tell_by(m, HISTORY_RESUMED, by, SLICE(""));
 }
 
 static void retry_message(struct queue *q, struct message *m)
@@ -99,6 +111,7 @@ static void retry_message(struct queue *q, struct message *m)
 static void apply(struct control_op *op, struct message *m, const struct envelope *e)
 {
     struct entry entry;
+    const char *by = op->by[0] ? op->by : NULL;
     switch (op->kind) {
     case OP_LIST:
     case OP_SHOW:
@@ -106,9 +119,10 @@ static void apply(struct control_op *op, struct message *m, const struct envelop
         top_put(&op->top, &entry);
         break;
     case OP_RETRY: retry_message(op->q, m); break;
-    case OP_HOLD: hold_message(m); break;
-    case OP_RELEASE: release_message(m); break;
-    case OP_DELETE: delete_message(m); break;
+    case OP_HOLD: hold_message(m, by); break;
+    case OP_RELEASE: release_message(m, by); break;
+    case OP_DELETE: delete_message(m, by); break;
+    case OP_GROUPS: groups_add(&op->groups, m); break;
     case OP_FIGURES: break;
     }
 }
@@ -121,7 +135,7 @@ static bool is_meant(struct control_op *op, struct message *m, const struct enve
     /* Else the end might never be reached. An arrival later than now alone may be due to a clock that was set back. */
     if (m->arrival > op->started && m->spool.id > op->newest && !op->match.ids) return false;
     if (!match_message(&op->match, m, op->started)) return false;
-    bool list = op->kind == OP_LIST && op->top.key == SORT_SENDER;
+    bool list = (op->kind == OP_LIST || op->kind == OP_SHOW) && op->top.key == SORT_SENDER;
     if (!match_needs_envelope(&op->match) && !list) return true;
     *e = read_envelope(op, m);
     return !match_needs_envelope(&op->match) || (*e && match_envelope(&op->match, m, *e));
@@ -168,6 +182,7 @@ static void op_free(struct control_op *op)
     event_free(op->timer);
     match_deinit(&op->match);
     free(op->top.entries);
+    groups_deinit(&op->groups);
     json_decref(op->messages);
     buf_deinit(&op->encoded);
     arena_deinit(&op->arena);
@@ -181,7 +196,13 @@ static void finish(struct control_op *op)
     json_t *answer;
     if (op->error) answer = json_pack("{s:s}", "error", op->error);
     else if (op->kind == OP_FIGURES) answer = queue_figures(op->q);
-    else answer = json_pack("{s:O, s:I}", "messages", op->messages, "matched", (json_int_t)op->matched);
+    else if (op->kind == OP_GROUPS)
+        answer = json_pack("{s:o, s:I, s:I}", "groups", groups_json(&op->groups), "total", (json_int_t)op->matched, "others",
+                           (json_int_t)op->groups.others);
+    else
+        answer = json_pack("{s:O, s:I, s:I}", "messages", op->messages, "matched", (json_int_t)op->matched, "total", (json_int_t)op->matched);
+    if (!op->error && op->kind == OP_SHOW && op->top.n)
+        json_object_set_new(answer, "place", top_place(op->top.entries));
     op_free(op);
     reply(arg, answer);
 }
@@ -216,7 +237,7 @@ static void on_slice(evutil_socket_t fd, short what, void *arg)
 
 static const char *op_init(struct control_op *op, const json_t *request)
 {
-    static const char *const names[] = { "list", "show", "retry", "hold", "release", "delete", "figures" };
+    static const char *const names[] = { "list", "show", "retry", "hold", "release", "delete", "figures", "groups" };
     const char *name = json_string_value(json_object_get(request, "op"));
     size_t kind = 0;
     while (name && kind < countof(names) && strcmp(names[kind], name) != 0) kind++;
@@ -224,9 +245,12 @@ static const char *op_init(struct control_op *op, const json_t *request)
     op->kind = (enum op_kind)kind;
     const char *wrong = match_init(&op->match, request);
     if (!wrong) wrong = top_init(&op->top, request);
+    if (!wrong && op->kind == OP_GROUPS) wrong = groups_init(&op->groups, request);
     if (wrong) return wrong;
+    const char *by = json_string_value(json_object_get(request, "by"));
+    if (op->kind != OP_GROUPS) snprintf(op->by, sizeof op->by, "%s", by ? by : "");
     if (op->kind == OP_SHOW && !op->match.ids) return "ids are missing";
-    op->phase = op->kind == OP_LIST && op->top.has_after ? PHASE_AFTER : PHASE_WALK;
+    op->phase = op->kind == OP_LIST && op->top.has_after && !op->top.has_place ? PHASE_AFTER : PHASE_WALK;
     return NULL;
 }
 
@@ -234,6 +258,8 @@ void queue_control(struct queue *q, const json_t *request, void (*reply)(void *a
 {
     struct control_op *op = mem_new(struct control_op);
     unsigned n = 0;
+    int64_t ahead = (int64_t)clock_wall_ms() - (int64_t)clock_mono_ms();
+    if (llabs(ahead - q->wall_ahead) > 1000) q->wall_ahead = ahead;
     list_each(node, &q->ops) n++;
     *op = (struct control_op){ .q = q, .reply = reply, .arg = arg, .started = clock_wall_ms(), .messages = json_array() };
     op->newest = (q->last_ms + 1) << 22;

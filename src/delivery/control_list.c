@@ -2,20 +2,40 @@
  * What people see of the queue: messages in the order asked for, and figures. */
 #include "delivery/control.h"
 #include <stdlib.h>
+#include "base/clock.h"
 #include "smtp/xtext.h"
 
 #define LIST_RCPTS_MAX 20     /* recipients of a message in a list; one shown by its id has up to SHOW_RCPTS_MAX */
 #define SHOW_RCPTS_MAX 1000
 #define GROUPS_MAX 100        /* destinations and reasons in figures: the largest */
 #define GROUPS_LOOKED_AT 50000
+#define OLDEST_SEEN 10000
 
 /* ---- order */
+
+json_t *top_place(const struct entry *e)
+{
+    char text[2 * CONTROL_KEY_MAX + 1] = "";
+    for (size_t i = 0; i < CONTROL_KEY_MAX; i++) snprintf(text + 2 * i, 3, "%02x", (unsigned char)e->text[i]);
+    return json_pack("{s:I, s:s}", "number", (json_int_t)e->number, "text", text);
+}
+
+static bool read_place(const json_t *place, struct entry *out)
+{
+    const char *text = json_string_value(json_object_get(place, "text"));
+    size_t n = text ? strlen(text) : 0;
+    if (n != 2 * CONTROL_KEY_MAX || strspn(text, "0123456789abcdef") != n) return false;
+    out->number = (uint64_t)json_integer_value(json_object_get(place, "number"));
+    for (size_t i = 0; i < CONTROL_KEY_MAX; i++)
+        out->text[i] = (char)(ascii_hex(text[2 * i]) * 16 + ascii_hex(text[2 * i + 1]));
+    return true;
+}
 
 const char *top_init(struct top *t, const json_t *request)
 {
     static const char *const names[] = { "arrival", "next", "size", "sender", "id", "attempts" };
     const json_t *sort = json_object_get(request, "sort"), *limit = json_object_get(request, "limit"),
-                 *after = json_object_get(request, "after");
+                 *after = json_object_get(request, "after"), *place = json_object_get(request, "place");
     const char *name = sort ? json_string_value(sort) : "arrival";
     json_int_t n = limit ? json_integer_value(limit) : 100;
     *t = (struct top){ 0 };
@@ -30,8 +50,18 @@ const char *top_init(struct top *t, const json_t *request)
     t->has_after = after != NULL;
     if (after && (!json_is_string(after) || !id_parse(slice_str(json_string_value(after)), &t->after.id)))
         return "after must be an id";
+    t->has_place = after && place;
+    if (t->has_place && !read_place(place, &t->after)) return "place must be what was told";
     t->entries = mem_grow(NULL, 2 * t->limit, sizeof *t->entries);
     return NULL;
+}
+
+/* Wall clock; 0: at once, or it is held. The same whenever it is asked, else pages would not fit together. */
+static uint64_t next_of(const struct message *m)
+{
+    if (m->state == MESSAGE_DEFERRED) return m->next_try;
+    if (m->state != MESSAGE_PARKED || !m->dest->blocked) return 0;
+    return m->dest->retry_at + (uint64_t)m->home->q->wall_ahead;
 }
 
 void top_fill(const struct top *t, struct entry *out, struct message *m, const struct envelope *e)
@@ -39,7 +69,7 @@ void top_fill(const struct top *t, struct entry *out, struct message *m, const s
     *out = (struct entry){ .m = m, .id = m->spool.id };
     switch (t->key) {
     case SORT_ARRIVAL: out->number = m->arrival; break;
-    case SORT_NEXT: out->number = m->next_try; break;
+    case SORT_NEXT: out->number = next_of(m); break;
     case SORT_SIZE: out->number = m->spool.text_n; break;
     case SORT_ATTEMPTS: out->number = m->attempts; break;
     case SORT_ID: break;
@@ -173,20 +203,16 @@ static void add_origin(json_t *j, const struct message *m, const struct envelope
 
 json_t *message_json(struct message *m, const struct envelope *e, bool all)
 {
-    uint64_t now = clock_wall_ms(), next = 0;
+    uint64_t now = clock_wall_ms();
     const char *where = "";
-    if (m->state == MESSAGE_DEFERRED) next = m->next_try;
-    else if (m->state == MESSAGE_PARKED) {
-        uint64_t mono = clock_mono_ms();
-        where = m->dest->hop.key;
-        next = m->dest->blocked && m->dest->retry_at > mono ? now + (m->dest->retry_at - mono) : now;
-    } else if (m->work && !list_empty(&m->work->parts))
+    if (m->state == MESSAGE_PARKED) where = m->dest->hop.key;
+    else if (m->work && !list_empty(&m->work->parts))
         where = list_entry(m->work->parts.next, struct part, sibling)->dest->hop.key;
     struct slice destination = where[0] ? slice_str(where) : label_text(m->where);
     json_t *j = json_pack("{s:o, s:s, s:I, s:I, s:I, s:i, s:I, s:o, s:o, s:I}", "id", id_json(m->spool.id), "state",
                           message_state_name(m), "size", (json_int_t)m->spool.text_n, "arrival", (json_int_t)m->arrival, "age",
                           (json_int_t)(now > m->arrival ? now - m->arrival : 0), "attempts", (int)m->attempts, "next_try",
-                          (json_int_t)next, "destination", printable(destination, 400), "reason",
+                          (json_int_t)next_of(m), "destination", printable(destination, 400), "reason",
                           printable(message_reason(m), LABEL_MAX), "recipient_count", (json_int_t)m->rcpt_n);
     json_object_set_new(j, "sender", e ? printable(e->sender, 400) : json_null());
     json_object_set_new(j, "recipients", e ? rcpts_json(m, e, all ? SHOW_RCPTS_MAX : LIST_RCPTS_MAX) : json_array());
@@ -266,13 +292,26 @@ static json_t *reasons_json(struct queue *q)
     return list;
 }
 
+/* Nearly the age of the oldest: adopted spools are read later than others, and nobody waits for a walk through all. */
+static json_int_t oldest(const struct queue *q)
+{
+    unsigned seen = 0;
+    uint64_t first = UINT64_MAX, now = clock_wall_ms();
+    list_each(it, &q->all) {
+        const struct message *m = list_entry(it, struct message, all);
+        if (m->arrival && m->arrival < first) first = m->arrival;
+        if (++seen == OLDEST_SEEN) break;
+    }
+    return first < now ? (json_int_t)(now - first) : 0;
+}
+
 json_t *queue_figures(struct queue *q)
 {
     uint64_t total = 0;
     for (int i = 0; i < MESSAGE_STATES; i++) total += q->counts[i];
     uint64_t active = q->counts[MESSAGE_DUE] + q->counts[MESSAGE_ACTIVE];
     uint64_t deferred = q->counts[MESSAGE_DEFERRED] + q->counts[MESSAGE_PARKED];
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "messages", (json_int_t)total, "incoming",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "messages", (json_int_t)total, "oldest", oldest(q), "incoming",
                      (json_int_t)q->counts[MESSAGE_INCOMING], "active", (json_int_t)active, "deferred", (json_int_t)deferred, "held",
                      (json_int_t)q->counts[MESSAGE_HELD], "connections", (json_int_t)q->connections, "memory",
                      (json_int_t)q->memory, "destinations", destinations_json(q), "reasons", reasons_json(q));

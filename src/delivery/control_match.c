@@ -22,6 +22,13 @@ static const char *take_ids(struct match *f, const json_t *ids)
     return NULL;
 }
 
+static bool has_id_part(const char *part, uint64_t id)
+{
+    char text[ID_TEXT_LEN + 1];
+    id_format(id, text);
+    return slice_ihas(slice_str(text), slice_str(part));
+}
+
 static const char *take_text(char **to, const json_t *request, const char *name)
 {
     const json_t *v = json_object_get(request, name);
@@ -42,6 +49,7 @@ const char *match_init(struct match *f, const json_t *request)
     if (!wrong) wrong = take_text(&f->destination, request, "destination");
     if (!wrong) wrong = take_text(&f->reason, request, "reason");
     if (!wrong) wrong = take_text(&f->state, request, "state");
+    if (!wrong) wrong = take_text(&f->id_part, request, "id");
     if (wrong) return wrong;
     if (older && (!json_is_integer(older) || json_integer_value(older) < 0)) return "older_than must be a number of milliseconds";
     f->older_than = older ? (uint64_t)json_integer_value(older) : 0;
@@ -58,6 +66,7 @@ void match_deinit(struct match *f)
     free(f->destination);
     free(f->reason);
     free(f->state);
+    free(f->id_part);
     *f = (struct match){ 0 };
 }
 
@@ -89,6 +98,7 @@ bool match_message(const struct match *f, const struct message *m, uint64_t now)
 {
     if (f->ids && !bsearch(&m->spool.id, f->ids, f->id_n, sizeof *f->ids, compare_ids)) return false;
     if (f->state && strcmp(f->state, message_state_name(m)) != 0) return false;
+    if (f->id_part && !has_id_part(f->id_part, m->spool.id)) return false;
     if (f->older_than && (now < m->arrival || now - m->arrival < f->older_than)) return false;
     return !f->reason || slice_ihas(message_reason(m), slice_str(f->reason));
 }

@@ -88,7 +88,6 @@ void targets_forgive(struct destination *d);       /* none is bad any more */
 void targets_free(struct destination *d);
 
 /* maildir.c: mailboxes on this machine */
-bool maildir_is(const struct destination *d);
 void maildir_dispatch(struct destination *d);      /* ready parts go to the process */
 void maildir_stop(struct destination *d);          /* no answer is waited for any more; the parts are the caller's to forget */
 

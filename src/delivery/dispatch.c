@@ -306,7 +306,7 @@ void destination_dispatch(struct destination *d)
 {
     struct queue *q = d->q;
     if (q->draining && !d->asker) return;
-    if (maildir_is(d)) {
+    if (route_is_maildir(&d->hop)) {
         maildir_dispatch(d);
         return;
     }

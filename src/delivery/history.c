@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What becomes of messages, told to the history. */
 #include "delivery/internal.h"
+#include <stdio.h>
 #include "smtp/xtext.h"
 #include "store/store.h"
 
@@ -23,6 +24,16 @@ void history_tell(const struct queue *q, uint64_t id, enum history_kind kind, st
     e.code = take_code(&text, e.host);
     e.text = text;
     store_history(q->o.store, &e);
+}
+
+void history_tell_by(const struct message *m, enum history_kind kind, const char *by, struct slice why)
+{
+    char text[BY_MAX + 4];
+    const char *event = kind == HISTORY_HELD ? "held" : kind == HISTORY_RESUMED ? "released" : "deleted";
+    log_event(LOG_INFO, event, LOG_ID(m->spool.id), LOG_STR("by", by));
+    int n = by ? snprintf(text, sizeof text, "by %s", by) : 0;
+    if (n > 0) why = slice_of(text, n < (int)sizeof text ? (size_t)n : sizeof text - 1);
+    history_tell(m->home->q, m->spool.id, kind, SLICE(""), why, NULL);
 }
 
 bool work_original(const struct work *w, uint32_t i, struct buf *out)

@@ -86,14 +86,18 @@ static void on_commit(void *arg, bool ok, struct spool_content *content, const s
         log_event(LOG_ERROR, "envelope-unreadable", LOG_ID(m->spool.id), LOG_ERR(&decode_err));
     }
     spool_content_free(content);
+    char *by = work_take_by(w);
     work_free(w);
     if (!ok) message_free(m);
-    else if (m->flags & MESSAGE_DELETE) message_done(m);
-    else if (m->flags & MESSAGE_HOLD) {
+    else if (m->flags & MESSAGE_DELETE) {
+        history_tell_by(m, HISTORY_DELETED, by, SLICE(""));
+        message_done(m);
+    } else if (m->flags & MESSAGE_HOLD) {
         message_hold(m);
         message_save(m); /* the envelope does not know of an administrator's wish */
-        log_event(LOG_INFO, "held", LOG_ID(m->spool.id));
+        history_tell_by(m, HISTORY_HELD, by, label_text(m->reason));
     } else message_due(m);
+    free(by);
 }
 
 static void arrive_held(struct message *m, const struct envelope *e)

@@ -68,6 +68,7 @@ struct queue {
     struct buf scratch;
     struct list ops;                   /* control requests under way */
     uint64_t retried_at;               /* mono ms of the last retry asked for */
+    int64_t wall_ahead;                /* ms by which the wall clock is ahead of the other, for what is listed; it moves by seconds only */
     uint64_t last_ms;                  /* of ids */
     unsigned id_counter;
     bool draining, dead;
@@ -90,6 +91,9 @@ void control_free_all(struct queue *q);
 /* ---- history.c: told to the store, if there is a history. text: the reason, or a host's reply with its code; rcpt may be empty, host NULL */
 void history_tell(const struct queue *q, uint64_t id, enum history_kind kind, struct slice rcpt, struct slice text, const char *host);
 void history_tell_rcpt(const struct work *w, enum history_kind kind, uint32_t rcpt, struct slice text, const char *host);
+/* HISTORY_HELD, _RESUMED, _DELETED, and the same to the log: by whom (NULL: nobody is known; then `why`, which may be
+ * empty). */
+void history_tell_by(const struct message *m, enum history_kind kind, const char *by, struct slice why);
 void history_tell_failed(const struct work *w, uint32_t rcpt, struct slice text);
 
 /* ---- time */

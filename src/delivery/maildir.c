@@ -18,8 +18,6 @@ struct handing {
     uint32_t rcpt;
 };
 
-bool maildir_is(const struct destination *d) { return d->hop.hop && d->hop.hop->kind == CONFIG_HOP_MAILDIR; }
-
 static void ask(struct handing *h);
 
 static void handing_free(struct handing *h)

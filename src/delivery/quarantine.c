@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Messages for the quarantine: instead of being routed they are handed to the store process, and leave the spool when it has them on disk.
  * While it cannot take them they wait here, however long that is: they were acknowledged, and nobody else must see them. */
+#include <stdlib.h>
 #include "delivery/internal.h"
 #include "store/quarantine_link.h"
 
@@ -17,21 +18,23 @@ static void put_off(struct work *w, const char *why)
     int n = snprintf(reason, sizeof reason, "4.3.0 waiting for the quarantine: %s", why);
     uint64_t delay = retry_delay(FIRST_MS, LONGEST_MS, m->attempts, queue_random(q));
     message_set_reason(m, slice_of(reason, n < (int)sizeof reason ? (size_t)n : sizeof reason - 1), SLICE("quarantine"));
+    char *by = work_take_by(w);
     work_free(w);
     if (m->flags & MESSAGE_DELETE) {
-        log_event(LOG_INFO, "deleted", LOG_ID(m->spool.id));
-        history_tell(q, m->spool.id, HISTORY_DELETED, SLICE(""), SLICE(""), NULL);
+        history_tell_by(m, HISTORY_DELETED, by, SLICE(""));
+        free(by);
         message_done(m);
         return;
     }
     if (m->flags & MESSAGE_HOLD) {
         message_hold(m);
-        log_event(LOG_INFO, "held", LOG_ID(m->spool.id));
+        history_tell_by(m, HISTORY_HELD, by, SLICE(""));
     } else {
         log_event(LOG_WARNING, "quarantine-waits", LOG_ID(m->spool.id), LOG_STR("reason", why), LOG_NUM("again_ms", delay));
         if (m->attempts < UINT16_MAX) m->attempts++;
         message_defer(m, clock_wall_ms() + delay);
     }
+    free(by);
     message_save(m);
 }
 

@@ -70,12 +70,12 @@ struct route_hop;
 bool queue_route(const struct queue *q, struct slice sender, struct slice rcpt, struct route_hop *out, struct err *err) MUST_CHECK;
 
 /* Requests of `postern queue`: {"op": "list"|"show"|"retry"|"hold"|"release"|"delete"|"figures", "ids": [...], "sender": .., "recipient": ..,
- * "destination": .., "older_than": ms, "reason": .., "state": .., "limit": n, "after": id, "sort": ..}. The answer is given to `reply`,
+ * "destination": .., "older_than": ms, "reason": .., "state": .., "limit": n, "after": id, "sort": .., "by": who asks, for the history}. The answer is given to `reply`,
  * from the loop, in slices of time that do not stall mail: {"messages": [...], "matched": n} or {"error": text}.
  * Addresses: "<>", "@domain", a whole address, or a part of one. destination, reason: a part. state: incoming, active, deferred, held.
  * sort: arrival (default), next, size, sender, id, attempts; "-" in front turns it round. limit: 100, at most 1000. Without ids and
  * filters all messages are meant. "retry" also lifts back-off; held messages are only freed by "release". "figures" answers
- * {"messages", "incoming", "active", "deferred", "held", "connections", "memory": n, "destinations": [{"name", "messages",
+ * {"messages", "oldest": ms, "incoming", "active", "deferred", "held", "connections", "memory": n, "destinations": [{"name", "messages",
  * "connections", "state": up|idle|down|refused, "reason", "next_try"}], "reasons": [{"reason", "messages"}]}, the 100 largest. */
 void queue_control(struct queue *q, const json_t *request, void (*reply)(void *arg, json_t *answer), void *arg);
 

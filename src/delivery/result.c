@@ -2,6 +2,7 @@
  * What follows from an attempt: the message is finished, a bounce or a warning is written, it waits for the next attempt, for
  * its destination, or for an administrator. */
 #include <assert.h>
+#include <stdlib.h>
 #include "delivery/internal.h"
 
 #define OWED_RETRY_MS 60000 /* until the next try to write a bounce that could not be written */
@@ -20,11 +21,11 @@ static uint32_t count_failed_copies(const struct work *w)
     return n;
 }
 
-static void finish(struct work *w, const char *event)
+static void finish(struct work *w)
 {
     struct message *m = w->m;
     uint64_t now = clock_wall_ms();
-    log_event(LOG_INFO, event, LOG_ID(m->spool.id), LOG_NUM("ms", now > m->arrival ? now - m->arrival : 0));
+    log_event(LOG_INFO, "removed", LOG_ID(m->spool.id), LOG_NUM("ms", now > m->arrival ? now - m->arrival : 0));
     work_free(w);
     message_done(m);
 }
@@ -97,11 +98,12 @@ static void suspend(struct work *w)
     bool had = m->rcpts != NULL;
     keep_rcpts(w);
     changed = had || m->rcpts;
+    char *by = work_take_by(w);
     work_free(w);
     if (m->flags & MESSAGE_HOLD) {
         message_hold(m);
         message_save(m);
-        log_event(LOG_INFO, "held", LOG_ID(m->spool.id));
+        history_tell_by(m, HISTORY_HELD, by, SLICE(""));
     } else if (owed) {
         message_defer(m, clock_wall_ms() + OWED_RETRY_MS);
         message_save(m);
@@ -152,8 +154,10 @@ static bool warning_wanted(const struct work *w)
 static void settle(struct work *w)
 {
     if (w->m->flags & MESSAGE_DELETE) {
-        history_tell(w->q, w->m->spool.id, HISTORY_DELETED, SLICE(""), SLICE(""), NULL);
-        finish(w, "deleted");
+        struct message *m = w->m;
+        history_tell_by(m, HISTORY_DELETED, w->by, SLICE(""));
+        work_free(w);
+        message_done(m);
         return;
     }
     waive_failures(w);
@@ -168,7 +172,7 @@ static void settle(struct work *w)
         work_hold(w);
         notify_relayed(w, on_relay_told);
     } else if (!failed && !relayed && !pending)
-        finish(w, "removed");
+        finish(w);
     else if (pending && warning_due(w) && warning_wanted(w)) {
         w->warned = true;
         work_hold(w);

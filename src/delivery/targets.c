@@ -104,7 +104,7 @@ static void take_path(struct destination *d)
 
 bool targets_ready(struct destination *d)
 {
-    if (d->hop.hop && d->hop.hop->path && !d->target_n) take_path(d);
+    if (route_is_here(&d->hop) && !d->target_n) take_path(d);
     if (d->targets_until > clock_mono_ms()) return true;
     if (!d->query) d->query = route_resolve(d->q->o.resolver, d->q->routes, &d->hop, on_answer, d);
     return false;

@@ -145,7 +145,7 @@ struct verify_question *verify_recipient(struct queue *q, struct slice rcpt, uin
     set_timer(v, timeout);
     if (q->dead || !is_clean(rcpt)) finish(v, VERIFY_UNSURE, SLICE("it cannot be asked for"));
     else if (!route_find(q->routes, SLICE(""), rcpt, &hop, &err)) finish(v, VERIFY_UNSURE, slice_str(err.text));
-    else if (hop.hop && hop.hop->kind == CONFIG_HOP_MAILDIR) finish(v, VERIFY_UNSURE, SLICE("folders of mailboxes cannot be asked"));
+    else if (route_is_maildir(&hop)) finish(v, VERIFY_UNSURE, SLICE("folders of mailboxes cannot be asked"));
     else {
         route_to_ask(&hop);
         struct destination *d = destination_get(q, &hop);

@@ -64,6 +64,7 @@ static void leave_origin(struct work *w)
 void work_free(struct work *w)
 {
     struct queue *q = w->q;
+    free(w->by);
     if (w->load) {
         spool_load_cancel(&w->load);
         w->m->home->loads--;
@@ -146,7 +147,10 @@ static void on_load(void *arg, struct spool_content *content, const struct err *
     message_set_reason(m, buf_slice(&why), label_text(m->where));
     buf_deinit(&why);
     bool delete = m->flags & MESSAGE_DELETE;
+    char *by = work_take_by(w);
     work_free(w);
+    if (delete) history_tell_by(m, HISTORY_DELETED, by, SLICE(""));
+    free(by);
     if (delete) message_done(m);
     else if (damaged) message_hold(m);
     else message_defer(m, clock_wall_ms() + m->home->q->config->queue.retry_first);

@@ -12,6 +12,8 @@ struct work_rcpt {
     bool later;                        /* the server takes no more recipients in the transaction under way */
 };
 
+#define BY_MAX 80
+
 struct work {
     struct list link;                  /* spare, or unsaved */
     struct queue *q;
@@ -40,6 +42,7 @@ struct work {
     bool file;                         /* it has a descriptor, or will have one when it is loaded: counted in queue.files */
     uint64_t notice_id;                /* of the bounce being written */
     void (*on_told)(struct work *w, bool ok);
+    char *by;                          /* who wants it held or deleted when its work ends; NULL: nobody who is known */
     queue_submit_cb *cb;               /* while incoming */
     void *arg;
 };
@@ -60,6 +63,12 @@ struct part {
 
 struct work *work_new(struct queue *q, struct message *m);
 void work_free(struct work *w);                    /* lets go of content; detaches from the message */
+static inline char *work_take_by(struct work *w)   /* the caller frees it */
+{
+    char *by = w->by;
+    w->by = NULL;
+    return by;
+}
 void work_count(struct work *w);                   /* it takes one of queue.active */
 bool work_set_content(struct work *w, struct spool_content *c, struct err *err) MUST_CHECK; /* takes c */
 void work_load(struct message *m, struct destination *from); /* reads the message, then works on it */

@@ -42,4 +42,8 @@ void fetch_count(struct link *l, const struct tls_event *e);
 /* Reports of all that was counted are sent now. */
 void fetch_report_now(struct link *l);
 
+/* Tries webhooks: that with this url, NULL: all. The callback comes from the loop, once, never before this returns: {"results"} or {"error"}, the
+ * callee's. */
+void fetch_try_hooks(struct link *l, const char *url, void (*cb)(void *arg, json_t *answer), void *arg);
+
 #endif

@@ -164,10 +164,11 @@ static void set_address(struct https_request *r, const struct https_target *t)
         ip_add(&b, &t->ips[i]);
         if (t->ips[i].family == 6) buf_add_char(&b, ']');
     }
-    r->resolve = curl_slist_append(NULL, buf_cstr(&b));
+    bool address = strchr(t->host, ':') != NULL;
+    if (!address) r->resolve = curl_slist_append(NULL, buf_cstr(&b));
     curl_easy_setopt(r->easy, CURLOPT_RESOLVE, r->resolve);
     buf_clear(&b);
-    buf_addf(&b, "https://%s:%u%s", t->host, t->port, t->path);
+    buf_addf(&b, "%s://%s%s%s:%u%s", t->plain ? "http" : "https", address ? "[" : "", t->host, address ? "]" : "", t->port, t->path);
     curl_easy_setopt(r->easy, CURLOPT_URL, buf_cstr(&b));
     buf_deinit(&b);
 }
@@ -177,7 +178,6 @@ static void set_body(struct https_request *r, const char *type, struct slice bod
     char header[200];
     snprintf(header, sizeof header, "Content-Type: %s", type);
     r->headers = curl_slist_append(NULL, header);
-    curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers);
     curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE, (long)body.n);
     curl_easy_setopt(r->easy, CURLOPT_COPYPOSTFIELDS, body.p ? body.p : "");
 }
@@ -193,13 +193,15 @@ struct https_request *https_start(struct https *h, const struct https_target *t,
     r->easy = curl_easy_init();
     set_address(r, t);
     if (body) set_body(r, type ? type : "", *body);
+    if (t->header) r->headers = curl_slist_append(r->headers, t->header);
+    curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers);
     curl_easy_setopt(r->easy, CURLOPT_PRIVATE, r);
     curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, r->error);
     curl_easy_setopt(r->easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(r->easy, CURLOPT_WRITEDATA, r);
     curl_easy_setopt(r->easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(r->easy, CURLOPT_HEADERDATA, r);
-    curl_easy_setopt(r->easy, CURLOPT_PROTOCOLS_STR, "https");
+    curl_easy_setopt(r->easy, CURLOPT_PROTOCOLS_STR, t->plain ? "http" : "https");
     curl_easy_setopt(r->easy, CURLOPT_FOLLOWLOCATION, 0L); /* RFC 8461 §3.3 */
     curl_easy_setopt(r->easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(r->easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);

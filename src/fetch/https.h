@@ -30,6 +30,8 @@ struct https_target {
     const struct ip *ips;    /* of host, in the order to be tried */
     size_t ip_n;             /* at least 1; the first 16 are tried */
     uint16_t port;
+    bool plain;              /* http: for programs on this machine; the caller sees to it that ips are its own */
+    const char *header;      /* one more: "Name: value"; NULL: none */
 };
 /* Comes from the loop, once, never before these return; the request is gone when it returns. max: bytes of body, more is an error.
  * body NULL: GET, else POST of body (copied) as `type`. */

@@ -118,3 +118,29 @@ void fetch_report_now(struct link *l)
 {
     link_send(l, json_pack("{s:s}", "op", "report"));
 }
+
+/* ---- webhooks */
+
+struct hooks_trial {
+    struct link_request request;
+    void (*cb)(void *arg, json_t *answer);
+    void *arg;
+};
+
+static void on_tried(struct link_request *r, const json_t *m)
+{
+    struct hooks_trial *t = container_of(r, struct hooks_trial, request);
+    json_t *answer = m ? json_copy((json_t *)(uintptr_t)m) : json_pack("{s:s}", "error", "the process that posts to webhooks does not answer");
+    json_object_del(answer, "id");
+    link_end(&t->request);
+    t->cb(t->arg, answer);
+    free(t);
+}
+
+void fetch_try_hooks(struct link *l, const char *url, void (*cb)(void *arg, json_t *answer), void *arg)
+{
+    struct hooks_trial *t = mem_new(struct hooks_trial);
+    t->cb = cb;
+    t->arg = arg;
+    link_ask(l, &t->request, json_pack("{s:s, s:s*}", "op", "webhook-test", "url", url), ANSWER_MS, on_tried);
+}

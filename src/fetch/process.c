@@ -3,6 +3,8 @@
 #include "fetch/process.h"
 #include <stdlib.h>
 #include "base/json.h"
+#include "base/watch.h"
+#include "fetch/hooks.h"
 #include "fetch/policies.h"
 #include "fetch/reports.h"
 
@@ -14,12 +16,15 @@ struct process {
     struct https *https;
     struct policies *policies;
     struct reports *reports; /* NULL: none are sent */
+    struct hooks_secrets *secrets;
+    struct hooks *hooks;     /* NULL: there are no webhooks */
+    unsigned peers;          /* counts them */
 };
 
 struct peer {
     struct helper_peer helper;
     struct list waits;
-    unsigned wait_n;
+    unsigned wait_n, number;
 };
 
 struct wait {
@@ -91,6 +96,36 @@ static bool count(struct process *p, const json_t *m)
     return true;
 }
 
+/* ---- trying webhooks */
+
+struct trial {
+    struct process *process;
+    unsigned peer;           /* its number: it may have gone meanwhile */
+    json_int_t id;
+};
+
+static void on_tried(void *arg, json_t *answer)
+{
+    struct trial *t = arg;
+    json_object_set_new(answer, "id", json_integer(t->id));
+    list_each(it, &t->process->helper.peers) {
+        const struct helper_peer *peer = list_entry(it, struct helper_peer, node);
+        if (container_of(peer, struct peer, helper)->number == t->peer) channel_send(peer->channel, answer, -1);
+    }
+    json_decref(answer);
+    free(t);
+}
+
+static bool try_hooks(struct peer *peer, const json_t *m)
+{
+    struct process *p = process_of(peer->helper.process);
+    struct trial *t = mem_new(struct trial);
+    *t = (struct trial){ p, peer->number, json_integer_value(json_object_get(m, "id")) };
+    if (!p->hooks || !hooks_test(p->hooks, json_text(m, "url").p, on_tried, t))
+        on_tried(t, json_pack("{s:s}", "error", p->hooks ? "others are trying already" : "there are no webhooks in the configuration"));
+    return true;
+}
+
 static bool on_message(struct helper_peer *peer, const json_t *m, int fd)
 {
     struct process *p = process_of(peer->process);
@@ -99,6 +134,7 @@ static bool on_message(struct helper_peer *peer, const json_t *m, int fd)
     if (!strcmp(op, "policy"))
         return ask(peer_of(peer), json_integer_value(json_object_get(m, "id")), json_text(m, "domain").p);
     if (!strcmp(op, "count")) return count(p, m);
+    if (!strcmp(op, "webhook-test")) return try_hooks(peer_of(peer), m);
     if (!strcmp(op, "submitted")) {
         uint64_t ticket = (uint64_t)json_integer_value(json_object_get(m, "ticket"));
         if (p->reports) reports_submitted(p->reports, ticket, json_is_true(json_object_get(m, "ok")));
@@ -112,6 +148,7 @@ static bool on_message(struct helper_peer *peer, const json_t *m, int fd)
 static void peer_open(struct helper_peer *p)
 {
     list_init(&peer_of(p)->waits);
+    peer_of(p)->number = ++process_of(p->process)->peers;
 }
 
 static void peer_close(struct helper_peer *p)
@@ -141,6 +178,13 @@ static void paths(const struct helper_process *p, struct landlock *l)
     landlock_write(l, p->directory);
 }
 
+/* By whoever started the relay: the files may be his alone. */
+static bool read_secrets(struct helper_process *hp, struct err *err)
+{
+    if (!hp->config->webhook_n) return true;
+    return (process_of(hp)->secrets = hooks_secrets_read(hp->config, err)) != NULL;
+}
+
 static bool open_process(struct helper_process *hp, struct err *err)
 {
     struct process *p = process_of(hp);
@@ -149,6 +193,9 @@ static bool open_process(struct helper_process *hp, struct err *err)
     p->https = p->resolver ? https_new(hp->base, c->tls.ca, err) : NULL;
     if (!p->https) return false;
     p->policies = policies_new(hp->base, p->resolver, p->https, hp->directory);
+    if (p->secrets)
+        p->hooks = hooks_new(&(struct hooks_options){ .base = hp->base, .resolver = p->resolver, .https = p->https, .config = c,
+                                                      .directory = hp->directory, .events = watch_reader(), .secrets = p->secrets });
     if (c->delivery.tls_reports)
         p->reports = reports_new(&(struct reports_options){
             .base = hp->base, .resolver = p->resolver, .https = p->https, .directory = hp->directory,
@@ -161,6 +208,7 @@ static bool open_process(struct helper_process *hp, struct err *err)
 static void close_process(struct helper_process *hp)
 {
     struct process *p = process_of(hp);
+    hooks_free(p->hooks);
     reports_free(p->reports);
     policies_free(p->policies);
     https_free(p->https);
@@ -169,7 +217,7 @@ static void close_process(struct helper_process *hp)
 
 static bool needed(const struct config *c)
 {
-    if (c->delivery.mta_sts || c->delivery.tls_reports) return true;
+    if (c->delivery.mta_sts || c->delivery.tls_reports || c->webhook_n) return true;
     for (size_t i = 0; i < c->tls_policy_n; i++)
         if (c->tls_policies[i].mta_sts) return true;
     return false;
@@ -182,6 +230,6 @@ static const char *user(const struct config *c)
 
 const struct helper_kind fetch_helper = {
     .name = "fetch", .directory = "fetch", .process_size = sizeof(struct process), .peer_size = sizeof(struct peer),
-    .needed = needed, .user = user, .calls = SECCOMP_RELAY, .paths = paths, .open = open_process, .close = close_process,
+    .needed = needed, .user = user, .calls = SECCOMP_RELAY, .paths = paths, .read_secrets = read_secrets, .open = open_process, .close = close_process,
     .peer_open = peer_open, .peer_message = on_message, .peer_close = peer_close,
 };

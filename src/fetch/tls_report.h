@@ -41,6 +41,12 @@ size_t tls_report_rua(const struct slice *texts, size_t n, char rua[TLS_REPORT_R
 
 /* A report that somebody sent us: JSON, or gzip'ed JSON. NULL with err when it is none. */
 json_t *tls_report_read(struct slice bytes, struct err *err) MUST_CHECK;
+/* The same of a file that may also be the message it came in. tls_report_file.c */
+json_t *tls_report_open(struct slice file, struct err *err) MUST_CHECK;
+/* What matters of it, within bounds: {"organization", "contact", "report_id", "start", "end", "policies": [{"domain", "type", "well", "failed",
+ * "details": [{"sessions", "result", "mx", "from", "reason"}]}], "more"?: how many policies and details are left out}; texts are printable and
+ * short, those that are not there are left out. The caller's. */
+json_t *tls_report_to_people(const json_t *report);
 /* In words, for a terminal of 80 columns. */
 void tls_report_print(const json_t *report, struct buf *out);
 

@@ -214,6 +214,5 @@ void import_access(struct import *im, struct slice spec, const struct import_pla
     for (size_t i = 0; i < m.n; i++)
         if (!m.entries[i].used) add_entry(im, &m, &m.entries[i], where);
     if (m.n) tell_differences(im, &m, where, from);
-    free(m.entries);
-    free(m.tables);
+    import_map_deinit(&m);
 }

@@ -100,8 +100,7 @@ static void read_aliases(struct import *im, struct aliases *list)
         struct import_map m = import_maps(im, word, &from, false, true);
         for (size_t i = 0; i < m.n; i++) add_alias(im, list, m.entries[i].key, m.entries[i].value, &m.entries[i].from);
         for (size_t i = 0; i < m.table_n; i++) import_put(im, PUT_ALIASES, &from, "{table: %s}", m.tables[i]);
-        free(m.entries);
-        free(m.tables);
+        import_map_deinit(&m);
     }
 }
 
@@ -131,8 +130,7 @@ static void read_virtual(struct import *im, struct aliases *list)
         else add_alias(im, list, e->key, e->value, &e->from);
     }
     for (size_t i = 0; i < m.table_n; i++) import_put(im, PUT_ALIASES, &from, "{table: %s}", m.tables[i]);
-    free(m.entries);
-    free(m.tables);
+    import_map_deinit(&m);
 }
 
 /* ---- domains whose names are all aliases */
@@ -218,8 +216,7 @@ static void canonical(struct import *im, const char *param, bool recipients)
         else left_out(im, &m.entries[i].from, "have the programs that send it write the right address", "addresses of senders and in headers are not rewritten here");
     }
     if (any) different(im, &from, NULL, "mapped domains change the recipient only: headers and senders stay as they are");
-    free(m.entries);
-    free(m.tables);
+    import_map_deinit(&m);
 }
 
 static void copies(struct import *im, const char *param, const char *list)
@@ -235,8 +232,7 @@ static void copies(struct import *im, const char *param, const char *list)
         else if (e->kind == IMPORT_STATIC) import_put(im, PUT_COPIES, &e->from, "{to: %s}", import_scalar(im, e->value));
         else import_put(im, PUT_COPIES, &e->from, "{to: %s, %s: [%s]}", import_scalar(im, e->value), list, import_scalar(im, key));
     }
-    free(m.entries);
-    free(m.tables);
+    import_map_deinit(&m);
 }
 
 void import_rewriting(struct import *im)
@@ -260,6 +256,5 @@ void import_rewriting(struct import *im)
         import_list_entry(im, PUT_BLOCK_RECIPIENTS, LIST_OF_ADDRESSES, key,
                           slice_str(arena_printf(&im->arena, "the user has moved to %.*s", SLICE_ARG(moved.entries[i].value))), &moved.entries[i].from);
     }
-    free(moved.entries);
-    free(moved.tables);
+    import_map_deinit(&moved);
 }

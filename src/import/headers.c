@@ -36,7 +36,7 @@ static void add_file(struct import *im, struct slice path, const struct import_f
         buf_add_char(&out, '\n');
         n += !begins && !ends;
         if (!im->beside && !open && !begins && !ends) import_put(im, PUT_HEADER_CHECKS, &at, "%s", import_scalar(im, line));
-        else if (!im->beside) left_out(im, &at, "write the configuration with -o FILE", "lines with if and endif need a file of their own");
+        else if (!im->beside) left_out(im, &at, "write them by hand, or import with -o FILE", "lines with if and endif need a file of their own");
     }
     struct slice base = path;
     for (size_t i = path.n; i-- > 0 && path.p[i] != '/';) base = slice_sub(path, i, path.n);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "config/dump.h"
 #include "import/parts.h"
 #include "smtp/address.h"
 
@@ -82,8 +83,8 @@ static void add_password(struct import *im, struct import_entry *e, const struct
     }
     const char *file = import_keep(im, "secrets", t->host, slice_str(arena_printf(&im->arena, "%.*s\n", SLICE_ARG(password))), true);
     if (file) buf_addf(out, ", user: %s, password_file: %s", import_scalar(im, user), import_scalar(im, slice_str(file)));
-    else left_out(im, &e->from, "write the configuration with -o FILE: the password goes to a file beside it",
-                  "the password for %s is not written to the terminal", import_show(im, t->host));
+    else left_out(im, &e->from, "set it by hand, or import with -o FILE: the password goes to a file beside the configuration",
+                  "the password for %s is not shown", import_show(im, t->host));
 }
 
 void import_unused_passwords(struct import *im)
@@ -97,20 +98,11 @@ void import_unused_passwords(struct import *im)
 
 /* ---- how they are written */
 
-static void add_source(struct import *im, const struct import_service *s, struct buf *out)
+const char *import_source_of(struct import *im, const struct import_service *s)
 {
     struct slice four = import_override(im, s, "smtp_bind_address"), six = import_override(im, s, "smtp_bind_address6");
-    if (four.n && six.n) buf_addf(out, ", source: [%s, %s]", import_scalar(im, four), import_scalar(im, six));
-    else if (four.n || six.n) buf_addf(out, ", source: %s", import_scalar(im, four.n ? four : six));
-}
-
-static const char *tls_word(struct slice level)
-{
-    static const char *const words[][2] = { { "none", "none" }, { "may", "may" }, { "encrypt", "encrypt" }, { "dane", "dane" },
-                                            { "dane-only", "dane-only" }, { "verify", "verify" }, { "secure", "verify" } };
-    for (size_t i = 0; i < countof(words); i++)
-        if (slice_ieq(level, slice_str(words[i][0]))) return words[i][1];
-    return NULL;
+    if (four.n && six.n) return arena_printf(&im->arena, "[%s, %s]", import_scalar(im, four), import_scalar(im, six));
+    return four.n || six.n ? import_scalar(im, four.n ? four : six) : NULL;
 }
 
 static void write_smtp(struct import *im, const struct target *t, struct slice dest, struct slice sender, const struct import_service *s,
@@ -120,11 +112,12 @@ static void write_smtp(struct import *im, const struct target *t, struct slice d
     struct ip ip;
     bool mx = !t->bracketed && !ip_parse(t->host, &ip), v6 = ip_parse(t->host, &ip) && ip.family == 6;
     struct import_entry *login = find_password(im, dest, t->host, sender);
-    const char *tls = s ? tls_word(import_override(im, s, "smtp_tls_security_level")) : NULL;
+    const char *tls = s ? import_tls_level(import_override(im, s, "smtp_tls_security_level")) : NULL;
     if (tls) buf_addf(&more, ", tls: %s", tls);
     else if (login && slice_ieq(import_get(im, "smtp_tls_security_level", NULL), SLICE("none"))) buf_add_str(&more, ", tls: may");
     if (import_yes(im, "smtp_tls_wrappermode", NULL) && t->port != 465) buf_add_str(&more, ", implicit_tls: yes");
-    if (s) add_source(im, s, &more);
+    const char *source = import_source_of(im, s);
+    if (source) buf_addf(&more, ", source: %s", source);
     if (login) add_password(im, login, t, &more);
     if (more.n) {
         buf_addf(out, "{host: %s", import_scalar(im, t->host));
@@ -136,7 +129,7 @@ static void write_smtp(struct import *im, const struct target *t, struct slice d
         struct buf b = { 0 };
         buf_addf(&b, "%s%s%.*s%s", mx ? "mx:" : "", v6 ? "[" : "", SLICE_ARG(t->host), v6 ? "]" : "");
         if (t->port) buf_addf(&b, ":%u", (unsigned)t->port);
-        import_add_scalar(out, buf_slice(&b));
+        yaml_add_scalar(out, buf_slice(&b));
         buf_deinit(&b);
     }
     buf_deinit(&more);
@@ -166,10 +159,8 @@ static bool lmtp(struct import *im, struct slice text, struct import_hop *out, c
     const char *hop;
     if (slice_istarts(text, SLICE("unix:"))) {
         struct slice path = slice_sub(text, 5, text.n);
-        bool absolute = path.n && path.p[0] == '/';
-        hop = absolute ? arena_printf(&im->arena, "lmtp:%.*s", SLICE_ARG(path))
-                       : arena_printf(&im->arena, "lmtp:%.*s/%.*s", SLICE_ARG(import_get(im, "queue_directory", NULL)), SLICE_ARG(path));
-        if (!absolute) different(im, from, "have the server make it where system.user can reach it", "a socket in Postfix's own folder: %s", import_show(im, path));
+        hop = arena_printf(&im->arena, "lmtp:%.*s", SLICE_ARG(import_socket_path(im, path)));
+        if (!path.n || path.p[0] != '/') different(im, from, "have the server make it where system.user can reach it", "a socket in Postfix's own folder: %s", import_show(im, path));
     } else if (parse_target(text, &t)) {
         struct ip ip;
         bool v6 = ip_parse(t.host, &ip) && ip.family == 6;
@@ -178,7 +169,7 @@ static bool lmtp(struct import *im, struct slice text, struct import_hop *out, c
         left_out(im, from, "write lmtp:host:port or lmtp:/path", "%s is no LMTP server", import_show(im, text));
         return false;
     }
-    *out = (struct import_hop){ .text = import_scalar(im, slice_str(hop)), .local = true };
+    *out = (struct import_hop){ .text = import_scalar(im, slice_str(hop)) };
     return true;
 }
 

@@ -17,19 +17,45 @@ struct import *import_new(const char *folder, bool beside)
     return im;
 }
 
+struct import *import_new_given(void)
+{
+    struct import *im = import_new("/etc/postfix", false); /* where relative names of certificates lead */
+    im->given = mem_zalloc(IMPORT_GIVEN_MAX * sizeof *im->given);
+    return im;
+}
+
+static bool is_name(struct slice name)
+{
+    struct slice rest = name, part;
+    if (name.n > 250) return false;
+    for (size_t i = 0; i < name.n; i++)
+        if ((unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7F) return false;
+    for (bool more = true; more;) {
+        more = slice_cut(&rest, '/', &part);
+        if (!part.n || slice_eq(part, SLICE(".")) || slice_eq(part, SLICE(".."))) return false;
+    }
+    return true;
+}
+
+bool import_give(struct import *im, const char *name, struct slice text)
+{
+    if (!is_name(slice_str(name)) || im->given_n == IMPORT_GIVEN_MAX) return false;
+    im->given[im->given_n++] = (struct import_given){ name, text };
+    return true;
+}
+
 void import_free(struct import *im)
 {
     if (!im) return;
+    free(im->given);
     free(im->params);
     free(im->notes);
     free(im->units);
     free(im->files);
     free(im->services);
     free(im->sources);
-    free(im->transports.entries);
-    free(im->transports.tables);
-    free(im->passwords.entries);
-    free(im->passwords.tables);
+    import_map_deinit(&im->transports);
+    import_map_deinit(&im->passwords);
     if (im->seen.hash_of) htable_deinit(&im->seen);
     buf_deinit(&im->text);
     arena_deinit(&im->arena);
@@ -83,7 +109,7 @@ bool import_read_postfix(struct import *im, struct err *err)
     if (import_is_binary(t->rest)) return err_set(err, "main.cf is no text");
     if (!import_read_params(im, t)) return err_set(err, "main.cf has more than %d parameters", IMPORT_NAMES_MAX);
     if (!im->param_n && im->note_n) return err_set(err, "main.cf holds no parameters");
-    if (access(arena_printf(&im->arena, "%s/master.cf", im->folder), F_OK) == 0) import_read_master(im);
+    if (import_is_there(im, "master.cf")) import_read_master(im);
     find_names(im);
     import_listeners(im);
     import_restrictions(im);

@@ -23,6 +23,13 @@ struct import_file {
 
 /* beside: other files can be written next to the configuration; without that lists stand in it, and passwords are left out. */
 struct import *import_new(const char *folder, bool beside);
+/* Of files that are given, and of no others: nothing is read from disk. What the configuration calls by an absolute path is looked for by its last
+ * parts, as many as fit. */
+struct import *import_new_given(void);
+#define IMPORT_GIVEN_MAX 500
+/* name: "main.cf", "maps/virtual"; both stay the caller's, as long as im is there. False: the name cannot be one (absolute, "..", control
+ * characters), or there are too many. */
+bool import_give(struct import *im, const char *name, struct slice text) MUST_CHECK;
 void import_free(struct import *im); /* NULL is fine */
 /* Reads all. False: nothing can be made of it; err->code ENOENT: there is no main.cf. */
 bool import_read_postfix(struct import *im, struct err *err) MUST_CHECK;
@@ -35,7 +42,6 @@ size_t import_file_count(const struct import *im);
 const struct import_file *import_file_at(const struct import *im, size_t i);
 
 size_t import_count(const struct import *im, enum import_kind kind);
-size_t import_taken(const struct import *im); /* settings and entries that were written */
 void import_add_report(const struct import *im, struct buf *out); /* for people: printable, passwords hidden */
 json_t *import_report_json(const struct import *im);
 

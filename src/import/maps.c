@@ -155,6 +155,12 @@ struct import_map import_maps(struct import *im, struct slice specs, const struc
     return m;
 }
 
+void import_map_deinit(struct import_map *m)
+{
+    free(m->entries);
+    free(m->tables);
+}
+
 struct import_map import_map_of(struct import *im, const char *param, struct import_from *from)
 {
     struct import_from here;
@@ -195,8 +201,7 @@ static void each(struct import *im, struct slice value, const struct import_from
                 else fn(im, m.entries[i].key, &m.entries[i].from, arg);
             }
             for (size_t i = 0; i < m.table_n; i++) fn(im, slice_str(arena_printf(&im->arena, "table:%s", m.tables[i])), from, arg);
-            free(m.entries);
-            free(m.tables);
+            import_map_deinit(&m);
         } else {
             struct import_from at = depth ? *from : import_from_word(im, from, word, import_show(im, word));
             fn(im, word, &at, arg);

@@ -4,16 +4,6 @@
 #include "config/parse.h"
 #include "import/parts.h"
 
-static bool has_word(struct slice list, struct slice word)
-{
-    struct slice part;
-    for (bool more = list.n > 0; more;) {
-        more = slice_cut(&list, ',', &part);
-        if (slice_eq(slice_trim(part), word)) return true;
-    }
-    return false;
-}
-
 static void add_network(struct import *im, struct slice word, const struct import_from *from, void *arg)
 {
     struct ip_net net;
@@ -40,7 +30,7 @@ static void add_network(struct import *im, struct slice word, const struct impor
         if (net.prefix < (net.ip.family == 4 ? 32 : 128)) buf_addf(&shown, "/%u", net.prefix);
         struct buf *out = (struct buf *)arg + not;
         const char *word_there = import_scalar(im, buf_slice(&shown));
-        if (!has_word(buf_slice(out), slice_str(word_there))) buf_addf(out, "%s%s", out->n ? ", " : "", word_there);
+        if (!import_has_word(buf_slice(out), slice_str(word_there))) buf_addf(out, "%s%s", out->n ? ", " : "", word_there);
     }
     buf_deinit(&b);
     buf_deinit(&shown);
@@ -51,7 +41,7 @@ void import_networks(struct import *im)
     struct buf lists[2] = { 0 };
     struct import_from from;
     import_get(im, "mynetworks", &from);
-    if (import_is_set(im, "mynetworks")) import_each(im, "mynetworks", add_network, lists);
+    if (from.line) import_each(im, "mynetworks", add_network, lists);
     else {
         struct slice style = import_get(im, "mynetworks_style", NULL);
         buf_add_str(&lists[0], "127.0.0.0/8, \"::1\"");

@@ -12,9 +12,7 @@ const char *import_show(struct import *im, struct slice s)
 {
     struct buf b = { 0 };
     buf_add_printable(&b, slice_trim(s), SHOWN_MAX);
-    const char *text = arena_strdup(&im->arena, buf_slice(&b));
-    buf_deinit(&b);
-    return text;
+    return buf_keep(&b, &im->arena).p;
 }
 
 #define RECENT 60 /* what is read twice is told once */
@@ -103,4 +101,3 @@ json_t *import_report_json(const struct import *im)
 }
 
 size_t import_count(const struct import *im, enum import_kind kind) { return im->counts[kind]; }
-size_t import_taken(const struct import *im) { return im->taken; }

@@ -6,7 +6,7 @@
 
 /* ---- one setting */
 
-enum unit { SIZE, NUMBER, SECONDS, MINUTES, HOURS, DAYS, YESNO };
+enum unit { NUMBER, SECONDS, HOURS, DAYS, YESNO };
 static const struct {
     const char *param;
     enum import_section where;
@@ -14,11 +14,11 @@ static const struct {
     const char *option;
     uint64_t least, most; /* what our setting may be; times in seconds */
 } settings[] = {
-    { "message_size_limit", PUT_LIMITS, SIZE, "message_size", 65536, 2147483648 },
+    { "message_size_limit", PUT_LIMITS, NUMBER, "message_size", 65536, 2147483648 },
     { "smtpd_recipient_limit", PUT_LIMITS, NUMBER, "recipients", 100, 100000 },
     { "smtpd_hard_error_limit", PUT_LIMITS, NUMBER, "errors", 1, 10000 },
     { "hopcount_limit", PUT_LIMITS, NUMBER, "hops", 10, 1000 },
-    { "header_size_limit", PUT_LIMITS, SIZE, "header_size", 16384, 67108864 },
+    { "header_size_limit", PUT_LIMITS, NUMBER, "header_size", 16384, 67108864 },
     { "smtpd_timeout", PUT_TIMEOUTS, SECONDS, "command", 1, 3600 },
     { "smtp_connect_timeout", PUT_TIMEOUTS, SECONDS, "connect", 1, 600 },
     { "smtp_helo_timeout", PUT_TIMEOUTS, SECONDS, "greeting", 1, 3600 },
@@ -40,7 +40,7 @@ static const struct {
 /* "300s", "5d"; without a letter in the parameter's own unit. */
 static bool take_time(struct slice s, enum unit unit, uint64_t *seconds)
 {
-    static const uint64_t by_unit[] = { [SECONDS] = 1, [MINUTES] = 60, [HOURS] = 3600, [DAYS] = 86400 };
+    static const uint64_t by_unit[] = { [SECONDS] = 1, [HOURS] = 3600, [DAYS] = 86400 };
     uint64_t factor = by_unit[unit];
     if (!s.n) return false;
     switch (ascii_lower(s.p[s.n - 1])) {
@@ -75,12 +75,12 @@ static void put_setting(struct import *im, size_t i)
         import_put(im, settings[i].where, &from, "%s: %s", settings[i].option, slice_ieq(value, SLICE("yes")) ? "yes" : "no");
         return;
     }
-    if (unit <= NUMBER ? !slice_to_u64(value, UINT64_MAX, &n) : !take_time(value, unit, &n)) {
+    if (unit == NUMBER ? !slice_to_u64(value, UINT64_MAX, &n) : !take_time(value, unit, &n)) {
         left_out(im, &from, NULL, "it is no number that is understood");
         return;
     }
     old = n;
-    if (!n && settings[i].least) n = unit == SIZE || unit == NUMBER ? settings[i].most : settings[i].least; /* 0: no limit */
+    if (!n && settings[i].least) n = unit == NUMBER ? settings[i].most : settings[i].least; /* 0: no limit */
     if (n < settings[i].least) n = settings[i].least;
     if (n > settings[i].most) n = settings[i].most;
     if (n != old) different(im, &from, NULL, "%s is %s: it cannot be %llu", settings[i].option, written(im, unit, n), (unsigned long long)old);
@@ -117,8 +117,8 @@ static void filters(struct import *im)
                 slice_cut(&host, '@', &port);
                 address = slice_str(arena_printf(&im->arena, "%.*s:%.*s", SLICE_ARG(host), SLICE_ARG(port)));
             }
-        } else if (slice_istarts(address, SLICE("unix:")) && address.n > 5 && address.p[5] != '/')
-            address = slice_str(arena_printf(&im->arena, "unix:%.*s/%.*s", SLICE_ARG(import_get(im, "queue_directory", NULL)), SLICE_ARG(slice_sub(address, 5, address.n))));
+        } else if (slice_istarts(address, SLICE("unix:")) && address.n > 5)
+            address = slice_str(arena_printf(&im->arena, "unix:%.*s", SLICE_ARG(import_socket_path(im, slice_sub(address, 5, address.n)))));
         import_put(im, PUT_SCANNERS, &from, "{name: milter-%u, type: milter, address: %s, trouble: %s}", n, import_scalar(im, address),
                    slice_ieq(import_get(im, "milter_default_action", NULL), SLICE("accept")) ? "mark" : "defer");
     }
@@ -143,7 +143,7 @@ static const char *const silent[] = { /* about Postfix itself, or as it always i
     "smtpd_tls_mandatory_ciphers", "smtp_tls_ciphers", "smtp_tls_mandatory_ciphers", "tls_preempt_cipherlist", "tls_high_cipherlist", "tls_medium_cipherlist",
     "smtpd_tls_exclude_ciphers", "smtp_tls_exclude_ciphers", "smtpd_tls_mandatory_exclude_ciphers", "tls_ssl_options", "smtpd_tls_ask_ccert",
     "smtpd_tls_protocols", "smtpd_tls_mandatory_protocols", "smtp_tls_protocols", "smtp_tls_mandatory_protocols", "smtp_dns_support_level", "smtp_host_lookup",
-    "mynetworks_style", "parent_domain_matches_subdomains", "mydomain", "myorigin", "myhostname", "default_transport", "relay_transport_", "milter_protocol",
+    "mynetworks_style", "parent_domain_matches_subdomains", "mydomain", "myorigin", "myhostname", "default_transport", "milter_protocol",
     "milter_default_action", "non_smtpd_milters", "milter_macro_daemon_name", "maillog_file", "maillog_file_prefixes", "smtpd_data_restrictions", "process_id_directory",
     "default_process_limit", "in_flow_delay", "queue_run_delay", "qmgr_message_active_limit", "qmgr_message_recipient_limit", "local_destination_concurrency_limit",
     "local_destination_recipient_limit", "initial_destination_concurrency", "lmtp_destination_recipient_limit", "dovecot_destination_recipient_limit", "swap_bangpath",
@@ -151,7 +151,7 @@ static const char *const silent[] = { /* about Postfix itself, or as it always i
     "notify_classes", "bounce_notice_recipient", "2bounce_notice_recipient", "delay_notice_recipient", "error_notice_recipient", "smtpd_soft_error_limit",
     "smtpd_error_sleep_time", "smtpd_junk_command_limit", "smtputf8_enable", "postscreen_access_list", "postscreen_dnsbl_sites", "postscreen_dnsbl_threshold",
     "postscreen_dnsbl_action", "postscreen_greet_action", "postscreen_greet_wait", "postscreen_greet_banner", "postscreen_blacklist_action", "postscreen_denylist_action",
-    "postscreen_cache_map", "smtpd_reject_unlisted_recipient", "smtpd_forbid_bare_newline", "smtpd_forbid_unauth_pipelining", "smtpd_data_restrictions",
+    "postscreen_cache_map", "smtpd_reject_unlisted_recipient", "smtpd_forbid_bare_newline", "smtpd_forbid_unauth_pipelining",
     "smtpd_forbid_bare_newline_exclusions", "virtual_uid_maps", "virtual_gid_maps", "virtual_minimum_uid", "virtual_mailbox_limit", "virtual_mailbox_base",
     "virtual_mailbox_limit_maps", "address_verify_map", "address_verify_sender", "unverified_recipient_reject_reason", "proxy_read_maps", "smtpd_client_port_logging",
     "best_mx_transport", "owner_request_special", "home_mailbox", "mailbox_command", "mail_spool_directory", "mailbox_transport", "local_transport", "syslog_facility",
@@ -159,9 +159,9 @@ static const char *const silent[] = { /* about Postfix itself, or as it always i
     "default_database_type", "inet_protocols", "smtpd_sasl_path", "smtpd_sasl_type", "relayhost", "config_directory", "max_idle", "max_use", "ipc_timeout",
     "smtpd_relay_before_recipient_restrictions", "smtpd_proxy_timeout", "postscreen_bare_newline_enable", "smtpd_tls_chain_files", "unverified_recipient_reject_code",
     "unknown_client_reject_code", "unknown_address_reject_code", "unknown_hostname_reject_code", "maps_rbl_reject_code", "access_map_reject_code", "reject_code",
-    "invalid_hostname_reject_code", "non_fqdn_reject_code", "relay_domains_reject_code", "multi_recipient_bounce_reject_code", "soft_bounce_", "smtpd_helo_required",
+    "invalid_hostname_reject_code", "non_fqdn_reject_code", "relay_domains_reject_code", "multi_recipient_bounce_reject_code", "smtpd_helo_required",
     "smtp_tls_wrappermode", "smtp_sasl_auth_enable", "smtp_sender_dependent_authentication", "queue_minfree", "smtpd_peername_lookup", "fast_flush_domains",
-    "smtpd_log_access_permit_actions", "enable_long_queue_ids", "lock_directory", "tls_daemon_random_bytes", "smtpd_discard_ehlo_keyword_address_maps_",
+    "smtpd_log_access_permit_actions", "enable_long_queue_ids", "lock_directory", "tls_daemon_random_bytes",
 };
 
 static const struct {

@@ -12,7 +12,6 @@
 static const struct {
     const char *name, *value;
 } defaults[] = {
-    { "alias_maps", "" },
     { "inet_interfaces", "all" },
     { "inet_protocols", "all" },
     { "mydestination", "$myhostname, localhost.$mydomain, localhost" },
@@ -26,7 +25,6 @@ static const struct {
     { "virtual_alias_domains", "$virtual_alias_maps" },
     { "virtual_alias_maps", "$virtual_maps" },
     { "virtual_mailbox_domains", "$virtual_mailbox_maps" },
-    { "proxy_interfaces", "" },
     { "unverified_recipient_reject_code", "450" },
     { "unknown_client_reject_code", "450" },
     { "postscreen_dnsbl_threshold", "1" },
@@ -195,8 +193,7 @@ struct slice import_get(struct import *im, const char *name, struct import_from 
     struct err err = { .text = "" };
     bool first = p && !p->used;
     if (from) *from = p ? p->from : nowhere;
-    if (p) p->used = true;
-    if (import_expand(im, p ? p->value : raw_value(im, slice_str(name)), &value, &err)) {
+    if (import_expand(im, raw_value(im, slice_str(name)), &value, &err)) {
         if (from) from->value = value;
         return value;
     }
@@ -216,11 +213,15 @@ struct import_from import_from_word(struct import *im, const struct import_from 
     return out;
 }
 
-bool import_is_set(struct import *im, const char *name) { return find(im, slice_str(name)); }
-
 bool import_yes(struct import *im, const char *name, struct import_from *from)
 {
     return slice_ieq(import_get(im, name, from), SLICE("yes"));
+}
+
+struct slice import_socket_path(struct import *im, struct slice path)
+{
+    if (path.n && path.p[0] == '/') return path;
+    return slice_str(arena_printf(&im->arena, "%.*s/%.*s", SLICE_ARG(import_get(im, "queue_directory", NULL)), SLICE_ARG(path)));
 }
 
 const char *import_str(struct import *im, struct slice s) { return arena_strdup(&im->arena, s); }

@@ -40,10 +40,12 @@ struct import_text {
     bool lines;          /* a logical line keeps a line break for each line it is made of */
 };
 /* NULL with a note at `from`: it cannot be read. */
+bool import_is_there(struct import *im, const char *name); /* in the folder */
 struct import_text *import_open(struct import *im, const char *path, const struct import_from *from);
 /* The next logical line: comments and empty lines passed over, continued lines put together; long and binary ones are noted and passed over. */
 bool import_next(struct import *im, struct import_text *t, struct slice *line, struct import_from *from);
 bool import_word(struct slice *s, struct slice *word);  /* separated by blanks and commas; {...} is one word, without its braces */
+bool import_has_word(struct slice list, struct slice word); /* case ignored */
 bool import_is_binary(struct slice s);
 
 /* ---- parameters (params.c) */
@@ -59,11 +61,11 @@ bool import_read_params(struct import *im, struct import_text *t);
 struct slice import_get(struct import *im, const char *name, struct import_from *from);
 /* `from`, as import_get filled it, with the line that a word of the value stands in, and what is to be shown of it. */
 struct import_from import_from_word(struct import *im, const struct import_from *from, struct slice word, const char *shown);
-bool import_is_set(struct import *im, const char *name); /* written in main.cf */
 bool import_yes(struct import *im, const char *name, struct import_from *from);
 /* $names replaced. False: a loop, too long, or not understood. */
 bool import_expand(struct import *im, struct slice text, struct slice *out, struct err *err) MUST_CHECK;
 const char *import_str(struct import *im, struct slice s);
+struct slice import_socket_path(struct import *im, struct slice path); /* relative ones are within queue_directory */
 bool import_parents_match(struct import *im, const char *feature); /* parent_domain_matches_subdomains */
 
 /* ---- tables (maps.c) */
@@ -83,6 +85,7 @@ struct import_map {
 /* All maps of a list ("hash:/etc/postfix/a, inline:{...}"). secret: lines are never shown; aliases: in the form of aliases(5). */
 struct import_map import_maps(struct import *im, struct slice specs, const struct import_from *from, bool secret, bool aliases);
 struct import_map import_map_of(struct import *im, const char *param, struct import_from *from);
+void import_map_deinit(struct import_map *m);
 struct import_entry *import_find(struct import_map *m, struct slice key); /* the first exact one, case ignored */
 /* A source that is read as a whole: its name in `tables`; NULL with a note. type: "ldap", "pgsql", "sqlite", "mysql". */
 const char *import_source(struct import *im, const char *type, const char *path, const struct import_from *from);
@@ -101,28 +104,9 @@ enum import_section {
 /* One setting or entry: lines without indent. The same setting of the same section again is left alone. */
 void import_put(struct import *im, enum import_section where, const struct import_from *from, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* A scalar, quoted where it must be. */
-void import_add_scalar(struct buf *out, struct slice s);
-const char *import_scalar(struct import *im, struct slice s);
+const char *import_scalar(struct import *im, struct slice s); /* as yaml_add_scalar; yes, no and the like in quotes */
 /* Keeps `text` as a file beside the configuration; its name, or NULL when there are none. */
 const char *import_keep(struct import *im, const char *folder, struct slice name, struct slice text, bool secret);
-
-/* ---- next hops (hop.c) */
-struct import_hop {
-    const char *text;    /* what stands behind deliver:, via: ... */
-    bool mx;             /* no next hop: the recipient's MX */
-    bool local;          /* a mailbox on this machine: LMTP */
-};
-/* "[host]:port", "host". */
-bool import_next_hop(struct import *im, struct slice text, struct slice sender, const char *service, struct import_hop *out,
-                     const struct import_from *from);
-/* The right side of a transport table: "smtp:[host]:port", ":[host]", "lmtp:unix:path". False: noted. */
-bool import_transport(struct import *im, struct slice text, struct import_hop *out, const struct import_from *from);
-/* The transport for a domain, by "domain", or with tree ".domain". */
-bool import_transport_of(struct import *im, struct slice domain, bool tree, struct import_hop *out);
-void import_unused_passwords(struct import *im);
-void import_add_route(struct import *im, struct slice to, const struct import_hop *hop, const struct import_from *from);
-void import_routes(struct import *im); /* when the domains are known */
 
 /* ---- master.cf (master.c) */
 struct import_service {
@@ -135,6 +119,27 @@ const struct import_service *import_service(const struct import *im, const char 
 /* The value of -o NAME=VALUE; empty: not there. */
 struct slice import_override(struct import *im, const struct import_service *s, const char *name);
 void import_listeners(struct import *im);
+
+/* ---- next hops (hop.c) */
+struct import_hop {
+    const char *text;    /* what stands behind deliver:, via: ... */
+    bool mx;             /* no next hop: the recipient's MX */
+};
+/* "[host]:port", "host". */
+bool import_next_hop(struct import *im, struct slice text, struct slice sender, const char *service, struct import_hop *out,
+                     const struct import_from *from);
+/* The right side of a transport table: "smtp:[host]:port", ":[host]", "lmtp:unix:path". False: noted. */
+bool import_transport(struct import *im, struct slice text, struct import_hop *out, const struct import_from *from);
+/* The transport for a domain, by "domain", or with tree ".domain". */
+bool import_transport_of(struct import *im, struct slice domain, bool tree, struct import_hop *out);
+void import_unused_passwords(struct import *im);
+/* The addresses that a service of master.cf sends from, as `source` has them; NULL: it does not say. s: NULL is fine. */
+const char *import_source_of(struct import *im, const struct import_service *s);
+void import_add_route(struct import *im, struct slice to, const struct import_hop *hop, const struct import_from *from);
+void import_routes(struct import *im); /* when the domains are known */
+
+/* The word of ours for a level of TLS (tls.c); NULL: none is the same. */
+const char *import_tls_level(struct slice level);
 
 /* ---- subjects, in this order */
 void import_networks(struct import *im);
@@ -175,10 +180,16 @@ struct import_unit {
 struct import_known_source {
     const char *type, *path, *name; /* name NULL: it cannot be had */
 };
+struct import_given {
+    const char *name;
+    struct slice text;
+};
 struct import {
     struct arena arena;
     const char *folder;
     bool beside;
+    struct import_given *given; /* NULL: files of the folder are read */
+    size_t given_n;
     size_t read;          /* bytes of files */
     struct import_param *params;
     size_t param_n, param_cap;

@@ -37,26 +37,72 @@ static int find(struct import *im, const char *path, const struct import_from *f
     return fd;
 }
 
+static const struct import_given *given_called(const struct import *im, const char *name)
+{
+    for (size_t i = 0; i < im->given_n; i++)
+        if (!strcmp(im->given[i].name, name)) return &im->given[i];
+    return NULL;
+}
+
+/* The same among files that were given: of an absolute path as many of its last parts as fit. */
+static const struct import_given *find_given(struct import *im, const char *path, const struct import_from *from)
+{
+    const struct import_given *g = NULL;
+    while (!strncmp(path, "./", 2)) path += 2;
+    if (path[0] != '/') return given_called(im, path);
+    for (const char *p = path; p && !g; p = strchr(p + 1, '/')) g = given_called(im, p + 1);
+    if (g)
+        different(im, from, "see that it is the right one", "%s in the folder was read, not %s",
+                  import_show(im, slice_str(g->name)), import_show(im, slice_str(path)));
+    return g;
+}
+
+bool import_is_there(struct import *im, const char *name)
+{
+    if (im->given) return given_called(im, name) != NULL;
+    return access(arena_printf(&im->arena, "%s/%s", im->folder, name), F_OK) == 0;
+}
+
+static bool fits(struct import *im, const char *path, uint64_t size, const struct import_from *from)
+{
+    if (size <= IMPORT_FILE_MAX && im->read + size <= IMPORT_TOTAL_MAX) {
+        im->read += size;
+        return true;
+    }
+    left_out(im, from, "split it", "%s is too large: %llu bytes; one file may have %u, all together %u", import_show(im, slice_str(path)),
+             (unsigned long long)size, IMPORT_FILE_MAX, IMPORT_TOTAL_MAX);
+    return false;
+}
+
+static struct import_text *text_new(struct import *im, const char *name, struct slice text)
+{
+    struct import_text *t = arena_alloc(&im->arena, sizeof *t);
+    *t = (struct import_text){ .name = import_show(im, slice_str(name)), .rest = text };
+    return t;
+}
+
+static struct import_text *open_given(struct import *im, const char *path, const struct import_from *from)
+{
+    const struct import_given *g = find_given(im, path, from);
+    if (!g) left_out(im, from, "give it together with the others, or remove it", "%s is not among the files", import_show(im, slice_str(path)));
+    return g && fits(im, path, g->text.n, from) ? text_new(im, g->name, g->text) : NULL;
+}
+
 struct import_text *import_open(struct import *im, const char *path, const struct import_from *from)
 {
     struct stat st;
     const char *name;
+    if (im->given) return open_given(im, path, from);
     int fd = find(im, path, from, &st, &name);
     if (fd < 0) {
         left_out(im, from, "make it readable, or remove it", "%s cannot be read: %s", import_show(im, slice_str(path)),
                  errno == ENOTSUP ? "it is no plain file" : strerror(errno));
         return NULL;
     }
-    size_t size = (size_t)st.st_size;
     struct import_text *t = NULL;
-    if (st.st_size < 0 || size > IMPORT_FILE_MAX || im->read + size > IMPORT_TOTAL_MAX) {
-        left_out(im, from, "split it", "%s is too large: %zu bytes; one file may have %u, all together %u", import_show(im, slice_str(path)), size,
-                 IMPORT_FILE_MAX, IMPORT_TOTAL_MAX);
-    } else {
-        char *p = arena_alloc(&im->arena, size + 1);
-        t = arena_alloc(&im->arena, sizeof *t);
-        *t = (struct import_text){ .name = import_show(im, slice_str(name)), .rest = slice_of(p, io_read_at(fd, p, size, 0)) };
-        im->read += size;
+    if (fits(im, path, st.st_size < 0 ? UINT64_MAX : (uint64_t)st.st_size, from)) {
+        char *p = arena_alloc(&im->arena, (size_t)st.st_size + 1);
+        t = text_new(im, name, slice_of(p, io_read_at(fd, p, (size_t)st.st_size, 0)));
     }
     close(fd);
     return t;
@@ -120,4 +166,12 @@ bool import_word(struct slice *s, struct slice *word)
     *s = slice_sub(*s, i, s->n);
     if (word->n >= 2 && word->p[0] == '{' && word->p[word->n - 1] == '}') *word = slice_trim(slice_sub(*word, 1, word->n - 1));
     return i > from;
+}
+
+bool import_has_word(struct slice list, struct slice word)
+{
+    struct slice one;
+    while (import_word(&list, &one))
+        if (slice_ieq(one, word)) return true;
+    return false;
 }

@@ -166,12 +166,10 @@ static bool take_word(struct row *r, struct slice word)
 static void take_unknown(struct row *r, struct slice word)
 {
     static const char *const with_argument[] = { "check_", "reject_rhsbl_", "defer_rhsbl_", "sleep", "permit_rhswl" };
-    struct slice arg = SLICE(""), rest = r->rest;
+    struct slice arg = SLICE("");
     for (size_t i = 0; i < countof(with_argument); i++)
         if (slice_istarts(word, slice_str(with_argument[i]))) import_word(&r->rest, &arg);
     if (slice_ieq(word, SLICE("check_policy_service"))) {
-        r->rest = rest;
-        import_word(&r->rest, &arg);
         add_policy_service(r, arg);
         return;
     }
@@ -247,8 +245,7 @@ static void access_list(struct import *im)
                 import_list_entry(im, permit ? PUT_ALLOW_CLIENTS : PUT_BLOCK_CLIENTS, LIST_OF_CLIENTS, m.entries[i].key, SLICE(""), &m.entries[i].from);
             else left_out(im, &m.entries[i].from, NULL, "an exception from another entry, without saying more");
         }
-        free(m.entries);
-        free(m.tables);
+        import_map_deinit(&m);
     }
 }
 

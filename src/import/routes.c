@@ -20,8 +20,8 @@ static void routes(struct import *im)
             import_put(im, PUT_RULES, &e->from, "name: %s\nif: {recipients: [%s]}\nthen: [discard]",
                        import_scalar(im, slice_str(arena_printf(&im->arena, "discard %s", import_show(im, e->key)))), import_scalar(im, e->key));
         else if (import_transport(im, e->value, &hop, &e->from)) {
-            if (hop.text) import_add_route(im, e->key, &hop, &e->from);
-            else if (im->smarthost.text) import_put(im, PUT_ROUTES, &e->from, "{to: %s, via: %s}", import_scalar(im, e->key),
+            import_add_route(im, e->key, &hop, &e->from);
+            if (!hop.text && im->smarthost.text) import_put(im, PUT_ROUTES, &e->from, "{to: %s, via: %s}", import_scalar(im, e->key),
                                     import_scalar(im, slice_str(arena_printf(&im->arena, "mx:%.*s", SLICE_ARG(slice_sub(e->key, e->key.p[0] == '.', e->key.n))))));
         }
     }
@@ -53,14 +53,11 @@ static void sender_routes(struct import *im, const char *param, bool transport)
             continue;
         }
         const struct import_service *s = import_service(im, name, "unix");
-        struct slice four = import_override(im, s, "smtp_bind_address"), six = import_override(im, s, "smtp_bind_address6");
-        if (!s || strcmp(s->command, "smtp") != 0 || (!four.n && !six.n)) left_out(im, &e->from, NULL, "%s says nothing that a route can say", import_show(im, e->value));
-        else if (four.n && six.n)
-            import_put(im, PUT_ROUTES, &e->from, "{from: %s, source: [%s, %s]}", import_scalar(im, key), import_scalar(im, four), import_scalar(im, six));
-        else import_put(im, PUT_ROUTES, &e->from, "{from: %s, source: %s}", import_scalar(im, key), import_scalar(im, four.n ? four : six));
+        const char *source = import_source_of(im, s);
+        if (!source || strcmp(s->command, "smtp") != 0) left_out(im, &e->from, NULL, "%s says nothing that a route can say", import_show(im, e->value));
+        else import_put(im, PUT_ROUTES, &e->from, "{from: %s, source: %s}", import_scalar(im, key), source);
     }
-    free(m.entries);
-    free(m.tables);
+    import_map_deinit(&m);
 }
 
 void import_routes(struct import *im)

@@ -9,19 +9,18 @@
 
 static void certificate(struct import *im)
 {
-    struct import_from from, from_key;
-    struct slice chain = import_get(im, "smtpd_tls_chain_files", &from), cert = import_get(im, "smtpd_tls_cert_file", &from), word, key;
+    struct import_from from;
+    struct slice chain = import_get(im, "smtpd_tls_chain_files", &from), word;
     if (chain.n) {
-        import_get(im, "smtpd_tls_chain_files", &from);
         if (!import_word(&chain, &word)) return;
         import_put(im, PUT_TLS, &from, "certificate: %s\nkey: %s", import_scalar(im, word), import_scalar(im, word));
         while (import_word(&chain, &word))
             import_put(im, PUT_TLS, &from, "certificates:\n  - {certificate: %s, key: %s}", import_scalar(im, word), import_scalar(im, word));
         return;
     }
+    struct slice cert = import_get(im, "smtpd_tls_cert_file", &from), key = import_get(im, "smtpd_tls_key_file", NULL);
     if (!cert.n || slice_eq(cert, SLICE("none"))) return;
-    key = import_get(im, "smtpd_tls_key_file", &from_key);
-    if (!key.n || slice_eq(key, SLICE("$smtpd_tls_cert_file"))) key = cert;
+    if (!key.n) key = cert;
     if (slice_ihas(cert, SLICE("ssl-cert-snakeoil"))) {
         different(im, &from, "set tls.certificate and tls.key", "a certificate that anybody could have made: the relay makes one of its own");
         return;
@@ -67,12 +66,19 @@ static void authorities(struct import *im)
 
 /* ---- towards next hops */
 
-static const char *level(struct import *im, struct slice word, const struct import_from *from)
+const char *import_tls_level(struct slice level)
 {
     static const char *const words[][2] = { { "none", "none" }, { "may", "may" }, { "encrypt", "encrypt" }, { "dane", "dane" },
                                             { "dane-only", "dane-only" }, { "verify", "verify" }, { "secure", "verify" } };
     for (size_t i = 0; i < countof(words); i++)
-        if (slice_ieq(word, slice_str(words[i][0]))) return words[i][1];
+        if (slice_ieq(level, slice_str(words[i][0]))) return words[i][1];
+    return NULL;
+}
+
+static const char *level(struct import *im, struct slice word, const struct import_from *from)
+{
+    const char *known = import_tls_level(word);
+    if (known) return known;
     if (slice_ieq(word, SLICE("fingerprint"))) {
         left_out(im, from, "write tls: verify with ca and names", "certificates are not known by their fingerprints: it is encrypted only");
         return "encrypt";
@@ -127,8 +133,7 @@ static void policies(struct import *im)
         }
         buf_deinit(&more);
     }
-    free(m.entries);
-    free(m.tables);
+    import_map_deinit(&m);
 }
 
 /* ---- users */
@@ -147,8 +152,7 @@ static void sasl(struct import *im)
         left_out(im, &from, "set auth.backend: users, imap, ldap or dovecot", "who knows users and passwords is not understood (smtpd_sasl_type)");
         return;
     }
-    if (path.p[0] != '/') path = slice_str(arena_printf(&im->arena, "%.*s/%.*s", SLICE_ARG(import_get(im, "queue_directory", NULL)), SLICE_ARG(path)));
-    import_put(im, PUT_AUTH, &at, "backend: dovecot\ndovecot: {socket: %s}", import_scalar(im, path));
+    import_put(im, PUT_AUTH, &at, "backend: dovecot\ndovecot: {socket: %s}", import_scalar(im, import_socket_path(im, path)));
     different(im, &at, "have Dovecot make a socket that system.auth_user can reach, and name it", "the socket was made for Postfix");
     import_put(im, PUT_AUTH, &at, "methods: [plain, login]");
     struct import_from logins;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "config/dump.h"
 #include "import/parts.h"
 
 enum shape { SCALAR, GROUP, LIST };
@@ -94,37 +95,20 @@ void import_put(struct import *im, enum import_section where, const struct impor
 
 /* ---- scalars */
 
-static bool is_plain(struct slice s)
+/* Which others than us would not read as a text. */
+static bool is_switch(struct slice s)
 {
-    uint64_t number;
-    if (!s.n || slice_to_u64(s, UINT64_MAX, &number)) return s.n > 0;
-    for (size_t i = 0; i < s.n; i++)
-        if (!((ascii_lower(s.p[i]) >= 'a' && ascii_lower(s.p[i]) <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9') || s.p[i] == '/' || s.p[i] == '_' ||
-              (i && (s.p[i] == '.' || s.p[i] == '-' || s.p[i] == '@' || s.p[i] == '+')) || (s.p[i] == '.' && s.n > 1)))
-            return false;
-    return !slice_ieq(s, SLICE("null")) && !slice_ieq(s, SLICE("yes")) && !slice_ieq(s, SLICE("no")) && !slice_ieq(s, SLICE("true")) &&
-           !slice_ieq(s, SLICE("false")) && !slice_ieq(s, SLICE("on")) && !slice_ieq(s, SLICE("off"));
-}
-
-void import_add_scalar(struct buf *out, struct slice s)
-{
-    if (is_plain(s)) {
-        buf_add(out, s);
-        return;
-    }
-    buf_add_char(out, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '"' || s.p[i] == '\\') buf_add_char(out, '\\');
-        if ((unsigned char)s.p[i] < ' ') buf_addf(out, "\\x%02X", (unsigned char)s.p[i]);
-        else buf_add_char(out, s.p[i]);
-    }
-    buf_add_char(out, '"');
+    static const char *const words[] = { "yes", "no", "true", "false", "on", "off" };
+    for (size_t i = 0; i < countof(words); i++)
+        if (slice_ieq(s, slice_str(words[i]))) return true;
+    return false;
 }
 
 const char *import_scalar(struct import *im, struct slice s)
 {
     struct buf b = { 0 };
-    import_add_scalar(&b, s);
+    if (is_switch(s)) buf_addf(&b, "\"%.*s\"", SLICE_ARG(s));
+    else yaml_add_scalar(&b, s);
     return buf_keep(&b, &im->arena).p;
 }
 
@@ -240,10 +224,8 @@ struct slice import_compose(struct import *im)
     struct composing c = { &im->text, 0, "", "" };
     add_line(&c, 0, SLICE("# Taken over from Postfix by `postern import`. Behind a # stands the line that something came from."));
     for (size_t s = 0; s < PUT_SECTIONS; s++)
-        for (size_t i = 0; i < im->unit_n; i++) {
-            im->units[i].first = im->units[i].where == s ? 0 : im->units[i].first;
+        for (size_t i = 0; i < im->unit_n; i++)
             if (im->units[i].where == s && !im->units[i].dropped) add_unit(im, &c, &im->units[i]);
-        }
     return buf_slice(&im->text);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * DMARC policy records and where they are found. Of this folder only; dmarc.h is for all others. */
+ * DMARC policy records and where they are found. Of this folder and of the set-up check, which judges records; dmarc.h is
+ * for all others. */
 #ifndef POSTERN_MAILAUTH_DMARC_RECORD_H
 #define POSTERN_MAILAUTH_DMARC_RECORD_H
 #include "mailauth/dmarc.h"

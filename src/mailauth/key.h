@@ -27,6 +27,9 @@ const char *dkim_record_parse(struct slice text, struct arena *arena, struct dki
 void dkim_record_deinit(struct dkim_record *r);
 /* RSA: PKCS#1 v1.5 with SHA-256; Ed25519 over the digest (RFC 8463 §3). */
 bool dkim_record_verify(const struct dkim_record *r, const uint8_t digest[32], struct slice signature);
+/* Are the TXT records at a selector's name (at least one) just this one, as dkim_key_record makes it, and one that receivers can use? reason:
+ * one clause in any case; hint: how to mend it, or what to think of; may be empty. */
+bool dkim_published_is(const struct slice *texts, size_t n, struct slice record, struct buf *reason, struct buf *hint);
 
 /* Keys kept from message to message, found by the whole text of their record: to read one and make it ready takes as long as to verify a
  * signature. For one thread at a time. */

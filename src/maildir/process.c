@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The maildir process: its loop carries frames, its threads write. */
 #include "maildir/process.h"
-#include <event2/event.h>
-#include <pthread.h>
-#include <stdatomic.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/pool.h"
+#include "base/task.h"
 #include "maildir/folder.h"
 
 #define THREADS 16       /* each waits for the disk most of the time */
@@ -24,24 +21,17 @@
 struct process {
     struct helper_process helper;
     struct pool *pool;
-    pthread_mutex_t lock;
-    struct list done;    /* jobs; under lock */
-    int wake_fd;
-    struct event *wake;
+    struct tasks *tasks;
 };
 
 struct peer {
     struct helper_peer helper;
-    struct list jobs;
-    unsigned n;
+    struct task_owner jobs;
 };
 
 struct job {
-    struct list node;    /* in peer->jobs */
-    struct list done;
-    struct process *process;
-    struct peer *peer;   /* NULL: gone */
-    atomic_bool gone;    /* the same, for threads */
+    struct task task;
+    const struct config *config;
     uint64_t since;
     const struct config_hop *hop;
     json_int_t id;
@@ -56,6 +46,7 @@ struct job {
 
 static struct peer *peer_of(struct helper_peer *p) { return container_of(p, struct peer, helper); }
 static struct process *process_of(struct helper_process *p) { return container_of(p, struct process, helper); }
+static struct job *job_of(struct task *t) { return container_of(t, struct job, task); }
 
 static void job_free(struct job *j)
 {
@@ -98,7 +89,7 @@ static void deliver(struct job *j)
     struct buf folder = { 0 };
     struct err err;
     const char *why = maildir_folder(j->hop->path, slice_str(j->to), &folder);
-    const struct maildir_mail m = { .hostname = j->process->helper.config->hostname, .head = slice_of(j->bytes.p, j->head_n), .fd = j->fd,
+    const struct maildir_mail m = { .hostname = j->config->hostname, .head = slice_of(j->bytes.p, j->head_n), .fd = j->fd,
                                     .runs = j->runs, .run_n = j->run_n };
     if (why) conclude(j, "failed", "5.1.1 there can be no mailbox of this name: %s", why);
     else if (maildir_write(buf_cstr(&folder), maildir_fixed(j->hop->path), &m, &err)) conclude(j, "done", "2.1.5 delivered to the mailbox");
@@ -109,47 +100,29 @@ static void deliver(struct job *j)
 /* Else it was or will be asked for again. */
 static bool is_awaited(const struct job *j)
 {
-    return !atomic_load(&j->gone) && clock_mono_ms() - j->since < MAILDIR_WAIT_MS - ANSWER_MS;
+    return !atomic_load(&j->task.gone) && clock_mono_ms() - j->since < MAILDIR_WAIT_MS - ANSWER_MS;
 }
 
-static void run(void *arg)
+static void run(struct task *t)
 {
-    struct job *j = arg;
-    struct process *p = j->process;
-    uint64_t one = 1;
+    struct job *j = job_of(t);
     if (is_awaited(j)) deliver(j);
     else conclude(j, "later", "4.3.0 it took too long until the message's turn came");
-    pthread_mutex_lock(&p->lock);
-    list_push_back(&p->done, &j->done);
-    pthread_mutex_unlock(&p->lock);
-    if (write(p->wake_fd, &one, sizeof one) < 0) abort(); /* it cannot be full */
 }
 
 /* ---- answers */
 
-static void finish(struct job *j)
+static void answer(const struct peer *peer, const struct job *j)
 {
-    if (j->peer) {
-        json_t *m = json_pack("{s:I, s:s, s:o}", "id", j->id, "state", j->state, "text", json_stringn(j->text, strlen(j->text)));
-        channel_send(j->peer->helper.channel, m, -1);
-        json_decref(m);
-        list_remove(&j->node);
-        j->peer->n--;
-    }
-    job_free(j);
+    json_t *m = json_pack("{s:I, s:s, s:o}", "id", j->id, "state", j->state, "text", json_stringn(j->text, strlen(j->text)));
+    channel_send(peer->helper.channel, m, -1);
+    json_decref(m);
 }
 
-static void on_wake(evutil_socket_t fd, short what, void *arg)
+static void on_done(struct task *t)
 {
-    struct process *p = arg;
-    struct list done, *node;
-    uint64_t n;
-    if (read(fd, &n, sizeof n) < 0) return;
-    list_init(&done);
-    pthread_mutex_lock(&p->lock);
-    while ((node = list_pop_front(&p->done))) list_push_back(&done, node);
-    pthread_mutex_unlock(&p->lock);
-    while ((node = list_pop_front(&done))) finish(list_entry(node, struct job, done));
+    if (t->owner) answer(container_of(t->owner, struct peer, jobs), job_of(t));
+    job_free(job_of(t));
 }
 
 /* ---- requests: a worker may have been taken over by what it received */
@@ -179,8 +152,9 @@ static bool read_runs(struct job *j, const json_t *runs)
     return true;
 }
 
-static bool read_job(struct job *j, const struct config *c, const json_t *m)
+static bool read_job(struct job *j, const json_t *m)
 {
+    const struct config *c = j->config;
     const json_t *id = json_object_get(m, "id"), *hop = json_object_get(m, "hop");
     json_int_t number = json_integer_value(hop);
     if (!slice_eq(json_text(m, "op"), SLICE("deliver")) || !json_is_integer(id) || !json_is_integer(hop) || number < 0 ||
@@ -197,47 +171,33 @@ static bool read_job(struct job *j, const struct config *c, const json_t *m)
 static bool on_message(struct helper_peer *hp, const json_t *m, int fd)
 {
     struct process *p = process_of(hp->process);
+    struct peer *peer = peer_of(hp);
     struct job *j = mem_new(struct job);
-    j->process = p;
-    j->peer = peer_of(hp);
+    j->config = p->helper.config;
     j->fd = fd;
-    if (!read_job(j, p->helper.config, m)) {
+    if (!read_job(j, m)) {
         job_free(j);
         return false;
     }
-    list_push_back(&j->peer->jobs, &j->node);
-    j->peer->n++;
     j->since = clock_mono_ms();
     if (fd < 0) conclude(j, "later", "4.3.0 the message could not be handed over"); /* no more descriptors */
-    else if (j->peer->n <= PEER_MAX && pool_add(p->pool, run, j)) return true;
+    else if (peer->jobs.n < PEER_MAX && task_start(p->tasks, p->pool, &peer->jobs, &j->task)) return true;
     else conclude(j, "later", "4.3.2 too much mail waits for mailboxes");
-    finish(j);
+    answer(peer, j);
+    job_free(j);
     return true;
 }
 
-static void peer_open(struct helper_peer *p) { list_init(&peer_of(p)->jobs); }
-
-static void peer_close(struct helper_peer *p)
-{
-    list_each_safe(it, &peer_of(p)->jobs) { /* threads have them */
-        list_entry(it, struct job, node)->peer = NULL;
-        atomic_store(&list_entry(it, struct job, node)->gone, true);
-        list_remove(it);
-    }
-}
+static void peer_open(struct helper_peer *p) { task_owner_init(&peer_of(p)->jobs); }
+static void peer_close(struct helper_peer *p) { task_owner_gone(&peer_of(p)->jobs); }
 
 /* ---- the process */
 
 static bool open_process(struct helper_process *hp, struct err *err)
 {
     struct process *p = process_of(hp);
-    pthread_mutex_init(&p->lock, NULL);
-    list_init(&p->done);
-    p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (p->wake_fd < 0) return err_sys(err, errno, "eventfd");
-    p->wake = event_new(hp->base, p->wake_fd, EV_READ | EV_PERSIST, on_wake, p);
-    event_add(p->wake, NULL);
-    p->pool = pool_new(THREADS, WAITING_MAX, err);
+    p->tasks = tasks_new(hp->base, run, on_done, err);
+    p->pool = p->tasks ? pool_new(THREADS, WAITING_MAX, err) : NULL;
     return p->pool != NULL;
 }
 

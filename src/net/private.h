@@ -57,9 +57,9 @@ struct stream {
 };
 
 void stream_schedule_flush(struct stream *s);
-/* Sends what it can. Ends the stream on errors: the caller must not touch s afterwards but through stream_leave. */
 /* Neither reading nor writing yet. Takes fd. */
 struct stream *stream_new(struct stream_loop *l, int fd, size_t in_max, const struct stream_ops *ops, void *owner);
+/* Sends what it can. Ends the stream on errors: the caller must not touch s afterwards but through stream_leave. */
 void stream_flush(struct stream *s);
 void stream_seal_output(struct stream *s); /* what is waiting now goes out before TLS begins */
 /* Sends that. False: not all could be sent now, or the stream has ended. */

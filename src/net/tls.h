@@ -34,6 +34,11 @@ struct tls_server *tls_server_new(const struct config *c, const char *self_signe
  * for (SNI) decides on the certificate, in the handshake. */
 struct ssl_ctx_st *tls_server_context(const struct tls_server *t, const struct config_listener *l,
                                       const struct config_zone *z);
+/* What is shown to clients: the n-th certificate and what leads from it to an authority; tls.certificates first, the one for all others last.
+ * NULL: there are no more. As long as `t`. */
+struct x509_st;
+struct stack_st_X509;
+struct x509_st *tls_server_certificate(const struct tls_server *t, size_t n, struct stack_st_X509 **chain);
 void tls_server_free(struct tls_server *t); /* NULL is fine */
 /* Of the connection of a client: whether it showed a certificate that leads to client_ca. name gets its subject, printable; "" when it
  * showed none. */
@@ -45,6 +50,8 @@ bool tls_client_certificate(const struct ssl_st *ssl, char *name, size_t room);
 struct tls_client;
 struct tls_client *tls_client_new(const struct config *c, struct err *err) MUST_CHECK;
 void tls_client_free(struct tls_client *t); /* NULL is fine */
+/* Does a certificate lead to one of the authorities of tls.ca, as it would as a server's? NULL: it does; else why not. */
+const char *tls_client_trusts(const struct tls_client *t, struct x509_st *leaf, struct stack_st_X509 *chain);
 
 /* What a server must prove. */
 struct tls_wish {

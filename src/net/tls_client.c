@@ -173,6 +173,17 @@ static bool add_authorities(struct tls_client *t, const char *path, struct err *
     return true;
 }
 
+const char *tls_client_trusts(const struct tls_client *t, struct x509_st *leaf, struct stack_st_X509 *chain)
+{
+    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    bool set = ctx && X509_STORE_CTX_init(ctx, t->authorities[0].store, leaf, chain) == 1 && X509_STORE_CTX_set_default(ctx, "ssl_server") == 1;
+    const char *why = "it cannot be checked";
+    if (set) why = X509_verify_cert(ctx) == 1 ? NULL : X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx));
+    X509_STORE_CTX_free(ctx);
+    ERR_clear_error();
+    return why;
+}
+
 static const char *default_ca(const struct config *c)
 {
     return c->tls.ca && c->tls.ca[0] ? c->tls.ca : NULL;

@@ -252,6 +252,13 @@ static const struct variant *find_variant(const struct tls_server *t, const stru
     return NULL;
 }
 
+struct x509_st *tls_server_certificate(const struct tls_server *t, size_t n, struct stack_st_X509 **chain)
+{
+    if (n >= t->pair_n) return NULL;
+    *chain = t->pairs[n].chain;
+    return t->pairs[n].leaf;
+}
+
 struct ssl_ctx_st *tls_server_context(const struct tls_server *t, const struct config_listener *l,
                                       const struct config_zone *z)
 {

@@ -53,11 +53,31 @@ const struct kind template_kinds[TEMPLATE_KINDS] = {
     [TEMPLATE_SPAM] = { "spam", PHRASES(subject), FOUND },
     [TEMPLATE_RULE] = { "rule", PHRASES(subject), FOUND },
     [TEMPLATE_ALARM] = { "alarm", PHRASES(alarm_subject), "hostname check text" },
+    [TEMPLATE_TEST] = { "test", PHRASES(subject), "hostname id recipient" },
     [TEMPLATE_DIGEST] = { "digest", PHRASES(digest_subject), "hostname recipient messages list more advice rest" },
     [TEMPLATE_REMOVED] = { "removed", NULL, 0, "hostname id files" },
     [TEMPLATE_REPORT] = { "report", NULL, 0, "hostname score limit tests" },
     [TEMPLATE_PAGE] = { "page", PHRASES(page), NULL },
     [TEMPLATE_WORDS] = { "words", PHRASES(words), NULL },
+};
+
+/* What each is for. */
+static const char *const abouts[TEMPLATE_KINDS] = {
+    [TEMPLATE_FAILED] = "to the sender: a message could not be delivered",
+    [TEMPLATE_DELAYED] = "to the sender: it is still being tried",
+    [TEMPLATE_UNDELIVERABLE] = "to the postmaster: it could not, and the sender is not told",
+    [TEMPLATE_RELAYED] = "to the sender who asked: a server has it that does not report",
+    [TEMPLATE_VIRUS] = "a virus was found",
+    [TEMPLATE_FILE] = "a blocked file was found",
+    [TEMPLATE_SPAM] = "spam was found",
+    [TEMPLATE_RULE] = "a rule tells of a message",
+    [TEMPLATE_ALARM] = "to the postmaster: a check raises an alarm",
+    [TEMPLATE_TEST] = "to a recipient: an administrator tries whether mail arrives",
+    [TEMPLATE_DIGEST] = "to recipients: what is in the quarantine",
+    [TEMPLATE_REMOVED] = "stands in a message where a part was",
+    [TEMPLATE_REPORT] = "stands in front of a message that is spam",
+    [TEMPLATE_PAGE] = "the page behind the links of digests",
+    [TEMPLATE_WORDS] = "phrases that the others use",
 };
 
 static const char *const languages[LANGUAGES] = { "en", "de", "it", "ja" };
@@ -67,6 +87,8 @@ const char *template_language_name(enum template_language l) { return languages[
 const char *template_kind_name(enum template_kind k) { return template_kinds[k].name; }
 
 const char *template_placeholders(enum template_kind k) { return template_kinds[k].body ? template_kinds[k].body : ""; }
+
+const char *template_kind_about(enum template_kind k) { return abouts[k]; }
 
 bool template_is_mail(enum template_kind k) { return template_kinds[k].phrases && !strcmp(template_kinds[k].phrases[0].name, "Subject"); }
 

@@ -12,6 +12,7 @@ enum template_kind {
     TEMPLATE_FAILED, TEMPLATE_DELAYED, TEMPLATE_UNDELIVERABLE, TEMPLATE_RELAYED, /* delivery/bounce.c */
     TEMPLATE_VIRUS, TEMPLATE_FILE, TEMPLATE_SPAM, TEMPLATE_RULE,                 /* policy/notice.c */
     TEMPLATE_ALARM,              /* to the postmaster */
+    TEMPLATE_TEST,               /* to see whether mail arrives; proc/worker_test.c */
     TEMPLATE_DIGEST,             /* of the quarantine */
     TEMPLATE_REMOVED,            /* stands where a part was */
     TEMPLATE_REPORT,             /* in front of spam */
@@ -24,6 +25,7 @@ enum template_kind {
 
 const char *template_language_name(enum template_language l); /* "de" */
 const char *template_kind_name(enum template_kind k);         /* "failed" */
+const char *template_kind_about(enum template_kind k);        /* "a virus was found" */
 bool template_language_find(struct slice name, enum template_language *out);
 bool template_kind_find(struct slice name, enum template_kind *out);
 const char *template_placeholders(enum template_kind k);      /* of its body, separated by blanks; "": it has none */
@@ -39,6 +41,9 @@ bool templates_set(struct templates *t, enum template_language l, enum template_
 void templates_free(struct templates *t); /* NULL is fine */
 /* The whole file; as long as t. */
 struct slice templates_text(const struct templates *t, enum template_language l, enum template_kind k);
+bool templates_replace(const struct templates *t, enum template_language l, enum template_kind k); /* is there one in place of the built-in one? */
+/* The built-in one as it can be put into a file: with a line of comment that says what may stand in braces. Appended. */
+void template_add_file(enum template_language l, enum template_kind k, struct buf *out);
 size_t templates_replaced(const struct templates *t);         /* how many */
 /* What is hardly meant, a sentence each: files and folders that nobody reads, a bounce that does not say who was not reached. folder as for
  * templates_load, NULL: there is nothing. Blocks. */

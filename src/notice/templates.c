@@ -41,11 +41,20 @@ struct slice templates_text(const struct templates *t, enum template_language l,
     return t && t->text[l][k].n ? buf_slice(&t->text[l][k]) : template_builtin(l, k);
 }
 
+bool templates_replace(const struct templates *t, enum template_language l, enum template_kind k) { return t && t->text[l][k].n; }
+
+void template_add_file(enum template_language l, enum template_kind k, struct buf *out)
+{
+    const char *names = template_placeholders(k);
+    if (*names) buf_addf(out, "# In braces: %s\n", names);
+    buf_add(out, template_builtin(l, k));
+}
+
 size_t templates_replaced(const struct templates *t)
 {
     size_t n = 0;
     for (unsigned l = 0; t && l < LANGUAGES; l++)
-        for (unsigned k = 0; k < TEMPLATE_KINDS; k++) n += t->text[l][k].n != 0;
+        for (unsigned k = 0; k < TEMPLATE_KINDS; k++) n += templates_replace(t, (enum template_language)l, (enum template_kind)k);
     return n;
 }
 

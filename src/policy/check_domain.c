@@ -109,13 +109,6 @@ static void look_up(struct check_call *call, const struct wording *w, struct sli
 
 /* ---- whose need no look-up */
 
-static bool is_ours(struct check_call *call, struct slice domain)
-{
-    const struct config *c = check_engine(call)->config;
-    const struct expander *x = check_lists(call)->expander;
-    return slice_ieq(domain, slice_str(c->hostname)) || config_domain_of(c, domain) || (x && expand_is_ours(x, domain));
-}
-
 /* "[192.0.2.1]" or "[IPv6:2001:db8::1]", as the grammar let it through. */
 static bool is_clients_literal(const struct check_facts *f, struct slice literal)
 {
@@ -136,7 +129,7 @@ static void sender_run(struct check_call *call)
     else if (domain.n && domain.p[0] == '[') {
         if (!c->checks.sender.fqdn || is_clients_literal(f, domain)) check_pass(call, "the client's own address");
         else refuse(call, &of_sender, domain, "is not a name, nor your own address");
-    } else if (is_ours(call, domain))
+    } else if (expand_is_ours(check_lists(call)->expander, domain))
         check_pass(call, "a domain of ours");
     else if (c->checks.sender.fqdn && !address_domain_ok(domain, true))
         refuse(call, &of_sender, domain, "is not a full name");
@@ -153,7 +146,7 @@ static void recipient_run(struct check_call *call)
     struct slice domain = f->rcpt_domain;
     if (check_training(c, f->rcpt)) check_pass(call, "what comes there is learnt");
     else if (!domain.n || domain.p[0] == '[') check_pass(call, "no domain to look up");
-    else if (is_ours(call, domain) || config_has_route(c, f->rcpt_address->local, domain))
+    else if (expand_is_ours(check_lists(call)->expander, domain) || config_has_route(c, f->rcpt_address->local, domain))
         check_pass(call, "a domain of the configuration");
     else if (c->checks.recipient.fqdn && !address_domain_ok(domain, true))
         refuse(call, &of_recipient, domain, "is not a full name");

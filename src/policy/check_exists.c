@@ -34,13 +34,18 @@ static const struct config_domain *domain_of(struct check_call *c)
     return config_domain_of(check_engine(c)->config, find_sought(c).domain);
 }
 
+static bool has_mailboxes(const struct config *c)
+{
+    for (size_t i = 0; i < c->hop_n; i++)
+        if (c->hops[i]->kind == CONFIG_HOP_MAILDIR) return true;
+    return false;
+}
+
 static bool wanted(const struct config *c, const struct policy *p)
 {
     for (size_t i = 0; i < c->domain_n; i++)
         if (c->domains[i].recipients.verify != CONFIG_VERIFY_OFF) return true;
-    for (size_t i = 0; i < c->hop_n; i++)
-        if (c->hops[i]->kind == CONFIG_HOP_MAILDIR) return true;
-    return false;
+    return has_mailboxes(c);
 }
 
 /* ---- mailboxes */
@@ -52,8 +57,8 @@ static const char *folder_problem(struct check_call *c, struct slice rcpt, struc
     struct route_hop hop;
     struct err err;
     struct buf folder = { 0 };
-    if (!check_engine(c)->queue || !queue_route(check_engine(c)->queue, sender, rcpt, &hop, &err) || !hop.hop ||
-        hop.hop->kind != CONFIG_HOP_MAILDIR)
+    if (!check_engine(c)->queue || !queue_route(check_engine(c)->queue, sender, rcpt, &hop, &err) ||
+        !route_is_maildir(&hop))
         return NULL;
     const char *why = maildir_folder(hop.hop->path, rcpt, &folder);
     *place = hop.place;
@@ -76,7 +81,7 @@ static bool refuse_mailbox(struct check_call *c)
 {
     struct config_place place = { 0 };
     char text[200];
-    const char *why = mailbox_problem(c, &place);
+    const char *why = has_mailboxes(check_engine(c)->config) ? mailbox_problem(c, &place) : NULL;
     if (!why) return false;
     snprintf(text, sizeof text, "<%s> is not known here", check_show(c, check_facts(c)->rcpt));
     check_refuse(c, 550, "5.1.1", place, text, "there can be no mailbox of this name: %s", why); /* RFC 3463 §3.2 */
@@ -137,9 +142,9 @@ static bool is_postmaster(struct check_call *c)
 
 static void run(struct check_call *c)
 {
-    const struct config_domain *d = domain_of(c), *all = check_engine(c)->config->domains;
     const struct expand_result *r = policy_rewriting(c->run);
     struct sought s = find_sought(c);
+    const struct config_domain *d = config_domain_of(check_engine(c)->config, s.domain), *all = check_engine(c)->config->domains;
     if (check_training(check_engine(c)->config, check_facts(c)->rcpt)) {
         check_pass(c, "what comes there is learnt");
         return;

@@ -3,6 +3,7 @@
 #include "policy/explain.h"
 #include <stdlib.h>
 #include "base/mem.h"
+#include "policy/explain_path.h"
 #include "policy/explain_rewriting.h"
 #include "policy/explain_text.h"
 #include "policy/pipeline.h"
@@ -113,6 +114,7 @@ static void finish(struct explain *x)
                      x->recipients, "score", policy_score(x->run), "trace", trace_json(policy_trace(x->run)));
     if (x->outcome) json_object_set(answer, "content", x->outcome);
     json_object_set_new(answer, "copies", explain_copies(x->run, x->rcpts, x->taken, &x->told));
+    json_object_set_new(answer, "stages", explain_path(json_object_get(answer, "trace"), x->recipients));
     end(x, answer);
 }
 
@@ -202,10 +204,21 @@ static void on_verdict(void *arg, const struct policy_verdict *v)
     else finish(x);
 }
 
+/* NULL: there is none of that name. */
+static const struct config_zone *choose_zone(const struct policy_engine *e, const json_t *request, const struct ip *client)
+{
+    struct slice name = text_of(request, "zone");
+    if (!name.n) return provider_choose_zone(e->o.providers, e->o.config, NULL, client);
+    for (size_t i = 0; i < e->o.config->zone_n; i++)
+        if (slice_eq(name, slice_str(e->o.config->zones[i].name))) return &e->o.config->zones[i];
+    return NULL;
+}
+
 void policy_explain(struct policy_engine *e, const json_t *request, explain_cb *cb, void *arg)
 {
     struct policy_client client = { 0 };
     const char *wrong = check_request(request, &client);
+    if (!wrong && !(client.zone = choose_zone(e, request, &client.ip))) wrong = "zone: there is none of this name";
     if (wrong) {
         cb(arg, json_pack("{s:s}", "error", wrong));
         return;
@@ -216,7 +229,6 @@ void policy_explain(struct policy_engine *e, const json_t *request, explain_cb *
         cb(arg, json_pack("{s:s}", "error", wrong));
         return;
     }
-    client.zone = provider_choose_zone(e->o.providers, e->o.config, NULL, &client.ip);
     struct explain *x = mem_new(struct explain);
     *x = (struct explain){ .engine = e, .client = client, .run = policy_run_new(e, &client, true), .request = json_deep_copy(request),
                            .recipients = json_array(), .told = { TARGETS_MAX, json_object() }, .text = text, .cb = cb, .arg = arg };

@@ -119,12 +119,9 @@ void explain_rewriting(const struct policy_run *run, struct slice rcpt, bool ref
 static void add_copy(const struct policy_run *run, struct slice to, struct config_place place, struct explain_told *told, json_t *copies)
 {
     const struct expander *x = policy_expander(run_policy(run));
-    struct address a;
-    char domain[256];
     if (!told->room || !is_new(told, to)) return;
     told->room--;
-    bool outside = !address_parse(to, &a) && address_domain_ascii(a.domain, domain) && !expand_is_ours(x, slice_str(domain));
-    json_t *one = way(run, to, outside ? MARK_FORWARDED : 0);
+    json_t *one = way(run, to, expand_is_outside(x, to) ? MARK_FORWARDED : 0);
     if (place.line) json_object_set_new(one, "copy_line", json_integer(place.line));
     json_array_append_new(copies, one);
 }

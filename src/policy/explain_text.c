@@ -8,6 +8,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "content/wire.h"
+#include "message/crlf.h"
 #include "message/header.h"
 #include "policy/message_auth.h"
 #include "policy/outcome.h"
@@ -21,13 +22,8 @@ struct explain_text {
 /* As it would come by SMTP. */
 static void add_lines(struct buf *out, struct slice text)
 {
-    while (text.n) {
-        struct slice line;
-        slice_cut(&text, '\n', &line);
-        while (line.n && line.p[line.n - 1] == '\r') line.n--;
-        buf_add(out, line);
-        buf_add_str(out, "\r\n");
-    }
+    crlf_add_message(text, out);
+    if (out->n && out->p[out->n - 1] != '\n') buf_add_str(out, "\r\n");
 }
 
 static bool share(struct explain_text *t)

@@ -4,7 +4,9 @@
 #include "policy/pipeline.h"
 #include <assert.h>
 #include <ifaddrs.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include "base/counters.h"
 #include "base/mem.h"
 #include "base/public_suffix.h"
 #include "mailauth/key.h"
@@ -202,12 +204,24 @@ void policy_free(struct policy *p)
 
 /* ---- of a worker */
 
+static void find_places(const char *check, struct counter_place *places[POLICY_WAIT + 1])
+{
+    char label[COUNTER_LABEL_MAX + 1];
+    for (unsigned k = 0; k < POLICY_WAIT; k++) {
+        snprintf(label, sizeof label, "%s/%s", check, trace_outcome_name(k));
+        places[k] = counters_place(COUNTER_CHECK_RUNS, label);
+    }
+    places[POLICY_WAIT] = counters_place(COUNTER_CHECK_TIME, check);
+}
+
 struct policy_engine *policy_engine_new(const struct policy_engine_options *o)
 {
     struct policy_engine *e = mem_new(struct policy_engine);
     e->o = *o;
     list_init(&e->explains);
     e->counts = mem_zalloc((o->policy->n + 1) * sizeof *e->counts);
+    e->places = mem_zalloc((o->policy->n + 1) * sizeof *e->places);
+    for (size_t i = 0; i < o->policy->n; i++) find_places(o->policy->checks[i]->name, e->places[i]);
     e->parts.memo = memo_new();
     if (o->config->checks.dkim.enabled || o->config->checks.arc.enabled) e->parts.dkim_keys = dkim_keys_new(DKIM_KEYS_KEPT);
     e->parts.dns_lists = dns_lists_new(o);
@@ -224,7 +238,13 @@ void policy_engine_free(struct policy_engine *e)
     dns_lists_free(e->parts.dns_lists);
     recipients_free(e->parts.recipients);
     free(e->counts);
+    free(e->places);
     free(e);
+}
+
+struct dns_lists *policy_dns_lists(const struct policy_engine *e)
+{
+    return e->parts.dns_lists;
 }
 
 json_t *policy_figures(const struct policy_engine *e)

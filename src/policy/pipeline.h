@@ -23,6 +23,7 @@ struct policy_engine {
     struct policy_engine_options o;
     struct policy_parts parts;
     uint64_t (*counts)[POLICY_WAIT]; /* of each check: how often each outcome */
+    struct counter_place *(*places)[POLICY_WAIT + 1]; /* the same for the metrics; the last one: its time in us */
     struct list explains;            /* under way (explain.c) */
 };
 

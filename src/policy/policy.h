@@ -8,8 +8,8 @@
 #ifndef POSTERN_POLICY_POLICY_H
 #define POSTERN_POLICY_POLICY_H
 #include "config/config.h"
-#include "policy/trace.h"
 #include "smtp/address.h"
+#include "store/trace.h"
 
 struct event_base;
 struct expander;
@@ -78,6 +78,7 @@ enum policy_outcome {
     POLICY_QUARANTINE, /* taken, and kept apart until somebody releases it */
     POLICY_WAIT,     /* not known yet; of policy_ask: the callback comes. Not stored, as the others are: those are appended to */
 };
+_Static_assert((int)STAGES == TRACE_STAGES && (int)POLICY_QUARANTINE == TRACE_QUARANTINE && (int)POLICY_WAIT == TRACE_OUTCOMES, "as in traces");
 /* What decides when checks answer differently: reject before defer, discard, quarantine, hold; 0: nothing of that. */
 unsigned policy_strength(unsigned outcome);
 static inline bool policy_refuses(unsigned outcome) { return outcome == POLICY_DEFER || outcome == POLICY_REJECT; }
@@ -155,6 +156,9 @@ struct slice policy_trace(struct policy_run *run);
 /* The message is on disk: what is learnt from that (reputation, greylist). */
 void policy_message_taken(struct policy_run *run);
 
+/* The lists in the DNS and what is known of them (dns_lists.h); NULL: none is on. */
+struct dns_lists;
+struct dns_lists *policy_dns_lists(const struct policy_engine *e);
 /* Figures for `postern status`, to be added to its answer: DNS lists that are off, entries, distrusted clients. */
 struct json_t *policy_figures(const struct policy_engine *e);
 

@@ -190,7 +190,7 @@ static void judge_name(struct asked *q, struct relay_verdict *out)
 {
     const struct relay_client *who = q->who;
     const struct config_zone *zone = who->zone;
-    bool in_zone = zone->trust == CONFIG_TRUST_RELAY && !who->distrusted, sends = config_zone_sends(zone, q->sender);
+    bool in_zone = zone->trust == CONFIG_TRUST_RELAY && !who->distrusted, sends = config_zone_sends(zone, slice_str(q->sender));
     if (who->list) relaying_find(who->list, who, slice_str(q->sender), slice_str(q->domain), &q->listed);
     bool listed = q->listed.entry, only_ours = listed && q->listed.action == CONFIG_RELAYING_OK;
     if (listed && q->listed.action == CONFIG_RELAYING_REJECT) {

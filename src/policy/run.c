@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/counters.h"
 #include "base/mem.h"
 #include "policy/learn.h"
 #include "policy/pipeline.h"
@@ -415,7 +416,11 @@ void run_answered(struct check_call *call)
     s->background = false;
     if (policy_refuses(s->outcome)) run->refusals[stage] = 1;
     if (s->outcome == POLICY_REJECT && !k->judges_history) run->rejected = true;
-    if (!run->dry) run->engine->counts[at][s->outcome]++;
+    if (!run->dry) {
+        run->engine->counts[at][s->outcome]++;
+        counters_add_at(run->engine->places[at][s->outcome], 1);
+        counters_add_at(run->engine->places[at][POLICY_WAIT], s->us);
+    }
     if (run->in_check) return;
     do
         for (unsigned i = stage; i < STAGES; i++) advance(run, i);
@@ -481,8 +486,7 @@ bool policy_is_outgoing(const struct policy_run *run) { return run->facts.truste
 bool policy_sender_decides(const struct policy_run *run)
 {
     const struct check_facts *f = &run->facts;
-    char sender[256];
     if (!f->trusted || f->account.n || f->listed) return f->trusted;
-    return config_zone_sends(f->client.zone, address_domain_ascii(f->sender_domain, sender) ? sender : "");
+    return config_zone_sends(f->client.zone, f->sender_domain);
 }
 const struct expander *policy_run_expander(const struct policy_run *run) { return run_policy(run)->lists.expander; }

@@ -10,7 +10,10 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/watch.h"
+#include "fetch/process.h"
 #include "net/tls.h"
+#include "policy/shared.h"
 #include "proc/process.h"
 #include "proc/worker.h"
 #include "route/rewrite.h"
@@ -77,7 +80,8 @@ static struct child *fork_child(struct master *m, enum child_role role, channel_
 static void set_name(const char *name, const struct config *c)
 {
     prctl(PR_SET_NAME, name);
-    log_open(name, (enum log_level)c->log.level);
+    master_set_log(c, name);
+    if (strcmp(name, fetch_helper.name) != 0) watch_only_write();
 }
 
 /* Passwords are for the auth process of their own configuration alone. */
@@ -87,7 +91,7 @@ static void forget_secrets(const struct master *m, const struct generation *but)
     if (m->next && m->next != but) config_forget_secrets(m->next->config);
 }
 
-/* Private keys and secrets of rewritten senders are the workers' alone. OpenSSL wipes what it frees. */
+/* Private keys, secrets of rewritten senders and what is counted for limits are the workers' alone. OpenSSL wipes what it frees. */
 static void forget_keys(const struct master *m)
 {
     const struct generation *const all[] = { m->current, m->next };
@@ -98,11 +102,12 @@ static void forget_keys(const struct master *m)
         rewriter_free(all[i]->rewriter);
     }
     tls_tickets_free(m->tickets);
+    shared_free(m->shared); /* what workers count together: others could write it */
 }
 
 _Noreturn static void leave(int code)
 {
-    log_flush();
+    log_finish();
     _exit(code);
 }
 
@@ -146,8 +151,9 @@ _Noreturn static void be_admin(const struct master *m, const struct config *c, i
     privilege_close_all_but(channel, m->control);
     forget_keys(m);
     forget_secrets(m, NULL);
-    leave(m->admin_main(
-        &(struct admin_start){ .channel = channel, .socket = m->control, .user = &m->admin_user, .sandbox = sandbox }));
+    char directory[4200];
+    master_admin_directory(m, directory, sizeof directory);
+    leave(m->admin_main(&(struct admin_start){ .channel = channel, .socket = m->control, .directory = directory, .user = &m->admin_user, .sandbox = sandbox }));
 }
 
 struct child *child_start_admin(struct master *m, struct err *err)
@@ -164,6 +170,7 @@ _Noreturn static void be_helper(const struct helper *h, int channel)
 {
     const struct generation *g = h->generation;
     set_name(h->kind->name, g->config);
+    if (h->kind != &fetch_helper) watch_forget();
     privilege_close_all_but(channel, -1);
     forget_keys(g->master);
     forget_secrets(g->master, h->kind->secrets ? g : NULL);
@@ -202,6 +209,45 @@ struct child *child_start_store(struct master *m, struct err *err)
     int channel;
     struct child *c = fork_child(m, CHILD_STORE, on_helper_message, &channel, err);
     if (channel >= 0) be_store(m, (m->current ? m->current : m->next)->config, channel);
+    return c;
+}
+
+/* ---- for one request about the configuration */
+
+_Noreturn static void be_config(const struct master *m, int channel, int request, bool users)
+{
+    set_name("config", (m->current ? m->current : m->next)->config);
+    privilege_close_all_but(channel, request);
+    forget_keys(m);
+    forget_secrets(m, NULL);
+    leave(config_child_main(m, channel, request, users));
+}
+
+struct child *child_start_config(struct master *m, int request, bool users, struct err *err)
+{
+    int channel;
+    struct child *c = fork_child(m, CHILD_CONFIG, config_work_on_message, &channel, err);
+    if (channel >= 0) be_config(m, channel, request, users);
+    return c;
+}
+
+/* ---- for a backup */
+
+_Noreturn static void be_backup(const struct master *m, int channel)
+{
+    set_name("backup", (m->current ? m->current : m->next)->config);
+    watch_forget();
+    privilege_close_all_but(channel, -1);
+    forget_keys(m);
+    forget_secrets(m, NULL);
+    leave(backup_child_main(m, channel));
+}
+
+struct child *child_start_backup(struct master *m, struct err *err)
+{
+    int channel;
+    struct child *c = fork_child(m, CHILD_BACKUP, backup_work_on_message, &channel, err);
+    if (channel >= 0) be_backup(m, channel);
     return c;
 }
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/watch.h"
 #include "net/tls.h"
 #include "proc/directory.h"
 #include "policy/shared.h"
@@ -24,6 +25,13 @@
 #define FILES_WANTED 524288 /* descriptors: sessions, deliveries, large messages */
 #define TICK_SECONDS 2
 #define DAY_MS 86400000u
+
+void master_set_log(const struct config *c, const char *process)
+{
+    log_setup(&(struct log_options){ .format = (enum log_format)c->log.format, .to = (enum log_target)c->log.to, .facility = c->log.facility,
+                                     .socket = c->log.socket, .hostname = c->hostname });
+    log_open(process, (enum log_level)c->log.level);
+}
 
 /* ---- the end */
 
@@ -53,6 +61,7 @@ void master_stop(struct master *m, uint64_t drain_ms, int exit_code)
     }
     m->stopping = true;
     reload_stop(m);
+    backup_work_stop(m);
     event_del(m->admin_timer);
     event_del(m->store_timer);
     list_each(it, &m->children) {
@@ -141,17 +150,18 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     if (g) tls_tickets_rotate(m->tickets, now, g->config->tls.ticket_life);
     if (g && now - m->certificates_checked > DAY_MS) (void)check_certificates(m, g->config, &err);
     workers_adopt(m);
+    web_tick(m);
 }
 
 /* ---- the admin process */
 
 static void add_helper(json_t *helpers, const char *role, const struct child *c, uint64_t now)
 {
-    json_array_append_new(helpers, json_pack("{s:s, s:i, s:i, s:I}", "role", role, "pid", (int)c->pid, "generation",
-                                             (int)c->generation, "age", (json_int_t)(now - c->started)));
+    json_array_append_new(helpers, json_pack("{s:s, s:i, s:i, s:s, s:I}", "role", role, "pid", (int)c->pid, "generation",
+                                             (int)c->generation, "state", c->channel ? "ready" : "draining", "age", (json_int_t)(now - c->started)));
 }
 
-static json_t *describe(const struct master *m)
+static json_t *describe(struct master *m)
 {
     struct buf listeners = { 0 };
     json_t *workers = json_array(), *helpers = json_array();
@@ -159,6 +169,7 @@ static json_t *describe(const struct master *m)
     list_each(it, &m->children) {
         static const char *const states[] = { "starting", "ready", "draining" };
         const struct child *c = list_entry(it, struct child, node);
+        if (c->role == CHILD_ADMIN) add_helper(helpers, "admin", c, now);
         if (c->role == CHILD_HELPER) add_helper(helpers, c->helper->name, c, now);
         if (c->role == CHILD_STORE) add_helper(helpers, "store", c, now);
         if (c->role != CHILD_WORKER) continue;
@@ -167,12 +178,17 @@ static json_t *describe(const struct master *m)
                                                  "state", states[c->state], "age", (json_int_t)(now - c->started)));
     }
     if (m->current) listen_set_describe(m->current->config, &listeners);
-    json_t *d = json_pack("{s:s, s:i, s:I, s:s, s:s, s:s, s:i, s:i, s:b, s:o, s:o}", "version", POSTERN_VERSION, "pid",
+    const struct generation *g = m->current ? m->current : m->next;
+    json_t *d = json_pack("{s:s, s:i, s:I, s:s, s:s, s:s, s:i, s:i, s:b, s:o, s:o, s:o, s:s, s:I, s:{s:I, s:I}}", "version", POSTERN_VERSION, "pid",
                           (int)getpid(), "uptime", (json_int_t)(clock_wall_ms() - m->started), "file", m->file,
                           "directory", m->directory, "listeners", buf_cstr(&listeners), "generation",
                           m->current ? (int)m->current->number : 0, "slots", m->current ? (int)m->current->slot_n : 0,
-                          "stopping", m->stopping, "workers", workers, "helpers", helpers);
+                          "stopping", m->stopping, "workers", workers, "helpers", helpers, "certificates",
+                          certificates_describe(m), "hostname", g ? g->config->hostname : "", "started",
+                          (json_int_t)m->started, "marks", "messages", (json_int_t)(g ? g->config->queue.warn_messages : 0), "age",
+                          (json_int_t)(g ? g->config->queue.warn_age : 0));
     buf_deinit(&listeners);
+    if (d && g) json_object_set_new(d, "web", web_describe(m));
     return d ? d : json_object();
 }
 
@@ -182,8 +198,14 @@ void master_on_admin_message(void *child, const json_t *message, int fd)
     struct master *m = c->master;
     const char *op = json_string_value(json_object_get(message, "op"));
     json_t *id = json_object_get(message, "id");
+    bool users = op && !strcmp(op, "users");
+    if (op && json_is_integer(id) && (users || !strcmp(op, "config"))) {
+        config_work_ask(m, json_integer_value(id), fd, users);
+        return;
+    }
     if (fd >= 0) close(fd);
     if (!op || !json_is_integer(id)) return;
+    if (backup_work_on_admin(m, op, message)) return;
     if (!strcmp(op, "status")) {
         child_send(c, json_pack("{s:O, s:o}", "id", id, "answer", describe(m)), -1);
     } else if (!strcmp(op, "reload")) {
@@ -208,6 +230,7 @@ void master_start_admin(struct master *m)
     }
     store_connect(m->admin);
     digest_tell_admin(m);
+    web_tell_admin(m);
 }
 
 static void on_admin_timer(evutil_socket_t fd, short what, void *arg)
@@ -229,6 +252,11 @@ static void raise_limits(void)
     (void)setrlimit(RLIMIT_NOFILE, &r);
 }
 
+void master_admin_directory(const struct master *m, char *out, size_t size)
+{
+    snprintf(out, size, "%s/admin", m->directory);
+}
+
 static bool prepare_directories(struct master *m, bool *stale, struct err *err)
 {
     char path[4200];
@@ -243,6 +271,8 @@ static bool prepare_directories(struct master *m, bool *stale, struct err *err)
     snprintf(path, sizeof path, "%s/spool", m->directory);
     m->spools = spools_new(path, &m->relay_user, err);
     if (!m->spools) return false;
+    master_admin_directory(m, path, sizeof path);
+    if (!directory_make(path, 0700, &m->admin_user, err)) return false;
     m->control = directory_control_socket(m->control_path, &m->admin_user, err);
     return m->control >= 0;
 }
@@ -263,7 +293,7 @@ static void log_start(const struct master *m, const struct config *c)
 static bool start(struct master *m, struct config *c, struct err *err)
 {
     bool stale = false;
-    if (!privilege_lookup(c->system.user, &m->relay_user, err) ||
+    if (!watch_open(err) || !privilege_lookup(c->system.user, &m->relay_user, err) ||
         !privilege_lookup(c->system.admin_user, &m->admin_user, err) || !prepare_directories(m, &stale, err) ||
         !store_prepare(m, c, err))
         return false;
@@ -300,12 +330,15 @@ static void master_free(struct master *m)
         close(m->control);
         (void)unlink(m->control_path);
     }
+    web_end(m);
     spools_free(&m->spools);
     tls_tickets_free(m->tickets);
     if (m->lock >= 0) directory_unlock(m->lock);
     json_decref(m->reload_ids);
     json_decref(m->reload_later);
+    config_work_free(&m->config_work);
     json_decref(m->reload_findings);
+    json_decref(m->certificates);
     free(m->control_path);
     free(m->file);
     free(m->directory);
@@ -329,9 +362,12 @@ static struct master *master_new(const struct master_options *o)
     m->admin_main = o->admin_main;
     m->lock = m->control = m->signal_fd = -1;
     m->started = clock_wall_ms();
+    m->pid = getpid();
+    web_init(m);
     m->shared = shared_new();
     m->reload_ids = json_array();
     m->reload_later = json_array();
+    m->config_work = config_work_new(m);
     m->tick = event_new(m->base, -1, EV_PERSIST, on_tick, m);
     m->admin_timer = evtimer_new(m->base, on_admin_timer, m);
     m->store_timer = store_timer_new(m);
@@ -343,7 +379,7 @@ int master_run(const struct master_options *o)
 {
     struct err err;
     umask(022);
-    log_open("master", (enum log_level)o->config->log.level);
+    master_set_log(o->config, "master");
     raise_limits();
     tls_wipe_what_is_freed();
     struct master *m = master_new(o);
@@ -357,7 +393,7 @@ int master_run(const struct master_options *o)
     }
     int code = m->exit_code;
     log_event(LOG_INFO, "stopped");
-    log_flush();
+    log_finish();
     master_free(m);
     return code;
 }

@@ -11,6 +11,7 @@ struct privilege_user;
 struct admin_start {
     int channel; /* to the master */
     int socket;  /* listening: the control socket */
+    const char *directory; /* of accounts, which it may write */
     const struct privilege_user *user;
     bool sandbox;
 };

@@ -5,9 +5,13 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/watch.h"
 
 bool privilege_lookup(const char *name, struct privilege_user *out, struct err *err)
 {
@@ -58,10 +62,21 @@ static void close_between(unsigned first, unsigned last)
     for (unsigned fd = first; fd <= last; fd++) close((int)fd);
 }
 
+static int compare_fds(const void *a, const void *b)
+{
+    const int x = *(const int *)a, y = *(const int *)b;
+    return (x > y) - (x < y);
+}
+
 void privilege_close_all_but(int a, int b)
 {
-    int low = b >= 0 && b < a ? b : a, high = b > a ? b : a;
-    close_between(3, (unsigned)low - 1);
-    close_between((unsigned)low + 1, (unsigned)high - 1);
-    close_between((unsigned)high + 1, ~0u);
+    int keep[] = { a, b, log_socket(), watch_writer(), watch_reader() };
+    unsigned from = 3;
+    qsort(keep, countof(keep), sizeof keep[0], compare_fds);
+    for (size_t i = 0; i < countof(keep); i++) {
+        if (keep[i] < (int)from) continue; /* none, or seen */
+        close_between(from, (unsigned)keep[i] - 1);
+        from = (unsigned)keep[i] + 1;
+    }
+    close_between(from, ~0u);
 }

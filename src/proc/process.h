@@ -14,6 +14,7 @@
 #include "proc/privilege.h"
 #include "proc/restart.h"
 #include "proc/spools.h"
+#include "proc/web.h"
 
 struct event;
 struct master;
@@ -26,10 +27,11 @@ struct rewriter;
 struct signer_keys;
 struct shared;
 struct templates;
+struct config_work;
 
 #define HELPERS 6 /* kinds: helpers.c */
 
-enum child_role { CHILD_WORKER, CHILD_ADMIN, CHILD_HELPER, CHILD_STORE };
+enum child_role { CHILD_WORKER, CHILD_ADMIN, CHILD_HELPER, CHILD_STORE, CHILD_CONFIG, CHILD_BACKUP };
 enum child_state { CHILD_STARTING, CHILD_READY, CHILD_DRAINING };
 
 struct child {
@@ -85,6 +87,13 @@ struct generation {
     struct event *deadline;  /* until all are ready */
 };
 
+/* backup_child.c */
+struct backup_work {
+    struct child *child;     /* NULL: none is being made */
+    json_int_t id;           /* of the request; 0: nobody waits any more */
+    bool answered, quarantine;
+};
+
 struct master {
     struct event_base *base;
     int (*admin_main)(const struct admin_start *start);
@@ -94,9 +103,13 @@ struct master {
     struct shared *shared;
     struct privilege_user relay_user, admin_user, store_user;
     int lock, control;
+    struct web_socket web;
     struct spools *spools;
     struct tls_tickets *tickets;         /* outlive generations: a reload ends no TLS session */
     uint64_t certificates_checked;       /* mono ms */
+    json_t *certificates;                /* certificates.c: what they were at that time (mono ms), of that generation */
+    uint64_t certificates_at;
+    unsigned certificates_of;
     struct list children;
     struct generation *current, *next;   /* next: not serving yet */
     unsigned generations;                /* counts them */
@@ -109,6 +122,9 @@ struct master {
     json_t *reload_ids;                  /* requests that wait for the reload under way */
     json_t *reload_findings;             /* of the configuration that it brings */
     json_t *reload_later;                /* those that came while one was under way: for the next */
+    struct config_work *config_work;     /* config_child.c */
+    struct backup_work backup_work;
+    pid_t pid;
     bool reload_again;                   /* somebody asked while one was under way */
     bool stopping;
     int exit_code;
@@ -119,6 +135,8 @@ struct child *child_start_worker(struct slot *s, struct err *err) MUST_CHECK;
 struct child *child_start_admin(struct master *m, struct err *err) MUST_CHECK;
 struct child *child_start_helper(struct helper *h, struct err *err) MUST_CHECK;
 struct child *child_start_store(struct master *m, struct err *err) MUST_CHECK;
+struct child *child_start_config(struct master *m, int request, bool users, struct err *err) MUST_CHECK; /* the descriptor stays the caller's */
+struct child *child_start_backup(struct master *m, struct err *err) MUST_CHECK;
 void child_send(struct child *c, json_t *message, int fd); /* takes the message; nothing when the channel is closed */
 void child_drain(struct child *c, uint64_t ms); /* and kills it some time after that; it belongs to no slot any more */
 void child_free(struct child *c);                          /* after its end */
@@ -170,6 +188,10 @@ void workers_on_channel_end(void *child);
 void workers_on_exit(struct child *c, int status);
 void workers_adopt(struct master *m);                      /* gives away spools that nobody has */
 
+/* ---- certificates.c */
+/* [{"name": the option, "not_after": ms}] of those that can be read; kept for a minute. Blocks for some small files. */
+json_t *certificates_describe(struct master *m);
+
 /* ---- reload.c */
 void reload_start(struct master *m, json_t *id);           /* id: of the admin's request (stolen), or NULL: a signal */
 void reload_ready(struct master *m);                       /* a worker of m->next is ready */
@@ -179,10 +201,39 @@ json_t *reload_log_findings(const struct config_report *r, const char *file);
 /* tls_check and config_check_sources with the places in the file. */
 bool reload_check_certificates(const char *file, const struct config *c, struct config_report *report);
 
+/* ---- apart.c, in the process that serves such a request: {"op": "tls-report", "file": base64} is answered by one without any rights.
+ * Blocks. The answer as a descriptor, the caller's; -1: *why is the answer. */
+bool apart_wants(const json_t *request);
+int apart_answer(const struct config *c, const json_t *request, json_t **why) MUST_CHECK;
+
+/* ---- config_child.c: requests of the admin process about the configuration; one at a time, each by a process of its own */
+struct config_work *config_work_new(struct master *m);
+void config_work_free(struct config_work **w);
+void config_work_forget(struct config_work *w);            /* the admin process has gone: nobody waits any more */
+/* Takes fd: a file with the request. users: it is about the users file, and nothing else. */
+void config_work_ask(struct master *m, json_int_t id, int fd, bool users);
+void config_work_on_message(void *child, const json_t *m, int fd);
+void config_work_on_exit(struct master *m);
+/* The answer that a reload for this request goes with, the caller's; -1: none. */
+int config_work_take_result(struct master *m, const json_t *id);
+int config_child_main(const struct master *m, int channel, int request, bool users); /* in the child; returns the exit code */
+/* In a child without a loop: the one thing it says, taken. Until the master has it; false: it is gone. */
+bool config_child_say(int channel, json_t *message, int fd);
+
+/* ---- backup_child.c: backups for the admin process, one at a time */
+bool backup_work_on_admin(struct master *m, const char *op, const json_t *message); /* false: it is about something else */
+void backup_work_stop(struct master *m);                   /* nobody wants it any more, or there is no time for it */
+void backup_work_forget(struct master *m);                 /* the admin process has gone */
+void backup_work_on_message(void *child, const json_t *m, int fd);
+void backup_work_on_exit(struct master *m);
+int backup_child_main(const struct master *m, int channel); /* in the child; returns the exit code */
+
 /* ---- master.c */
+void master_set_log(const struct config *c, const char *process); /* where this process's lines go */
 void master_stop(struct master *m, uint64_t drain_ms, int exit_code);
 void master_check_stopped(struct master *m);               /* after each end of a process */
 void master_start_admin(struct master *m);
+void master_admin_directory(const struct master *m, char *out, size_t size); /* of accounts */
 void master_on_admin_message(void *child, const json_t *m, int fd);
 
 /* ---- notify.c: sd_notify(3)'s protocol; nothing when no one listens */

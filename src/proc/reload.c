@@ -4,12 +4,16 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "base/clock.h"
+#include "base/counters.h"
 #include "base/log.h"
 #include "config/parse.h"
 #include "net/tls.h"
 #include "proc/process.h"
 
+#define DRAINING_MAX 8  /* earlier configurations whose workers have all of system.drain */
+#define HURRIED_MS 1000 /* of others */
 #define ASKERS_MAX 1000 /* the admin process has far fewer connections */
 
 json_t *reload_log_findings(const struct config_report *r, const char *file)
@@ -41,7 +45,9 @@ static void answer(struct master *m, const char *error)
                               "findings", m->reload_findings);
         if (!a) continue; /* a path that is not UTF-8 */
         if (error) json_object_set_new(json_object_get(a, "answer"), "error", json_string(error));
-        child_send(m->admin, a, -1);
+        int result = config_work_take_result(m, id);
+        child_send(m->admin, a, result);
+        if (result >= 0) close(result);
     }
     json_array_clear(m->reload_ids);
     json_decref(m->reload_findings);
@@ -161,6 +167,18 @@ void reload_failed(struct master *m, const char *why)
     finish(m, reason);
 }
 
+/* Whoever may have the configuration read again could have ever more workers wait for clients that take their time. */
+static uint64_t drain_ms(const struct master *m, const struct generation *old)
+{
+    size_t n = 0;
+    list_each(it, &m->children) {
+        const struct child *c = list_entry(it, struct child, node);
+        n += c->role == CHILD_WORKER && c->state == CHILD_DRAINING;
+    }
+    uint64_t ms = old->config->system.drain;
+    return n >= (size_t)DRAINING_MAX * old->slot_n && ms > HURRIED_MS ? HURRIED_MS : ms;
+}
+
 /* All new workers have their spools: from here on they accept. The old ones get word after that; what arrives between
  * waits in the accept queues, which both share. */
 void reload_ready(struct master *m)
@@ -170,15 +188,18 @@ void reload_ready(struct master *m)
     m->current = m->next;
     m->next = NULL;
     generation_serve(m->current);
+    master_set_log(m->current->config, "master");
+    counters_set_wanted(config_webhook_events(m->current->config));
     store_set_limits(m);
     if (old) digest_tell_admin(m);
+    if (old) web_tell_admin(m);
     struct buf listeners = { 0 };
     listen_set_describe(m->current->config, &listeners);
     log_event(LOG_INFO, old ? "reloaded" : "ready", LOG_NUM("generation", m->current->number),
               LOG_NUM("workers", m->current->slot_n), LOG_TEXT("listeners", buf_slice(&listeners)));
     buf_deinit(&listeners);
     if (old) {
-        generation_drain(old, old->config->system.drain);
+        generation_drain(old, drain_ms(m, old));
         generation_free(&old);
     }
     finish(m, NULL);

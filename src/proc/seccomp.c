@@ -324,6 +324,7 @@ static int add_rules(scmp_filter_ctx f, enum seccomp_profile profile)
     if (rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, common_calls, countof(common_calls));
     if (rc == 0) rc = add_threads(f);
     if (rc == 0) rc = add_own(f);
+    if (profile == SECCOMP_ADMIN && rc == 0) rc = add_calls(f, SCMP_ACT_ALLOW, store_calls, countof(store_calls)); /* the database of accounts */
     if (profile == SECCOMP_ADMIN) return rc == 0 ? add_calls(f, SCMP_ACT_ALLOW, admin_calls, countof(admin_calls)) : rc;
     if (profile == SECCOMP_SCAN || profile == SECCOMP_SCAN_CHILD || profile == SECCOMP_SCAN_CHILD_NET) return add_scan_rules(f, profile, rc);
     if (profile == SECCOMP_TABLES || profile == SECCOMP_TABLES_NET) return add_table_rules(f, profile, rc);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/tables.h"
+#include "doctor/doctor.h"
 #include "net/resolver.h"
 #include "policy/provider.h"
 #include "proc/privilege.h"
@@ -154,6 +155,7 @@ static bool begin(struct worker *w, int n, struct spool *sp, struct err *err)
     w->server = server_new(&(struct server_options){ .base = w->base, .streams = w->streams, .config = w->config,
         .queue = w->queue, .templates = w->start->templates, .tls = w->start->server_tls, .auth = w->auth, .providers = w->providers, .policy = w->policy, .signer = w->signer, .keys = w->start->keys,
         .store = w->config->store.history ? w->store : NULL, .shared = w->start->shared, .column = w->column });
+    worker_doctor_open(w);
     return !w->config->system.sandbox || seccomp_restrict(needs_local_sockets(w->config) ? SECCOMP_RELAY_LOCAL : SECCOMP_RELAY, err);
 }
 
@@ -269,6 +271,7 @@ static void worker_deinit(struct worker *w)
 {
     worker_control_free(w);
     if (w->server) server_free(w->server);
+    doctor_free(&w->doctor);
     policy_engine_free(w->policy);
     if (w->queue) queue_stop(w->queue);
     list_each_safe(it, &w->spools) {

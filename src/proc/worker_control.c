@@ -59,7 +59,7 @@ static void add_providers(const struct worker *w, json_t *answer)
     json_object_set_new(answer, "providers", list);
 }
 
-static json_t *status_answer(const struct worker *w, json_t *queue)
+json_t *worker_status(const struct worker *w, json_t *queue)
 {
     unsigned adopted = 0;
     int n = -1;
@@ -86,7 +86,7 @@ static void on_answer(void *arg, json_t *answer)
     struct worker_request *r = arg;
     struct worker *w = r->worker;
     if (w->admin && r->admin == w->admin_count) { /* else nobody waits for it any more */
-        if (r->status && w->queue) answer = status_answer(w, answer);
+        if (r->status && w->queue) answer = worker_status(w, answer);
         fit(answer);
         json_t *m = json_pack("{s:I, s:O}", "id", r->id, "answer", answer);
         channel_send(w->admin, m, -1);
@@ -112,7 +112,16 @@ static void on_admin(void *arg, const json_t *m, int fd)
     };
     list_push_back(&w->requests, &r->node);
     if (worker_file_request(w, request, fd, on_answer, r) || worker_digest_request(w, request, on_answer, r) ||
-        worker_table_request(w, request, on_answer, r)) return;
+        worker_test_request(w, request, on_answer, r) ||
+        worker_table_request(w, request, on_answer, r) || worker_doctor_request(w, request, on_answer, r)) return;
+    if (!strcmp(op, "webhook-test") && w->config->webhook_n) {
+        fetch_try_hooks(w->fetch, json_string_value(json_object_get(request, "url")), on_answer, r);
+        return;
+    }
+    if (!strcmp(op, "webhook-test")) {
+        on_answer(r, json_pack("{s:s}", "error", "there are no webhooks in the configuration"));
+        return;
+    }
     bool report = !strcmp(op, "tls-report");
     if (report) fetch_report_now(w->fetch); /* those of a day go out once, however many workers are asked */
     if (w->queue && !strcmp(op, "explain")) {

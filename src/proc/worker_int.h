@@ -40,6 +40,7 @@ struct worker {
     struct quarantine_link *quarantine;
     struct list files;               /* worker_quarantine.c: requests about a file */
     struct policy_engine *policy;
+    struct doctor *doctor;           /* NULL until there is a spool */
     int column;                      /* of the shared counts; -1: none */
     struct channel *master, *admin;
     unsigned admin_count;            /* tells a new admin process's channel from the former one's */
@@ -64,12 +65,20 @@ bool worker_submit(struct worker *w, struct envelope *e, struct slice text, queu
 void worker_control_open(struct worker *w, int fd);
 void worker_control_free(struct worker *w);
 
+/* What `postern status` tells of this worker; takes `queue`, the queue's figures. */
+json_t *worker_status(const struct worker *w, json_t *queue);
+
+/* worker_doctor.c: requests as doctor/doctor.h says. False: it is none of these. */
+void worker_doctor_open(struct worker *w);
+bool worker_doctor_request(struct worker *w, const json_t *request, void (*reply)(void *arg, json_t *answer), void *arg);
+
 /* worker_quarantine.c: requests with a descriptor, which is taken. reply: from the loop or at once. False: it is none of these.
  *   {"op": "quarantine-release", "numbers"?: [..]} + file of the quarantine: on its way to these recipients, or all; answered when it is on
  *       disk, {"id": the id under which it goes on, "recipients": how many}
  *   {"op": "quarantine-details"} + file: {"headers": [[name, value] ..], "findings", "trace", "helo", "zone", "account"}
  *   {"op": "quarantine-view"} + file: {"view": as of scan_view}
  *   {"op": "quarantine-train", "as": "spam" | "ham" | "forget"} + file; {"op": "learn", "as"} + file that is a message: {"learnt": true}
+ *   {"op": "scan"} + file that is a message: report_to_people; {"op": "view"} + the same: {"view": as of scan_view}
  * What cannot be done: {"error": text} */
 bool worker_file_request(struct worker *w, const json_t *request, int fd, void (*reply)(void *arg, json_t *answer), void *arg);
 void worker_file_requests_free(struct worker *w);
@@ -88,5 +97,9 @@ bool worker_table_request(struct worker *w, const json_t *request, void (*reply)
  * written and sent; answered when it is on disk, {"id"}, or {"skipped": true}: nobody there gets any, or {"error"}. False: it is no such
  * request. */
 bool worker_digest_request(struct worker *w, const json_t *request, void (*reply)(void *arg, json_t *answer), void *arg);
+
+/* worker_test.c: {"op": "test-message", "to", "from"?: the postmaster}: a short message is written and sent, to and from addresses of our
+ * own alone; answered when it is on disk, {"id"}, or {"error"}. False: it is no such request. */
+bool worker_test_request(struct worker *w, const json_t *request, void (*reply)(void *arg, json_t *answer), void *arg);
 
 #endif

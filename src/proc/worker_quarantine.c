@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What the admin process wants done with a message that it hands over as a file: one of the quarantine goes on to its recipients, is shown, is
- * learnt; any message is learnt. Files of the quarantine are checked as they are read: they were on a disk for days. */
+ * learnt; of any message see worker_files.c. Files of the quarantine are checked as they are read: they were on a disk for days. */
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
@@ -12,36 +12,13 @@
 #include "base/log.h"
 #include "content/scan.h"
 #include "message/header.h"
-#include "policy/trace.h"
-#include "proc/worker_int.h"
-#include "store/quarantine_files.h"
+#include "proc/worker_files.h"
 #include "store/store.h"
+#include "store/trace.h"
 
 #define PIECE_N 65536
 #define PIECES_PER_TURN 8
 #define HEADERS_MAX 65536
-#define LEARN_MAX (64u << 20)
-#define VIEW_MAX (CHANNEL_FRAME_MAX - 4096)
-#define NO_SCAN "nothing looks into messages: there is no scan process"
-#define BAD_WORD "as is spam, ham or forget"
-
-struct file_request {
-    struct list node;            /* of worker.files */
-    struct worker *w;
-    void (*reply)(void *arg, json_t *answer);
-    void *arg;
-    int fd;
-    struct quarantine_head head;
-    struct buf encoded;
-    struct arena arena;
-    struct envelope envelope;
-    struct scan_request *scan;
-    /* release */
-    struct spool_draft *draft;
-    struct event *timer;
-    uint64_t size, done, old;
-    uint32_t crc;
-};
 
 static void request_free(struct file_request *f)
 {
@@ -55,7 +32,7 @@ static void request_free(struct file_request *f)
     free(f);
 }
 
-static void answer(struct file_request *f, json_t *j)
+void worker_file_answer(struct file_request *f, json_t *j)
 {
     void (*reply)(void *arg, json_t *answer) = f->reply;
     void *arg = f->arg;
@@ -63,9 +40,9 @@ static void answer(struct file_request *f, json_t *j)
     reply(arg, j);
 }
 
-static void fail(struct file_request *f, const char *text)
+void worker_file_fail(struct file_request *f, const char *text)
 {
-    answer(f, json_pack("{s:s}", "error", text));
+    worker_file_answer(f, json_pack("{s:s}", "error", text));
 }
 
 static bool read_file(struct file_request *f, struct err *err)
@@ -138,7 +115,7 @@ static void on_committed(void *arg, bool ok, const struct err *err)
     struct file_request *f = arg;
     char id[ID_TEXT_LEN + 1], was[ID_TEXT_LEN + 1];
     if (!ok) {
-        fail(f, err->text);
+        worker_file_fail(f, err->text);
         return;
     }
     crash_point("release-committed");
@@ -146,7 +123,7 @@ static void on_committed(void *arg, bool ok, const struct err *err)
     id_format(f->envelope.id, id);
     id_format(f->old, was);
     log_event(LOG_INFO, "released-from-quarantine", LOG_ID(f->envelope.id), LOG_STR("was", was), LOG_NUM("recipients", f->envelope.rcpt_n));
-    answer(f, json_pack("{s:s, s:I}", "id", id, "recipients", (json_int_t)f->envelope.rcpt_n));
+    worker_file_answer(f, json_pack("{s:s, s:I}", "id", id, "recipients", (json_int_t)f->envelope.rcpt_n));
 }
 
 static void commit(struct file_request *f)
@@ -154,7 +131,7 @@ static void commit(struct file_request *f)
     struct envelope *e = &f->envelope;
     struct spool_draft *draft = f->draft;
     if (f->crc != f->head.text_crc) {
-        fail(f, "the message's file in the quarantine is damaged");
+        worker_file_fail(f, "the message's file in the quarantine is damaged");
         return;
     }
     /* Under an id of its own: it may be released again, for others, while the first ones' is still on its way. */
@@ -184,11 +161,11 @@ static void copy(struct file_request *f)
         if (k) f->crc = crc32c(f->crc, to, k);
         f->done += k;
         if (!spool_draft_added(f->draft, k, &err)) {
-            fail(f, err.text);
+            worker_file_fail(f, err.text);
             return;
         }
         if (!k) {
-            fail(f, "the message's file in the quarantine cannot be read");
+            worker_file_fail(f, "the message's file in the quarantine cannot be read");
             return;
         }
     }
@@ -211,13 +188,13 @@ static void serve_release(struct file_request *f, const json_t *request)
     struct worker *w = f->w;
     struct err err;
     if (!w->queue || w->draining) {
-        fail(f, "this worker is about to end; try again");
+        worker_file_fail(f, "this worker is about to end; try again");
     } else if (spool_full(queue_spool(w->queue))) {
-        fail(f, "the disk is full");
+        worker_file_fail(f, "the disk is full");
     } else if (!read_file(f, &err)) {
-        fail(f, err.text);
+        worker_file_fail(f, err.text);
     } else if (!choose(f, json_object_get(request, "numbers"))) {
-        fail(f, "there is no such recipient");
+        worker_file_fail(f, "there is no such recipient");
     } else {
         f->draft = spool_draft_new(queue_spool(w->queue));
         f->timer = evtimer_new(w->base, on_turn, f);
@@ -275,7 +252,7 @@ static void serve_details(struct file_request *f, const json_t *request)
 {
     struct err err;
     if (!read_file(f, &err)) {
-        fail(f, err.text);
+        worker_file_fail(f, err.text);
         return;
     }
     const struct envelope *e = &f->envelope;
@@ -285,69 +262,28 @@ static void serve_details(struct file_request *f, const json_t *request)
     set_text(j, "helo", e->helo);
     set_text(j, "zone", e->zone);
     set_text(j, "account", e->account);
-    answer(f, j);
-}
-
-/* It goes on in one frame: text that is mostly quotes may double in it. */
-static void on_view(void *arg, const json_t *view, const char *error)
-{
-    struct file_request *f = arg;
-    f->scan = NULL;
-    if (!view) {
-        fail(f, error ? error : "nobody can look into the message now");
-        return;
-    }
-    json_t *fits = json_copy((json_t *)(uintptr_t)view);
-    if (json_dumpb(fits, NULL, 0, JSON_COMPACT) > VIEW_MAX) json_object_set_new(fits, "text", json_string("(too large to be shown)"));
-    answer(f, json_pack("{s:o}", "view", fits));
+    worker_file_answer(f, j);
 }
 
 static void serve_view(struct file_request *f, const json_t *request)
 {
     struct err err;
     if (!scan_is_needed(f->w->config) || !read_file(f, &err)) {
-        fail(f, scan_is_needed(f->w->config) ? err.text : NO_SCAN);
+        worker_file_fail(f, scan_is_needed(f->w->config) ? err.text : WORKER_FILE_NO_SCAN);
         return;
     }
-    f->scan = scan_view(f->w->scan, f->w->config, f->fd, quarantine_text_at(&f->head), f->head.text_n, &f->arena, on_view, f);
+    f->scan = scan_view(f->w->scan, f->w->config, f->fd, quarantine_text_at(&f->head), f->head.text_n, &f->arena, worker_file_on_view, f);
 }
 
 /* ---- learning */
 
-static void on_learnt(void *arg, const char *error)
-{
-    struct file_request *f = arg;
-    f->scan = NULL;
-    if (error) fail(f, error);
-    else answer(f, json_pack("{s:b}", "learnt", true));
-}
-
-static const char *how(const json_t *request)
-{
-    static const char *const words[] = { "spam", "ham", "forget" };
-    struct slice as = json_text(request, "as");
-    for (size_t i = 0; i < countof(words); i++)
-        if (slice_eq(as, slice_str(words[i]))) return words[i];
-    return NULL;
-}
-
 static void serve_train(struct file_request *f, const json_t *request)
 {
     struct err err;
-    const char *as = how(request);
-    if (!as || !scan_is_needed(f->w->config)) fail(f, as ? NO_SCAN : BAD_WORD);
-    else if (!read_file(f, &err)) fail(f, err.text);
-    else f->scan = scan_learn(f->w->scan, f->w->config, as, f->fd, quarantine_text_at(&f->head), f->head.text_n, &f->arena, on_learnt, f);
-}
-
-/* Of any message: the whole file. */
-static void serve_learn(struct file_request *f, const json_t *request)
-{
-    struct stat st;
-    const char *as = how(request);
-    if (!as || !scan_is_needed(f->w->config)) fail(f, as ? NO_SCAN : BAD_WORD);
-    else if (fstat(f->fd, &st) != 0 || st.st_size <= 0 || st.st_size > LEARN_MAX) fail(f, "the message is empty or too large");
-    else f->scan = scan_learn(f->w->scan, f->w->config, as, f->fd, 0, (uint64_t)st.st_size, &f->arena, on_learnt, f);
+    const char *as = worker_file_learn_as(request);
+    if (!as || !scan_is_needed(f->w->config)) worker_file_fail(f, as ? WORKER_FILE_NO_SCAN : WORKER_FILE_BAD_WORD);
+    else if (!read_file(f, &err)) worker_file_fail(f, err.text);
+    else f->scan = scan_learn(f->w->scan, f->w->config, as, f->fd, quarantine_text_at(&f->head), f->head.text_n, &f->arena, worker_file_on_learnt, f);
 }
 
 /* ---- the table */
@@ -359,7 +295,8 @@ bool worker_file_request(struct worker *w, const json_t *request, int fd, void (
         void (*serve)(struct file_request *f, const json_t *request);
     } table[] = {
         { "quarantine-release", serve_release }, { "quarantine-details", serve_details }, { "quarantine-view", serve_view },
-        { "quarantine-train", serve_train },     { "learn", serve_learn },
+        { "quarantine-train", serve_train },     { "learn", worker_file_learn },
+        { "scan", worker_file_scan },             { "view", worker_file_view },
     };
     struct slice op = json_text(request, "op");
     for (size_t i = 0; fd >= 0 && i < countof(table); i++) {
@@ -377,5 +314,5 @@ bool worker_file_request(struct worker *w, const json_t *request, int fd, void (
 /* The queue is about to end: commits call back no more. */
 void worker_file_requests_free(struct worker *w)
 {
-    while (!list_empty(&w->files)) fail(list_entry(w->files.next, struct file_request, node), "this worker is about to end; try again");
+    while (!list_empty(&w->files)) worker_file_fail(list_entry(w->files.next, struct file_request, node), "this worker is about to end; try again");
 }

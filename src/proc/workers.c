@@ -104,9 +104,12 @@ void workers_on_channel_end(void *arg)
 
 static void log_exit(const struct child *c, int status, uint64_t lived)
 {
-    static const char *const ended[] = { "worker-ended", "admin-ended", "helper-ended", "store-ended" };
+    static const char *const ended[] = { "worker-ended", "admin-ended", "helper-ended", "store-ended", "config-ended", "backup-ended" };
+    static const char *const roles[] = { "relay", "admin", "helper", "store", "config", "backup" };
     bool fine = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    log_event(fine ? LOG_INFO : LOG_ERROR, ended[c->role], LOG_NUM("pid", c->pid),
+    if (fine && (c->role == CHILD_CONFIG || c->role == CHILD_BACKUP)) return; /* one for each look at the configuration; it has told already */
+    const char *role = c->helper ? c->helper->name : c->role < countof(roles) ? roles[c->role] : "other";
+    log_event(fine ? LOG_INFO : LOG_ERROR, ended[c->role], LOG_STR("role", role), LOG_NUM("pid", c->pid),
               LOG_NUM("slot", c->index), LOG_STR("by", WIFSIGNALED(status) ? "signal" : "exit"),
               LOG_NUM("code", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)),
               LOG_NUM("lived_ms", lived));
@@ -131,6 +134,8 @@ void workers_on_exit(struct child *c, int status)
     if (role == CHILD_WORKER) shared_column_drop(m->shared, c->pid);
     spools_release(m->spools, c, !clean && lived < RESTART_HEALTHY_MS, now);
     child_free(c);
+    if (role == CHILD_CONFIG) config_work_on_exit(m);
+    if (role == CHILD_BACKUP) backup_work_on_exit(m);
     if (m->stopping) {
         master_check_stopped(m);
         return;
@@ -141,6 +146,8 @@ void workers_on_exit(struct child *c, int status)
     } else if (role == CHILD_STORE) {
         store_on_exit(m, lived);
     } else if (role == CHILD_ADMIN) {
+        config_work_forget(m->config_work);
+        backup_work_forget(m);
         (void)restart_later(&m->admin_restart, lived, m->admin_timer);
     } else if (s && s->generation == m->next) {
         reload_failed(m, "a new worker ended before it was ready");

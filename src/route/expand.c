@@ -39,11 +39,6 @@ bool expand_name_make(const struct expander *x, struct slice address, struct exp
     return true;
 }
 
-bool expand_is_own_host(const struct expander *x, struct slice domain)
-{
-    return slice_ieq(domain, slice_str(x->config->hostname)) || (x->config->main_domain && slice_ieq(domain, slice_str(x->config->main_domain)));
-}
-
 bool expand_member(const struct expander *x, struct slice text, struct arena *arena, struct slice *out)
 {
     const struct config *c = x->config;
@@ -235,7 +230,7 @@ static enum expand_find find_way(const struct expander *x, struct slice key, boo
 enum expand_find expand_find_mapping(const struct expander *x, struct slice domain, bool written, struct expand_way *out)
 {
     char dotted[257] = { '.' };
-    if ((!x->mappings.n && (written || !x->mapping_table_n)) || !domain.n || domain.n > 255 || expand_is_own_host(x, domain)) return EXPAND_NONE;
+    if ((!x->mappings.n && (written || !x->mapping_table_n)) || !domain.n || domain.n > 255 || config_is_own_host(x->config, domain)) return EXPAND_NONE;
     enum expand_find f = find_way(x, domain, written, out);
     memcpy(dotted + 1, domain.p, domain.n);
     for (struct slice tree = slice_of(dotted, domain.n + 1); f == EXPAND_NONE && tree.n > 1;) {
@@ -244,20 +239,6 @@ enum expand_find expand_find_mapping(const struct expander *x, struct slice doma
         tree = dot < 0 ? SLICE("") : slice_sub(tree, (size_t)dot + 1, tree.n);
     }
     return f == EXPAND_UNREAD && config_domain_of(x->config, domain) ? EXPAND_NONE : f; /* what is known to be ours does not wait */
-}
-
-static bool are_domains_read(const struct expander *x)
-{
-    for (size_t i = 0; i < x->domain_table_n; i++)
-        if (!table_snapshot(x->domain_tables[i])) return false;
-    return true;
-}
-
-bool expand_is_ready(const struct expander *x)
-{
-    for (size_t i = 0; i < x->mapping_table_n; i++)
-        if (!table_snapshot(x->mapping_tables[i].table)) return false;
-    return are_domains_read(x);
 }
 
 /* ---- finding an alias */
@@ -288,15 +269,10 @@ static enum expand_find find_key(const struct expander *x, bool written, struct 
     return f;
 }
 
-static bool is_postmaster(const struct expander *x, const struct expand_name *name)
-{
-    return x->postmaster.n && slice_eq(expand_name_all(name), expand_name_all(&x->postmaster));
-}
-
 static bool is_system(const struct expander *x, const struct expand_name *name, struct slice local)
 {
     const struct config *c = x->config;
-    if (!x->postmaster.n || is_postmaster(x, name)) return false;
+    if (!x->postmaster.n || expand_is_postmaster(x, name)) return false;
     if (slice_eq(local, SLICE(SYSTEM_POSTMASTER))) return true;
     for (size_t i = 0; i < c->system_mail_n; i++)
         if (slice_ieq(local, slice_str(c->system_mail[i]))) return true;
@@ -354,80 +330,12 @@ static enum expand_find find_written(struct sought *s, struct expand_group *out)
 enum expand_find expand_find_group(const struct expander *x, const struct expand_name *name, bool written, struct expand_group *out)
 {
     struct slice domain = expand_name_domain(name);
-    struct sought s = { .x = x, .name = name, .written = written, .host = expand_is_own_host(x, domain) };
+    struct sought s = { .x = x, .name = name, .written = written, .host = config_is_own_host(x->config, domain) };
     *out = (struct expand_group){ 0 };
     if (!name->local_n || (!s.host && !x->aliases.n && (written || !x->alias_table_n))) return EXPAND_NONE;
     s.ours = s.host || expand_is_ours(x, domain);
     enum expand_find f = find_either(&s, out);
     if (f != EXPAND_UNREAD) return f;
     if (find_written(&s, out) == EXPAND_FOUND) return EXPAND_FOUND;
-    return is_postmaster(x, name) ? EXPAND_NONE : EXPAND_UNREAD;
-}
-
-/* ---- what others ask */
-
-bool expand_is_ours(const struct expander *x, struct slice domain)
-{
-    struct expand_way way;
-    return expand_is_own_host(x, domain) || config_domain_of(x->config, domain) || expand_find_mapping(x, domain, false, &way) == EXPAND_FOUND;
-}
-
-static bool has_no_way(const struct expander *x, const struct expand_name *name)
-{
-    struct slice domain = expand_name_domain(name);
-    return expand_is_own_host(x, domain) && !config_domain_of(x->config, domain) && !config_has_route(x->config, expand_name_local(name), domain);
-}
-
-bool expand_has_no_mailbox(const struct expander *x, const struct expand_name *name, bool *unread)
-{
-    bool nobody = has_no_way(x, name) && !is_postmaster(x, name);
-    *unread = nobody && !are_domains_read(x);
-    return nobody;
-}
-
-bool expand_waits(const struct expander *x, struct slice address)
-{
-    struct expand_name name;
-    return expand_name_make(x, address, &name) && has_no_way(x, &name) && is_postmaster(x, &name) && are_domains_read(x);
-}
-
-bool expand_is_nobody(const struct expander *x, struct slice address)
-{
-    struct expand_name name;
-    bool unread;
-    return expand_name_make(x, address, &name) && expand_has_no_mailbox(x, &name, &unread);
-}
-
-bool expand_is_ours_address(const struct expander *x, struct slice address)
-{
-    struct expand_name name;
-    return expand_name_make(x, address, &name) && expand_is_ours(x, expand_name_domain(&name));
-}
-
-bool expand_takes_domain(const struct expander *x, struct slice domain, struct config_place *place)
-{
-    struct expand_way way;
-    char name[256];
-    if (!address_domain_ascii(domain, name)) return false;
-    *place = (struct config_place){ 0 };
-    if (x->config->main_domain && slice_ieq(slice_str(name), slice_str(x->config->main_domain))) return true;
-    if (expand_find_mapping(x, slice_str(name), false, &way) != EXPAND_FOUND) return false;
-    *place = way.place;
-    return true;
-}
-
-bool expand_knows(const struct expander *x, struct slice local, struct slice domain)
-{
-    struct expand_name name;
-    struct expand_group group;
-    char text[ADDRESS_LOCAL_MAX + 1 + 256];
-    if (!domain.n) domain = slice_str(x->config->hostname);
-    if (!local.n || local.n > ADDRESS_LOCAL_MAX || domain.n > 255) return false;
-    memcpy(text, local.p, local.n);
-    text[local.n] = '@';
-    memcpy(text + local.n + 1, domain.p, domain.n);
-    if (!expand_name_make(x, slice_of(text, local.n + 1 + domain.n), &name)) return false;
-    if (expand_find_group(x, &name, false, &group) != EXPAND_NONE) return true;
-    return expand_is_own_host(x, expand_name_domain(&name)) && x->postmaster.n &&
-           slice_eq(expand_name_all(&name), expand_name_all(&x->postmaster));
+    return expand_is_postmaster(x, name) ? EXPAND_NONE : EXPAND_UNREAD;
 }

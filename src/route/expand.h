@@ -67,6 +67,7 @@ bool expand_is_ready(const struct expander *x);
 /* One whose mail is for this house: a relay domain, main_domain, hostname, a mapped one. A-labels, lower case. */
 bool expand_is_ours(const struct expander *x, struct slice domain);
 bool expand_is_ours_address(const struct expander *x, struct slice address); /* as written; "postmaster" is ours */
+bool expand_is_outside(const struct expander *x, struct slice address); /* as written; what is no address is neither */
 /* Has the address, as it is or without its detail ("+news"), an alias (or is it a name of the system)? local: as written. True also when
  * a table that may have it was never read: expand() says LATER then. */
 bool expand_knows(const struct expander *x, struct slice local, struct slice domain);

@@ -80,12 +80,27 @@ struct expand_group {
 };
 enum expand_find expand_find_group(const struct expander *x, const struct expand_name *name, bool written, struct expand_group *out);
 
-/* hostname or main_domain: where plain names are. */
-bool expand_is_own_host(const struct expander *x, struct slice domain);
-/* expand_is_nobody, of a name. *unread: a table of relay domains that may have the domain was never read. */
-bool expand_has_no_mailbox(const struct expander *x, const struct expand_name *name, bool *unread);
 /* A member as a whole address, at main_domain (else hostname) when it has no domain. False: it is none. */
 bool expand_member(const struct expander *x, struct slice text, struct arena *arena, struct slice *out);
+
+/* expand_ours.c: the configured one. */
+bool expand_is_postmaster(const struct expander *x, const struct expand_name *name);
+/* expand_is_nobody, of a name. *unread: a table of relay domains that may have the domain was never read. */
+bool expand_has_no_mailbox(const struct expander *x, const struct expand_name *name, bool *unread);
+
+/* expand_steps.c: what people are told of a way. */
+struct expand_steps {
+    struct buf text;
+    bool cut;                      /* they do not all fit */
+};
+void expand_tell_way(struct expand_steps *s, const struct expand_way *way);
+void expand_tell_no_mailbox(struct expand_steps *s, struct slice address);
+/* n members; no_mailbox: it keeps a copy of its own, and has nowhere to put it. */
+void expand_tell_group(struct expand_steps *s, const struct expand_group *g, const struct slice *to, size_t n, bool no_mailbox);
+/* Why it goes no further; told in any case. */
+void expand_tell_stop(struct expand_steps *s, const char *what, struct slice which);
+/* "sales (line 12)" */
+void expand_add_label(const struct expand_group *g, struct buf *out);
 
 /* expand_check.c: all that is written. */
 bool expand_check(const struct expander *x, struct err *err) MUST_CHECK;

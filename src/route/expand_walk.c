@@ -7,9 +7,6 @@
 #include "spool/envelope.h"
 
 #define LOOKS_MAX (5 * EXPAND_MAX)  /* members that are looked at */
-#define STEPS_MAX 400
-#define STEPS_SHOWN 5               /* members of one alias that are told, */
-#define STEP_SHOWN 250              /* unless they are longer than this, in bytes */
 
 /* An address that was met. */
 struct node {
@@ -33,46 +30,20 @@ struct walk {
     uint32_t room, by_loop;         /* by_loop: targets that stand there because a loop was cut */
     const struct node *nobody;      /* one of those that were left out; */
     bool circle;                    /* a loop was cut there */
-    struct buf steps;
-    bool stopped, cut;              /* cut: steps do not all fit */
+    struct expand_steps steps;
+    bool stopped;
     struct err *err;                /* of the check: a loop is an error */
 };
 
 static uint64_t node_hash(const void *item) { return hash_bytes(((const struct node *)item)->key); }
 static bool node_is(const void *item, const void *key) { return slice_eq(((const struct node *)item)->key, *(const struct slice *)key); }
 
-/* ---- what is told */
-
-static void tell(struct walk *w, struct slice step)
-{
-    if (w->cut || !step.n) return;
-    if (w->steps.n + 2 + step.n > STEPS_MAX - 5) { /* 5: "; ..." */
-        buf_add_str(&w->steps, w->steps.n ? "; ..." : "...");
-        w->cut = true;
-        return;
-    }
-    if (w->steps.n) buf_add_str(&w->steps, "; ");
-    buf_add(&w->steps, step);
-}
-
-static void add_source(struct buf *b, const char *table, unsigned line)
-{
-    if (table) buf_addf(b, " (table %s)", table);
-    else if (line) buf_addf(b, " (line %u)", line);
-}
-
 static bool stop(struct walk *w, enum expand_status status, const char *what, struct slice which)
 {
-    struct buf b = { 0 };
     if (w->stopped) return false;
     w->stopped = true;
     w->out->status = status;
-    buf_add_str(&b, what);
-    buf_add_printable(&b, which, 60); /* up to 240 */
-    if (w->cut || w->steps.n + 2 + b.n > STEPS_MAX - 5) buf_clear(&w->steps); /* what went wrong is told in any case */
-    w->cut = false;
-    tell(w, buf_slice(&b));
-    buf_deinit(&b);
+    expand_tell_stop(&w->steps, what, which);
     return false;
 }
 
@@ -85,7 +56,7 @@ static void note_place(struct walk *w, struct config_place place)
 
 static bool take_way(struct walk *w, const struct expand_way *way, struct slice *address, struct expand_name *name)
 {
-    struct slice local = slice_sub(*address, 0, address->n);
+    struct slice local = *address;
     char to[256];
     const char *at = memrchr(address->p, '@', address->n);
     if (at) local.n = (size_t)(at - address->p);
@@ -93,13 +64,7 @@ static bool take_way(struct walk *w, const struct expand_way *way, struct slice 
     struct slice mapped = slice_str(arena_printf(w->arena, "%.*s@%s", SLICE_ARG(local), to));
     struct address parsed;
     if (!expand_name_make(w->x, mapped, name) || address_parse(mapped, &parsed)) return stop(w, EXPAND_BROKEN, "no address: ", mapped);
-    struct buf b = { 0 };
-    buf_add_printable(&b, way->key, 100);
-    buf_add_str(&b, " -> ");
-    buf_add_printable(&b, way->to, 100);
-    add_source(&b, way->table, way->place.line);
-    tell(w, buf_slice(&b));
-    buf_deinit(&b);
+    expand_tell_way(&w->steps, way);
     *address = mapped;
     return true;
 }
@@ -125,13 +90,7 @@ static bool map(struct walk *w, struct slice *address, struct expand_name *name,
 /* What is sent on from here would come back. Of a configuration alone it is not known: tables may have more names. */
 static bool leave_out(struct walk *w, struct node *n, bool by_loop)
 {
-    struct buf b = { 0 };
-    if (!n->nobody) {
-        buf_add_printable(&b, n->address, 80);
-        buf_add_str(&b, ": there is no mailbox");
-        tell(w, buf_slice(&b));
-        buf_deinit(&b);
-    }
+    if (!n->nobody) expand_tell_no_mailbox(&w->steps, n->address);
     n->nobody = true;
     w->nobody = n;
     w->circle |= by_loop;
@@ -177,14 +136,6 @@ static size_t find_frame(const struct walk *w, const struct expand_group *g)
     return i;
 }
 
-static void add_label(struct buf *b, const struct expand_group *g)
-{
-    buf_add_printable(b, slice_of(g->key, g->key_n), 80);
-    if (!g->from) buf_add_str(b, " (system_mail)");
-    else if (!g->table) buf_addf(b, " (line %u)", g->from->place.line);
-    else buf_addf(b, " (table %s)", g->table);
-}
-
 /* Of what is written a way round is an error; else it is cut here, and the address is taken as it is. */
 static bool take_loop(struct walk *w, struct node *n, size_t from)
 {
@@ -194,7 +145,7 @@ static bool take_loop(struct walk *w, struct node *n, size_t from)
     for (size_t i = from; i < w->depth; i++) {
         const struct expand_group *g = &w->frames[i]->group;
         if (!line && g->from) line = g->from->place.line;
-        add_label(&b, g);
+        expand_add_label(g, &b);
         buf_add_str(&b, " -> ");
     }
     buf_add_printable(&b, slice_of(w->frames[from]->group.key, w->frames[from]->group.key_n), 80);
@@ -270,28 +221,6 @@ static bool visit(struct walk *w, struct slice address)
 
 /* ---- members */
 
-static void tell_members(struct walk *w, const struct frame *f, const struct slice *to, size_t n)
-{
-    const struct expand_group *g = &f->group;
-    struct buf b = { 0 };
-    bool unread;
-    buf_add_printable(&b, slice_of(g->key, g->key_n), 80);
-    size_t i = 0;
-    for (; i < n && i < STEPS_SHOWN && b.n < STEP_SHOWN; i++) {
-        buf_add_str(&b, i ? ", " : " -> ");
-        buf_add_printable(&b, to[i], 80);
-    }
-    if (i < n) buf_addf(&b, " and %zu more", n - i);
-    if (g->from && g->from->keep) {
-        f->node->nobody = is_nobody(w, f->node, &unread);
-        buf_add_str(&b, f->node->nobody ? ", and itself, where there is no mailbox" : ", and itself");
-    }
-    if (g->from) add_source(&b, g->table, g->table ? 0 : g->from->place.line);
-    else buf_add_str(&b, " (system_mail)");
-    tell(w, buf_slice(&b));
-    buf_deinit(&b);
-}
-
 /* "anna@x, bert@y": one that stands before a comma outside quotes. */
 static struct slice next_value(struct slice *rest)
 {
@@ -333,8 +262,10 @@ static bool visit_members(struct walk *w, const struct frame *f)
     const struct expand_group *g = &f->group;
     struct slice postmaster = slice_str(w->x->config->postmaster), *to = g->alias ? g->alias->to : g->from ? NULL : &postmaster;
     size_t n = g->alias ? g->alias->to_n : 1;
+    bool unread;
     if (!to && !(to = read_values(w, g->values, &n))) return false;
-    tell_members(w, f, to, n);
+    if (g->from && g->from->keep) f->node->nobody = is_nobody(w, f->node, &unread);
+    expand_tell_group(&w->steps, g, to, n, f->node->nobody);
     bool carries = n == 1 && g->from && !g->from->keep;
     if (g->from && g->from->keep && !add_target(w, f->node, false)) return false;
     for (size_t i = 0; i < n; i++)
@@ -359,12 +290,6 @@ static bool open_group(struct walk *w, struct frame *f)
 
 /* ---- the whole of it */
 
-static bool is_outside(const struct expander *x, struct slice address)
-{
-    struct expand_name name;
-    return expand_name_make(x, address, &name) && !expand_is_ours(x, expand_name_domain(&name));
-}
-
 static void finish(struct walk *w, const struct expand_name *first)
 {
     struct expand_result *out = w->out;
@@ -382,11 +307,11 @@ static void finish(struct walk *w, const struct expand_name *first)
         out->to = NULL;
     }
     for (uint32_t i = 0; i < out->to_n; i++)
-        if (!(n && !out->mapped && slice_eq(out->to[i].address, n->address)) && is_outside(w->x, out->to[i].address))
+        if (!(n && !out->mapped && slice_eq(out->to[i].address, n->address)) && expand_is_outside(w->x, out->to[i].address))
             out->to[i].marks = MARK_FORWARDED;
     if (out->to_n > out->cost) out->cost = out->to_n;
     if (w->looks * EXPAND_MAX / LOOKS_MAX > out->cost) out->cost = (uint32_t)(w->looks * EXPAND_MAX / LOOKS_MAX);
-    out->steps = arena_slice(w->arena, buf_slice(&w->steps));
+    out->steps = arena_slice(w->arena, buf_slice(&w->steps.text));
 }
 
 /* The common case: nothing is known of the address. */
@@ -420,7 +345,7 @@ void expand(const struct expander *x, struct slice rcpt, struct arena *arena, st
     (void)visit(&w, arena_slice(arena, rcpt));
     finish(&w, &name);
     htable_deinit(&w.nodes);
-    buf_deinit(&w.steps);
+    buf_deinit(&w.steps.text);
 }
 
 /* Some address that would be led there; of "sales@" any domain of ours does. */
@@ -447,9 +372,9 @@ bool expand_check_alias(const struct expander *x, const struct expand_alias *a, 
     if (expand_name_make(x, n->address, &name)) n->key = arena_slice(&arena, expand_name_all(&name));
     htable_add(&w.nodes, n);
     bool ok = open_group(&w, &f);
-    if (!ok && out.status) err_set(err, "line %u: alias %.*s: %.*s", a->from->place.line, SLICE_ARG(a->key), SLICE_ARG(buf_slice(&w.steps)));
+    if (!ok && out.status) err_set(err, "line %u: alias %.*s: %.*s", a->from->place.line, SLICE_ARG(a->key), SLICE_ARG(buf_slice(&w.steps.text)));
     htable_deinit(&w.nodes);
-    buf_deinit(&w.steps);
+    buf_deinit(&w.steps.text);
     arena_deinit(&arena);
     return ok;
 }

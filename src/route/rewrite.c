@@ -93,8 +93,7 @@ void rewriter_free(struct rewriter *r)
 
 static bool is_of_this_house(const struct config *c, const char *domain)
 {
-    if (c->main_domain && slice_ieq(slice_str(domain), slice_str(c->main_domain))) return true;
-    return !strcmp(domain, c->srs.domain) || slice_ieq(slice_str(domain), slice_str(c->hostname)) || config_domain_of(c, slice_str(domain));
+    return !strcmp(domain, c->srs.domain) || config_is_own_host(c, slice_str(domain)) || config_domain_of(c, slice_str(domain));
 }
 
 /* Its domain becomes A-labels: it is part of a local part then, and needs no SMTPUTF8 there. */

@@ -160,8 +160,7 @@ static void choose(struct route_hop *out, const struct config_hop *hop, const ch
 
 bool route_is_nowhere(const struct config *c, struct slice domain)
 {
-    return (slice_ieq(domain, slice_str(c->hostname)) || (c->main_domain && slice_ieq(domain, slice_str(c->main_domain)))) &&
-           !config_domain_of(c, domain);
+    return config_is_own_host(c, domain) && !config_domain_of(c, domain);
 }
 
 static void decide(const struct route_table *t, const struct key *k, size_t local_n, struct slice sender, struct route_hop *out)

@@ -41,6 +41,8 @@ bool route_find(const struct route_table *t, struct slice sender, struct slice r
 void route_require_tls(struct route_hop *hop);
 /* A path on this machine: mail does not travel any further, and TLS is no question. */
 static inline bool route_is_here(const struct route_hop *hop) { return hop->hop && hop->hop->path; }
+/* Folders of mailboxes: no server is asked or told anything. */
+static inline bool route_is_maildir(const struct route_hop *hop) { return hop->hop && hop->hop->kind == CONFIG_HOP_MAILDIR; }
 /* The same next hop as a destination of its own, which is asked about recipients (delivery/verify.h). */
 void route_to_ask(struct route_hop *hop);
 

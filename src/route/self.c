@@ -31,19 +31,13 @@ static bool is_own(const struct route_table *t, const struct ip *ip)
     return false;
 }
 
-static bool is_unspecified(const struct ip *ip)
-{
-    static const uint8_t zero[16];
-    return memcmp(ip->bytes, zero, sizeof zero) == 0;
-}
-
 bool route_is_listener(const struct route_table *t, const struct ip *ip, uint16_t port)
 {
-    bool here = ip_is_loopback(ip) || is_unspecified(ip) || is_own(t, ip);
+    bool here = ip_is_loopback(ip) || ip_is_unspecified(ip) || is_own(t, ip);
     for (size_t i = 0; i < t->config->listener_n; i++) {
         const struct config_listener *l = &t->config->listeners[i];
         if (l->port != port) continue;
-        bool all_of_family = l->ip.family == 0 || (is_unspecified(&l->ip) && l->ip.family == ip->family);
+        bool all_of_family = l->ip.family == 0 || (ip_is_unspecified(&l->ip) && l->ip.family == ip->family);
         if (all_of_family ? here : ip_eq(&l->ip, ip)) return true;
     }
     return false;
@@ -61,5 +55,5 @@ bool route_is_self(const struct route_table *t, const struct ip *ip, uint16_t po
 bool route_is_unusable(const struct ip *ip)
 {
     if (ip->family == 4) return ip->bytes[0] == 0 || ip->bytes[0] >= 224;
-    return is_unspecified(ip) || ip->bytes[0] == 0xFF;
+    return ip_is_unspecified(ip) || ip->bytes[0] == 0xFF;
 }

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sanitizer.h"
+#include "message/crlf.h"
 #include "scan/dispatch.h"
 
 #define ENGINE_ROOM (UINT64_C(512) << 20) /* what a child has before its first message, beyond the dispatcher: engine, dictionaries, threads */
@@ -129,7 +130,13 @@ static bool serve(const struct scan_child *c, const json_t *m, int fd, struct ar
     size_t mapped = 0;
     struct slice bytes;
     struct err why = { 0 };
-    json_t *answer = map(m, fd, &at, &mapped, &bytes, &why) ? do_one(c, m, bytes, arena, &why) : NULL;
+    struct buf lines = { 0 };
+    bool there = map(m, fd, &at, &mapped, &bytes, &why);
+    if (there && json_is_true(json_object_get(m, "file"))) {
+        crlf_add_message(bytes, &lines);
+        bytes = buf_slice(&lines);
+    }
+    json_t *answer = there ? do_one(c, m, bytes, arena, &why) : NULL;
     if (!answer) answer = json_pack("{s:s}", "error", why.text);
     if (!answer) answer = json_pack("{s:s}", "error", "it cannot be said why"); /* not UTF-8 */
     json_object_set(answer, "id", json_object_get(m, "id"));
@@ -137,6 +144,7 @@ static bool serve(const struct scan_child *c, const json_t *m, int fd, struct ar
     json_decref(answer);
     scanning_settle(c->scanning);
     if (mapped) munmap(at, mapped);
+    buf_deinit(&lines);
     return ok;
 }
 

@@ -25,6 +25,7 @@ struct job {
     uint64_t begun;              /* mono ms: when the child got it */
     unsigned crashes;
     bool scans;                  /* else it is looked at, or learnt */
+    bool asked;                  /* by somebody for himself: no mail waits for it */
 };
 
 /* A child. */
@@ -66,11 +67,12 @@ struct peer {
 static inline struct process *process_of(struct helper_process *p) { return container_of(p, struct process, helper); }
 
 /* ---- queue.c */
-/* Takes the job; one that does not fit is answered. */
+/* Takes the job; one that does not fit is answered. What people ask for has a part of the room. */
 void queue_take(struct process *p, struct job *j);
 void queue_again(struct process *p, struct job *j);  /* to the front */
 /* Whose message has been looked into for a second gets no other child while somebody else's could have it, and nobody has more than half
- * of the children while others wait. NULL: none that may begin now. */
+ * of the children while others wait. What people ask for comes after all mail, and never has more than half of them. NULL: none that may
+ * begin now. */
 struct job *queue_next(struct process *p);
 struct ip queue_client(const json_t *context);       /* of a job with this context */
 void queue_expire(struct process *p);                /* those that have waited too long, though no child may be there */

@@ -74,12 +74,12 @@ static struct slice score_text(const struct scan_run *r, int32_t score)
     return slice_str(arena_printf(r->arena, "%.2f", score / 100.0));
 }
 
-/* Only what is clear without the classifier and the lists in the DNS, on more than one leg, and of strangers. */
+/* Only what is clear without the classifier and the lists in the DNS, on more than one leg, and of strangers; never what is only looked at (id 0). */
 static void consider_learning(struct scan_run *r, const struct spam_verdict *v)
 {
     const struct config_spam *c = &r->config->spam;
     int64_t rules = (int64_t)v->header_score + v->body_score;
-    if (!c->bayes.enabled || !c->bayes.auto_learn || r->context->trusted) return;
+    if (!c->bayes.enabled || !c->bayes.auto_learn || r->context->trusted || !r->context->id) return;
     bool spam = rules >= c->bayes.learn_spam && v->header_score >= LEARN_SIDE_MIN && v->body_score >= LEARN_SIDE_MIN;
     bool ham = rules <= c->bayes.learn_ham && v->header_score <= 0 && v->body_score <= 0 && v->bayes < 5000;
     if (!spam && !ham) return;

@@ -96,7 +96,8 @@ static bool on_peer_message(struct helper_peer *hp, const json_t *m, int fd)
     struct job *j = mem_new(struct job);
     *j = (struct job){ .peer = peer_of(hp), .id = json_integer_value(id), .frame = json_incref((json_t *)m), .fd = fd, .size = size,
                        .client = queue_client(json_object_get(m, "context")),
-                       .expires = clock_mono_ms() + (wait < WAIT_LONGEST_MS ? wait : WAIT_LONGEST_MS), .scans = scans };
+                       .expires = clock_mono_ms() + (wait < WAIT_LONGEST_MS ? wait : WAIT_LONGEST_MS), .scans = scans,
+                       .asked = !scans || json_is_true(json_object_get(m, "file")) };
     if (is_whole(fd, offset, size)) queue_take(p, j);
     else job_fail(j, "the message is not where it is said to be");
     runners_work(p);

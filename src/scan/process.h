@@ -6,6 +6,7 @@
 
 /* Worker → scan, each with a descriptor of the message: {"id", "op": "scan", "context", "size", "offset", "wait"},
  * {"id", "op": "learn", "as": "spam" | "ham" | "forget", ...}, {"id", "op": "view", ...}; wait: ms after which nobody waits any more.
+ * "file": true: lines of the message may end in LF alone.
  * Without one: {"id", "op": "cancel"}: nobody waits for that any more.
  * Scan → worker: {"id", "report"}, {"id", "learnt": true}, {"id", "view"} or {"id", "error"}; and, whenever it has changed, how all is:
  * {"op": "state", "queue", "queue_bytes", "processes", "busy", "messages", "crashes", "timeouts", "refused",

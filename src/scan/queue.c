@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The queue before the children: one for all workers, first come, first served, but for large messages, which never hold all children,
- * and clients whose messages take long, which do not hold up others. */
+ * clients whose messages take long, which do not hold up others, and what people ask for, which holds up no mail. */
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,6 +15,7 @@
 #define LARGE (1u << 20) /* bytes: what may take long */
 #define LONG_MS 1000     /* what takes long */
 #define IPV6_PREFIX 64   /* what one client has */
+#define ASKED_PART 4     /* of the room: so much of it, one in so many, is for what people ask for */
 
 /* What a child sent may be as large as a frame can be, and larger with another id, or written by us. The worker's channel would end. */
 static json_t *within_frame(json_t *m)
@@ -52,8 +53,25 @@ static void take_out(struct process *p, struct job *j)
     p->waiting_bytes -= j->size;
 }
 
+/* However much people ask for, there is room for mail. */
+static bool is_asked_too_much(const struct process *p, const struct job *j)
+{
+    size_t n = 0;
+    uint64_t bytes = j->size;
+    list_each(it, &p->waiting) {
+        const struct job *other = list_entry(it, struct job, node);
+        n += other->asked;
+        bytes += other->asked ? other->size : 0;
+    }
+    return j->asked && n && (n >= p->waiting_max / ASKED_PART || bytes > BYTES_MAX / ASKED_PART);
+}
+
 void queue_take(struct process *p, struct job *j)
 {
+    if (is_asked_too_much(p, j)) {
+        job_fail(j, "too many messages wait to be looked into; try again");
+        return;
+    }
     if (p->waiting_n >= p->waiting_max || (p->waiting_n && p->waiting_bytes + j->size > BYTES_MAX)) {
         if (!p->refused++) log_event(LOG_WARNING, "scan-full", LOG_NUM("waiting", p->waiting_n), LOG_NUM("bytes", p->waiting_bytes));
         job_fail(j, "too many messages wait to be looked into");
@@ -100,6 +118,7 @@ static bool several_wait(const struct process *p)
     const struct job *first = NULL;
     list_each(it, &p->waiting) {
         const struct job *j = list_entry(it, struct job, node);
+        if (j->asked) continue;
         if (!first) first = j;
         else if (!ip_eq(&first->client, &j->client)) return true;
     }
@@ -121,17 +140,15 @@ static unsigned held_by_client(const struct process *p, const struct job *j, uin
 }
 
 /* The first of those whose clients are in nobody's way; else one of the client that has the fewest children. */
-struct job *queue_next(struct process *p)
+static struct job *next_mail(const struct process *p, bool room)
 {
-    bool room = has_room_for_large(p), is_long;
+    bool is_long, several = several_wait(p);
     uint64_t now = clock_mono_ms();
     struct job *best = NULL;
     unsigned best_held = UINT_MAX;
-    queue_expire(p);
-    bool several = several_wait(p);
     list_each(it, &p->waiting) {
         struct job *j = list_entry(it, struct job, node);
-        if (is_large(j) && !room) continue;
+        if (j->asked || (is_large(j) && !room)) continue;
         unsigned held = held_by_client(p, j, now, &is_long);
         if (held && 2 * (held + 1) > p->runner_n && several) continue;
         if (!is_long) held = 0;
@@ -141,6 +158,27 @@ struct job *queue_next(struct process *p)
         }
         if (!held) break;
     }
+    return best;
+}
+
+static struct job *next_asked(const struct process *p, bool room)
+{
+    unsigned held = 0;
+    for (unsigned i = 0; i < p->runner_n; i++) held += p->runners[i].job && p->runners[i].job->asked;
+    if (held && 2 * (held + 1) > p->runner_n) return NULL;
+    list_each(it, &p->waiting) {
+        struct job *j = list_entry(it, struct job, node);
+        if (j->asked && (!is_large(j) || room)) return j;
+    }
+    return NULL;
+}
+
+struct job *queue_next(struct process *p)
+{
+    bool room = has_room_for_large(p);
+    queue_expire(p);
+    struct job *best = next_mail(p, room);
+    if (!best) best = next_asked(p, room);
     if (best) take_out(p, best);
     return best;
 }

@@ -6,9 +6,9 @@
 #include "content/message.h"
 #include "content/report.h"
 
+struct tables;
 /* Whether rules, header checks and lists of a configuration can be used: read and forgotten. When it is loaded, so that a reload refuses what
  * cannot. Blocks; an error names file and line. */
-struct tables;
 bool scanning_check(const struct config *c, const struct tables *tables, struct err *err) MUST_CHECK;
 
 struct scanning;                 /* what is kept between messages: engine, rules, scanners */

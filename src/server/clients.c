@@ -33,11 +33,23 @@ void clients_deinit(struct htable *t)
     htable_deinit(t);
 }
 
-struct client *clients_enter(struct htable *t, const struct ip *ip, uint32_t max)
+static struct ip net_of(const struct ip *ip)
 {
     struct ip net = *ip;
     net.scope = 0;
     if (net.family == 6) memset(net.bytes + 8, 0, 8);
+    return net;
+}
+
+uint64_t clients_hash(const struct ip *ip)
+{
+    struct ip net = net_of(ip);
+    return hash_net(&net);
+}
+
+struct client *clients_enter(struct htable *t, const struct ip *ip, uint32_t max)
+{
+    struct ip net = net_of(ip);
     struct client *c = htable_find(t, hash_net(&net), match, &net);
     if (c && max && c->sessions >= max) return NULL;
     if (!c) {

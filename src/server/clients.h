@@ -16,6 +16,7 @@ void clients_deinit(struct htable *t);
 /* Counts one more session; NULL when the client has `max` already (0: no limit). Give the result back to
  * clients_leave. */
 struct client *clients_enter(struct htable *t, const struct ip *ip, uint32_t max);
+uint64_t clients_hash(const struct ip *ip); /* of its network */
 void clients_leave(struct htable *t, struct client *c);
 
 #endif

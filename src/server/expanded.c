@@ -43,15 +43,8 @@ static bool known_is(const void *item, const void *key) { return slice_eq(((cons
 static struct slice key_of(struct arena *arena, struct slice text)
 {
     struct address a;
-    char key[ADDRESS_LOCAL_MAX + 1 + 256];
-    size_t n = 0;
-    if (!address_parse(text, &a)) {
-        n = address_local_unquote(a.local, key);
-        key[n++] = '@';
-        if (address_domain_ascii(a.domain, key + n)) n += strlen(key + n);
-        else n = 0;
-    }
-    struct slice kept = arena_slice(arena, n ? slice_of(key, n) : text);
+    char room[RCPT_KEY_MAX];
+    struct slice kept = arena_slice(arena, address_parse(text, &a) ? text : rcpt_key(&a, room));
     for (size_t i = 0; i < kept.n; i++) ((char *)kept.p)[i] = ascii_lower(kept.p[i]);
     return kept;
 }
@@ -148,10 +141,7 @@ static void add_recipient(struct expansion *e, uint32_t i, const struct expand_r
 /* Out of the house it is forwarded. */
 static uint8_t copy_marks(const struct expander *x, struct slice address)
 {
-    struct address a;
-    char domain[256];
-    bool named = !address_parse(address, &a) && address_domain_ascii(a.domain, domain);
-    return named && !expand_is_ours(x, slice_str(domain)) ? MARK_COPY | MARK_FORWARDED : MARK_COPY;
+    return expand_is_outside(x, address) ? MARK_COPY | MARK_FORWARDED : MARK_COPY;
 }
 
 /* What a copy's address leads to. Whatever is wrong with that must not touch the message itself: then the address is taken as it is, and the

@@ -13,21 +13,21 @@ static bool have_right(struct session *s, struct slice sender)
     const struct config *c = s->server->o.config;
     struct spool *spool = queue_spool(s->server->o.queue);
     if (session_tls(s) == CONFIG_TLS_REQUIRE && !stream_is_tls(s->stream)) {
-        session_refuse(s, "MAIL", 530, "5.7.0", "please say STARTTLS first", sender); /* RFC 3207 §4 */
+        session_refuse_mail(s, 530, "5.7.0", "please say STARTTLS first", sender); /* RFC 3207 §4 */
         return false;
     }
     bool trusted = s->account || (s->zone->trust == CONFIG_TRUST_RELAY && !policy_is_distrusted(s->run));
     if (s->listener->role == CONFIG_ROLE_SUBMISSION && !trusted) {
-        session_refuse(s, "MAIL", 530, "5.7.0", "authentication is required here", sender); /* RFC 6409 §4.3 */
+        session_refuse_mail(s, 530, "5.7.0", "authentication is required here", sender); /* RFC 6409 §4.3 */
         return false;
     }
     if (c->limits.messages_per_connection && s->messages >= c->limits.messages_per_connection) {
-        session_refuse(s, "MAIL", 421, "4.7.0", "enough messages for one connection, please open another", sender);
+        session_refuse_mail(s, 421, "4.7.0", "enough messages for one connection, please open another", sender);
         session_hang_up(s, "message limit");
         return false;
     }
     if (!spool || spool_full(spool)) {
-        session_refuse(s, "MAIL", 452, "4.3.1", "not enough storage at the moment, please try again later", sender);
+        session_refuse_mail(s, 452, "4.3.1", "not enough storage at the moment, please try again later", sender);
         return false;
     }
     return true;
@@ -40,16 +40,16 @@ static bool sender_ok(struct session *s, const struct address *sender, const str
     char text[120];
     if (p->size > limit) { /* RFC 1870 §6.1 */
         snprintf(text, sizeof text, "the message is too large (limit: %llu bytes)", (unsigned long long)limit);
-        session_refuse(s, "MAIL", 552, "5.3.4", text, sender->text);
+        session_refuse_mail(s, 552, "5.3.4", text, sender->text);
         return false;
     }
     if (sender->utf8 && !p->utf8) { /* RFC 6531 §3.5 */
-        session_refuse(s, "MAIL", 553, "5.6.7", "an address that is not ASCII needs the parameter SMTPUTF8", sender->text);
+        session_refuse_mail(s, 553, "5.6.7", "an address that is not ASCII needs the parameter SMTPUTF8", sender->text);
         return false;
     }
     /* The null reverse-path is nobody's: notices of users' programs need it. */
     if (sender->text.n && auth_binds_sender(s) && !auth_may_send_as(s, sender->text)) {
-        session_refuse(s, "MAIL", 553, "5.7.1", "this sender address does not belong to your account", sender->text);
+        session_refuse_mail(s, 553, "5.7.1", "this sender address does not belong to your account", sender->text);
         return false;
     }
     return true;
@@ -89,7 +89,7 @@ void verb_mail(struct session *s, const struct command *c)
                                    .requiretls = stream_is_tls(s->stream), .auth = s->account || auth_offered(s) };
     if (!have_right(s, sender->text)) return;
     if (!command_mail_params(c, &offer, &params, &error)) {
-        session_refuse(s, "MAIL", error.code, error.enhanced, error.text, sender->text);
+        session_refuse_mail(s, error.code, error.enhanced, error.text, sender->text);
         return;
     }
     if (!sender_ok(s, sender, &params)) return;

@@ -50,12 +50,13 @@ static void add_sender(const struct session *s, struct history_event *e)
     e->sender = s->tx.sender;
 }
 
-static void tell_refusal(struct session *s, uint64_t ref, int code, const char *text, struct slice about)
+static void tell_refusal(struct session *s, uint64_t ref, int code, const char *text, struct slice sender, struct slice about)
 {
     struct history_event e = { .kind = HISTORY_REFUSED, .id = ref, .code = code, .text = slice_str(text), .rcpts = &about,
                                .rcpt_n = about.n ? 1 : 0, .message_id = s->tx.message_id, .subject = s->tx.subject,
                                .trace = policy_trace(s->run) };
     add_sender(s, &e);
+    e.sender = sender;
     if (s->server->o.store) store_history(s->server->o.store, &e);
 }
 
@@ -86,18 +87,18 @@ void session_tell_accepted(struct session *s)
 /* ---- refusals */
 
 /* "try again later (ref 3k9...)": the reference finds the refusal in the log and the history. */
-static void format_text(const struct policy_verdict *v, uint64_t ref, char *out, size_t size)
+static void format_text(const char *said, uint64_t ref, char *out, size_t size)
 {
     char id[ID_TEXT_LEN + 1];
     id_format(ref, id);
-    snprintf(out, size, "%.*s (ref %s)", TEXT_SHOWN, v->text, id);
+    snprintf(out, size, "%.*s (ref %s)", TEXT_SHOWN, said, id);
 }
 
 void session_policy_refuse(struct session *s, const char *stage, const struct policy_verdict *v, struct slice about)
 {
     char text[TEXT_SHOWN + 40];
     uint64_t ref = s->tx.id ? s->tx.id : queue_new_id(s->server->o.queue); /* a text's id is nobody's yet */
-    format_text(v, ref, text, sizeof text);
+    format_text(v->text, ref, text, sizeof text);
     if (v->outcome == POLICY_REJECT) s->errors++; /* who is to come again has made no error */
     s->refused++;
     struct log_field line = { .key = NULL };
@@ -107,8 +108,34 @@ void session_policy_refuse(struct session *s, const char *stage, const struct po
               LOG_NUM("code", v->code), LOG_STR("status", v->enhanced), LOG_STR("text", text), LOG_TEXT("about", about),
               LOG_TEXT("from", s->tx.sender), LOG_STR("check", v->check), LOG_STR("why", v->why), line.key ? line : intended_field(s, room),
               line.key ? intended_field(s, room) : line);
-    tell_refusal(s, ref, v->code, text, about);
+    tell_refusal(s, ref, v->code, text, s->tx.sender, about);
     session_reply(s, v->code, v->enhanced, text);
+}
+
+/* A client may err as often as it likes: the same twice in a row is told once, and so much of one network is enough. */
+static bool may_note(struct session *s, int code, const char *text, struct slice sender, struct slice rcpt)
+{
+    struct noted *t = &s->server->noted[clients_hash(&s->ip) % NOTED_NETS];
+    uint32_t minute = (uint32_t)(clock_mono_ms() / 60000);
+    uint64_t what = hash_bytes(slice_str(text)) + 3 * hash_bytes(sender) + 5 * hash_bytes(rcpt) + (uint64_t)code;
+    if (what == s->noted) return false;
+    if (t->minute != minute) *t = (struct noted){ .minute = minute };
+    if (t->n >= NOTED_MOST) return false;
+    t->n++;
+    s->noted = what;
+    return true;
+}
+
+_Static_assert(SESSION_REFUSAL_ROOM >= TEXT_SHOWN + 40, "a text with its reference fits");
+
+const char *session_note_refusal(struct session *s, int code, const char *text, struct slice sender, struct slice rcpt,
+                                 char room[SESSION_REFUSAL_ROOM])
+{
+    if (!s->server->o.store || !may_note(s, code, text, sender, rcpt)) return text;
+    uint64_t ref = s->tx.id ? s->tx.id : queue_new_id(s->server->o.queue);
+    format_text(text, ref, room, SESSION_REFUSAL_ROOM);
+    tell_refusal(s, ref, code, room, sender, rcpt);
+    return room;
 }
 
 /* ---- connect */

@@ -10,10 +10,8 @@
 
 #define ROOM_FIRST 4
 #define MEMBERS_LOOKED_AT 50 /* of one recipient */
-#define KEY_MAX (ADDRESS_LOCAL_MAX + 1 + 256) /* local part, @, domain, NUL */
 
-/* One for all forms of an address: the local part without the quotes (RFC 5321 §4.1.2), the domain as A-labels. */
-static struct slice key_of(const struct address *a, char room[KEY_MAX])
+struct slice rcpt_key(const struct address *a, char room[RCPT_KEY_MAX])
 {
     assert(a->local.n <= ADDRESS_LOCAL_MAX); /* the grammar saw to it */
     size_t n = address_local_unquote(a->local, room);
@@ -85,7 +83,7 @@ static void note_dsn(struct session *s, uint32_t i, bool again, const struct com
 static void refuse(struct session *s, int code, const char *enhanced, const char *text, struct slice rcpt)
 {
     s->server->figures.recipients_refused++;
-    session_refuse(s, "RCPT", code, enhanced, text, rcpt);
+    session_refuse_rcpt(s, "RCPT", code, enhanced, text, rcpt);
 }
 
 /* What the next hop takes. It is asked for once for all recipients of one domain in a row, unless a route may be for one alone. */
@@ -156,11 +154,11 @@ static bool rcpt_ok(struct session *s, const struct command *c, struct command_r
     bool utf8 = s->tx.flags & ENVELOPE_SMTPUTF8;
     struct command_offer offer = { .esmtp = s->esmtp, .dsn = s->zone->dsn, .utf8 = utf8 };
     if (s->tx.chunked) { /* the text has begun: RFC 3030 §2 */
-        session_refuse(s, "RCPT", 503, "5.5.1", "recipients come before the text", c->path.text);
+        session_refuse_rcpt(s, "RCPT", 503, "5.5.1", "recipients come before the text", c->path.text);
         return false;
     }
     if (!command_rcpt_params(c, &offer, params, &error)) {
-        session_refuse(s, "RCPT", error.code, error.enhanced, error.text, c->path.text);
+        session_refuse_rcpt(s, "RCPT", error.code, error.enhanced, error.text, c->path.text);
         return false;
     }
     if (c->path.utf8 && !utf8) { /* RFC 6531 §3.5 */
@@ -217,8 +215,8 @@ static void take(struct session *s, const struct address *path, const struct com
     struct address original;
     if (v->rewritten && !address_parse(slice_str(v->original), &original)) path = &original; /* it goes back to whom it came from */
     struct slice rcpt = postmaster ? SLICE("postmaster") : path->text;
-    char room[KEY_MAX];
-    struct slice key = postmaster ? rcpt : key_of(path, room);
+    char room[RCPT_KEY_MAX];
+    struct slice key = postmaster ? rcpt : rcpt_key(path, room);
     if (s->tx.rcpt_n == s->tx.rcpt_room) grow(s);
     uint32_t *slot = find_slot(&s->tx, key);
     bool again = *slot;
@@ -259,8 +257,8 @@ static void on_verdict(struct session *s, const struct policy_verdict *v)
 static bool is_decided(struct session *s, const struct address *path, const struct command_rcpt_params *params)
 {
     const struct transaction *tx = &s->tx;
-    char room[KEY_MAX];
-    const uint32_t *slot = tx->rcpt_room ? find_slot(&s->tx, key_of(path, room)) : NULL;
+    char room[RCPT_KEY_MAX];
+    const uint32_t *slot = tx->rcpt_room ? find_slot(&s->tx, rcpt_key(path, room)) : NULL;
     if (slot && *slot) {
         note_dsn(s, *slot - 1, true, params);
         session_reply(s, 250, "2.1.5", "recipient noted");

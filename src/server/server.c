@@ -90,9 +90,8 @@ static bool is_full(const struct server *s)
     return s->figures.sessions + s->incoming_n >= s->o.config->limits.connections;
 }
 
-void server_admit(struct server *s, const struct config_listener *l, int fd, const struct origin *from)
+static void admit_to(struct server *s, const struct config_zone *zone, const struct config_listener *l, int fd, const struct origin *from)
 {
-    const struct config_zone *zone = zone_of(s, l, from->unnamed ? NULL : &from->ip);
     bool implicit = l->tls == CONFIG_TLS_IMPLICIT;
     struct refusal no = { 0 };
     struct client *client = NULL;
@@ -108,14 +107,20 @@ void server_admit(struct server *s, const struct config_listener *l, int fd, con
     session_start(s, l, fd, from, zone, client);
 }
 
-/* What a client says that connected by itself. */
+void server_admit(struct server *s, const struct config_listener *l, int fd, const struct origin *from)
+{
+    admit_to(s, zone_of(s, l, from->unnamed ? NULL : &from->ip), l, fd, from);
+}
+
+/* A client that connected by itself. */
 static void admit_direct(struct listener *l, int fd, const struct ip *ip, uint16_t port)
 {
     struct server *s = l->server;
     struct origin from = { .ip = *ip, .port = port };
-    if (zone_of(s, l->config, ip)->mode == CONFIG_ZONE_TRANSPARENT && intended_find(fd, &from.intended, &from.intended_port))
+    const struct config_zone *zone = zone_of(s, l->config, ip);
+    if (zone->mode == CONFIG_ZONE_TRANSPARENT && intended_find(fd, &from.intended, &from.intended_port))
         s->figures.intercepted++;
-    server_admit(s, l->config, fd, &from);
+    admit_to(s, zone, l->config, fd, &from);
 }
 
 static void admit(struct listener *l, int fd, const struct ip *ip, uint16_t port)

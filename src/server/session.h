@@ -19,7 +19,15 @@
 struct event;
 struct log_field;
 
+/* Refusals told to the history that are no check's: so many a minute of a client's network, and of all whose hash is the same. */
+#define NOTED_MOST 60
+struct noted {
+    uint32_t minute, n;
+};
+#define NOTED_NETS 1024
+
 struct server {
+    struct noted noted[NOTED_NETS];
     struct server_options o;
     struct list listeners, sessions;
     struct htable clients;       /* struct client */
@@ -156,6 +164,7 @@ struct session {
     bool quit;                   /* the client said QUIT */
     uint32_t errors, chatter;    /* bad commands and refusals; commands since the last message */
     uint32_t messages, rcpts, refused;
+    uint64_t noted;              /* the refusal told to the history last: a hash of what it was */
     uint32_t skipped;            /* bytes of a line that is too long */
     uint64_t id, bytes, end;     /* end: mono ms; 0: no limit for the session as a whole */
     char *helo;                  /* NULL: none yet */
@@ -211,6 +220,10 @@ void session_reply(struct session *s, int code, const char *enhanced, const char
  * or argument it is about; may be empty. */
 void session_refuse(struct session *s, const char *stage, int code, const char *enhanced, const char *text,
                     struct slice about);
+/* The same within a transaction, and at MAIL, of the given sender: also told to the history when the sender is known, the reference in the
+ * reply; a command out of order is not. `rcpt`: the recipient it is about; may be empty. Bounded for each client. */
+void session_refuse_mail(struct session *s, int code, const char *enhanced, const char *text, struct slice sender);
+void session_refuse_rcpt(struct session *s, const char *stage, int code, const char *enhanced, const char *text, struct slice rcpt);
 void session_log(struct session *s, const char *event, const char *reason);
 
 /* ---- policy.c: what the checks say */
@@ -218,6 +231,10 @@ void session_log(struct session *s, const char *event, const char *reason);
 void session_greet(struct session *s);
 /* True: *v is the verdict. False: the session waits, and `then` is called with it. */
 bool session_ask(struct session *s, enum policy_stage stage, struct policy_verdict *v, session_then *then);
+/* Tells the history of a refusal that is no check's, and puts the text with its reference into room; else the text as it is. */
+#define SESSION_REFUSAL_ROOM 424
+const char *session_note_refusal(struct session *s, int code, const char *text, struct slice sender, struct slice rcpt,
+                                 char room[SESSION_REFUSAL_ROOM]);
 /* Tells the client, the log and the history of a refusal; only rejections count as errors. */
 void session_policy_refuse(struct session *s, const char *stage, const struct policy_verdict *v, struct slice about);
 void session_tell_accepted(struct session *s); /* to the history */
@@ -227,7 +244,11 @@ typedef void verb_handler(struct session *s, const struct command *c);
 verb_handler verb_ehlo, verb_starttls, verb_mail, verb_rcpt, verb_data, verb_rset, verb_noop, verb_vrfy, verb_expn, verb_help,
     verb_quit, verb_auth, verb_bdat, verb_xclient;
 
-/* ---- rcpt.c: what was asked for either time; nothing said is failure and delay (RFC 3461 §4.1), and never is nothing asked for. */
+/* ---- rcpt.c */
+/* One for all forms of an address: the local part without the quotes (RFC 5321 §4.1.2), the domain as A-labels. In room, or as written. */
+#define RCPT_KEY_MAX (ADDRESS_LOCAL_MAX + 1 + 256) /* local part, @, domain, NUL */
+struct slice rcpt_key(const struct address *a, char room[RCPT_KEY_MAX]);
+/* What was asked for either time; nothing said is failure and delay (RFC 3461 §4.1), and never is nothing asked for. */
 uint8_t rcpt_unite_notify(uint8_t a, uint8_t b);
 
 /* ---- ehlo.c: what listener and zone together say of TLS: the stronger one, but a zone's `none` hides STARTTLS where the listener

@@ -43,7 +43,7 @@ static void reply_committed(struct session *s, bool ok, const struct err *err)
         return;
     }
     text_spoil_storage(s, err);
-    text_refuse(s, SLICE(""));
+    text_refuse(s, s->tx.rcpts[0]);
 }
 
 void text_count_taken(struct session *s)
@@ -133,7 +133,7 @@ static void format_prepend(struct session *s, uint64_t now, struct buf *out)
 /* Bounces would go to somebody who has nothing to do with it. Another sender by a rule is the administrator's word. */
 static bool is_forged(const struct session *s)
 {
-    return s->tx.sender.n && s->run && !policy_outcome(s->run)->has_sender && policy_sender_is_forged(s->run);
+    return s->tx.sender.n && !policy_outcome(s->run)->has_sender && policy_sender_is_forged(s->run);
 }
 
 /* Nobody vouches for its sender. */

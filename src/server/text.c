@@ -49,7 +49,7 @@ void text_refuse(struct session *s, struct slice about)
 {
     const struct refusal *r = &s->tx.refusal;
     if (r->verdict) session_policy_refuse(s, verb_name(s), r->verdict, about);
-    else session_refuse(s, verb_name(s), r->code, r->enhanced, r->text, about);
+    else session_refuse_rcpt(s, verb_name(s), r->code, r->enhanced, r->text, about);
 }
 
 void text_check_limits(struct session *s)
@@ -86,7 +86,8 @@ void text_check_line_ends(struct session *s)
 bool text_is_endless(struct session *s, uint64_t size)
 {
     if (size / 2 <= server_message_size(s)) return false;
-    session_refuse(s, verb_name(s), 552, "5.3.4", "the message is far too large, good bye", SLICE(""));
+    session_refuse_rcpt(s, verb_name(s), 552, "5.3.4", "the message is far too large, good bye",
+                        s->tx.rcpt_n ? s->tx.rcpts[0] : SLICE(""));
     session_hang_up(s, "message far too large");
     return true;
 }

@@ -19,21 +19,34 @@ static struct slice *slices_of(const char *const *names, size_t n)
     return all;
 }
 
+/* One that is not in use is only looked at where it can be. */
 static bool load_type(struct signer_keys *k, size_t number, struct err *err)
 {
     const struct config_dkim_key *entry = signer_key_at(k->config, number);
+    bool used = entry != NULL;
+    if (!used && number < k->config->dkim.key_n) entry = &k->config->dkim.keys[number];
     if (!entry) return true;
     struct dkim_key *key = dkim_key_load(entry->file, err);
-    if (!key) return false;
+    if (!key) return !used;
+    struct buf text = { 0 };
+    dkim_key_record(key, false, &text);
+    k->records[number] = mem_slicedup(buf_slice(&text));
     k->types[number] = dkim_key_type(key);
+    buf_deinit(&text);
     dkim_key_free(&key);
     return true;
+}
+
+const char *signer_key_record(const struct signer_keys *k, size_t number)
+{
+    return k->records[number];
 }
 
 struct signer_keys *signer_keys_new(const struct config *c, struct err *err)
 {
     struct signer_keys *k = mem_zalloc(sizeof *k + (c->dkim.key_n + 1) * sizeof *k->types);
     k->config = c;
+    k->records = mem_zalloc((c->dkim.key_n + 1) * sizeof *k->records);
     k->headers = slices_of(c->dkim.headers, c->dkim.header_n);
     k->oversign = slices_of(c->dkim.oversign, c->dkim.oversign_n);
     for (size_t i = 0; i <= c->dkim.key_n; i++)
@@ -47,6 +60,8 @@ struct signer_keys *signer_keys_new(const struct config *c, struct err *err)
 void signer_keys_free(struct signer_keys *k)
 {
     if (!k) return;
+    for (size_t i = 0; i <= k->config->dkim.key_n; i++) free(k->records[i]);
+    free(k->records);
     free(k->headers);
     free(k->oversign);
     free(k);

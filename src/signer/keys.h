@@ -7,6 +7,7 @@
 struct signer_keys {
     const struct config *config;
     struct slice *headers, *oversign; /* of config->dkim */
+    char **records;                   /* by number: to be published; NULL: a key not in use that cannot be read */
     enum dkim_key_type types[];       /* by number; of those in use */
 };
 

@@ -16,6 +16,8 @@ struct signer_keys;
  * used. The configuration must outlive it. */
 struct signer_keys *signer_keys_new(const struct config *c, struct err *err) MUST_CHECK;
 void signer_keys_free(struct signer_keys *k); /* NULL is fine */
+/* What is to be published of a key, in use or not ("v=DKIM1; k=rsa; p=..."); NULL: it could not be read. As long as the keys. */
+const char *signer_key_record(const struct signer_keys *k, size_t number);
 /* The key with a number: those of dkim.keys in their order, then that of arc. For the process. */
 const struct config_dkim_key *signer_key_at(const struct config *c, size_t number);
 

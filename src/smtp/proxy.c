@@ -16,9 +16,8 @@ static enum proxy_result bad(const char **error, const char *why)
 
 static bool can_be_client(const struct ip *ip)
 {
-    static const uint8_t none[16];
     if (ip->family == 4) return ip->bytes[0] != 0 && ip->bytes[0] < 224;
-    return ip->family == 6 && ip->bytes[0] != 0xFF && memcmp(ip->bytes, none, 16) != 0;
+    return ip->family == 6 && ip->bytes[0] != 0xFF && !ip_is_unspecified(ip);
 }
 
 /* ---- version 1: "PROXY TCP4 192.0.2.1 192.0.2.9 40000 25" CRLF */

@@ -82,7 +82,7 @@ struct envelope {
     uint8_t quarantine;      /* of ENVELOPE_QUARANTINED: enum envelope_quarantine */
     int32_t score;           /* as spam, hundredths */
     struct slice findings;   /* of the checks of content: JSON for people, opaque here; at most ENVELOPE_FINDINGS_MAX bytes; may be empty */
-    struct slice trace;      /* what was checked (policy/trace.h), opaque here; at most ENVELOPE_TRACE_MAX bytes; may be empty */
+    struct slice trace;      /* what was checked (store/trace.h), opaque here; at most ENVELOPE_TRACE_MAX bytes; may be empty */
 };
 
 #define ENVELOPE_RCPTS_MAX 100000

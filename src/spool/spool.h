@@ -11,6 +11,7 @@
 #ifndef POSTERN_SPOOL_SPOOL_H
 #define POSTERN_SPOOL_SPOOL_H
 #include "base/buf.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/list.h"
@@ -140,15 +141,8 @@ struct spool_figures {
 };
 void spool_get_figures(struct spool *sp, struct spool_figures *out);
 
-/* ---- named steps, for crash tests: when the environment variable POSTERN_CRASH_AT is "name:count" the process kills itself
- * with SIGKILL at the count-th time it passes that step. Steps: draft-first, draft-big, commit-queued, write-before,
- * write-after, flush-after, commit-callback, done-queued, done-written, state-written, segment-new, segment-removed,
- * compact-copied. Compiled in only with -Dcrash_points=true (the test build). */
-#ifdef POSTERN_CRASH_POINTS
-void crash_point(const char *name);
-#else
-#define crash_point(name) ((void)0)
-#endif
+/* Steps of crash tests (base/crash.h): draft-first, draft-big, commit-queued, write-before, write-after, flush-after, commit-callback,
+ * done-queued, done-written, state-written, segment-new, segment-removed, compact-copied. */
 
 /* ---- the commands: read a directory without owning it */
 bool spool_tool_verify(const char *dir, bool json, struct buf *out, struct err *err) MUST_CHECK; /* false also when damage was found */

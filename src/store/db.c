@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/clock.h"
@@ -16,6 +17,8 @@
 #define WAL_WANTED 2000  /* pages, after which the thread is woken */
 #define WAL_MOST 16384   /* after which we wait for it: 64 MiB */
 #define OFF_MS 5000      /* pause after a write that failed */
+#define SHARED_PAGE 4096
+#define SHARED_ROOM (256u << 10)
 
 /* ---- the thread */
 
@@ -121,6 +124,22 @@ static int make_tables(struct db *db)
     return rc == SQLITE_OK ? sqlite3_exec(db->sql, "COMMIT", NULL, NULL, NULL) : rc;
 }
 
+/* Step by step, each a transaction. NOTADB: not of a version that can be taken over. */
+static int upgrade(struct db *db)
+{
+    const struct db_kind *k = db->kind;
+    int version = (int)db_pragma(db, "PRAGMA user_version"), rc = SQLITE_OK;
+    while (rc == SQLITE_OK && version != k->version) {
+        const char *sql = k->upgrades && version >= 1 && version < k->version ? k->upgrades[version] : NULL;
+        rc = sql ? sqlite3_exec(db->sql, "BEGIN IMMEDIATE", NULL, NULL, NULL) : SQLITE_NOTADB;
+        if (rc == SQLITE_OK) rc = sqlite3_exec(db->sql, sql, NULL, NULL, NULL);
+        if (rc == SQLITE_OK) rc = set_pragma(db, "user_version", ++version);
+        if (rc == SQLITE_OK) rc = sqlite3_exec(db->sql, "COMMIT", NULL, NULL, NULL);
+        if (rc == SQLITE_OK) log_event(LOG_INFO, "store-upgraded", LOG_STR("file", db->path), LOG_NUM("version", version));
+    }
+    return rc;
+}
+
 static int prepare_all(struct db *db)
 {
     int rc = SQLITE_OK;
@@ -129,9 +148,21 @@ static int prepare_all(struct db *db)
     return rc;
 }
 
+/* SQLite writes one byte of each page of the memory that it shares by a file, and trusts that the page has its place on disk then. Where
+ * blocks are smaller than pages and the disk is full, SIGBUS would end us. */
+static bool has_room(const struct db *db)
+{
+    struct statvfs v;
+    struct slice folder = slice_sub(slice_str(db->path), 0, (size_t)(strrchr(db->path, '/') - db->path));
+    char path[4300];
+    snprintf(path, sizeof path, "%.*s", SLICE_ARG(folder));
+    return statvfs(path, &v) != 0 || v.f_bsize >= SHARED_PAGE || (uint64_t)v.f_bavail * v.f_frsize >= SHARED_ROOM;
+}
+
 /* NOTADB: a file that is not ours. */
 static int open_file(struct db *db)
 {
+    if (!has_room(db)) return SQLITE_FULL;
     int rc = sqlite3_open_v2(db->path, &db->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc != SQLITE_OK) return rc;
     sqlite3_busy_timeout(db->sql, 1000); /* the thread may be ending a log of a former run */
@@ -145,9 +176,7 @@ static int open_file(struct db *db)
     sqlite3_wal_hook(db->sql, on_wal, db);
     bool fresh = db_pragma(db, "SELECT count(*) FROM sqlite_schema") == 0 && db_pragma(db, "PRAGMA application_id") == 0;
     if (fresh) rc = make_tables(db);
-    else if ((int32_t)db_pragma(db, "PRAGMA application_id") != db->kind->application_id ||
-             (int)db_pragma(db, "PRAGMA user_version") != db->kind->version)
-        rc = SQLITE_NOTADB;
+    else rc = (int32_t)db_pragma(db, "PRAGMA application_id") == db->kind->application_id ? upgrade(db) : SQLITE_NOTADB;
     if (rc == SQLITE_OK) rc = prepare_all(db);
     return rc == SQLITE_ERROR ? SQLITE_NOTADB : rc; /* tables that are not as they should be */
 }
@@ -188,6 +217,7 @@ static bool open_or_begin(struct db *db, struct err *err)
         if (db->kind->on_open) db->kind->on_open(db);
         return true;
     }
+    db->full = (rc & 0xff) == SQLITE_FULL;
     const char *why = db->sql ? sqlite3_errmsg(db->sql) : sqlite3_errstr(rc);
     err_set(err, "%.250s: %.120s", db->path, why);
     close_file(db);
@@ -250,6 +280,7 @@ static void failed(struct db *db, int rc)
     if (is_damage(rc)) {
         db->damaged = true; /* not now: somebody may be in the middle of a statement */
     } else {
+        db->full = (rc & 0xff) == SQLITE_FULL;
         if (!db->off_until)
             log_event(LOG_ERROR, "store-not-written", LOG_STR("file", db->path), LOG_STR("error", text));
         db->off_until = clock_mono_ms() + OFF_MS;
@@ -291,6 +322,7 @@ void db_commit(struct db *db)
     db->ops = 0;
     if (db->off_until) log_event(LOG_INFO, "store-written-again", LOG_STR("file", db->path));
     db->off_until = 0;
+    db->full = false;
     if (db->wal_pages < WAL_WANTED || thread_busy(db)) return;
     /* The thread has been through it, yet the writer was always ahead: the little that is left is done here. */
     if (db->wal_pages > WAL_MOST) (void)sqlite3_wal_checkpoint_v2(db->sql, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);

@@ -8,13 +8,14 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-#define DB_STATEMENTS_MAX 32
+#define DB_STATEMENTS_MAX 64
 
 struct db;
 struct db_kind {
     const char *name;                      /* of the file, without ".db" */
     int32_t application_id;
-    int version;                           /* of the tables: a file with another one is put aside */
+    int version;                           /* of the tables, from 1; a file with another one is put aside, */
+    const char *const *upgrades;           /* unless this is there: [v]: what makes version v + 1 of v; NULL: v is put aside */
     int cache_kib;
     const char *schema;
     const char *const *statements;         /* prepared in this order; at most DB_STATEMENTS_MAX */
@@ -32,6 +33,7 @@ struct db {
     unsigned ops;                          /* in it */
     uint64_t began;                        /* mono ms */
     uint64_t off_until;                    /* mono ms: writes failed, and are tried again then; 0: they work */
+    bool full;                             /* they failed as the disk is full */
     unsigned rollbacks;                    /* counts them: what the kind remembers of the tables may be wrong */
     bool damaged;                          /* is put aside by db_tend */
     int wal_pages;

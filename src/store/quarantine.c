@@ -45,7 +45,7 @@ struct quarantine *quarantine_new(struct event_base *base, const char *directory
                                   struct history *history, struct err *err)
 {
     struct quarantine *q = mem_new(struct quarantine);
-    *q = (struct quarantine){ .base = base, .limits = *limits, .history = history, .wake_fd = -1 };
+    *q = (struct quarantine){ .base = base, .limits = *limits, .history = history };
     list_init(&q->keepers);
     list_init(&q->queries);
     make_root(q, directory);
@@ -68,7 +68,7 @@ void quarantine_free(struct quarantine *q)
     if (!q) return;
     keepers_close(q);
     queries_close(q, NULL);
-    list_each(it, &q->running) list_entry(it, struct job, node)->asker.reply = NULL;
+    list_each(it, &q->running.tasks) job_of(it)->asker.reply = NULL;
     q->dead = true; /* what ends now starts nothing */
     jobs_close(q);
     sync_close(q);

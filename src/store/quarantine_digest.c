@@ -62,7 +62,7 @@ static void serve_list(struct quarantine *q, const json_t *request, const struct
     }
     json_t *answer = json_pack("{s:o}", "recipients", list);
     if (more) json_object_set_new(answer, "more", json_true());
-    answer_with(a, answer, -1);
+    quarantine_answer(a, answer, -1);
 }
 
 /* ---- of what */
@@ -130,7 +130,7 @@ static void serve_next(struct quarantine *q, const json_t *request, const struct
     json_t *address = NULL;
     uint64_t count = 0;
     if (q->sync.phase != SYNC_IDLE) { /* what is not in the index yet would be left out, or be told anew */
-        answer_error(a, "the index of the quarantine is being made anew; try again later", false);
+        quarantine_answer_error(a, "the index of the quarantine is being made anew; try again later", false);
         return;
     }
     if (recipient) address = spelled(q, json_text(request, "recipient"));
@@ -139,11 +139,11 @@ static void serve_next(struct quarantine *q, const json_t *request, const struct
     if (s.n) count = count_of(q, s);
     if (!count || (json_is_true(json_object_get(request, "tell")) && !begin_telling(q, s))) {
         json_decref(address);
-        if (count) answer_error(a, "the index of the quarantine cannot be written", false);
-        else answer_with(a, json_object(), -1);
+        if (count) quarantine_answer_error(a, "the index of the quarantine cannot be written", false);
+        else quarantine_answer(a, json_object(), -1);
         return;
     }
-    answer_with(a, json_pack("{s:o, s:I, s:o}", "address", address, "count", (json_int_t)count, "messages", messages_json(q, s)), -1);
+    quarantine_answer(a, json_pack("{s:o, s:I, s:o}", "address", address, "count", (json_int_t)count, "messages", messages_json(q, s)), -1);
 }
 
 /* ---- they were told */
@@ -180,7 +180,7 @@ static bool find_telling(struct quarantine *q, const char *address, uint64_t *id
 static void tell_next(struct quarantine *q, const struct asker *a, const char *address, uint64_t id, uint32_t number, json_int_t told)
 {
     if (!find_telling(q, address, &id, &number)) {
-        answer_with(a, json_pack("{s:I}", "told", told), -1);
+        quarantine_answer(a, json_pack("{s:I}", "told", told), -1);
         return;
     }
     struct job *j = job_new(q, id, job_add_notes, done_told);
@@ -191,7 +191,7 @@ static void tell_next(struct quarantine *q, const struct asker *a, const char *a
     j->notes = mem_new(struct quarantine_note);
     j->notes[0] = (struct quarantine_note){ .what = QUARANTINE_NOTE_TOLD, .which = number, .when = clock_wall_ms() };
     if (job_start(j)) return;
-    answer_error(a, "the quarantine is busy; try again", false);
+    quarantine_answer_error(a, "the quarantine is busy; try again", false);
     job_free(j);
 }
 
@@ -199,7 +199,7 @@ static void serve_told(struct quarantine *q, const json_t *request, const struct
 {
     const char *address = json_string_value(json_object_get(request, "address"));
     if (address && *address) tell_next(q, a, address, 0, 0, 0);
-    else answer_error(a, "address is missing", false);
+    else quarantine_answer_error(a, "address is missing", false);
 }
 
 /* ---- one recipient of one message, whom a link is for */
@@ -228,8 +228,8 @@ static void serve_recipient(struct quarantine *q, const json_t *request, const s
         db_reset(db, INDEX_RCPTS);
     }
     if (address) json_object_set_new(m, "address", address);
-    if (address) answer_with(a, json_incref(m), -1);
-    else answer_error(a, "there is no such message or recipient", true);
+    if (address) quarantine_answer(a, json_incref(m), -1);
+    else quarantine_answer_error(a, "there is no such message or recipient", true);
     json_decref(m);
 }
 
@@ -247,7 +247,7 @@ static void serve_ran(struct quarantine *q, const json_t *request, const struct 
     bool known = db_step(db, INDEX_GET_RAN) == DB_ROW;
     json_t *answer = json_pack("{s:I}", "at", known ? (json_int_t)db_number(db, INDEX_GET_RAN, 0) : (json_int_t)0);
     if (known) db_reset(db, INDEX_GET_RAN);
-    answer_with(a, answer, -1);
+    quarantine_answer(a, answer, -1);
 }
 
 bool digest_request(struct quarantine *q, const json_t *request, const struct asker *a)

@@ -3,12 +3,11 @@
 #ifndef POSTERN_STORE_QUARANTINE_INT_H
 #define POSTERN_STORE_QUARANTINE_INT_H
 #include <event2/event.h>
-#include <pthread.h>
 #include "base/channel.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/pool.h"
+#include "base/task.h"
 #include "store/history.h"
 #include "store/quarantine.h"
 #include "store/quarantine_index.h"
@@ -21,8 +20,7 @@ struct asker {                   /* who is to be answered; reply NULL: nobody */
 
 struct keeper;
 struct job {
-    struct list node;            /* of quarantine.running, then of its outbox */
-    struct list ready;
+    struct task task;
     struct quarantine *q;
     void (*run)(struct job *j);  /* in a thread: fills ok, err and what it is for */
     void (*done)(struct job *j); /* on the loop; job_free follows */
@@ -78,13 +76,9 @@ struct quarantine {
     struct history *history;
     struct quarantine_index index;
     struct pool *pool;
-    struct event *tick, *woken;
-    int wake_fd;
-    pthread_mutex_t lock;
-    pthread_cond_t idle;
-    struct list ready;           /* under the lock: jobs that were run */
-    unsigned outstanding;        /* under the lock: jobs that were not */
-    struct list running;
+    struct event *tick;
+    struct tasks *tasks;
+    struct task_owner running;   /* jobs */
     uint64_t pending;            /* bytes of messages being written */
     uint64_t full_until;         /* mono ms: somebody was turned away for want of room until then, for the figures */
     bool full_told;
@@ -99,9 +93,10 @@ void quarantine_expire(struct quarantine *q); /* the next one, if its time is ov
 
 /* ---- quarantine_jobs.c */
 bool jobs_open(struct quarantine *q, struct err *err) MUST_CHECK;
-void jobs_close(struct quarantine *q);
+void jobs_close(struct quarantine *q); /* when all have ended */
 struct job *job_new(struct quarantine *q, uint64_t id, void (*run)(struct job *j), void (*done)(struct job *j));
 bool job_start(struct job *j);   /* false: too many; it is the caller's to free */
+struct job *job_of(struct list *node); /* of quarantine.running */
 void job_free(struct job *j);
 bool job_busy(const struct quarantine *q, uint64_t id); /* some job changes this message */
 
@@ -115,8 +110,8 @@ bool job_add_row(struct job *j);
 void keepers_close(struct quarantine *q);
 
 /* ---- quarantine_requests.c */
-void answer_with(const struct asker *a, json_t *answer, int fd); /* takes both; fd: -1: none */
-void answer_error(const struct asker *a, const char *text, bool missing);
+void quarantine_answer(const struct asker *a, json_t *answer, int fd); /* takes both; fd: -1: none */
+void quarantine_answer_error(const struct asker *a, const char *text, bool missing);
 void request_remove(struct quarantine *q, uint64_t id); /* it has expired */
 void tell_history(struct quarantine *q, uint64_t id, enum history_kind kind, struct slice text);
 

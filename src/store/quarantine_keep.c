@@ -127,8 +127,8 @@ static void start(struct keeper *k, uint64_t id, int fd, uint64_t offset, uint64
 
 static void keeper_free(struct keeper *k)
 {
-    list_each(it, &k->q->running) {
-        struct job *j = list_entry(it, struct job, node);
+    list_each(it, &k->q->running.tasks) {
+        struct job *j = job_of(it);
         if (j->keeper == k) j->keeper = NULL;
     }
     if (k->envelope_fd >= 0) close(k->envelope_fd);

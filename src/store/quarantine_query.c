@@ -3,7 +3,8 @@
  * filters that are given must fit:
  *   "kind", "state" (held, released, deleted: of some recipient; held by default is the caller's matter), "learnt" (spam, ham, none)
  *   "sender", "recipient": "<>", "@example.org", or a part of an address   "subject", "reason": a part
- *   "since", "until": wall ms   "score_min", "score_max": hundredths   "limit": 1 to 1000   "before": an id, where the last answer ended */
+ *   "since", "until": wall ms   "score_min", "score_max": hundredths   "limit": 1 to 1000   "before": an id, where the last answer ended
+ *   "own": [address ..]: only what is for one of them and may be released by its recipients; of others it says nothing. "id": this one */
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/json.h"
@@ -23,6 +24,8 @@ struct query {
     struct quarantine *q;
     struct asker asker;
     char *sender, *recipient, *subject, *reason; /* NULL: any */
+    json_t *own;                                 /* NULL: everybody's */
+    uint64_t only;                               /* this id; 0: any */
     int kind, state, learnt;                     /* -1: any */
     uint64_t since, until, below;
     int64_t score_min, score_max;
@@ -105,18 +108,34 @@ static bool fits_address(const char *wanted, struct slice address)
     return w.p[0] == '@' ? slice_iends(address, w) : slice_ihas(address, w);
 }
 
+static bool is_own(const struct query *k, struct slice address)
+{
+    size_t i;
+    const json_t *v;
+    json_array_foreach(k->own, i, v)
+        if (slice_ieq(address, slice_of(json_string_value(v), json_string_length(v)))) return true;
+    return !k->own;
+}
+
+/* As in digests: not what has a virus, nor what ended a process. */
+static bool may_be_owned(uint64_t kind)
+{
+    return kind == QUARANTINE_SPAM || kind == QUARANTINE_FILE || kind == QUARANTINE_RULE || kind == QUARANTINE_AUTH;
+}
+
 /* Some recipient has the address and the state that are wanted. */
 static bool fits_rcpts(const struct query *k, uint64_t id)
 {
     struct db *db = &k->q->index.db;
     bool fits = false;
-    if (!k->recipient && k->state < 0) return true;
+    if (!k->recipient && k->state < 0 && !k->own) return true;
     db_bind_number(db, INDEX_RCPTS, 1, id);
     db_bind_number(db, INDEX_RCPTS, 2, UINT32_MAX);
     db_bind_number(db, INDEX_RCPTS, 3, 0);
     while (!fits && db_step(db, INDEX_RCPTS) == DB_ROW)
         fits = (k->state < 0 || (int)db_number(db, INDEX_RCPTS, RECIPIENT_STATE) == k->state) &&
-               fits_address(k->recipient, db_bytes(db, INDEX_RCPTS, RECIPIENT_ADDRESS));
+               fits_address(k->recipient, db_bytes(db, INDEX_RCPTS, RECIPIENT_ADDRESS)) &&
+               is_own(k, db_bytes(db, INDEX_RCPTS, RECIPIENT_ADDRESS));
     if (fits) db_reset(db, INDEX_RCPTS);
     return fits;
 }
@@ -126,11 +145,36 @@ static bool fits_row(const struct query *k)
     struct db *db = &k->q->index.db;
     uint64_t arrival = db_number(db, INDEX_SCAN, ENTRY_ARRIVAL);
     int64_t score = sqlite3_column_int64(db_statement(db, INDEX_SCAN), ENTRY_SCORE);
-    return (k->kind < 0 || (int)db_number(db, INDEX_SCAN, ENTRY_KIND) == k->kind) &&
+    uint64_t kind = db_number(db, INDEX_SCAN, ENTRY_KIND);
+    if ((k->own && !may_be_owned(kind)) || (k->only && db_number(db, INDEX_SCAN, ENTRY_ID) != k->only)) return false;
+    return (k->kind < 0 || (int)kind == k->kind) &&
            (k->learnt < 0 || (int)db_number(db, INDEX_SCAN, ENTRY_LEARNT) == k->learnt) && arrival >= k->since && arrival <= k->until &&
            score >= k->score_min && score <= k->score_max && fits_address(k->sender, db_bytes(db, INDEX_SCAN, ENTRY_SENDER)) &&
            fits_part(k->subject, db_bytes(db, INDEX_SCAN, ENTRY_SUBJECT)) && fits_part(k->reason, db_bytes(db, INDEX_SCAN, ENTRY_REASON)) &&
            fits_rcpts(k, db_number(db, INDEX_SCAN, ENTRY_ID));
+}
+
+/* Of the recipients those that are one's own, and how it is for them; nothing that tells of the others. */
+static void leave_own(const struct query *k, uint64_t id, json_t *m)
+{
+    struct db *db = &k->q->index.db;
+    json_t *list = json_array();
+    unsigned best = QUARANTINE_STATES;
+    db_bind_number(db, INDEX_RCPTS, 1, id);
+    db_bind_number(db, INDEX_RCPTS, 2, UINT32_MAX);
+    db_bind_number(db, INDEX_RCPTS, 3, 0);
+    while (db_step(db, INDEX_RCPTS) == DB_ROW) {
+        unsigned state = (unsigned)db_number(db, INDEX_RCPTS, RECIPIENT_STATE);
+        if (!is_own(k, db_bytes(db, INDEX_RCPTS, RECIPIENT_ADDRESS))) continue;
+        json_t *r = json_object();
+        set_text(r, "address", db_bytes(db, INDEX_RCPTS, RECIPIENT_ADDRESS));
+        json_object_set_new(r, "state", json_string(quarantine_state_name(state)));
+        json_array_append_new(list, r);
+        if (state < best) best = state;
+    }
+    json_object_set_new(m, "recipients", list);
+    json_object_set_new(m, "recipient_count", json_integer((json_int_t)json_array_size(list)));
+    json_object_set_new(m, "state", json_string(quarantine_state_name(best)));
 }
 
 /* ---- the walk */
@@ -143,6 +187,7 @@ static void take_row(struct query *k)
     k->matched++;
     if (k->full) return;
     json_t *m = entry_json(k->q, INDEX_SCAN, RCPTS_SHOWN);
+    if (k->own) leave_own(k, k->below, m);
     k->bytes += json_dumpb(m, NULL, 0, JSON_COMPACT);
     json_array_append_new(k->messages, m);
     k->last = k->below;
@@ -158,6 +203,9 @@ static bool walk(struct query *k)
     for (unsigned n = 0; (n & 15) || clock_mono_us() < end; n++) {
         if (db_step(db, INDEX_SCAN) != DB_ROW) return true;
         take_row(k);
+        if (!k->only) continue;
+        db_reset(db, INDEX_SCAN);
+        return true; /* it came first, or is not there */
     }
     db_reset(db, INDEX_SCAN);
     return false;
@@ -169,6 +217,7 @@ static void query_free(struct query *k)
     for (size_t i = 0; i < countof(texts); i++) free(texts[i]);
     list_remove(&k->node);
     json_decref(k->messages);
+    json_decref(k->own);
     free(k);
 }
 
@@ -185,7 +234,7 @@ static void finish(struct query *k, bool all)
     if (k->q->sync.phase != SYNC_IDLE) json_object_set_new(answer, "reading", json_true());
     struct asker a = k->asker;
     query_free(k);
-    answer_with(&a, answer, -1);
+    quarantine_answer(&a, answer, -1);
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *arg)
@@ -235,6 +284,8 @@ static const char *take_filters(struct query *k, const json_t *request)
     if (learnt && !strcmp(learnt, "none")) k->learnt = QUARANTINE_LEARNT_NOT;
     else if (!take_word(request, "learnt", quarantine_learnt_name, 1, QUARANTINE_LEARNTS, &k->learnt)) return "learnt is spam, ham or none";
     if (json_object_get(request, "before") && !id_parse(json_text(request, "before"), &k->below)) return "before must be an id";
+    if (json_object_get(request, "id") && !id_parse(json_text(request, "id"), &k->only)) return "that is no id";
+    if (k->only) k->below = k->only + 1;
     if (k->below > INT64_MAX) k->below = INT64_MAX;
     return NULL;
 }
@@ -247,13 +298,13 @@ void query_start(struct quarantine *q, const json_t *request, const struct asker
                          .sender = take_text(request, "sender"), .recipient = take_text(request, "recipient"),
                          .subject = take_text(request, "subject"), .reason = take_text(request, "reason"),
                          .since = take_number(request, "since", 0), .until = take_number(request, "until", UINT64_MAX),
-                         .score_min = INT64_MIN, .score_max = INT64_MAX, .limit = (size_t)take_number(request, "limit", LIMIT) };
+                         .own = json_incref(json_object_get(request, "own")), .score_min = INT64_MIN, .score_max = INT64_MAX, .limit = (size_t)take_number(request, "limit", LIMIT) };
     if (k->limit < 1 || k->limit > LIMIT_MAX) k->limit = LIMIT_MAX;
     list_each(it, &q->queries) n++;
     const char *wrong = n >= QUERIES_MAX ? "too many listings are under way" : take_filters(k, request);
     if (wrong) {
         query_free(k);
-        answer_error(asker, wrong, false);
+        quarantine_answer_error(asker, wrong, false);
         return;
     }
     if (!q->querying) q->querying = evtimer_new(q->base, on_turn, q);

@@ -14,7 +14,7 @@
 
 /* ---- answers */
 
-void answer_with(const struct asker *a, json_t *answer, int fd)
+void quarantine_answer(const struct asker *a, json_t *answer, int fd)
 {
     if (a->reply) {
         a->reply(a->owner, a->id, answer, fd);
@@ -24,16 +24,16 @@ void answer_with(const struct asker *a, json_t *answer, int fd)
     if (fd >= 0) close(fd);
 }
 
-void answer_error(const struct asker *a, const char *text, bool missing)
+void quarantine_answer_error(const struct asker *a, const char *text, bool missing)
 {
     json_t *answer = json_pack("{s:s}", "error", text);
     if (missing) json_object_set_new(answer, "missing", json_true());
-    answer_with(a, answer, -1);
+    quarantine_answer(a, answer, -1);
 }
 
 static void not_there(const struct asker *a)
 {
-    answer_error(a, "there is no message with this id in the quarantine", true);
+    quarantine_answer_error(a, "there is no message with this id in the quarantine", true);
 }
 
 void tell_history(struct quarantine *q, uint64_t id, enum history_kind kind, struct slice text)
@@ -67,12 +67,12 @@ static void done_open(struct job *j)
 {
     if (!j->ok) {
         if (j->err.code == ENOENT) sync_wanted(j->q);
-        answer_error(&j->asker, j->err.text, j->err.code == ENOENT);
+        quarantine_answer_error(&j->asker, j->err.text, j->err.code == ENOENT);
         return;
     }
     int fd = j->fd;
     j->fd = -1;
-    answer_with(&j->asker, json_incref(j->answer), fd);
+    quarantine_answer(&j->asker, json_incref(j->answer), fd);
 }
 
 static void add_held(struct quarantine *q, uint64_t id, json_t *numbers)
@@ -117,14 +117,14 @@ static void serve_open(struct quarantine *q, const json_t *request, uint64_t id,
     j->asker = *a;
     j->answer = answer;
     if (job_start(j)) return;
-    answer_error(a, "the quarantine is busy; try again", false);
+    quarantine_answer_error(a, "the quarantine is busy; try again", false);
     job_free(j);
 }
 
 static void serve_show(struct quarantine *q, const json_t *request, uint64_t id, const struct asker *a)
 {
     json_t *m = find_entry(q, id, a);
-    if (m) answer_with(a, json_pack("{s:o}", "message", m), -1);
+    if (m) quarantine_answer(a, json_pack("{s:o}", "message", m), -1);
 }
 
 /* ---- removing */
@@ -141,14 +141,14 @@ static void done_remove(struct job *j)
     if (j->expired) q->expiring = false;
     if (!j->ok) {
         log_event(LOG_ERROR, "quarantine-not-removed", LOG_ID(j->id), LOG_ERR(&j->err));
-        if (!j->expired) answer_error(&j->asker, j->err.text, false);
+        if (!j->expired) quarantine_answer_error(&j->asker, j->err.text, false);
         return;
     }
     if (!quarantine_index_drop(&q->index, j->id)) sync_wanted(q);
     tell_history(q, j->id, HISTORY_DELETED, slice_str(j->expired ? "from the quarantine: its time was over" : j->by));
     if (j->expired) log_event(LOG_INFO, "quarantine-expired", LOG_ID(j->id));
     if (j->expired) quarantine_expire(q);
-    else answer_with(&j->asker, json_pack("{s:b}", "removed", true), -1);
+    else quarantine_answer(&j->asker, json_pack("{s:b}", "removed", true), -1);
 }
 
 void request_remove(struct quarantine *q, uint64_t id)
@@ -185,7 +185,7 @@ static void serve_delete(struct quarantine *q, const json_t *request, uint64_t i
     j->asker = *a;
     j->by = told_by("from the quarantine", request);
     if (!job_busy(q, id) && job_start(j)) return;
-    answer_error(a, "the message is busy; try again", false);
+    quarantine_answer_error(a, "the message is busy; try again", false);
     job_free(j);
 }
 
@@ -203,7 +203,7 @@ static void remove_now(struct job *note)
     j->asker = note->asker;
     j->by = mem_strdup(note->by);
     if (job_start(j)) return;
-    answer_error(&j->asker, "the quarantine is busy; try again", false);
+    quarantine_answer_error(&j->asker, "the quarantine is busy; try again", false);
     job_free(j);
 }
 
@@ -213,7 +213,7 @@ static void done_note(struct job *j)
     if (!j->ok) {
         if (j->err.code == ENOENT) sync_wanted(q);
         log_event(LOG_ERROR, "quarantine-not-noted", LOG_ID(j->id), LOG_ERR(&j->err));
-        answer_error(&j->asker, j->err.text, j->err.code == ENOENT);
+        quarantine_answer_error(&j->asker, j->err.text, j->err.code == ENOENT);
         return;
     }
     for (size_t i = 0; i < j->note_n; i++)
@@ -221,7 +221,7 @@ static void done_note(struct job *j)
     enum quarantine_note_what what = j->notes[0].what;
     if (what == QUARANTINE_NOTE_RELEASED) tell_history(q, j->id, HISTORY_RELEASED, slice_str(j->by));
     if (what == QUARANTINE_NOTE_DELETED && is_gone_for_all(q, j->id)) remove_now(j);
-    else answer_with(&j->asker, json_pack("{s:b}", "noted", true), -1);
+    else quarantine_answer(&j->asker, json_pack("{s:b}", "noted", true), -1);
 }
 
 static bool make_notes(struct job *j, enum quarantine_note_what what, const json_t *request)
@@ -259,7 +259,7 @@ static void serve_note(struct quarantine *q, const json_t *request, uint64_t id,
     const char *wrong = what == countof(names) || !make_notes(j, (enum quarantine_note_what)what, request) ? "what or numbers make no sense"
                         : job_busy(q, id) || !job_start(j) ? "the message is busy; try again" : NULL;
     if (!wrong) return;
-    answer_error(a, wrong, false);
+    quarantine_answer_error(a, wrong, false);
     job_free(j);
 }
 
@@ -283,7 +283,7 @@ void quarantine_request(struct quarantine *q, const json_t *request, quarantine_
     }
     if (digest_request(q, request, &a)) return;
     if (!id_parse(json_text(request, "id"), &id) || !id || id > INT64_MAX) {
-        answer_error(&a, "that is not an id", false);
+        quarantine_answer_error(&a, "that is not an id", false);
         return;
     }
     for (size_t i = 0; i < countof(table); i++) {
@@ -291,13 +291,13 @@ void quarantine_request(struct quarantine *q, const json_t *request, quarantine_
         table[i].serve(q, request, id, &a);
         return;
     }
-    answer_error(&a, "the quarantine does not know this", false);
+    quarantine_answer_error(&a, "the quarantine does not know this", false);
 }
 
 void quarantine_forget(struct quarantine *q, const void *owner)
 {
-    list_each(it, &q->running) {
-        struct job *j = list_entry(it, struct job, node);
+    list_each(it, &q->running.tasks) {
+        struct job *j = job_of(it);
         if (j->asker.owner == owner) j->asker.reply = NULL;
     }
     queries_close(q, owner);

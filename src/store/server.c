@@ -44,6 +44,7 @@ struct search {
     struct admin *admin;
     json_int_t id;
     struct query *query;
+    struct statistics_reading *statistics; /* or this; the other is NULL */
 };
 
 /* ---- what is due */
@@ -170,6 +171,7 @@ static void search_free(struct search *k)
     k->admin->server->search_n--;
     list_remove(&k->node);
     query_free(k->query);
+    statistics_reading_free(k->statistics);
     free(k);
 }
 
@@ -180,26 +182,28 @@ static void on_searching(evutil_socket_t fd, short what, void *arg)
     if (!node) return;
     struct search *k = list_entry(node, struct search, node);
     list_push_back(&s->searches, node); /* others have the next turn */
-    if (query_run(k->query)) {
-        reply(k->admin, k->id, query_answer(k->query));
+    if (k->query ? query_run(k->query) : statistics_reading_run(k->statistics)) {
+        reply(k->admin, k->id, k->query ? query_answer(k->query) : statistics_reading_answer(k->statistics));
         search_free(k);
     }
     if (!list_empty(&s->searches)) event_add(s->searching, &(struct timeval){ 0, SEARCH_PAUSE_US });
 }
 
-static void start_search(struct admin *a, json_int_t id, const json_t *request)
+static void start_search(struct admin *a, json_int_t id, const json_t *request, bool statistics)
 {
     struct store_server *s = a->server;
     struct err err;
     struct query *q = NULL;
-    if (s->search_n < SEARCHES_MAX) q = query_new(&s->history, request, &err);
-    else err_set_text(&err, "too many searches are under way");
-    if (!q) {
+    struct statistics_reading *r = NULL;
+    if (s->search_n >= SEARCHES_MAX) err_set_text(&err, "too many searches are under way");
+    else if (statistics) r = statistics_reading_new(&s->history, request);
+    else q = query_new(&s->history, request, &err);
+    if (!q && !r) {
         reply(a, id, json_pack("{s:s}", "error", err.text));
         return;
     }
     struct search *k = mem_new(struct search);
-    *k = (struct search){ .admin = a, .id = id, .query = q };
+    *k = (struct search){ .admin = a, .id = id, .query = q, .statistics = r };
     s->search_n++;
     list_push_back(&s->searches, &k->node);
     event_add(s->searching, &(struct timeval){ 0, SEARCH_PAUSE_US });
@@ -222,9 +226,11 @@ static void on_admin_message(void *arg, const json_t *m, int fd)
     const char *op = json_string_value(json_object_get(request, "op"));
     json_int_t id = json_integer_value(json_object_get(m, "id"));
     if (fd >= 0) close(fd);
-    if (op && !strcmp(op, "trace")) start_search(a, id, request);
+    if (op && !strcmp(op, "trace")) start_search(a, id, request, false);
+    else if (op && !strcmp(op, "statistics")) start_search(a, id, request, true);
     else if (op && slice_starts(slice_str(op), SLICE("quarantine-"))) quarantine_request(a->server->quarantine, request, reply_with, a, id);
     else if (op && !strcmp(op, "figures")) reply(a, id, figures(a->server));
+    else if (op && !strcmp(op, "statistics-live")) reply(a, id, statistics_live(&a->server->history));
     else reply(a, id, json_pack("{s:s}", "error", "the store does not know this"));
 }
 

@@ -23,7 +23,7 @@ void store_server_set_limits(struct store_server *s, const struct store_limits *
 void store_server_add_worker(struct store_server *s, int fd); /* takes the descriptor */
 void store_server_add_quarantine(struct store_server *s, int fd); /* a worker's channel to the quarantine; takes the descriptor */
 /* Admin → store: {"id", "request": {"op": "trace", ..}}, the rest as in query.h, {"op": "quarantine-.."} as in
- *                quarantine.h, or {"op": "figures"}
+ *                quarantine.h, {"op": "statistics" | "statistics-live"} as in statistics.h, or {"op": "figures"}
  * Store → admin: {"id", "answer": {..}}; what cannot be done: {"error": text} */
 void store_server_add_admin(struct store_server *s, int fd);
 bool store_server_has_workers(const struct store_server *s);

@@ -56,6 +56,8 @@ enum history_kind {              /* kept on disk: new ones are appended */
     HISTORY_QUARANTINED,         /* it is in the quarantine now */
     HISTORY_RELEASED,            /* from there; text: the id under which it goes on, and who wanted it */
     HISTORY_DISCARDED,           /* told to be taken, and dropped; text: why */
+    HISTORY_HELD,                /* it waits in the queue until somebody lets it go; text: who wanted it, or what a check said */
+    HISTORY_RESUMED,             /* let go; text: by whom. So has DELETED */
     HISTORY_KINDS
 };
 #define HISTORY_COPY "copy"
@@ -78,7 +80,7 @@ struct history_event {
     int code;                    /* reply given or got; 0: none */
     struct slice text;           /* reply given (REFUSED), or got from `host` */
     struct slice host;           /* the next hop */
-    struct slice trace;          /* policy/trace.h; empty: none */
+    struct slice trace;          /* store/trace.h; empty: none */
 };
 void store_history(struct store_link *l, const struct history_event *e);
 

@@ -51,8 +51,6 @@ struct readers {
     size_t reader_n;
 };
 
-static bool is_file(const struct config_table *t) { return t->type < CONFIG_TABLE_LDAP; }
-
 /* ---- waiting: for the time, or for somebody who wants it now */
 
 static const bool never = false;
@@ -297,7 +295,7 @@ struct readers *readers_new(const struct config *c, const char *directory)
     r->readers = mem_zalloc((n + 1) * sizeof *r->readers);
     for (size_t i = 0; i < n; i++) {
         const struct table_source *s = tables_source(r->tables, i);
-        if (is_file(s->table)) {
+        if (config_table_is_lines(s->table->type)) {
             r->files[r->file_n++].watch.source = s;
         } else {
             struct reader *one = reader_of(r, s->table);

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Folders of mailboxes: the first line is the path as configured, the rest a recipient. Whatever he is called, the folder is as deep as the path says, and
  * begins with what is fixed of it. */
-#include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "fuzz.h"
 #include "maildir/folder.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
 
 static size_t slashes(struct slice s)
 {

@@ -10,7 +10,7 @@ static void check_lines(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        if (c >= 0x7F || (c == '\n' && (!i || s.p[i - 1] != '\r')) || (c == '\r' && (i + 1 == s.n || s.p[i + 1] != '\n'))) abort();
+        must(c < 0x7F && (c != '\n' || (i && s.p[i - 1] == '\r')) && (c != '\r' || (i + 1 < s.n && s.p[i + 1] == '\n')));
     }
 }
 
@@ -30,7 +30,7 @@ static void write_mail(const struct templates *t, enum template_kind k, struct s
     }
     for (size_t i = 0; i < template_kinds[k].phrase_n; i++)
         template_add_phrase(&w, k, template_kinds[k].phrases[i].name, values, countof(values), &html);
-    if (!utf8_ok(buf_slice(&body)) || !utf8_ok(buf_slice(&html))) abort();
+    must(utf8_ok(buf_slice(&body)) && utf8_ok(buf_slice(&html)));
     template_add_part(&w, "text/plain", buf_slice(&body), &out);
     check_lines(buf_slice(&out));
     buf_deinit(&body);

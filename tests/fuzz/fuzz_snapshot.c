@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Blocks of tables: any bytes, with a right sum, opened and looked into. No look-up leaves the block, and what is listed is text. The first
  * byte chooses what is done: 0: the bytes are a block; 1: they are lines, of which one is made. */
-#include <stdlib.h>
 #include "base/crc32c.h"
 #include "base/mem.h"
+#include "fuzz.h"
 #include "table/snapshot_format.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
 
 static void look(const struct snapshot *s)
 {

@@ -2,18 +2,11 @@
  * Files of tables: the first byte chooses what the table is for and its type, the rest are its lines. What is taken becomes a block in which
  * each entry is found by itself, and an error names its line. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "config/tables.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
+#include "fuzz.h"
 
 static void look(const struct snapshot *s, enum list_of of)
 {

@@ -16,8 +16,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (tls_report_rua(texts, n, rua) > TLS_REPORT_RUA_MAX) abort();
         return 0;
     }
-    json_t *report = tls_report_read(rest, &err);
+    json_t *report = tls_report_open(rest, &err);
     if (report) tls_report_print(report, &out);
+    json_t *people = report ? tls_report_to_people(report) : NULL;
+    char *shown = people ? json_dumps(people, JSON_COMPACT) : NULL; /* NULL: some text in it is not UTF-8 */
+    if (people && !shown) abort();
+    json_decref(people);
+    free(shown);
     for (size_t i = 0; i < out.n; i++)
         if ((unsigned char)out.p[i] < 0x20 && out.p[i] != '\n') abort();
     json_decref(report);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the conversations. All listen on loopback only, and all are stopped and checked at the end of their scope."""
+import collections
 import os
 import pathlib
 import sys
@@ -7,7 +8,7 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-sys.dont_write_bytecode = True
+sys.dont_write_bytecode = sys.pycache_prefix is None  # scripts/test.sh has a folder for it; none is left in the tree
 
 from lib.daemon import Postern  # noqa: E402
 from lib.programs import Knot, Postfix, have  # noqa: E402
@@ -19,10 +20,22 @@ _running = []  # daemons whose log belongs to a failure
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out of the daily run")
+    config.addinivalue_line("markers", "daily(n): of its cases only n, spread over all, are in the daily run")
     config.addinivalue_line("markers", "root: needs root")
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: -item.path.stat().st_size)  # the largest files first, so that none of them is left over at the end
+    cases = collections.defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("daily") and not item.get_closest_marker("slow"):
+            cases[item.parent.nodeid, item.originalname].append(item)
+    for those in cases.values():
+        n = those[0].get_closest_marker("daily").args[0]
+        for i, item in enumerate(those):
+            if i and i * n // len(those) == (i - 1) * n // len(those):
+                item.add_marker("slow")
     for item in items:
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root"))

@@ -164,6 +164,7 @@ def test_the_client_leaves_while_it_thinks(relay, c, stopped, behind):
         other.ehlo()
 
 
+@pytest.mark.slow
 def test_an_answer_that_does_not_come(relay, c, stopped):
     """The client is not left waiting for ever, and the late answer finds nobody."""
     c.send(PLAIN + "\r\n")

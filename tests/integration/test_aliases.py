@@ -162,6 +162,7 @@ def test_a_thousand_members(make, tmp_path):
         c.message("g10@example.com")
 
 
+@pytest.mark.slow
 def test_what_changed_before_the_end(make, tmp_path):
     """A table that is broken between RCPT and the end of the text: nothing is taken, and nothing half of it."""
     table = tmp_path / "groups"
@@ -209,6 +210,7 @@ def test_two_members_that_fail_for_two_aliases(relay):
     assert len(relay.back.messages) == 1
 
 
+@pytest.mark.slow
 def test_a_member_that_is_deferred(relay):
     relay.inside.on("rcpt", "451 4.3.0 later", match="bert@", times=2)
     stranger(relay, "all@example.com")
@@ -222,6 +224,7 @@ def test_a_member_that_is_deferred(relay):
     assert not relay.back.messages
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("step", ["kill", "stop"])
 def test_killed_between(relay, step):
     """Members that have it do not get it again, the others do."""
@@ -353,6 +356,7 @@ def test_without_srs(make):
     assert {m.sender for m in relay.outside.messages} == {"sender@client.example"}
 
 
+@pytest.mark.slow
 @pytest.mark.root
 def test_postfix_as_next_hop(make, postfix, make_sink):
     """Members go through Postfix; what fails behind it is reported with the address that was written."""

@@ -87,6 +87,7 @@ def session(relay, tls=True, source="127.0.0.1"):
 
 # ---- real clients
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
 def test_swaks(relay, mechanism):
     r = relay()
@@ -110,6 +111,7 @@ def test_smtplib(relay):
             c.sendmail("x@anna.example", ["to@other.example"], "Subject: x\nFrom: x@anna.example\n\ntext\n")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not have("msmtp"), reason="msmtp is not installed")
 @pytest.mark.parametrize("mechanism", ["plain", "cram-md5", "scram-sha-256"])
 def test_msmtp(relay, tmp_path, mechanism):
@@ -124,6 +126,7 @@ def test_msmtp(relay, tmp_path, mechanism):
     assert send("wrong").returncode == 77
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("version,password", [("TLSv1.3", "secret word"), ("TLSv1.3", "wrong"), ("TLSv1.2", "secret word")])
 def test_channel_binding(relay, postern, tmp_path, monkeypatch, version, password):
     """libgsasl, in another relay's hands, binds SCRAM to the TLS connection."""
@@ -166,6 +169,7 @@ def test_offer_and_order(relay):
         c.mail("anna@example.com")
 
 
+@pytest.mark.slow
 def test_not_within_a_transaction(relay):
     with session(relay()) as c:
         c.cmd("AUTH PLAIN " + plain("anna@example.com", "secret word"), 235)
@@ -192,6 +196,7 @@ def test_base64_is_strict(common, text):
         c.cmd("AUTH PLAIN " + plain("anna@example.com", "secret word"), 235)
 
 
+@pytest.mark.slow
 def test_long_lines(relay):
     with session(relay()) as c:
         c.cmd("AUTH PLAIN", 334)
@@ -208,6 +213,7 @@ def test_names_with_case_and_signs(relay):
         c.mail("bert@example.com")
 
 
+@pytest.mark.slow
 def test_three_failures_end_it(relay):
     with session(relay()) as c:
         for _ in range(3):
@@ -225,6 +231,7 @@ def test_sender_must_belong(relay):
             c.mail(foreign, expect=553)
 
 
+@pytest.mark.slow
 def test_an_account_named_like_a_domain_is_no_domain(relay, users):
     add_user(users, "@example.com", "secret word")
     with session(relay()) as c:
@@ -232,6 +239,7 @@ def test_an_account_named_like_a_domain_is_no_domain(relay, users):
         c.mail("anna@example.com", expect=553)
 
 
+@pytest.mark.slow
 def test_unknown_users_look_like_known_ones(common):
     """The same replies to a wrong password, and a salt that stays the same."""
     replies, salts = [], []
@@ -257,6 +265,7 @@ def test_scram_malformed(common, first):
         c.cmd(b64(first), 535)
 
 
+@pytest.mark.slow
 def test_brake(relay):
     r = relay(failures=2, window="1m", block="2s")
     with session(r) as c:
@@ -286,6 +295,7 @@ def try_login(r, name, password):
         return c.cmd("AUTH PLAIN " + plain(name, password)).code
 
 
+@pytest.mark.slow
 def test_users_file_changes_at_once(relay, users):
     r = relay()
     assert try_login(r, "carl", "x") == 535
@@ -322,6 +332,7 @@ def test_auth_process_killed(relay):
         c.cmd("AUTH PLAIN " + plain("anna@example.com", "secret word"), 235)
 
 
+@pytest.mark.slow
 def test_reload_takes_auth_away_and_brings_it(relay, users):
     r = relay()
     r.write({"auth": {"methods": ["plain"]}})
@@ -422,6 +433,7 @@ def test_ldap(relay, slapd, how):
     r.wait_log("auth-backend .*LDAP")
 
 
+@pytest.mark.slow
 def test_ldap_name_that_makes_no_dn(relay, slapd):
     """An empty DN with a password is an anonymous bind, which some servers let in."""
     r = relay(backend="ldap", methods=["plain"], ldap={"url": slapd.url, "bind_dn": "%n"})

@@ -141,6 +141,7 @@ def spf(world, ip, sender, helo="helo.example", **kw):
     ("192.0.2.1", "mail.test", "pass"),
     ("::ffff:192.0.2.1", "a@mail.test", "pass"),
 ])
+@pytest.mark.daily(3)
 def test_spf(world, ip, sender, result):
     lines = spf(world, ip, sender)
     assert lines[0].split()[0] == result, lines
@@ -203,6 +204,7 @@ def test_dkim_passes(world, mail):
     assert re.match(r"pass d=mail\.test s=rsa_1 .*a=rsa-sha256 \(2048 bits\)", lines[1])
 
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("canon", [(b"simple", b"simple"), (b"relaxed", b"relaxed"), (b"simple", b"relaxed"), (b"relaxed", b"simple")])
 def test_dkim_canonicalization_and_line_ends(world, mail, canon):
     signed = world.sign(canonicalize=canon)
@@ -275,6 +277,7 @@ def test_dkim_best_result_counts(world, mail):
     assert lines[0].startswith("pass ") and [x.split()[0] for x in lines[1:]] == ["permerror", "pass"]
 
 
+@pytest.mark.daily(3)
 @pytest.mark.parametrize("content", [MESSAGE, b"", b"no header at all\r\n", b"Subject: x", b"Subject", MESSAGE[:40], b"\r\n", b"\n\n"])
 def test_dkim_none(world, mail, content):
     lines = world.lines("dkim", mail(content))
@@ -302,6 +305,7 @@ def test_nothing_hostile_reaches_the_terminal(world, mail):
 
 @pytest.mark.skipif(not have("opendkim") or not have("miltertest"), reason="opendkim and opendkim-tools are not installed")
 @pytest.mark.parametrize("canon", [pytest.param("simple", marks=pytest.mark.slow), "relaxed"])
+@pytest.mark.slow
 def test_dkim_signed_by_opendkim(world, mail, tmp_path, canon):
     key = types.SimpleNamespace(pem=world.keys.pem, domain="mail.test", selector="rsa_1")
     signer = OpenDkim(key, tmp_path / "opendkim", Canonicalization=f"{canon}/{canon}")
@@ -409,6 +413,7 @@ def test_arc(world, mail):
     (["dmarc", "-", "--ip", "192.0.2.1", "--from", "a@b", "--psl", "-"], "standard input"),
     (["dmarc", "a", "--ip", "192.0.2.1", "--from", "a@b", "--psl", "x", "--tree-walk"], "either --psl or --tree-walk"),
 ])
+@pytest.mark.daily(5)
 def test_bad_usage(args, says):
     done = postern("auth", *args, check=64)
     assert says in done.stderr and not done.stdout

@@ -135,6 +135,7 @@ def test_a_user_of_its_own(dropped, folder):
     assert f"pid={pid}," not in listening
 
 
+@pytest.mark.slow
 def test_who_has_the_secrets(dropped, hop):
     """The password of a hop is in the memory of the master, which reads the file, and of the auth process."""
     r = dropped()
@@ -154,6 +155,7 @@ def test_who_has_the_secrets(dropped, hop):
         name: [memory_has(pid, [SECRET]) for pid in pids] for name, pids in processes(r).items()}, 10, 0.5)
 
 
+@pytest.mark.slow
 def test_passwords_of_clients_are_wiped(dropped):
     r = dropped()
     for i in range(20):
@@ -164,6 +166,7 @@ def test_passwords_of_clients_are_wiped(dropped):
     assert memory_has(own["auth"][0], words) == set()
 
 
+@pytest.mark.slow
 def test_while_it_is_away(dropped, hop):
     """Clients are asked to come again; mail waits, and never goes out without having logged in."""
     r = dropped()
@@ -185,6 +188,7 @@ def test_while_it_is_away(dropped, hop):
     r.wait_queue_empty()
 
 
+@pytest.mark.slow
 def test_reload_while_many_log_in(dropped):
     r = dropped()
     codes, stop = [], threading.Event()
@@ -203,6 +207,7 @@ def test_reload_while_many_log_in(dropped):
     assert len(codes) >= 4 and set(codes) == {235}
 
 
+@pytest.mark.slow
 def test_an_auth_process_that_cannot_start(dropped, folder):
     """It is tried again with longer and longer pauses, and the relay serves meanwhile."""
     r = dropped()

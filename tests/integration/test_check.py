@@ -115,6 +115,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.daily(10)
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistake(tmp_path, name):
     text, place, option, words, hint = MISTAKES[name]
@@ -182,6 +183,7 @@ def test_warning_is_no_error(tmp_path):
     assert f"{file}:3:5: warning: domains[0]" in out and "ok" in out
 
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("more, words", [
     ("", "postmaster is not set: mail for postmaster@mx.example.com"),
     ("main_domain: example.org\npostmaster: root@example.org\n", "nobody delivers mail for root@example.org"),
@@ -241,6 +243,7 @@ def config(tmp_path):
     return Config(tmp_path)
 
 
+@pytest.mark.slow
 def test_get(config):
     for path, value in {"limits.message_size": "20M", "limits.recipients": "1000", "domains[1].deliver": "10.20.30.41:2525",
                         "zones.lan.networks[0]": "10.20.30.0/24", "queue.lifetime": "5d", "hostname": "mx.example.com"}.items():
@@ -281,6 +284,7 @@ def test_set_keeps_comments_and_layout(config):
     assert data["system"] == {"user": "", "directory": "/var/lib/a b # c"}
 
 
+@pytest.mark.slow
 def test_unset(config):
     config.changed("unset", "limits.message_size", old="  message_size: 20M # twenty\n", new="")
     config("unset", "domains[0]")
@@ -303,12 +307,14 @@ def test_unset(config):
     ("", "x", 65, ""),
     ("hostname.x", "y", 65, ""),
 ])
+@pytest.mark.daily(4)
 def test_set_never_writes_what_is_wrong(config, path, value, code, words):
     done = config("set", path, value, check=None)
     assert done.returncode in (code, 65, 78) and words in done.stderr and config.text == FILE, done
     assert "no revisions" in config("history").stdout
 
 
+@pytest.mark.slow
 def test_a_value_is_only_a_value(config):
     """Nothing in a value becomes structure of the file."""
     for value in ("x}", "a: b", "'", '"', "a\tb", "- x", "!!int 3", "&a", "*a", "{{", "%x", "@", "`", "null", "~", "yes", "#"):
@@ -363,6 +369,7 @@ def test_mode_and_link_survive(config, tmp_path):
     assert all(not p.stat().st_mode & 0o007 for p in [revisions, *revisions.iterdir()])
 
 
+@pytest.mark.slow
 def test_many_at_once(config):
     """Changes made at the same time are all kept."""
     names = [f"d{i}.example" for i in range(10)]
@@ -524,6 +531,7 @@ def test_schema_takes_what_is_right(schema, config):
     {"copies": [{"mail": "all"}]}, {"zones": {"lan": {"intercept": {"macs": ["02-00-00-00-00-01"]}}}}, {"notices": {"language": "fr"}},
     {"queue": {"lifetime": "5 days"}}, {"queue": {"lifetime": 5}}, {"system": {"workers": 1000}}, {"limits": []},
 ], ids=str)
+@pytest.mark.daily(5)
 def test_schema_finds_mistakes(schema, change, tmp_path):
     """What check refuses for its form an editor marks as well."""
     data = merge(yaml.safe_load(FILE), change)

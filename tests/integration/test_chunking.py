@@ -190,6 +190,7 @@ def test_client_leaves_within_a_chunk(relay):
     assert not relay.sink.to("gone@example.com")
 
 
+@pytest.mark.slow
 def test_many_chunks_are_no_chatter(postern, make_sink):
     """More of them than there may be commands without a message; tiny ones are."""
     sink = make_sink()

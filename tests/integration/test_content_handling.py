@@ -135,6 +135,7 @@ def test_file_rejected(make):
     assert send(relay, multipart(("a.txt", "text/plain", "fine\r\n"))).code == 250
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("action", ["quarantine", "discard", "redirect", "pass"])
 def test_file_handled(make, action):
     relay = make(**blocked(action, **({"address": "lab@example.com"} if action == "redirect" else {})))
@@ -177,6 +178,7 @@ def test_part_stripped(make):
     assert b"not really a program" not in m.data
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("size", [0, 300_000])
 def test_single_part_stripped(make, size):
     relay = make(**blocked("strip"))
@@ -243,6 +245,7 @@ def test_levels(make, tmp_path):
     assert reply.code == 250 and not parsed(arrived(relay, n=6))["X-Spam-Status"]
 
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("subject,shown", [
     ("Subject: hi\r\n", "[SPAM] hi"), ("", "[SPAM]"), ("Subject: [SPAM] hi\r\n", "[SPAM] hi"), ("subject:\r\n", "[SPAM]"),
     ("Subject:  =?utf-8?B?w6TDtg==?=\r\n", "[SPAM] äö"), ("Subject:\r\n folded\r\n", "[SPAM] folded"),
@@ -268,6 +271,7 @@ def test_long_subject_is_folded(make, tmp_path):
     assert parsed(stripped(relay, plain("XMARKX\r\n").replace("hello", "x" * 985)))["Subject"] == "[SPAM] " + "x" * 985
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("action", ["quarantine", "redirect", "reject", "discard", "pass"])
 def test_spam_handled(make, tmp_path, action):
     relay = make(spam=spam(tmp_path, action=action, **({"address": "lab@example.com"} if action == "redirect" else {})))
@@ -333,6 +337,7 @@ def test_allowed_and_trusted_are_not_judged(make, tmp_path):
 
 # ---- what is signed is what is sent
 
+@pytest.mark.slow
 def test_own_signature_holds_after_edits(make, tmp_path):
     key = RelayKey(tmp_path / "keys", "client.example")
     relay = make(**blocked("strip"), spam=spam(tmp_path, trusted_mail=True, report=True, levels={"quarantine": 40}), dkim={"keys": [key.entry]})

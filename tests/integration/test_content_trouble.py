@@ -24,6 +24,7 @@ KINDS = {"clamd": lambda f: {"type": "clamd", "address": dead()}, "icap": lambda
          "rspamd": lambda f: {"type": "rspamd", "address": dead()}, "milter": lambda f: {"type": "milter", "address": dead()}}
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_scanner_that_is_down(make, tmp_path, kind):  # noqa: F811
     scanner = {**KINDS[kind](tmp_path), "name": "away"}
@@ -43,6 +44,7 @@ PEERS = {"slow": lambda s, n: read_until(s, b"nothing that comes"), "closes": la
          "drips": lambda s, n: drip(s, b"stream: OK" * 100, 0.3)}
 
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("how", PEERS)
 def test_clamd_that_lies_or_hangs(make, how):  # noqa: F811
     peer = Peer(PEERS[how])
@@ -55,6 +57,7 @@ def test_clamd_that_lies_or_hangs(make, how):  # noqa: F811
         peer.stop()
 
 
+@pytest.mark.slow
 def test_client_leaves_while_it_is_looked_at(make, tmp_path):  # noqa: F811
     scanner = virus_scanner(tmp_path)
     (tmp_path / "scan0.sh").write_text("#!/bin/sh\nsleep 1\nexit 0\n")
@@ -115,6 +118,7 @@ def test_clamd(make, tmp_path):  # noqa: F811
     assert send(relay, plain()).code == 451
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not installed("spamd"), reason="no spamd")
 def test_spamd(make, tmp_path):  # noqa: F811
     spamd = Spamd()

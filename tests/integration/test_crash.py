@@ -106,6 +106,7 @@ def finish(daemon, loads, sinks, what, seconds=120):
     return account(loads, sinks, what)
 
 
+@pytest.mark.slow
 def test_kill_at_random_moments(relay, sinks, tmp_path):
     print(f"POSTERN_SEED={SEED}")
     rng = random.Random(SEED)
@@ -167,6 +168,7 @@ def crash_at(relay, make_sinks, folder, monkeypatch, step, count):
     assert "spool-damaged" not in daemon.log()
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("step", STEPS[:-1] + [pytest.param(STEPS[-1], marks=pytest.mark.slow)])
 def test_kill_at_each_step(relay, make_sinks, tmp_path, monkeypatch, step):
     crash_at(relay, make_sinks, tmp_path, monkeypatch, step, 2 if step == "segment-new" else 1)

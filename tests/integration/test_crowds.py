@@ -112,6 +112,7 @@ def test_an_inactive_zone(postern, sink):
     alive(relay, sink, "own@example.com")
 
 
+@pytest.mark.slow
 def test_two_thousand_idle_sessions(postern, sink, tmp_path):
     """They cost memory only, and little of that; whoever else comes is served."""
     relay = Postern(tmp_path / "crowd", {"domains": [{"name": "example.com", "deliver": sink.hop}],
@@ -243,6 +244,7 @@ def test_hundred_transactions_in_one_go(postern, sink):
 
 # ---- who is slow
 
+@pytest.mark.slow
 def test_hundred_slow_clients(postern, sink):
     """One byte at a time each, for longer than they may: all are let go, others do not notice."""
     relay = limited(postern, sink, timeouts={"command": "2s", "data": "2s", "message": "10s"})

@@ -95,6 +95,7 @@ def test_eight_bit_and_size_are_announced(relay):
     assert "BODY=8BITMIME" in params and "SIZE=" in params
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("size", [1000, 100_000, 200_000, 3_000_000])
 def test_large_messages(relay, size):
     text = b"Subject: large\r\n\r\n" + b"".join(b"%077d\r\n" % i if i % 7 else b".%076d\r\n" % i
@@ -134,6 +135,7 @@ def test_each_domain_goes_its_way(postern, make_sink):
     assert sum(len(m.rcpts) for s in sinks for m in s.messages) == len(ways)
 
 
+@pytest.mark.slow
 def test_connections_are_used_again(relay):
     for i in range(30):
         relay.send(f"again{i}@example.com")
@@ -153,6 +155,7 @@ def test_a_connection_ends_after_its_messages(postern, sink):
 
 # ---- other kinds of servers
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("extensions", [[], ["8BITMIME"], ["PIPELINING"], ["SIZE"], ["SIZE 0", "PIPELINING"]], ids=str)
 def test_servers_that_offer_less(postern, make_sink, extensions):
     sink = make_sink(extensions=extensions)
@@ -162,6 +165,7 @@ def test_servers_that_offer_less(postern, make_sink, extensions):
     assert "PIPELINING" in extensions or session.pipelined <= 1
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("refusal", ["500 5.5.1 what?", "502 no", "554 no"])
 def test_helo_where_ehlo_is_unknown(relay, refusal):
     relay.sink.on("ehlo", refusal)
@@ -200,6 +204,7 @@ TROUBLE = [
 ]
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("stage", STAGES)
 def test_tried_again(postern, make_sink, stage):
     """A 4xx, a lost connection or nonsense at any stage: kept, tried again, delivered once, nobody bothered."""
@@ -247,6 +252,7 @@ def test_one_dead_host_does_not_hold_up_the_others(postern, sink):
     assert time.monotonic() - began < 15
 
 
+@pytest.mark.slow
 def test_a_slow_server_is_waited_for(relay):
     relay.sink.on("text", Delay(3))
     relay.send("patient@example.com")
@@ -263,6 +269,7 @@ def test_a_silent_server_is_given_up(postern, make_sink):
     sink.wait_to("silent@example.com", seconds=25)
 
 
+@pytest.mark.slow
 def test_the_queue_outlives_a_restart(postern, make_sink):
     port = free_port()
     relay = postern(domains=[{"name": "example.com", "deliver": f"127.0.0.1:{port}"}])
@@ -300,6 +307,7 @@ def test_all_addresses_of_one_host(postern, make_sink, knot):
     sink.wait_to("address@example.com")
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("domain,status", [("null.lab.example", "5.1.10"), ("nothere.lab.example", "5.1.2"),
                                            ("loop.lab.example", "5.4.6")])
 def test_domains_that_take_no_mail(postern, sink, knot, domain, status):
@@ -312,6 +320,7 @@ def test_domains_that_take_no_mail(postern, sink, knot, domain, status):
     assert rcpts[0]["Status"].strip() == status
 
 
+@pytest.mark.slow
 def test_dns_that_does_not_answer_is_no_reason_to_bounce(postern, sink):
     relay = postern(domains=[{"name": "client.example", "deliver": sink.hop}])
     relay.send("a@unknown.lab.example")
@@ -322,6 +331,7 @@ def test_dns_that_does_not_answer_is_no_reason_to_bounce(postern, sink):
 
 # ---- bounces
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("stage,answer,status", [("mail", "550 5.7.1 not you", "5.7.1"),
                                                  ("rcpt", "550 5.1.1 no such user", "5.1.1"),
                                                  ("data", "554 5.5.0 no", "5.5.0"),
@@ -390,6 +400,7 @@ def test_bounce_holds_nothing_raw(relay):
     bounce_parts(bounce)
 
 
+@pytest.mark.slow
 def test_too_old_is_returned(postern, sink):
     relay = postern(domains=[{"name": "dead.example", "deliver": f"127.0.0.1:{free_port()}"},
                              {"name": "client.example", "deliver": sink.hop}],
@@ -401,6 +412,7 @@ def test_too_old_is_returned(postern, sink):
     relay.wait_queue_empty()
 
 
+@pytest.mark.slow
 def test_delay_warning(postern, sink):
     relay = postern(domains=[{"name": "dead.example", "deliver": f"127.0.0.1:{free_port()}"},
                              {"name": "client.example", "deliver": sink.hop}],

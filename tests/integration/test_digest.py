@@ -74,6 +74,7 @@ class Tags(html.parser.HTMLParser):
 
 # ---- who is told of what
 
+@pytest.mark.slow
 def test_told_once(relay):
     ids = refill(relay, [mail(subject="Win now"), mail(["bob@example.com", "carol@other.example"], subject="both"),
                          mail(kind="virus", subject="invoice"), mail("x@elsewhere.example"), mail(kind="crash", sender="")])
@@ -111,6 +112,7 @@ def lose_index(relay):
     ready(relay)
 
 
+@pytest.mark.slow
 def test_many(relay):
     refill(relay, [mail(repeat=130)])
     wait_held(relay, 130)
@@ -120,6 +122,7 @@ def test_many(relay):
     assert "0 digests sent" in send(relay)
 
 
+@pytest.mark.slow
 def test_hostile_texts(relay):
     bad = ["<script>alert(1)</script>", "\"><img src=http://evil.example/x>", "=?utf-8?q?=3Ciframe_src=3Dx=3E?=", "\u202egpj.exe \x1b[2J \x9b31m",
            "a\u200b\u2066b", "=?utf-8?b?DQpCY2M6IHg=?=", "x" * 250, "日本語 ñ", "--=_0000000000000--", ".", "&lt;b&gt;"]
@@ -162,6 +165,7 @@ def test_at_its_time(relay):
     assert len(relay.sink.messages) == 1
 
 
+@pytest.mark.slow
 def test_only_some_domains_and_signed(relay, tmp_path):
     key = RelayKey(tmp_path / "keys", "example.com")
     relay.stop()
@@ -251,6 +255,7 @@ def test_expired(relay):
     assert press(link)[0] == 404 and len(relay.sink.messages) == 1
 
 
+@pytest.mark.slow
 def test_viruses_have_no_link_even_with_the_secret(relay):
     """A token for one, made by somebody who knows how, is none."""
     import hashlib
@@ -267,6 +272,7 @@ def test_viruses_have_no_link_even_with_the_secret(relay):
     assert curl(link)[0] == 404 and press(link)[0] == 404 and states(relay) == {"bob@example.com": "held"}
 
 
+@pytest.mark.slow
 def test_https_and_a_reload(relay, tmp_path):
     pair, port = Pair(tmp_path / "tls", "mail.test", ["127.0.0.1"]), free_port()
     known, link = link_of(relay)
@@ -288,6 +294,7 @@ def test_https_and_a_reload(relay, tmp_path):
     wait_until(lambda: subprocess.run(["curl", "-s", "-k", "-m", "5", secure], capture_output=True).stdout.count(b"already"), "the page", 30)
 
 
+@pytest.mark.slow
 def test_behind_a_proxy_in_a_folder(relay):
     known, link = link_of(relay)
     path = link.split("/release/")[1]
@@ -329,6 +336,7 @@ def test_rude_clients(relay):
         s.close()
 
 
+@pytest.mark.slow
 def test_options(relay):
     for words in (["digest", "a@b.c", "d@e.f"], ["digest", "--all"], ["digest", "--kind", "spam"], ["list", "--now"]):
         assert relay.command("quarantine", *words, check=64).stderr

@@ -68,6 +68,7 @@ KINDS = ["ext4", pytest.param("tmpfs", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_new_mail_is_put_off_before_the_disk_is_full(disk, relay, sink, tmp_path, kind):
     small = disk(kind, 24)
     daemon = relay(small)
@@ -90,6 +91,7 @@ def test_new_mail_is_put_off_before_the_disk_is_full(disk, relay, sink, tmp_path
     account([load], [sink], f"{kind}, filled by mail")
 
 
+@pytest.mark.slow
 def test_starts_do_not_use_up_what_is_kept_free(disk, relay, sink, tmp_path):
     """Each start needs a new segment; what became of messages must still find room, or none would be made again."""
     small = disk("ext4", 24)
@@ -177,6 +179,7 @@ def test_a_worker_dies_with_a_full_disk(disk, relay, sink, tmp_path):
     account([load], [sink], "died on a full disk")
 
 
+@pytest.mark.slow
 def test_restart_with_a_full_disk(disk, relay, sink, tmp_path):
     """It starts, delivers what it has and puts off what is new; what it delivered does not come again."""
     small = disk()

@@ -57,6 +57,7 @@ def test_new(conf, tmp_path):
     assert key.key_size == 2048
 
 
+@pytest.mark.slow
 def test_selectors_count_up_and_nothing_is_overwritten(conf, tmp_path):
     path = conf()
     first, second = new(path), new(path)
@@ -75,7 +76,8 @@ def test_selectors_count_up_and_nothing_is_overwritten(conf, tmp_path):
 
 
 @pytest.mark.parametrize("args,kind,bits", [
-    (["--type", "ed25519"], "ed25519", 256), (["--bits", "1024"], "rsa", 1024), (["--type", "rsa", "--bits", "4096"], "rsa", 4096)])
+    (["--type", "ed25519"], "ed25519", 256), (["--bits", "1024"], "rsa", 1024),
+    pytest.param(["--type", "rsa", "--bits", "4096"], "rsa", 4096, marks=pytest.mark.slow)])
 def test_types(conf, args, kind, bits):
     key = new(conf(), *args)
     assert (key["type"], key["bits"]) == (kind, bits) and f"k={kind}" in key["value"]
@@ -83,6 +85,7 @@ def test_types(conf, args, kind, bits):
     assert getattr(loaded, "key_size", 256) == bits
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("selector", ["20260101", "7", "a_b", "2026.mail", "x-1"])
 def test_selectors_are_those_of_the_configuration(tmp_path, conf, selector):
     key = new(conf(), "--selector", selector, "--type", "ed25519", "--directory", tmp_path / "keys")
@@ -117,11 +120,12 @@ def check(key, server, code, *more):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_check(conf, zone):
     path = conf()
     names = ("good", "other", "missing", "twice", "revoked", "slip", "broken", "sha1", "web", "testing")
-    keys = {name: new(path, "--selector", name) for name in names}
-    keys["ed"] = new(path, "--selector", "ed", "--type", "ed25519")
+    long = ("good", "other", "sha1")  # which take their time to make
+    keys = {name: new(path, "--selector", name, *([] if name in long else ["--type", "ed25519"])) for name in (*names, "ed")}
     value = {name: k["value"] for name, k in keys.items()}
     odd = "".join(f'{name}._domainkey TXT {text}\n' for name, text in {
         "revoked": '"v=DKIM1; p="', "broken": '"v=DKIM1; k=rsa; p=AAAA"',
@@ -147,6 +151,7 @@ def test_check(conf, zone):
     assert told[0]["state"] == "differs" and told[0]["hint"] and told[0]["host"] == "other._domainkey.mail.test"
 
 
+@pytest.mark.slow
 def test_show_and_check_of_the_configuration(conf, zone):
     path = conf()
     one, two = new(path), new(path, "--type", "ed25519")
@@ -160,6 +165,7 @@ def test_show_and_check_of_the_configuration(conf, zone):
     assert "postern dkim new other.test" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_key_that_seals(conf, zone):
     path = conf()
     key = new(path, "--selector", "arc", "--type", "ed25519")
@@ -184,6 +190,7 @@ def rotate(path, server, code=0):
     return postern("dkim", "rotate", "mail.test", "-c", path, "--dns", server, check=code).stdout
 
 
+@pytest.mark.slow
 def test_rotate(conf, knot):
     path = conf()
     old = new(path, "--selector", "old")
@@ -247,6 +254,7 @@ def test_openssl_reads_the_key(conf):
     (["show", "mail.test", "--bits", "2048"], "takes no --bits"),
     (["show", "mail.test", "--frob"], 'what is "--frob"'),
 ])
+@pytest.mark.daily(5)
 def test_bad_usage(args, says):
     done = postern("dkim", *args, check=64)
     assert says in done.stderr and not done.stdout
@@ -321,6 +329,7 @@ def test_new_for_all_that_ends_half_way(many):
     assert [k["domain"] for k in yaml.safe_load(many.read_text())["dkim"]["keys"]] == ["HAS.test", "lacks.test"]
 
 
+@pytest.mark.slow
 def test_new_for_all_without_dkim(conf):
     path = conf()
     text = yaml.safe_load(path.read_text())

@@ -264,6 +264,7 @@ def waits_and_comes(relay, words):
 
 
 @pytest.mark.parametrize("mode", ["silent"] + [pytest.param(m, marks=pytest.mark.slow) for m in ("servfail", "refused", "garbage")])
+@pytest.mark.slow
 def test_name_server_that_fails(proxied, mode):
     proxied.proxy.mode = mode
     waits_and_comes(proxied, "could not be looked up: the name servers (did not answer|could not be asked)")

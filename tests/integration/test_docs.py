@@ -16,12 +16,12 @@ PAGE = (ROOT / "docs/man/postern.1").read_text()
 
 
 def options(schema, path=""):
-    """Every option of the JSON schema with its path: limits.message_size, listeners[].address, zones.*.trust."""
+    """Every option of the JSON schema, by its path (limits.message_size, listeners[].address, zones.*.trust), and what it says of it."""
     for one in schema.get("anyOf", []) + schema.get("oneOf", []):
         yield from options(one, path)
     for name, inner in schema.get("properties", {}).items():
         here = f"{path}.{name}" if path else name
-        yield here
+        yield here, inner.get("description")
         yield from options(inner, here)
     if isinstance(schema.get("items"), dict):
         yield from options(schema["items"], path + "[]")
@@ -40,7 +40,7 @@ def all_options():
                 return resolved(definitions[node["$ref"].rsplit("/", 1)[1]])
             return {k: resolved(v) for k, v in node.items() if k != "$defs"}
         return [resolved(x) for x in node] if isinstance(node, list) else node
-    found = sorted(set(options(resolved(schema))))
+    found = dict(sorted(dict(options(resolved(schema))).items()))
     assert len(found) > 100
     return found
 
@@ -55,6 +55,36 @@ def test_every_option_is_in_the_manual(all_options):
     text = "\n".join(MANUAL.values())
     missing = [o for o in all_options if not re.search(rf"(?<![\w-]){re.escape(o.rsplit('.', 1)[-1])}(?![\w-])", text)]
     assert not missing
+
+
+@pytest.mark.parametrize("language", [p.stem for p in (ROOT / "web/src/lang/options").glob("*.json")])
+def test_every_option_has_its_text_in_each_language(all_options, language):
+    """As web/src/forms/labels.ts looks them up: by the option's path, else by "~" and its name, for options of which the English text is the same."""
+    texts = json.loads((ROOT / "web/src/lang/options" / f"{language}.json").read_text())
+    missing, shared = [], {}
+    for path, english in all_options.items():
+        common = "~" + path.rsplit(".", 1)[-1]
+        found = texts.get(path) or texts.get(common, [])
+        if len(found) != 2 or not all(found):
+            missing.append(path)
+        elif path not in texts:
+            shared.setdefault(common, set()).add(english)
+    assert not missing
+    assert not {name: said for name, said in shared.items() if len(said) > 1}  # each needs a text of its own
+    assert not [key for key in texts if key not in all_options and key not in shared and key[0] != "="]
+    assert not [key for key, text in texts.items() if any(c in " ".join(text) for c in '"`')]
+
+
+@pytest.mark.parametrize("language", [p.stem for p in (ROOT / "web/src/lang/options").glob("*.json")])
+def test_every_default_in_words_has_its_text_in_each_language(all_options, language):
+    """Those that name another option, a path or an entry are no words."""
+    texts = json.loads((ROOT / "web/src/lang/options" / f"{language}.json").read_text())
+    source = "\n".join(p.read_text() for p in (ROOT / "src/config").glob("schema*.c"))
+    said = set(re.findall(r'\.shown = "([^"\\]+)"', source))
+    assert len(said) > 30
+    names = {*all_options, *(path.rsplit(".", 1)[-1] for path in all_options), "off"}
+    assert not sorted(x for x in said - names if f"={x}" not in texts and (" " in x or x[0] not in "[/"))
+    assert not sorted(key for key in texts if key[0] == "=" and key[1:] not in said)
 
 
 def events_in_source():
@@ -116,10 +146,11 @@ def test_links_lead_somewhere():
     assert not broken
 
 
+@pytest.mark.slow
 def test_features_name_what_exists():
     """Tests and files of docs/features.md."""
     text = (ROOT / "docs/features.md").read_text()
     for name in set(re.findall(r"`(test_\w+\.(?:c|py)|fuzz_\w+\.c)`", text)):
         assert [*(ROOT / "tests").rglob(name)], name
-    for path in set(re.findall(r"`(src/[\w/.*]+)`", text)):
+    for path in set(re.findall(r"`((?:web/)?src/[\w/.*]+)`", text)):
         assert [*ROOT.glob(path.rstrip("/"))], path

@@ -48,6 +48,7 @@ def test_relayed(postern, make_sink):
     assert parsed.get_payload(2).get_content_type() == "text/rfc822-headers"
 
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("notify, told", [("", True), ("NOTIFY=FAILURE", True), ("NOTIFY=NEVER", False), ("NOTIFY=SUCCESS,DELAY", False)])
 def test_failures(postern, make_sink, notify, told):
     sink, back = make_sink(), make_sink()
@@ -64,8 +65,10 @@ def test_failures(postern, make_sink, notify, told):
     assert "body of it" in parsed.get_payload(2).get_payload(0).get_payload()
 
 
+@pytest.mark.daily(1)
 @pytest.mark.root
 @pytest.mark.parametrize("keywords, reporter", [("", "postfix.example"), ("DSN", "mx.postern.example")])
+@pytest.mark.slow
 def test_postfix_as_next_hop(postern, postfix, make_sink, keywords, reporter):
     """With DSN the report comes from Postfix, which relays to a server without; else from us."""
     sink, back = make_sink(), make_sink()

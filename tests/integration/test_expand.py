@@ -2,7 +2,6 @@
 """Mapped domains, aliases and names of the system at the door: who may send there, who is refused, and what `postern explain` tells."""
 import json
 import re
-import sqlite3
 
 import pytest
 

@@ -64,8 +64,10 @@ def answers(out):
     return [line for line in out.split(b"\n") if line]
 
 
+@pytest.mark.daily(1)
 @POSTFIX
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.slow
 def test_tables_say_what_postmap_says(tmp_path, seed):
     r = random.Random(seed)
     table, hits = tmp_path / "table", 0
@@ -167,6 +169,7 @@ FIELDS = [
 ]
 
 
+@pytest.mark.daily(7)
 @POSTFIX
 @pytest.mark.parametrize("extra", FIELDS + ["".join(FIELDS[:9]), "".join(reversed(FIELDS))], ids=str)
 def test_fields_are_changed_as_postfix_does(both, extra):

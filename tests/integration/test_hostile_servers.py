@@ -46,6 +46,7 @@ def delivered_once(relay, to, seconds=30):
 LINES = [b"250-and more\r\n", b"x" * 4096, b"250 ok\r\n", b"\0" * 512, b"\r\n"]
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_server_that_does_not_stop_talking(postern, make_sink, stage):
     met_side_by_side(postern, make_sink, [(stage, flood(line)) for line in LINES if (stage, line) != ("text", b"250 ok\r\n")])  # an answer
@@ -72,6 +73,7 @@ BREATHS = [
 ]
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("extensions", [[], ["PIPELINING"]], ids=["plain", "pipelining"])
 def test_a_conversation_in_one_breath(postern, make_sink, extensions):
     """A text is delivered when the server said so after it got the text, and not because it says so anyway."""
@@ -95,6 +97,7 @@ CODES = ["150 wait", "199 1xx", "221 bye", "300 more", "355 really", "600 what",
          " 250 ok", "354-going"]
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("stage", STAGES)
 def test_codes_that_are_none(postern, make_sink, stage):
     answers = [("data", "3"), ("ehlo", "221 bye")]  # which are replies
@@ -109,6 +112,7 @@ ENDS = {"close": CLOSE, "reset": RESET, "421": "421 4.3.2 closing"}
 DAILY = [("close", "mail"), ("421", "rcpt"), ("reset", "data")]
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("end, stage", [pytest.param(ENDS[end], stage, id=f"{end}-{stage}",
                                                      marks=[] if (end, stage) in DAILY else pytest.mark.slow)
                                         for end in ENDS for stage in ("mail", "rcpt", "data")])
@@ -136,6 +140,7 @@ def test_sessions_that_end_under_load(relay, stage, end):
     assert got == sorted([f"load{i}@example.com" for i in range(40)] + [f"more{i}@example.com" for i in range(40)])
 
 
+@pytest.mark.slow
 def test_a_mixed_bag(postern, sink):
     """4xx and 5xx to MAIL, RCPT, DATA and the text, here and there in pipelined sessions: everybody gets the mail or the
     sender the reason, never both, never neither."""
@@ -189,6 +194,7 @@ def test_data_without_recipients_is_ended_with_a_dot(relay):
     relay.sink.complaints.clear()  # DATA without recipients was provoked
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("code,fate", [("552 5.3.4 too big for me", "bounced"), ("250 2.0.0 thanks", "again"),
                                        ("451 4.3.0 later", "again")])
 def test_a_reply_within_the_text(relay, code, fate):
@@ -212,6 +218,7 @@ def test_a_reply_within_the_text(relay, code, fate):
 
 # ---- many messages for one that does not work
 
+@pytest.mark.slow
 def test_a_dead_host_is_not_tried_once_per_message(postern, make_sink):
     sink = make_sink()
     sink.on("connect", "421 4.3.2 not now")
@@ -230,6 +237,7 @@ def test_a_dead_host_is_not_tried_once_per_message(postern, make_sink):
     assert len({r for m in sink.messages for r in m.rcpts}) == 200
 
 
+@pytest.mark.slow
 def test_retries_grow(postern, make_sink):
     sink = make_sink()
     sink.on("connect", CLOSE)
@@ -241,6 +249,7 @@ def test_retries_grow(postern, make_sink):
     assert 3 <= len(sink.sessions) <= 6  # at 0, 1, 3, 7 seconds, a fifth more or less
 
 
+@pytest.mark.slow
 def test_idle_connections_that_are_closed_do_no_harm(postern, make_sink):
     """A burst opens several connections, some of which never get to work; the server hangs up on all of them. The next message
     goes out at once."""
@@ -262,6 +271,7 @@ def test_idle_connections_that_are_closed_do_no_harm(postern, make_sink):
     assert "destination-down" not in relay.log()
 
 
+@pytest.mark.slow
 def test_one_silent_server_does_not_take_all_room(postern, make_sink):
     """It takes texts and says nothing: texts for it fill their share of memory, mail for others goes on."""
     silent, good = make_sink(), make_sink()
@@ -320,6 +330,7 @@ def test_eight_bit_headers_in_a_bounce(relay):
     assert b"body \xe4" not in headers
 
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("text", [b"no header at all\r\n", b"\r\nbody only\r\n", b"Subject: x\r\n", b"\r\n",
                                   b"Content-Type: multipart/mixed; boundary=\"=_x\"\r\n\r\n--=_x--\r\n"])
 def test_bounces_of_odd_messages(relay, text):
@@ -401,6 +412,7 @@ def test_what_is_said_before_tls_does_not_count(tls_relay):
     assert not tls_relay.sink.to("sender@client.example")
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("reply", [b"454 4.7.0 not now\r\n", b"220 go on\r\ngarbage garbage garbage garbage\r\n", b"220 go on\r\n"],
                          ids=["454", "garbage", "close"])
 def test_tls_that_does_not_work(tls_relay, reply):
@@ -418,7 +430,9 @@ def test_tls_that_does_not_work(tls_relay, reply):
 
 # ---- an end at a bad moment
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("partial", ["delivered", "bounced"])
+@pytest.mark.slow
 def test_what_waits_for_a_dead_host_is_tried_after_a_restart(postern, make_sink, partial):
     """One recipient is settled, the other's host is dead: after a restart it is tried soon, not at the end of its life,
     and the first one is left alone."""

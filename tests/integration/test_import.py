@@ -114,6 +114,7 @@ header_checks = pcre:$config_directory/header_checks
 }
 
 
+@pytest.mark.slow
 def test_an_edge_relay(tmp_path):
     source = folder(tmp_path / "edge", **EDGE)
     accepted_by_postfix(source)
@@ -183,6 +184,7 @@ inet_protocols = all
 """
 
 
+@pytest.mark.slow
 def test_debians_own(tmp_path):
     source = folder(tmp_path / "debian", main_cf=DEBIAN,
                     aliases='postmaster:    root\nroot: anna@example.org\nlist: "|/usr/bin/list x, y", dora@example.org\n'
@@ -197,6 +199,7 @@ def test_debians_own(tmp_path):
     assert set(taken.left_out) == {"main.cf:17", "aliases:3", "aliases:4", "aliases:5", "aliases:6"}
 
 
+@pytest.mark.slow
 def test_virtual_hosting(tmp_path):
     many = "".join(f"user{i}@one.example anna{i}@mail.example.net\n" for i in range(30))
     source = folder(tmp_path / "virtual", main_cf="""
@@ -299,6 +302,7 @@ def test_a_gateway(tmp_path):
     assert {"body_checks:1", "senderaccess:3", "main.cf:16", "main.cf:24", "master.cf:4", "master.cf:6", "master.cf:11"} <= set(whys)
 
 
+@pytest.mark.slow
 def test_a_hub_with_lmtp(tmp_path):
     source = folder(tmp_path / "hub", main_cf="""
 myhostname = hub.example.com
@@ -412,6 +416,7 @@ loop_b = ${loop_a}
     assert set(taken.left_out) == {"main.cf:13"}
 
 
+@pytest.mark.daily(3)
 @pytest.mark.parametrize("networks", ["0.0.0.0/0", "::/0", "[::]/0", "0/0", "0.0.0.0/1 128.0.0.0/1", "cidr:$config_directory/all", "static:all", "8.0.0.0/7"])
 def test_no_open_relay(tmp_path, networks):
     source = folder(tmp_path / "open", main_cf=f"""
@@ -443,6 +448,7 @@ smtpd_relay_restrictions = check_client_access inline:{ {192.0.2.9 = OK} {198.51
     assert any("open the relay" in n["why"] for n in taken.left_out.values())
 
 
+@pytest.mark.slow
 def test_a_null_client(tmp_path):
     """All goes to a smarthost; what is one's own is not relayed."""
     source = folder(tmp_path / "null", main_cf="""
@@ -510,6 +516,7 @@ def test_exit_codes(tmp_path):
 
 # ---- hostile files
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("what", ["binary", "random", "device", "pipe", "folder", "huge"])
 def test_main_cf_that_is_none(tmp_path, what):
     source = tmp_path / "bad"

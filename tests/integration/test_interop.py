@@ -54,6 +54,7 @@ def test_postfix_refuses_and_the_sender_is_told(postern, sink, postfix):
     assert b"unknown here" in sink.wait_to("sender@client.example").data
 
 
+@pytest.mark.slow
 @pytest.mark.root
 def test_large_message_through_both(relay, postfix):
     source = postfix(f"127.0.0.1:{relay.port}", smtp_bind_address="127.0.0.2", message_size_limit="20000000")
@@ -67,6 +68,7 @@ def test_large_message_through_both(relay, postfix):
 needs_swaks = pytest.mark.skipif(not have("swaks"), reason="swaks is not installed")
 
 
+@pytest.mark.daily(1)
 @needs_swaks
 @pytest.mark.parametrize("options", [(), ("--pipeline",), ("--protocol", "SMTP")], ids=str)
 def test_swaks(relay, options):

@@ -167,6 +167,7 @@ def test_gone_in_the_middle(relay):
 
 # ---- time and TLS
 
+@pytest.mark.slow
 def test_slow_clients_are_let_go(postern):
     relay = postern(domains=[{"name": "example.com", "deliver": "127.0.0.1:9"}],
                     timeouts={"command": "1s", "data": "1s"})
@@ -182,6 +183,7 @@ def test_slow_clients_are_let_go(postern):
             assert 0.5 < time.monotonic() - began < 10
 
 
+@pytest.mark.slow
 def test_one_byte_a_moment_does_not_keep_a_session(postern):
     relay = postern(domains=[{"name": "example.com", "deliver": "127.0.0.1:9"}], timeouts={"command": "1s"})
     with relay.client() as c:

@@ -174,6 +174,7 @@ def trace(relay, reply):
 
 # ---- SPF
 
+@pytest.mark.daily(4)
 @pytest.mark.parametrize("domain, result", [("pass", "pass"), ("fail", "fail"), ("soft", "softfail"), ("neutral", "neutral"),
                                             ("perm", "permerror"), ("temp", "temperror"), ("nothing", "none")])
 def test_spf_results(plain, domain, result):
@@ -283,6 +284,7 @@ def test_explain(make):
 BODIES = {"short": b"hello\r\n", "empty": b"", "lines": b"a  b \r\n.dot\r\n..\r\n\r\n\r\n", "8bit": "grüße\r\n".encode() * 3}
 
 
+@pytest.mark.daily(6)
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("canon", [(b"relaxed", b"relaxed"), (b"simple", b"simple"), (b"relaxed", b"simple")])
 def test_dkim_pass(plain, keys, body, canon):
@@ -302,6 +304,7 @@ def test_dkim_pass(plain, keys, body, canon):
 @pytest.mark.skipif(not have("opendkim"), reason="opendkim is not installed")
 @pytest.mark.parametrize("canon", ["relaxed/relaxed", pytest.param("simple/simple", marks=pytest.mark.slow),
                                    pytest.param("relaxed/simple", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_dkim_by_opendkim(plain, keys, postfix, canon):
     from lib.opendkim import OpenDkim
     signer = OpenDkim(keys["rsa"], Canonicalization=canon)
@@ -622,6 +625,7 @@ def test_spf_alone(make):
 
 # ---- DNS that is slow, or gone
 
+@pytest.mark.slow
 def test_nobody_is_held_up_before_the_end(make, names, keys):
     proxy = DnsProxy(int(names.server.split(":")[1]))
     relay = make(proxy.server)
@@ -654,6 +658,7 @@ def test_dead_dns(make, names, keys):
     proxy.stop()
 
 
+@pytest.mark.slow
 def test_who_leaves_while_it_is_looked_up(make, names, keys):
     proxy = DnsProxy(int(names.server.split(":")[1]))
     relay = make(proxy.server)
@@ -742,6 +747,7 @@ def test_next_message_of_a_session(plain, keys):
     ({"arc": {"sealers": ["l.example"]}, "dmarc": {"enabled": False}}, "nothing for a seal to excuse"),
     ({"dmarc": {"suffixes": "/nowhere/list"}}, "/nowhere/list"),
 ])
+@pytest.mark.daily(2)
 def test_configurations_that_make_no_sense(tmp_path, checks, says):
     from lib.daemon import postern as command
     path = tmp_path / "postern.yaml"
@@ -750,6 +756,7 @@ def test_configurations_that_make_no_sense(tmp_path, checks, says):
     assert done.returncode and says in done.stdout + done.stderr, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_suffix_list_of_ones_own(make, tmp_path):
     """By it "rejecting.test" is a suffix, and pass.rejecting.test somebody's own."""
     path = tmp_path / "suffixes"

@@ -30,6 +30,7 @@ def compare(subject, n, seed):
 
 
 @pytest.mark.parametrize("subject", truth.SUBJECTS)
+@pytest.mark.slow
 def test_agrees_with_the_peers(subject):
     compare(subject, FEW[subject], SEED)
 

@@ -124,6 +124,7 @@ def test_found(postern, sink, tmp_path, language):
     assert "run me.exe" in note and {"de": "etwas entfernt", "ja": "許可されていない"}[language] in note
 
 
+@pytest.mark.slow
 def test_digest_and_page(postern, sink):
     port = free_port()
     relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], notices={"language": "ja"},
@@ -153,7 +154,7 @@ def test_digest_and_page(postern, sink):
 
 def test_replaced(relay, tmp_path):
     folder = tmp_path / "texts"
-    assert "56 files" in command("notices", "export", folder, check=0).stdout
+    assert "60 files" in command("notices", "export", folder, check=0).stdout
     assert "0 files" in command("notices", "export", folder, check=0).stdout
     shown = command("notices", "show", "--language", "it", "failed", check=0).stdout
     assert shown == (folder / "it/failed.txt").read_text() and "Subject: Impossibile" in shown

@@ -117,6 +117,7 @@ def test_allow_list_spares(make):
     talk(relay, "127.0.0.10", sender="a@spammer.test", expect=554)
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize(("threshold", "code"), [(0, 250), (5, 554), (6, 250)])
 def test_weights(make, threshold, code):
     relay = make(**lists({"zone": "bl.test", "action": "score", "weight": 3}, {"zone": "two.test", "action": "score", "weight": 2},
@@ -142,6 +143,7 @@ def test_a_list_of_everybody_is_off(make):
     assert "no list may" in states(relay)["everybody.test"]["reason"]
 
 
+@pytest.mark.slow
 def test_slow_and_failing_lists(make, names):
     proxy = DnsProxy(names.port)
     try:
@@ -163,6 +165,7 @@ def test_slow_and_failing_lists(make, names):
         proxy.stop()
 
 
+@pytest.mark.slow
 def test_a_bad_ehlo_does_not_hide_a_bad_client(make, names):
     """Who says something that is refused, while the lists are still being asked, and then says it better, has hidden nothing."""
     proxy = DnsProxy(names.port)
@@ -224,6 +227,7 @@ def test_the_catalogue_needs_no_daemon(tmp_path):
 
 # ---- names of clients
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize(("source", "action", "code"), [
     ("127.0.0.21", "reject", 250), ("127.0.0.22", "reject", 550), ("127.0.0.24", "reject", 550),
     ("127.0.0.24", "defer", 450), ("127.0.0.24", "score", 250), ("127.0.0.2", "reject", 250)])
@@ -237,6 +241,7 @@ def test_reverse_name_exempt(make):
     talk(make(reverse_dns={"enabled": True, "exempt": ["127.0.0.24"]}), "127.0.0.24")
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("mode", ["servfail", pytest.param("silent", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("action", "code"), [("reject", 250), ("defer", 450), ("score", 250)])
 def test_reverse_name_while_the_dns_fails(make, names, action, code, mode):
@@ -276,6 +281,7 @@ def test_recipient_domain(domains, to, code, status):
     assert status is None or reply.enhanced == status
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("mode", [pytest.param("silent", marks=pytest.mark.slow), "servfail", "refused", "garbage"])
 def test_domains_while_the_dns_fails(make, names, mode):
     proxy = DnsProxy(names.port)
@@ -306,6 +312,7 @@ def test_slow_dns_delays_rcpt_only(make, names):
 
 # ---- EHLO
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize(("helo", "invalid", "short"), [
     ("mail.client.test", 250, 250), ("[127.0.0.30]", 250, 250), ("127.0.0.30", 550, 250), ("mypc", 250, 550)])
 def test_helo(make, helo, invalid, short):

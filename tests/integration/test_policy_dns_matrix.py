@@ -158,6 +158,7 @@ DAILY = {"client": [("highest", 6), ("above", 6), ("fails", 4)], "reverse": [("l
          "sender": [("highest", 4), ("above", 4)]}
 
 
+@pytest.mark.daily(3)
 @pytest.mark.parametrize("subject, what, family", [pytest.param(subject, *cell.values, marks=cell.marks, id=f"{subject}-{cell.id}")
                                                    for subject in SUBJECTS for cell in cells(LISTED, DAILY[subject])])
 def test_lists(world, subject, what, family):
@@ -198,6 +199,7 @@ def test_a_name_too_long_to_ask(world):
 
 # ---- names of clients
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("what, family", cells(REVERSE, [("confirmed", 6), ("one of three", 4), ("none", 6), ("forged", 6), ("fails", 4),
                                                          ("forward silent", 4)]))
 def test_names(world, what, family):
@@ -226,6 +228,7 @@ def check_domain(mail, check, domain, expected):
         check_cell(mail, check, "skip" if unknown else "pass", "MX: " if unknown else domain, None)
 
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("domain, family", cells(DOMAINS, [("mx.test", 6), ("nowhere.test", 6), ("null.test", 4), ("label", 4),
                                                            ("broken.test", 6)]))
 def test_senders(world, domain, family):

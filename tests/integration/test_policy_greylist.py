@@ -79,6 +79,7 @@ NAMES = {"127.0.0.11": "foo.co.uk", "127.0.0.12": "bar.co.uk", "127.0.0.13": "mx
 PAIRS = [(13, 14, 250), (13, 17, 250), (11, 12, 450), (11, 13, 450), (15, 16, 450), (18, 19, 450), (13, 20, 450), (11, 11, 250)]
 
 
+@pytest.mark.slow
 def test_hosts_of_a_provider(postern, knot):
     """Who comes first, who comes again, and with what success; each pair with a sender of its own."""
     zones = {}
@@ -99,6 +100,7 @@ def test_hosts_of_a_provider(postern, knot):
 
 
 @pytest.mark.parametrize("trouble", ["slow", "servfail", pytest.param("silent", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_while_the_dns_is_in_trouble(postern, knot, trouble):
     """Names that come late count; without names it is the address that must come again, and RCPT waits no longer than dns.timeout."""
     names = {"127.0.0.13": "mx1.pool", "127.0.0.14": "other"}
@@ -155,6 +157,7 @@ def test_networks(grey, bits, again):
     assert attempt(relay, source="127.0.1.3").code == 450
 
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("exempt", [{"clients": ["127.0.0.0/24"]}, {"senders": ["client.example"]}, {"senders": [SENDER]},
                                     {"recipients": ["a@example.com"]}, {"recipients": ["/^a@.*/"]}])
 def test_exempt(grey, exempt):

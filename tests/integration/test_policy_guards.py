@@ -60,6 +60,7 @@ def test_recipients_at_the_limit(relay, sink):
     assert entry["outcome"] == "hold" and '"outbound"' in lines[entry["line"] - 1], entry
 
 
+@pytest.mark.slow
 def test_explaining_counts_nothing(relay, sink):
     for _ in range(10):
         relay.command("explain", "--client", TRUSTED, "--from", "joe@example.com", "--to", "a@elsewhere.example")

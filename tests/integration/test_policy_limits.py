@@ -69,6 +69,7 @@ def test_rate(limited):
         c.quit()
 
 
+@pytest.mark.slow
 def test_rate_passes(limited):
     relay = limited(connections=0, rate=2, per="1s")
     for _ in range(2):
@@ -77,6 +78,7 @@ def test_rate_passes(limited):
     wait_until(lambda: greeting(relay)[1].code == 220, "a new second", 10, 0.6)
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("exempt", ["127.0.0.1", "127.0.0.0/24", "127.0.0"])
 def test_exempt(limited, exempt):
     relay = limited(connections=1, rate=1, exempt=[exempt])
@@ -126,6 +128,7 @@ def timed(relay, source="127.0.0.1"):
     return c, time.monotonic() - begin
 
 
+@pytest.mark.slow
 def test_pause(pausing):
     relay = pausing()
     c, took = timed(relay)

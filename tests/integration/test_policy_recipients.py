@@ -120,6 +120,7 @@ def test_known_are_remembered(relay, usual):
     assert "no such user" in explain(r, "nobody@example.com")["why"]
 
 
+@pytest.mark.slow
 def test_another_server_is_asked_anew(relay, usual, make_sink):
     r = relay(verify="smtp")
     rcpt(r, "nobody@example.com", expect=450)
@@ -187,6 +188,7 @@ def test_server_that_refuses_everybody(relay, sink):
     ("rcpt", CLOSE, "closed"),
     ("rcpt", "221 2.0.0 bye", "does not fit"),
 ])
+@pytest.mark.daily(2)
 def test_no_answer(relay, sink, stage, answer, why, unsure, code):
     sink.on(stage, answer)
     r = relay(verify="smtp", unsure=unsure, reject_code=550)
@@ -205,6 +207,7 @@ def test_server_down(relay, sink, unsure, code):
     assert r.log().count("connection-failed") == 1, r.log_tail()  # it is left alone for some seconds
 
 
+@pytest.mark.slow
 def test_server_comes_back(relay, usual):
     r = relay(verify="smtp", unsure="defer")
     usual.pause()
@@ -214,6 +217,7 @@ def test_server_comes_back(relay, usual):
     rcpt(r, "nobody@example.com", expect=450)
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("stage", ["connect", "ehlo", "rcpt"])
 def test_slow_server(relay, sink, stage):
     sink.on(stage, Delay(8))
@@ -304,6 +308,7 @@ def test_tls_as_for_mail(relay, usual):
     assert not asked(usual, "anna@example.com")
 
 
+@pytest.mark.slow
 def test_explain_remembers_nothing(relay, usual):
     r = relay(verify="smtp")
     for n in range(1, 3):
@@ -337,6 +342,7 @@ def test_internationalized(postern, usual, make_sink):
     assert asked(able, "jürgen@able.example".encode().decode("latin-1")) == 1
 
 
+@pytest.mark.slow
 def test_store_gone(relay, usual):
     r = relay(verify="smtp")
     os.kill(r.pid("store"), 19)  # SIGSTOP
@@ -380,6 +386,7 @@ def postfix(sink, tmp_path):
 
 
 @pytest.mark.root
+@pytest.mark.slow
 def test_postfix(relay, postfix, tmp_path):
     inner = postfix(relay_recipient_maps=f"inline:{{ {{anna@example.com=x}}, {{postmaster@example.com=x}} }}")
     r = relay(deliver=inner.hop, verify="smtp", reject_code=550)
@@ -400,6 +407,7 @@ def test_postfix(relay, postfix, tmp_path):
     ({"smtpd_recipient_restrictions": "defer"}, "skip", "450 4.3.2"),
     ({"smtpd_recipient_restrictions": "check_sender_access inline:{ {<>=REJECT} },permit_mynetworks,reject"}, "skip", "554 5.7.1"),
 ])
+@pytest.mark.slow
 def test_postfix_otherwise(relay, postfix, settings, outcome, why):
     r = relay(deliver=postfix(**settings).hop, verify="smtp")
     rcpt(r, "bob@example.com", expect=250)
@@ -434,6 +442,7 @@ def directory(relay, slapd, tmp_path):
     return make
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("how, ldap", [("starttls", {}), ("ldaps", {"filter": "(&(objectClass=person)(mail=%n@%d))"})])
 def test_directory(directory, slapd, sink, how, ldap):
     r = directory(how, **ldap)
@@ -454,6 +463,7 @@ def test_directory(directory, slapd, sink, how, ldap):
     rcpt(r, "bob@example.com", expect=450)
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("ldap, why", [({"base": "dc=nowhere,dc=com"}, "searching"), ({"ca": None}, "STARTTLS"),
                                        ({"user_dn": "cn=somebody,dc=example,dc=com"}, "binding to search")])
 def test_directory_that_cannot_be_asked(directory, ldap, why):

@@ -161,13 +161,17 @@ def test_xclient_begins_the_checks_of_connections_anew(make, front):
     assert c.took < 0.5, c.took  # it waited lately
     timed(c, "192.0.2.2")
     assert c.took > 0.55, c.took
-    assert timed(c, "192.0.2.1", 421).enhanced == "4.7.0"
+    reply = timed(c, "192.0.2.1", (220, 421))
+    if reply.code == 220:  # a minute just began, in which those of the one before count a little less
+        reply = timed(c, "192.0.2.1", 421)
+    assert reply.enhanced == "4.7.0"
     relay.wait_log(r"check=client-limits why=\"3 connections within 60 s, 2 are allowed\"")
     front(relay)  # who names them is not limited
 
 
 # ---- who logs in late
 
+@pytest.mark.slow
 def test_a_login_undoes_no_block_by_name(postern, sink, knot, tmp_path):
     """A refusal for strangers settles nothing for who logs in: what it had passed over is asked then."""
     bad, good = "127.0.0.8", "127.0.0.10"
@@ -213,8 +217,10 @@ def finding(relay, check, **kw):
     return next(e for e in explained(relay, **kw)["trace"] if e["check"] == check)
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("first, neighbour, stranger", [("192.0.2.1", "192.0.2.200", "192.0.3.1"),
                                                         ("2001:db8:1:1::1", "2001:db8:1:1:8::1", "2001:db8:1:2::1")])
+@pytest.mark.slow
 def test_reputation(make, first, neighbour, stranger):
     relay = make(reputation={"reject_below": "50%"}, block={"senders": ["bad.example"]})
     for _ in range(4):
@@ -241,6 +247,7 @@ STAGES = [("connect", {"block": {"clients": ["192.0.2.1"]}}, 554), ("helo", {"he
           ("mail", {"block": {"senders": ["b.example"]}}, 550), ("rcpt", {"block": {"recipients": ["u@example.com"]}}, 550)]
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("delay", [True, False], ids=["delayed", "at-once"])
 @pytest.mark.parametrize("stage, checks, code", STAGES, ids=[s[0] for s in STAGES])
 def test_refused_at(make, stage, checks, code, delay):
@@ -288,6 +295,7 @@ LINES = [({"block": {"clients": ["192.0.2.0/28"]}}, "client-list", '"192.0.2.0/2
          ({"greylist": {"enabled": True}}, "greylist", '"greylist"')]
 
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("checks, check, text", LINES, ids=[f"{line[1]}-{n}" for n, line in enumerate(LINES)])
 def test_the_line_that_decides(make, checks, check, text):
     relay = make([{"match": "2001:db8:6::/64", "action": "relay"}], **checks)

@@ -115,6 +115,7 @@ def test_the_last_good_list_stays(make, dns):
     assert zone_of(relay, "209.85.129.1") == "cloud"
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("file", [None, b"postern provider networks 1\ngoogle 1\n127.0.0.0/8\nend\n", b"\0" * 100])
 def test_nothing_to_begin_with(make, dns, file):
     dns.mode = "servfail"
@@ -129,6 +130,7 @@ def test_nothing_to_begin_with(make, dns, file):
     assert zone_of(relay, "127.0.0.44") == "internet"
 
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("record, why", [
     ('_spf TXT "v=spf1 ip4:209.85.128.0/17 include:missing.google.com ~all"', "does not exist"),
     ('_spf TXT "v=spf1 ip4:209.85.128.0/17 -ip4:209.85.129.1 ~all"', "exception"),

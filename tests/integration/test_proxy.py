@@ -120,6 +120,7 @@ def test_bad_header(relay, header):
     wait_until(lambda: relay.log().count("no-proxy-header") > before, "a line in the log")
 
 
+@pytest.mark.slow
 def test_header_that_does_not_come(relay):
     with through(relay, b"PROXY TCP4 10.", greet=False) as c:
         started = time.monotonic()

@@ -94,6 +94,7 @@ def test_released_as_it_would_have_gone(relay):
     assert len(relay.sink.messages) == 1
 
 
+@pytest.mark.slow
 def test_released_to_some_then_to_others(relay):
     to = ["bob@example.com", "carol@other.example", "dan@example.com"]
     ids = refill(relay, [mail(to)])
@@ -131,6 +132,7 @@ def test_large_ones(relay):
     assert not listed(relay)
 
 
+@pytest.mark.slow
 def test_not_more_than_asked_for(relay):
     ids = refill(relay, [mail(subject=f"{i}") for i in range(6)])
     wait_held(relay, 6)
@@ -147,6 +149,7 @@ def test_not_more_than_asked_for(relay):
         assert relay.command("quarantine", "delete", "--yes", *words, check=64).stderr
 
 
+@pytest.mark.slow
 def test_many_at_once(relay):
     refill(relay, [mail(repeat=30), mail("dan@example.com", kind="file", subject="other", repeat=5)])
     wait_held(relay, 35)
@@ -162,6 +165,7 @@ def test_many_at_once(relay):
     assert relay.command("quarantine", "train", "ham", "--all", "--yes", check=None).returncode in (0, 65)
 
 
+@pytest.mark.slow
 def test_refused_when_released(relay):
     """It bounces like any other mail."""
     relay.sink.on("rcpt", "550 5.1.1 no such user", match="nobody@")
@@ -172,6 +176,7 @@ def test_refused_when_released(relay):
     assert b"no such user" in bounce.data and bounce.sender == ""
 
 
+@pytest.mark.slow
 def test_allowing_the_sender(postern, sink):
     relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], checks={"spf": {"enabled": True}})
     relay.sink = sink
@@ -186,6 +191,7 @@ def test_allowing_the_sender(postern, sink):
     arrived(relay, "bob@example.com", 3)
 
 
+@pytest.mark.slow
 def test_nothing_is_released_that_cannot_be_allowed(relay):
     relay.write({"checks": {"spf": {"enabled": False}}})
     ids = refill(relay, [mail()])
@@ -203,6 +209,7 @@ STEPS = ["quarantine-received", "quarantine-written", "quarantine-renamed", "qua
          "done-queued"]
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_on_the_way_in(relay, monkeypatch, step):
     """The store or the relay: nothing is lost, nothing is there twice."""
@@ -219,6 +226,7 @@ def test_killed_on_the_way_in(relay, monkeypatch, step):
 
 
 # Killed once it was committed, it may be delivered, delivered again as that was not on the disk yet, and released a second time.
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("step, copies", [("commit-queued", (1, 1)), ("release-committed", (1, 3)), ("quarantine-noted", (1, 3)),
                                           ("write-after", (1, 3))])
 def test_killed_while_released(relay, monkeypatch, step, copies):
@@ -257,6 +265,7 @@ def test_killed_again_and_again(relay):
 
 # ---- trouble
 
+@pytest.mark.slow
 def test_the_index_is_made_anew(relay):
     ids = refill(relay, [mail(subject=f"{i}") for i in range(50)])
     wait_held(relay, 50)
@@ -287,6 +296,7 @@ def test_a_damaged_text_is_not_sent(relay):
     assert listed(relay)[0]["state"] == "held" and not relay.sink.messages
 
 
+@pytest.mark.slow
 def test_full_by_the_bound_then_not(relay):
     """What does not fit waits in the spool, is seen there, and goes in when there is room."""
     relay.stop()
@@ -294,7 +304,7 @@ def test_full_by_the_bound_then_not(relay):
     fill(relay, [mail(subject=f"{i}", size=20000) for i in range(6)])
     relay.start()
     relay.wait_log("quarantine-full")
-    waiting = wait_until(lambda: [m for m in relay.queue() if m["state"] == "deferred"], "some that wait", 20)
+    waiting = wait_until(lambda: (lambda q: q if len(q) < 6 and all(m["state"] == "deferred" for m in q) else None)(relay.queue()), "some that wait", 20)
     assert "waiting for the quarantine: quarantine.size is reached" in waiting[0]["reason"] and waiting[0]["destination"] == "quarantine"
     assert "waiting for the quarantine" in relay.command("queue", "list").stdout
     assert figures(relay)["full"] and figures(relay)["messages"] + len(relay.queue()) == 6
@@ -310,6 +320,7 @@ def test_full_by_the_bound_then_not(relay):
     assert there < 5 and not relay.sink.messages
 
 
+@pytest.mark.slow
 @pytest.mark.root
 def test_full_disk(postern, sink, tmp_path):
     relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}])
@@ -433,6 +444,7 @@ def test_seen_without_anything_active(checked):
     assert done.returncode in (0, 65, 69)
 
 
+@pytest.mark.slow
 def test_subjects_are_shown_decoded(checked):
     relay, subject = checked, "=?utf-8?b?6YeR5oOF?= =?iso-8859-1?q?gewinn=E9n?= =?utf-8?b?6YeR6YeR6YeR6YeR6YeR6YeR6YeR?="
     text = re.sub("Subject: .*", f"Subject: {subject}", HOSTILE).replace("inv\x1boice.exe", "a\\\\d.exe")

@@ -16,6 +16,7 @@ from lib.daemon import environment
 from lib.sink import Sink
 from lib.smtp import queued_id
 from lib.util import BINARY, free_port, wait_until
+from lib.web import control
 
 LONG = "x" * 64 + "@" + ".".join(["y" * 55] * 3) + ".example.com"
 
@@ -107,6 +108,7 @@ ALL = {"dead", "full", "bounce", "both", "long"}
     (("--sender", "a&sender=b"), set()),
     (("--sender", "ä"), set()),
 ], ids=lambda v: " ".join(v) if isinstance(v, tuple) else "")
+@pytest.mark.daily(5)
 def test_filters(relay, filters, names):
     assert set(relay.listed(*filters)) == names
 
@@ -166,6 +168,7 @@ def test_json_is_complete(relay):
     (("delete", "--all"), 64, "--yes"), (("delete", "--sender", "@one.example"), 64, "--yes"),
     (("retry", "../status"), 64, ""), (("show", "0000000000000/x"), 64, ""), (("hold", "", "--sender", "@nowhere"), 64, ""),
 ], ids=lambda v: " ".join(v) if isinstance(v, tuple) else str(v))
+@pytest.mark.daily(4)
 def test_mistakes(relay, args, code, words):
     done = command("queue", *args[:1], *(("-c", relay.daemon.config_path) if args else ()), *args[1:], check=code, stdin="")
     assert words in done.stderr and set(relay.listed()) == ALL
@@ -173,6 +176,7 @@ def test_mistakes(relay, args, code, words):
 
 # ---- deciding
 
+@pytest.mark.slow
 def test_hold_release_retry(own):
     """Held: never tried, not even by retry, until released; then it is tried at once."""
     held = [own.messages["full"], own.messages["bounce"]]
@@ -253,6 +257,7 @@ def test_delete_asks_at_a_terminal(own):
     assert "no message fits" in out and code == 0
 
 
+@pytest.mark.slow
 def test_two_workers_answer_as_one(postern, make_sink):
     """The queue is that of all workers together."""
     relay = postern(domains=[{"name": "dead.example", "deliver": f"127.0.0.1:{free_port()}"}], system={"workers": 3}, **CONFIG)
@@ -262,12 +267,20 @@ def test_two_workers_answer_as_one(postern, make_sink):
     assert {n["spool"]["messages"] for n in relay.status()["figures"]} != {30}
     order = [(m["arrival"], m["id"]) for m in relay.queue()]
     assert order == sorted(order) and {id for _, id in order} == set(ids)
+    for sort in ("arrival", "-arrival", "next", "-size", "sender", "-sender", "id", "-attempts"):  # page by page, the last of one with any of them
+        seen, after = [], ""
+        while got := control(relay, "GET", f"/v1/queue?sort={sort}&limit=7{after}").json["messages"]:
+            seen += [m["id"] for m in got]
+            after = f"&after={seen[-1]}"
+        assert len(seen) == 30 and set(seen) == set(ids), sort
+    assert control(relay, "GET", "/v1/queue?after=00000000000000").status == 400
     relay.command("queue", "hold", *ids[:10])
     relay.command("queue", "delete", "--state", "held", "--yes")
     assert {m["id"] for m in relay.queue()} == set(ids[10:])
     assert len(json.loads(relay.command("queue", "list", "--json", "--limit", "7").stdout)["messages"]) == 7
 
 
+@pytest.mark.slow
 def test_more_messages_than_one_answer_holds(postern, make_sink):
     """A decision is about all that fit, not about the first page."""
     relay = postern(domains=[{"name": "dead.example", "deliver": f"127.0.0.1:{free_port()}"}], **CONFIG)
@@ -305,6 +318,7 @@ def test_nobody_there(relay, tmp_path):
                               check=0).stdout)["matched"] == 5
 
 
+@pytest.mark.slow
 def test_a_socket_that_does_not_answer(tmp_path):
     """A peer that takes the connection and closes it is no answer."""
     path = str(tmp_path / "s")

@@ -277,7 +277,7 @@ def test_text_is_not_touched(relay, ready):
                                        (b"..\r\n.\r\n", "dot")])
 def test_odd_messages(relay, ready, text, name):
     ready.mail()
-    ready.rcpt(f"{name}@example.com")
+    ready.rcpt(f"odd-{name}@example.com")
     ready.data(text, raw=True)
-    got = relay.sink.wait_to(f"{name}@example.com").raw
+    got = relay.sink.wait_to(f"odd-{name}@example.com").raw
     assert got.endswith(text[:-3]) and got.startswith(b"Received:")

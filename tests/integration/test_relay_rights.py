@@ -139,6 +139,7 @@ def refusal(tmp_path, **changes):
     {"domains": [{"name": "*", "deliver": "192.0.2.1"}]},
     {"domains": [{"name": ".", "subdomains": True, "deliver": "192.0.2.1"}]},
 ], ids=lambda c: json.dumps(c)[:50])
+@pytest.mark.daily(3)
 def test_an_open_configuration_is_refused(tmp_path, changes):
     done, started = refusal(tmp_path, **changes)
     assert done.returncode == 78, done.stdout + done.stderr

@@ -52,6 +52,7 @@ def finish(daemon, loads, target, what):
 
 
 @pytest.mark.parametrize("how", ["command", pytest.param("signal", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_reload_under_load(relay, target, tmp_path, how):
     daemon = relay()
     loads = start_loads(tmp_path, daemon, 300)
@@ -109,6 +110,7 @@ def test_a_session_outlives_a_reload(relay, target):
     wait_until(lambda: len(children(daemon, "relay-")) == 1, "the old worker to end", 30)
 
 
+@pytest.mark.slow
 def test_what_waits_is_taken_over(relay, target):
     """Deferred messages of the old workers are adopted by the new ones."""
     daemon = relay()

@@ -192,6 +192,7 @@ def test_addresses_towards_mx_hosts(postern, knot, make_sink):
     relay.wait_log(r"bounced .*to=d@six\.test .*source=127\.0\.0\.41.* none of the MX hosts of six\.test has a usable IPv4 address")
 
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("route, says", [
     ({"from": "a.example", "source": "192.0.2.77"}, "192.0.2.77 is no address of this machine"),
     ({"to": "a.example", "source": ["127.0.0.1", "2001:db8::77"]}, "2001:db8::77 is no address of this machine"),

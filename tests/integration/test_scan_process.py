@@ -80,6 +80,14 @@ def command(tmp_path, text, *args, check=0, **kw):
     return run("scan", path, *args, check=check, **kw).stdout
 
 
+@pytest.mark.root
+def test_shares_no_memory(make):
+    """What workers count together for limits is out of reach of who takes strangers' messages apart."""
+    relay = make()
+    assert "rw-s" not in pathlib.Path(f"/proc/{relay.pid('scan')}/maps").read_text()
+
+
+@pytest.mark.slow
 def test_the_command_says_pass_or_block(tmp_path):
     assert command(tmp_path, PLAIN).splitlines()[0] == "pass"
     told = command(tmp_path, FILE.format(name="invoice.pdf.exe")).splitlines()
@@ -97,6 +105,7 @@ def test_the_command_tells_all_as_json(tmp_path):
     assert ["Subject", "a file"] in told["headers"] and "text" in told["text"]
 
 
+@pytest.mark.daily(3)
 @pytest.mark.parametrize("text", ["", "\n", "no header at all", "a: b\n", "\0\0\0", "Content-Type: multipart/mixed\n\n--\n", "\xff" * 100])
 def test_any_bytes_are_a_message(tmp_path, text):
     assert command(tmp_path, text.encode("latin-1")).startswith("pass\n")
@@ -136,6 +145,7 @@ def test_the_command_says_who_did_not_look(tmp_path):
 
 # ---- the process
 
+@pytest.mark.slow
 def test_without_a_table_of_tokens_the_rest_works(make, postern):
     """A full disk or rights that lack must not stop what looks for viruses."""
     relay = make()
@@ -151,6 +161,7 @@ def test_without_a_table_of_tokens_the_rest_works(make, postern):
     assert relay.send("b@example.com", PLAIN).code == 250
 
 
+@pytest.mark.slow
 def test_the_status_tells_why_none_begins(make, tmp_path):
     relay = make()
     rules = tmp_path / "own.rules"
@@ -166,6 +177,7 @@ def test_the_status_tells_why_none_begins(make, tmp_path):
     wait_until(lambda: "cannot begin" not in relay.command("status").stdout, lambda: relay.command("status").stdout)
 
 
+@pytest.mark.slow
 def test_the_status_right_after_a_reload(make):
     relay = make()
     for n in range(3):
@@ -187,6 +199,7 @@ def test_nothing_is_started_when_nothing_is_looked_for(postern):
     assert "scan" not in relay.processes().values()
 
 
+@pytest.mark.slow
 def test_children_are_replaced(make):
     relay = make()
     for _ in range(3):
@@ -197,6 +210,7 @@ def test_children_are_replaced(make):
     wait_until(lambda: scan(relay)["crashes"] == 3 * len(before), "them to be counted")
 
 
+@pytest.mark.slow
 def test_children_end_with_the_dispatcher(make):
     relay = make()
     dispatcher = relay.pid("scan")
@@ -271,6 +285,7 @@ def test_what_is_blocked_is_refused(make):
     assert code_of(relay, "b@example.com", big) == 550, "one with a file of its own in the spool"
 
 
+@pytest.mark.slow
 def test_long_ones_hold_up_no_other(make):
     """A large message waits for a large one, not small ones for them."""
     relay = make(scan={"processes": 2, "timeout": "10s", "unpack_time": "5s"})
@@ -306,6 +321,7 @@ def test_no_process_no_answer_later(make):
     assert relay.send("b@example.com", PLAIN).code == 250
 
 
+@pytest.mark.slow
 def test_a_reload_brings_new_ones(make):
     relay = make()
     stop, replies = threading.Event(), {}
@@ -322,6 +338,7 @@ def test_a_reload_brings_new_ones(make):
     assert len(children(relay.pid("scan"))) == 1
 
 
+@pytest.mark.slow
 def test_a_reload_refuses_what_cannot_be_used(make, tmp_path):
     relay = make()
     rules = tmp_path / "bad.rules"

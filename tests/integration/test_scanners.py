@@ -106,6 +106,7 @@ def test_the_deadline_of_the_message_counts(tmp_path, peer, protocol):
     assert ask(tmp_path, type=protocol, address=p.address, timeout=60000, deadline=400)["state"] == "timeout"
 
 
+@pytest.mark.daily(2)
 def test_takes_nothing(tmp_path, peer, protocol):
     """More than the buffers of both sides hold, and nobody reads."""
     p = peer(lambda s, n: time.sleep(5), unix=tmp_path / "s")
@@ -538,6 +539,7 @@ def test_milter_clamav(tmp_path, clamd):
             milter.stop()
 
 
+@pytest.mark.slow
 def test_milter_opendkim_signs(tmp_path):
     """The signature holds for what is sent on: it saw the same bytes as a next hop does."""
     pytest.importorskip("dkim")
@@ -594,6 +596,7 @@ def test_milter_leaves_steps_out(tmp_path, peer):
     assert answer["state"] == "fine" and not answer["peer"].said("T")
 
 
+@pytest.mark.daily(12)
 @pytest.mark.parametrize("command", list("CHMRTLNBE"))
 @pytest.mark.parametrize("reply, action, code, enhanced, text", [
     (b"r", REJECT, 0, "", ""), (b"t", DEFER, 0, "", ""), (b"4", DEFER, 0, "", ""), (b"d", DISCARD, 0, "", ""),
@@ -652,6 +655,7 @@ def test_milter_changes_the_envelope(tmp_path, peer):
         (CHANGE_SENDER, "", ""), (QUARANTINE, "", "smells \\x1b")]
 
 
+@pytest.mark.daily(8)
 @pytest.mark.parametrize("answers, text", [
     ({"O": [b"c"]}, "does not negotiate"), ({"O": [b"O" + number(6)]}, "does not negotiate"),
     ({"O": [b"O" + number(7) + number(0) + number(0)]}, "version 7"), ({"O": [b"O" + number(6) + number(0x1000) + number(0)]}, "not offered"),

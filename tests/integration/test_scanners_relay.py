@@ -48,6 +48,7 @@ def test_clamd(postern, sink, clamd):
     assert len(sink.to("bob@example.com")) == 1
 
 
+@pytest.mark.slow
 def test_icap_and_spamd(postern, sink, clamd):
     if not scanners.installed("c-icap", "spamd"):
         pytest.skip("c-icap or spamd is not installed")
@@ -118,6 +119,7 @@ def test_a_milter_refuses(postern, sink, peer):
     sink.wait_to("bob@example.com")
 
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("kind", ["clamd", "icap", "spamd", "rspamd", "milter"])
 def test_nobody_there(postern, sink, tmp_path, kind):
     spam = {"enabled": kind in ("spamd", "rspamd"), "builtin": False}

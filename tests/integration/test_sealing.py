@@ -73,6 +73,7 @@ def mail(keys, body=b"a body\r\n", *fields):
 BODIES = {"small": b"a body\r\n", "dots": b".\r\n..\r\n", "blank": b" x \t y \r\n\r\n\r\n", "none": b"", "large": b"a line of text\r\n" * 80000}
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("body", BODIES)
 def test_one_hop(make, keys, tmp_path, body):
     relay = make(keys["first"])
@@ -164,6 +165,7 @@ def test_by_the_hostname(make, keys):
     assert chain(got, keys) == (b"pass", [1])
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("changes,says", [
     ({"arc": {"file": "/nowhere"}}, "/nowhere"), ({"checks": {"arc": {"enabled": False}}}, "what is not validated cannot be sealed")])
 def test_configurations_that_make_no_sense(make, keys, changes, says):

@@ -83,6 +83,7 @@ BODIES = {"small": b"a body\r\n", "dots": b".\r\n..\r\n.a\r\n", "blank": b" x \t
           "open": b"no end", "wide": "grüße\r\n".encode(), "long": b"a line of text\r\n" * 20000, "large": b"a line of text\r\n" * 200000}
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("way", ["data", "bdat"])
 @pytest.mark.parametrize("body", BODIES)
 def test_signed(relay, keys, body, way):
@@ -108,6 +109,7 @@ def test_signed(relay, keys, body, way):
     (b"From: undisclosed:;", []), (b"From: example.com", []), (b"From: =?utf-8?q?a=40example.com?= <a@other.test>", []),
     (b"From: \"a@other.test\" <a@example.com>", ["r1", "e1"]), (b"FROM: (c)\r\n A\r\n\t<a@example.com>", ["r1", "e1"]),
 ])
+@pytest.mark.daily(8)
 def test_whose(relay, keys, author, signers):
     assert [s for _, s in verified(send(relay, text(author)), keys.values())] == signers
 
@@ -206,6 +208,7 @@ def test_users(postern, sink, keys):
 
 # ---- options
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("header", ["simple", "relaxed"])
 @pytest.mark.parametrize("body", ["simple", "relaxed"])
 def test_canonicalizations(make, keys, header, body):

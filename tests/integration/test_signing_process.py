@@ -134,6 +134,7 @@ def test_killed_in_a_loop_under_load(make, key):
     send(relay, text())
 
 
+@pytest.mark.slow
 def test_the_end_while_mail_waits(make, key):
     """What was not promised is not there afterwards; what stops does not hang."""
     relay = make(key, timeout="30s", changes={"system": {"drain": "1s"}})
@@ -158,6 +159,7 @@ def bounced(relay, to="bad@example.com"):
     relay.send(to)
 
 
+@pytest.mark.slow
 def test_bounces_do_not_wait_for_long(make, tmp_path):
     relay = make(RelayKey(tmp_path, "postern.example", "own"), timeout="300ms")
     with stopped(relay.pid("signer")):
@@ -167,6 +169,7 @@ def test_bounces_do_not_wait_for_long(make, tmp_path):
     relay.wait_queue_empty()
 
 
+@pytest.mark.slow
 def test_bounces_that_wait_at_the_end(make, tmp_path):
     own = RelayKey(tmp_path, "postern.example", "own")
     relay = make(own, timeout="50s", changes={"system": {"drain": "500ms"}})
@@ -182,6 +185,7 @@ def test_bounces_that_wait_at_the_end(make, tmp_path):
     relay.wait_queue_empty()
 
 
+@pytest.mark.slow
 def test_bounces_after_the_signer_was_killed(make, tmp_path):
     own = RelayKey(tmp_path, "postern.example", "own")
     relay = make(own, timeout="20s")
@@ -192,6 +196,7 @@ def test_bounces_after_the_signer_was_killed(make, tmp_path):
 
 # ---- another configuration
 
+@pytest.mark.slow
 def test_reload_with_a_new_key(make, key, tmp_path):
     relay = make(key)
     following = RelayKey(tmp_path, "example.com", "r2", "ed25519")
@@ -225,6 +230,7 @@ def broken(folder):
     return [folder / f"{name}.pem" for name in ("public", "ec", "short", "locked", "text", "empty", "cut", "folder", "missing")]
 
 
+@pytest.mark.slow
 def test_key_files_that_cannot_be_used(make, key, tmp_path):
     relay = make(key)
     for path in broken(tmp_path):
@@ -278,6 +284,7 @@ def folder():
     shutil.rmtree(path, ignore_errors=True)
 
 
+@pytest.mark.slow
 @pytest.mark.root
 def test_who_has_the_key(folder):
     """It is in the signer's memory, which is a user's of its own, and in no other; nor in logs."""

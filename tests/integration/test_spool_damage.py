@@ -132,6 +132,7 @@ def deliver(postern, sink):
     return run
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 def test_nothing_is_wrong(harm, deliver, how):
     spool = harm(how)
@@ -174,6 +175,7 @@ def cut(spool, record, at):
     os.truncate(path, size)
 
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("place", ["one byte", "in the head", "behind the head", "in the envelope", "in the text",
                                    "last byte"])
 @pytest.mark.parametrize("short", [True, pytest.param(False, marks=SLOW)])
@@ -209,6 +211,7 @@ def test_a_segment_that_was_begun(harm, deliver):
 
 # ---- flipped bytes
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("at", [0, 12, 24] + [pytest.param(n, marks=SLOW) for n in (5, 8, 9, 16, 33, 37, 45, 53)])
 @pytest.mark.parametrize("how", ["stopped", pytest.param("killed", marks=SLOW)])
 def test_a_flipped_byte_in_a_head(harm, deliver, how, at):
@@ -231,6 +234,7 @@ def test_a_flipped_byte_in_an_envelope(harm, deliver, how):
     assert any(b"message 4 line 7" in (spool.folder / name).read_bytes() for name in spool.aside()), "the text is kept"
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 def test_a_flipped_byte_in_a_text(harm, deliver, how):
     """Where the log was closed in order texts are not read at the start: such a message is held when its turn comes."""

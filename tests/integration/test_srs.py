@@ -267,6 +267,7 @@ def test_who_has_the_secrets(make, tmp_path):
 
 # ---- the configuration
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("content,says", [
     ("", "holds no secret"), ("\n\n", "holds no secret"), ("zzz\n", "line 1: a secret has 16 to 1024 characters"),
     (SECRET + "\nzzz\n", "line 2"), ("x" * 2000, "line 1"), (("y" * 20 + "\n") * 17, "more than 16 secrets"), ("y\n" * 40000, "no file of secrets")],

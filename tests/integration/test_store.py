@@ -85,6 +85,7 @@ def test_a_refusal_is_found_by_its_reference(relay):
         assert found(relay, reference[1])[0]["id"] == m["id"]
 
 
+@pytest.mark.slow
 def test_mail_flows_without_it(relay):
     relay.send("one@here.example")
     found(relay, "one@here.example")
@@ -100,6 +101,7 @@ def test_mail_flows_without_it(relay):
     assert "store-ended" in relay.log()
 
 
+@pytest.mark.slow
 def test_it_survives_restart_and_reload(relay):
     relay.send("one@here.example")
     found(relay, "one@here.example")

@@ -35,6 +35,7 @@ def replace(path, text):
     os.rename(aside, path)
 
 
+@pytest.mark.slow
 def test_all_lists(postern, sink, tmp_path):
     """One table in several options, beside entries of their own; each follows the file."""
     files = {name: tmp_path / name for name in ("people", "nets", "ours", "known", "words")}
@@ -91,6 +92,7 @@ def test_domains_of_a_table_are_delivered(postern, sink, tmp_path):
     assert "a relay domain" in json.dumps(json.loads(told.stdout))
 
 
+@pytest.mark.slow
 def test_rules(postern, sink, tmp_path):
     """A scan process takes up what is new before each message."""
     people = tmp_path / "people"
@@ -114,6 +116,7 @@ def test_rules(postern, sink, tmp_path):
     assert send("bad@client.example").code == 250
 
 
+@pytest.mark.slow
 def test_broken_over_a_restart(postern, sink, tmp_path):
     """The relay starts with what it had; who changes the configuration is told; without anything it had, it does not start."""
     people = tmp_path / "people"
@@ -139,6 +142,7 @@ def test_broken_over_a_restart(postern, sink, tmp_path):
     assert done.returncode != 0 and "people:1" in done.stderr
 
 
+@pytest.mark.slow
 def test_many_entries(postern, sink, tmp_path):
     """A hundred thousand, half of them replaced under use: no look-up is held up for long."""
     people = tmp_path / "people"

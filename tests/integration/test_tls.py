@@ -244,6 +244,7 @@ def shown_name(relay):
     return found and found[1]
 
 
+@pytest.mark.slow
 def test_own_certificate_and_a_new_one_by_reload(postern, tmp_path):
     cert, key = make_certificate(tmp_path / "one", "one.example")
     relay = postern(tls={"certificate": str(cert), "key": str(key)})
@@ -269,6 +270,7 @@ def test_self_signed_pair_is_kept(postern):
     assert pair == [(relay.folder / "data/tls" / name).read_bytes() for name in ("certificate.pem", "key.pem")]
 
 
+@pytest.mark.slow
 def test_certificates_that_cannot_be(tmp_path, certificate):
     other = make_certificate(tmp_path / "other", "other.example")
     (tmp_path / "empty").write_text("")
@@ -307,6 +309,7 @@ def test_tls_is_used_when_offered(towards):
     relay.wait_log(rf"delivered id={id} .*tls=TLSv1\.3")
 
 
+@pytest.mark.slow
 def test_many_and_large_messages_over_tls(towards):
     relay = towards(changes={"queue": {"inline_size": "64K"}})
     with relay.trusted() as c:
@@ -351,6 +354,7 @@ BROKEN = {"garbage": breaks(b"250 what do you want?\r\n"), "alert": breaks(b"\x1
           "502": "502 no", "close": CLOSE, "reset": RESET, "nonsense": b"nonsense\r\n", "421": "421 4.3.2 bye", "code": b"220-go\r\n454 no\r\n"}
 
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("how", BROKEN)
 def test_starttls_that_fails_is_done_without(towards, how):
     """Opportunistic: mail is not kept because of a broken handshake; it is delivered in clear, at once or with the next try."""
@@ -421,6 +425,7 @@ def test_replies_injected_before_tls(towards):
     relay.wait_queue_empty()
 
 
+@pytest.mark.daily(1)
 @pytest.mark.parametrize("where", ["delivery", "route", "domain"])
 def test_tls_none(postern, make_sink, server_context, where):
     sink = make_sink(tls=server_context)

@@ -282,6 +282,7 @@ def test_limits(world, relay, make_sink):
     assert max(counts) == 2 and sum(counts) == 5
 
 
+@pytest.mark.slow
 def test_postfix_takes_it(world, relay, postfix, make_sink):
     behind, pair = make_sink(), world.pairs["good"]
     server = postfix(behind.hop, smtpd_tls_security_level="encrypt", smtpd_tls_cert_file=pair.cert_file, smtpd_tls_key_file=pair.key_file,

@@ -154,6 +154,7 @@ def test_raw_file_is_not_touched(tmp_path):
     assert s.got.endswith(b"DATA\r\nA: b\n\n.\nbare\r\n.\r\nQUIT\r\n")
 
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("size", [1, 260, 300, 377, 378, 379, 380, 381, 1024, 5000, 262144, 1000003])
 def test_size_is_exact(sink, tmp_path, size):
     s = sink("--store", str(tmp_path / "store"))
@@ -166,6 +167,7 @@ def test_size_is_exact(sink, tmp_path, size):
 
 # ---- load, and exact accounting
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("how", [[], ["--pipeline"], ["--reconnect"], ["--pipeline", "--reconnect", "--distinct"],
                                  ["--pipeline", "--recipients", "50"], ["--recipients", "7", "--distinct"]])
 def test_every_message_is_accounted_for(sink, tmp_path, how):
@@ -186,6 +188,7 @@ def test_every_message_is_accounted_for(sink, tmp_path, how):
     assert totals["bytes"] == 300 * 2048 == sums["bytes"]
 
 
+@pytest.mark.daily(3)
 @pytest.mark.parametrize("stage", ["connect", "helo", "mail", "rcpt", "data", "dot"])
 @pytest.mark.parametrize("how", [[], ["--pipeline"], ["--reconnect", "--pipeline"]])
 def test_failures_at_each_stage_are_counted(sink, stage, how):
@@ -198,6 +201,7 @@ def test_failures_at_each_stage_are_counted(sink, stage, how):
         assert sums["refused_by"]["554"] == 5 and code == 69
 
 
+@pytest.mark.daily(3)
 @pytest.mark.parametrize("stage", ["connect", "helo", "mail", "rcpt", "data", "text", "dot"])
 @pytest.mark.parametrize("how", [[], ["--pipeline"]])
 def test_drops_at_each_stage_are_counted(sink, stage, how):
@@ -251,6 +255,7 @@ def test_acknowledged_is_received_when_the_server_is_killed(tmp_path):
     assert acknowledged == set(range(1, 4001)) == received
 
 
+@pytest.mark.daily(3)
 @pytest.mark.parametrize("stage", ["connect", "helo", "mail", "rcpt", "data", "text", "dot"])
 @pytest.mark.parametrize("how", [["--abort", "reset"], ["--abort", "close", "--pipeline"]])
 def test_vanishing(sink, stage, how):
@@ -263,6 +268,7 @@ def test_vanishing(sink, stage, how):
     assert totals["connections"] == 20
 
 
+@pytest.mark.slow
 def test_a_server_that_is_gone_without_a_word():
     """A server that is killed while a client connects to it can leave the client's end of the connection behind, which hears of
     nothing. TCP_REPAIR closes a connection that way."""
@@ -308,6 +314,7 @@ def test_slow_server(sink):
     assert s.stop()["messages"] == 2
 
 
+@pytest.mark.slow
 def test_slow_reader(sink):
     s = sink("--slow-read", "20K")
     code, sums = load(s.address, "--size", "30K")
@@ -520,6 +527,7 @@ def test_a_server_that_closes_between_messages():
     (["sink", "--fail", "rcpt=450%101"], "a percentage"), (["sink", "--slow", "dot"], "milliseconds"),
     (["sink", "--tls", "a"], "CERT,KEY"), (["sink", "--listen", "127.0.0.1:1x"], "is not HOST:PORT"),
 ])
+@pytest.mark.daily(6)
 def test_usage_errors(options, text):
     r = subprocess.run([POSTERN, *options], capture_output=True, text=True, timeout=10)
     assert r.returncode == 64 and text in r.stderr

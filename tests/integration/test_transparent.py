@@ -106,6 +106,7 @@ def router(request, world, module_postern):
     relay.stop()
 
 
+@pytest.mark.daily(2)
 @pytest.mark.parametrize("server,client", [(SERVER, CLIENT), (SERVER6, CLIENT6)], ids=["ipv4", "ipv6"])
 def test_what_is_meant_for_another_is_taken(world, router, server, client):
     family = "v6" if ":" in server else "v4"
@@ -131,6 +132,7 @@ def trace(relay, to):
     return [entry for event in events for entry in event.get("trace") or []]
 
 
+@pytest.mark.slow
 def test_what_is_left_alone_reaches_the_server(world, router):
     assert world.reached(SERVER) == world.reached(SERVER6) == "relay"
     assert world.reached(SERVER, SPARED) == world.reached(SERVER6, SPARED6) == "server"
@@ -193,6 +195,7 @@ def test_a_refusal_names_whom_it_was_meant_for(world, router):
     router.relay.wait_log(rf"refused .*code=501.*intended={SERVER}:25")
 
 
+@pytest.mark.daily(1)
 def test_status(world, router):
     assert router.nft("status").stdout == "in force\n"
     assert json.loads(router.nft("status", "--json").stdout) == {"transparent_zones": 1, "rules": "current", "fine": True}
@@ -245,6 +248,7 @@ def test_from_one_way_to_the_other(world, router):
         assert (router.rules()[1] != "") == (by == "tproxy")
 
 
+@pytest.mark.slow
 def test_a_listener_with_an_address(world, postern):
     """A port of its own, IPv4 only: what comes by IPv6 is left alone, which print says. Zones by interface."""
     with world.router:

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -81,10 +82,15 @@ static void test_users(void **state)
     struct err err;
     close(mkstemp(path));
     unlink(path);
-    struct users_change add = { .name = SLICE("Anna@example.com"), .password = SLICE("secret"), .addresses = SLICE("a@b.example,@c.example"),
-                                .must_not_exist = true, .cram_md5 = true };
+    struct users_change add = { .name = SLICE("Anna@example.com"), .addresses = SLICE("a@b.example,@c.example"), .must_not_exist = true, .cram_md5 = true,
+                                .group = -1 };
+    struct buf secret = { 0 };
+    assert_true(users_secret_make(SLICE("secret"), &secret, &err));
+    add.secret = buf_slice(&secret);
     assert_true(users_file_change(path, &add, &err));
     assert_false(users_file_change(path, &add, &err));
+    assert_int_equal(err.code, EEXIST);
+    buf_wipe(&secret);
     struct users *u = users_new(path);
     struct auth_verdict v = { 0 };
     users_check(u, SLICE("anna@EXAMPLE.com"), SLICE("secret"), &v);
@@ -119,7 +125,7 @@ static void test_names_and_files(void **state)
     assert_int_equal(write(fd, "locked:!:::\n", 12), 12);
     assert_int_equal(fchmod(fd, 0600), 0);
     close(fd);
-    struct users_change add = { .name = SLICE("anna"), .password = SLICE("x") };
+    struct users_change add = { .name = SLICE("anna"), .secret = SLICE("$y$x::"), .group = -1 };
     assert_true(users_file_change(path, &add, &err) && (add.name = SLICE("bert"), users_file_change(path, &add, &err)));
     FILE *f = fopen(path, "r");
     struct stat st;
@@ -133,10 +139,47 @@ static void test_names_and_files(void **state)
     struct user one;
     users_check(u, SLICE("locked"), SLICE("!"), &v);
     assert_int_equal(v.outcome, AUTH_FAILED);
+    assert_false(users_find(u, SLICE("locked"), &one, &v)); /* for no mechanism */
     users_dummy(u, SLICE("x"), &one);
     assert_true(slice_starts(slice_str(one.hash), SLICE("$y$"))); /* costs what the others cost, whoever is the first */
     users_free(u);
     auth_verdict_deinit(&v);
+    unlink(path);
+}
+
+/* What may not get into the file: each would be a line of its own, or another field. */
+static void test_changes_refused(void **state)
+{
+    static const char *const names[] = { "", "a:b", "#a", "a\nb", "a\tb", "\xff" }, *const lists[] = { "a@b.example\nx:y:::", "a", ",", "a@b.example,,c@d.example", "@", "a@b.example c@d.example", "@b\n.example", "**" },
+                             *const secrets[] = { "", "x", "x:y:z", "x::\n", "x::\ny:z:::", "x:::", "::", "x y::" };
+    char path[] = "/tmp/postern-users-XXXXXX";
+    struct err err;
+    struct users_change change = { .secret = SLICE("x::"), .group = -1 };
+    close(mkstemp(path));
+    for (size_t i = 0; i < countof(names); i++) {
+        change.name = slice_str(names[i]);
+        assert_false(users_file_change(path, &change, &err));
+        assert_int_equal(err.code, EINVAL);
+    }
+    change.name = SLICE("anna");
+    for (size_t i = 0; i < countof(lists); i++) {
+        change.addresses = slice_str(lists[i]);
+        assert_false(users_file_change(path, &change, &err));
+        assert_int_equal(err.code, EINVAL);
+    }
+    change.addresses = SLICE("");
+    for (size_t i = 0; i < countof(secrets); i++) {
+        change.secret = slice_str(secrets[i]);
+        assert_false(users_file_change(path, &change, &err));
+    }
+    change.secret = SLICE("x::");
+    change.must_exist = true;
+    assert_false(users_file_change(path, &change, &err));
+    assert_int_equal(err.code, ESRCH);
+    assert_false(users_password_ok(SLICE(""), &err) || users_password_ok(SLICE("a\0b"), &err) || users_password_ok(SLICE("a\nb"), &err));
+    assert_true(users_password_ok(SLICE("x"), &err));
+    struct stat st;
+    assert_true(stat(path, &st) == 0 && st.st_size == 0);
     unlink(path);
 }
 
@@ -197,7 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_base64), cmocka_unit_test(test_scram), cmocka_unit_test(test_cram), cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_users), cmocka_unit_test(test_names_and_files), cmocka_unit_test(test_brake), cmocka_unit_test(test_backend_replies),
+        cmocka_unit_test(test_users), cmocka_unit_test(test_names_and_files), cmocka_unit_test(test_changes_refused), cmocka_unit_test(test_brake), cmocka_unit_test(test_backend_replies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

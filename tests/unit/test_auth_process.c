@@ -103,8 +103,11 @@ static int start(void **state)
     int pair[2];
     snprintf(world.users, sizeof world.users, "/tmp/postern-auth-users-%d", (int)getpid());
     unlink(world.users);
-    struct users_change add = { .name = SLICE("anna"), .password = SLICE("secret") };
+    struct buf secret = { 0 };
+    if (!users_secret_make(SLICE("secret"), &secret, &err)) return -1;
+    struct users_change add = { .name = SLICE("anna"), .secret = buf_slice(&secret), .group = -1 };
     if (!users_file_change(world.users, &add, &err) || !channel_pair(pair, &err)) return -1;
+    buf_wipe(&secret);
     buf_addf(&text, "hostname: mx.example\nsystem: {sandbox: no, auth_user: \"\"}\n"
                     "smarthost: {host: 127.0.0.1, port: 587, tls: encrypt, user: relay, password: x}\n"
                     "domains:\n  - {name: example.com, deliver: 192.0.2.1, recipients: {verify: ldap, timeout: 1s,\n"

@@ -317,6 +317,7 @@ static void begin(struct world *w)
     while (stage < STAGES) p->from[++stage] = p->n;
     w->engine = (struct policy_engine){ .o = { .config = &w->config, .policy = p } };
     w->engine.counts = mem_zalloc(p->n * sizeof *w->engine.counts);
+    w->engine.places = mem_zalloc(p->n * sizeof *w->engine.places);
 }
 
 static void end(struct world *w)
@@ -326,6 +327,7 @@ static void end(struct world *w)
     for (size_t i = 0; i < countof(all); i++) list_free((struct list_match *)all[i]);
     relaying_free((struct relaying *)l->relaying);
     free(w->engine.counts);
+    free(w->engine.places);
 }
 
 static void never(void *arg, const struct policy_verdict *v) { fail(); }

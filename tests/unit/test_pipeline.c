@@ -121,6 +121,7 @@ static int setup(void **state)
     policy.from[STAGE_CONTENT] = policy.from[STAGES] = countof(table);
     engine = (struct policy_engine){ .o = { .config = &config, .policy = &policy } };
     engine.counts = mem_zalloc((countof(table) + 1) * sizeof *engine.counts);
+    engine.places = mem_zalloc((countof(table) + 1) * sizeof *engine.places);
     return 0;
 }
 
@@ -149,6 +150,7 @@ static int setup_for_all(void **state)
 static int teardown(void **state)
 {
     free(engine.counts);
+    free(engine.places);
     return 0;
 }
 

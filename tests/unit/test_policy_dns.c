@@ -27,7 +27,10 @@
 static struct config_match exempt[] = { { .match = "192.0.2.99" }, { .match = "exempt.example" } };
 bool check_wants_reverse(const struct policy *p) { return p->reverse; }
 bool check_wants_reverse_now(const struct check_call *c) { return true; }
-bool expand_is_ours(const struct expander *x, struct slice domain) { return false; }
+bool expand_is_ours(const struct expander *x, struct slice domain)
+{
+    return slice_ieq(domain, SLICE("ours.example")) || slice_ieq(domain, SLICE("mx.relay.example"));
+}
 
 static const struct check *const rows[] = { &check_reverse_name,     &check_reverse_dns,
                                             &check_dns_lists_client, &check_helo,
@@ -104,6 +107,7 @@ static void begin(struct fixture *f)
     f->engine.o.resolver = resolver_new(f->base, &f->config, &err);
     assert_non_null(f->engine.o.resolver);
     f->engine.counts = mem_zalloc((p->n + 1) * sizeof *f->engine.counts);
+    f->engine.places = mem_zalloc((p->n + 1) * sizeof *f->engine.places);
     f->engine.parts.dns_lists = dns_lists_new(&f->engine.o);
 }
 
@@ -143,6 +147,7 @@ static void close_dns(struct fixture *f)
     dns_lists_free(f->engine.parts.dns_lists);
     resolver_free(f->engine.o.resolver);
     free(f->engine.counts);
+    free(f->engine.places);
     list_free((struct list_match *)f->policy.lists.reverse_exempt);
     answering_close(&f->dns);
     event_base_free(f->base);

@@ -295,7 +295,8 @@ static int ask(const struct config *c, const struct relaying *l, const char *ip,
     const struct check *rows[] = { &check_relaying_client, &check_relaying_name, &guard, &stranger, &check_relay };
     struct policy p = { .config = c, .checks = rows, .n = countof(rows), .lists.relaying = l, .from = { 0, 3, 4, 4, 5, 5 } };
     uint64_t counts[countof(rows)][POLICY_WAIT] = { { 0 } };
-    struct policy_engine e = { .o = { .config = c, .policy = &p }, .counts = counts };
+    struct counter_place *places[countof(rows)][POLICY_WAIT + 1] = { { NULL } };
+    struct policy_engine e = { .o = { .config = c, .policy = &p }, .counts = counts, .places = places };
     struct policy_client client = { .zone = &internet };
     struct policy_verdict v;
     struct address a;

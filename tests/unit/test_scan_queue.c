@@ -131,6 +131,48 @@ static void a_client_of_ipv6_is_its_network(void **state)
     assert_int_equal(next(), same);
 }
 
+static json_int_t asked_for(void)
+{
+    struct job *j = new_job(NULL, 100);
+    j->asked = true;
+    queue_take(&world.process, j);
+    return world.last;
+}
+
+static void what_people_ask_for_holds_up_no_mail(void **state)
+{
+    json_int_t first = asked_for(), mail = wait_for_child("192.0.2.1");
+    assert_int_equal(next(), mail); /* before all that was asked for */
+    for (unsigned i = 0; i < RUNNERS / 2; i++) {
+        has_child(i, NULL, 10);
+        world.runners[i].job->asked = true;
+    }
+    assert_int_equal(next(), 0); /* the rest is for mail, also for what comes next */
+    for (unsigned i = RUNNERS / 2; i < RUNNERS - 1; i++) has_child(i, "192.0.2.1", 1500);
+    mail = wait_for_child("192.0.2.1");
+    assert_int_equal(next(), mail); /* nobody else's waits that may begin */
+    world.runners[0].job->asked = false;
+    assert_int_equal(next(), first);
+    world.process.runner_n = 1;
+    first = asked_for();
+    assert_int_equal(next(), first);
+}
+
+static void what_people_ask_for_leaves_room(void **state)
+{
+    for (unsigned i = 0; i < 200; i++) asked_for();
+    assert_int_equal(world.process.waiting_n, 25);
+    for (unsigned i = 0; i < 75; i++) wait_for_child("192.0.2.1");
+    assert_int_equal(world.process.waiting_n, 100);
+    while (next()) continue;
+    for (unsigned i = 0; i < 2; i++) { /* one fits, however large */
+        struct job *large = new_job(NULL, UINT64_C(600) << 20);
+        large->asked = true;
+        queue_take(&world.process, large);
+    }
+    assert_int_equal(world.process.waiting_n, 1);
+}
+
 static void who_is_not_known_is_held_up_by_nobody(void **state)
 {
     has_child(0, NULL, 5000);
@@ -157,6 +199,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(nobody_has_more_than_half_while_others_wait, setup, teardown),
         cmocka_unit_test_setup_teardown(among_slow_clients_who_has_least_is_next, setup, teardown),
         cmocka_unit_test_setup_teardown(a_client_of_ipv6_is_its_network, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_people_ask_for_holds_up_no_mail, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_people_ask_for_leaves_room, setup, teardown),
         cmocka_unit_test_setup_teardown(who_is_not_known_is_held_up_by_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(a_single_child_serves_all, setup, teardown),
     };

@@ -79,7 +79,7 @@ class Slapd(Program):
         self.url, self.tls_url = f"ldap://127.0.0.1:{self.port}", f"ldaps://127.0.0.1:{self.tls_port}"
         self.certificate, key = self_signed(self.folder)
         (self.folder / "data").mkdir()
-        config = self.write("slapd.conf", f"""
+        self.config = self.write("slapd.conf", f"""
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
@@ -105,6 +105,10 @@ access to * by {f"dn.exact={searcher[0]}" if searcher else "*"} read by anonymou
             entries.append(f"dn: {searcher[0]}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\n"
                            f"cn: {searcher[0][3:].split(',')[0]}\nuserPassword: {searcher[1]}\n")
         ldif = self.write("data.ldif", "\n".join(entries))
-        subprocess.run([have("slapadd"), "-f", str(config), "-l", str(ldif)], check=True, capture_output=True)
-        self.start("slapd", "-f", config, "-h", f"{self.url} {self.tls_url} ldaps://127.0.0.2:{self.tls_port}", "-d", "0",
+        subprocess.run([have("slapadd"), "-f", str(self.config), "-l", str(ldif)], check=True, capture_output=True)
+        self.begin()
+
+    def begin(self):
+        """Once more, after its process has ended."""
+        self.start("slapd", "-f", self.config, "-h", f"{self.url} {self.tls_url} ldaps://127.0.0.2:{self.tls_port}", "-d", "0",
                    ready=lambda: listens(self.port, self.tls_port))

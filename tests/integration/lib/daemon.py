@@ -59,6 +59,7 @@ class Postern:
             # Nothing resolves here.
             "checks": {"sender": {"resolvable": False}, "recipient": {"resolvable": False}, "spf": {"enabled": False},
                        "dkim": {"enabled": False}, "arc": {"enabled": False}, "dmarc": {"enabled": False}},
+            "web": {"enabled": False},  # lib/web.py has it
             "spam": {"enabled": False},  # and no processes that look into messages, which take their time to start, unless a test wants them
             # Small segments and no guard: a thousand daemons must not need, nor care for, the disk of the machine.
             "queue": {"retry_first": "1s", "retry_max": "2s", "segment_size": "2M", "free_space": "0%"},

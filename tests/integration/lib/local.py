@@ -2,16 +2,16 @@
 """Where mail is kept: LMTP servers that misbehave when told to, and Dovecot with LMTP, IMAP and Maildirs."""
 import imaplib
 import os
-
 import socket
+import threading
 
 from lib.programs import Program
-from lib.sink import CLOSE, RESET, Delay, Received, Session, Sink
+from lib.sink import Received, Session, Sink
 from lib.util import free_port, listens
 
 
 class LmtpSession(Session):
-    """Stage "text" has the recipient as its argument, once for each that was accepted. As an answer a list of lines stands for several replies."""
+    """Stage "text" has the recipient as its argument, once for each that was accepted."""
 
     def command(self, text):
         verb, _, argument = text.partition(" ")
@@ -32,9 +32,8 @@ class LmtpSession(Session):
         if not self.rcpts:
             self.sink.complaints.append("a text that is for nobody")
         for rcpt in self.rcpts:
-            code = self.answer("text", rcpt)
             message = Received(self.sender, self.params, [rcpt], text, self)
-            (self.sink.messages if code // 100 == 2 else self.sink.refused).append(message)
+            code = self.answer("text", rcpt, lambda code, message=message: (self.sink.messages if code // 100 == 2 else self.sink.refused).append(message))
             if not code or code == 421:
                 return 0
         self.reset()
@@ -57,7 +56,6 @@ class LmtpSink(Sink):
     def start(self):
         if not self.path:
             return super().start()
-        import threading
         self.path.unlink(missing_ok=True)
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(self.path))
@@ -142,6 +140,3 @@ class Mailboxes(Program):
 def replies(*lines):
     """An answer of several replies at once."""
     return "".join(line + "\r\n" for line in lines).encode()
-
-
-__all__ = ["CLOSE", "RESET", "Delay", "LmtpSink", "Mailboxes", "replies"]

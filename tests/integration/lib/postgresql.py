@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 from lib.programs import Program
-from lib.util import listens, wait_until
+from lib.util import listens
 
 PROGRAMS = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name), default=None)
 SUPERUSER, PASSWORD = "postgres", "the superuser's"
@@ -37,13 +37,9 @@ class Postgresql(Program):
         assert done.returncode == 0, done.stdout + done.stderr
 
     def begin(self):
-        with open(self.folder / "output", "ab") as out:
-            self.process = subprocess.Popen(
-                [PROGRAMS / "postgres", "-D", self.data, "-p", str(self.port), "-k", self.folder, "-c", "listen_addresses=127.0.0.1",
-                 "-c", "fsync=off", "-c", "shared_buffers=8MB", "-c", "max_connections=20", "-c", "max_wal_senders=0", "-c", "wal_level=minimal"],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, user=self.user, cwd=self.folder)
-        wait_until(lambda: self.process.poll() is not None or self.answers(), lambda: f"PostgreSQL\n{self.log()}", 30)
-        assert self.process.poll() is None, self.log()
+        self.start(PROGRAMS / "postgres", "-D", self.data, "-p", self.port, "-k", self.folder, "-c", "listen_addresses=127.0.0.1",
+                   "-c", "fsync=off", "-c", "shared_buffers=8MB", "-c", "max_connections=20", "-c", "max_wal_senders=0", "-c", "wal_level=minimal",
+                   ready=self.answers, user=self.user, cwd=self.folder)
 
     def psql(self, text, database):
         return subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-At", "-c", text,

@@ -40,11 +40,11 @@ class Program:
         path.write_text(text)
         return path
 
-    def start(self, *command, ready=None):
-        """Returns when it listens on its port or is `ready`."""
+    def start(self, *command, ready=None, **how):
+        """Returns when it listens on its port or is `ready`. how: what subprocess.Popen takes."""
         with open(self.folder / "output", "ab") as out:
             self.process = subprocess.Popen([have(command[0]), *map(str, command[1:])], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                            start_new_session=True)
+                                            start_new_session=True, **how)
         ready = ready or (lambda: listens(self.port))
         try:
             wait_until(lambda: self.process.poll() is not None or ready(), lambda: f"{command[0]}\n{self.log()}", 30)

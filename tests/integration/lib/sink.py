@@ -82,8 +82,9 @@ class Session:
         out, self.buffer = self.buffer[:at], self.buffer[at:]
         return out
 
-    def answer(self, stage, argument=""):
-        """Answers as the rules say; returns the code, 0 when the connection is to be closed."""
+    def answer(self, stage, argument="", noted=lambda code: None):
+        """Answers as the rules say; returns the code, 0 when the connection is to be closed. `noted` gets it before the other side gets the reply,
+        upon which a test may look."""
         action = self.sink.action(stage, argument)
         if isinstance(action, Delay):
             time.sleep(action.seconds)
@@ -95,10 +96,13 @@ class Session:
         if action is RESET:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         if action in (CLOSE, RESET):
+            noted(0)
             return 0
         reply = action if isinstance(action, bytes) else action.encode() + b"\r\n"
+        code = int(reply[:3]) if reply[:3].isdigit() else 500
+        noted(code)
         self.sock.sendall(reply)
-        return int(reply[:3]) if reply[:3].isdigit() else 500
+        return code
 
     def default(self, stage):
         if stage == "ehlo":
@@ -159,8 +163,8 @@ class Session:
         if not self.rcpts:
             self.sock.sendall(b"554 5.5.1 no recipients\r\n")
             return 554
-        code = self.answer("text", text.decode("latin-1"))
-        (self.sink.messages if code // 100 == 2 else self.sink.refused).append(message)
+        code = self.answer("text", text.decode("latin-1"),
+                           lambda code: (self.sink.messages if code // 100 == 2 else self.sink.refused).append(message))
         self.reset()
         return code
 

@@ -190,3 +190,13 @@ def queued_id(reply):
     found = re.search(r"\b[0-9a-hjkmnp-tv-z]{13}\b", reply.text)
     assert found, reply
     return found[0]
+
+
+def refused(relay, *recipients):
+    """A stranger asks for what he does not get."""
+    with relay.client() as c:
+        c.ehlo()
+        c.cmd("MAIL FROM:<a@client.example>")
+        for to in recipients:
+            assert c.cmd(f"RCPT TO:<{to}>").code == 550
+        c.quit()

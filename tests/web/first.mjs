@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// The first start: the one-time link, the guide from a domain to the first message. given: link, domain, hop (of the inner server).
+import { base, button, check, end, given, logOut, look, open, same, settled, step, text, told } from './lib.mjs';
+
+const page = await open();
+const next = () => button(page, 'Next').click();
+const field = (name) => page.getByLabel(name);
+
+await step('the link makes the first administrator', async () => {
+    await page.goto(`${base}/#/setup/${given.link}`);
+    await page.fill('[name=new]', 'short');
+    await page.fill('[name=again]', 'shorter');
+    await look(page, 'setup');
+    await button(page, 'Create and log in').click();
+    check((await text(page, '.note.bad')).includes('differ'), 'two passwords that differ are told');
+    await page.fill('[name=username]', 'root');
+    for (const name of ['new', 'again']) await page.fill(`[name=${name}]`, 'correct horse battery');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.shell');
+    check(page.url().endsWith('#/guide'), `the guide comes first, not ${page.url()}`);
+});
+
+await step('guide: the domain', async () => {
+    await settled(page);
+    await field('For which domain is mail received?').fill('nonsense');
+    await page.getByText('This is no domain name.').waitFor();
+    check(await button(page, 'Next').isDisabled(), 'one cannot go on with it');
+    await field('For which domain is mail received?').fill(given.domain);
+    await look(page, 'guide-domain');
+    await next();
+});
+
+await step('guide: the inner server', async () => {
+    const server = field(/^Which server keeps the mailboxes/);
+    await server.fill('127.0.0.1:1');
+    await button(page, 'Test the connection').click();
+    await page.getByText('That did not work; the last step says why.').waitFor();
+    await server.fill(given.hop);
+    await field('An address to ask for (may stay empty)').fill(`bob@${given.domain}`);
+    await button(page, 'Test the connection').click();
+    await page.getByText('The server takes mail.').waitFor();
+    await look(page, 'guide-server');
+    await next();
+});
+
+await step('guide: recipients', async () => {
+    same(await field('How are recipients verified?').inputValue(), 'smtp', 'the usual way');
+    await field('How are recipients verified?').selectOption('list');
+    await field('Addresses, one a line').fill(`bob@${given.domain}\nann@${given.domain}`);
+    await look(page, 'guide-recipients');
+    await next();
+});
+
+await step('guide: DNS records', async () => {
+    await page.locator('.records-list > *').first().waitFor();
+    await look(page, 'guide-records');
+    await page.locator('.records-list button').first().click();
+    const copied = await page.evaluate(() => navigator.clipboard.readText());
+    check(copied.length > 3, 'a record is copied with one click');
+    await button(page, 'Make a DKIM key').click();
+    await page.locator('.dns-record', { hasText: 'Signing key (DKIM)' }).waitFor();
+    same(await button(page, 'Make a DKIM key').count(), 0, 'buttons once there is one');
+    await next();
+});
+
+await step('guide: apply', async () => {
+    await page.locator('.diff').waitFor();
+    const diff = await text(page, '.diff');
+    check(diff.includes(given.domain) && diff.includes(given.hop), `the differences name both: ${diff}`);
+    await look(page, 'guide-apply');
+    await button(page, 'Apply').click();
+    await told(page, /^Applied[.;]/);
+});
+
+await step('guide: test', async () => {
+    await field('To which address?').fill(`bob@${given.domain}`);
+    await button(page, 'Test').last().click();
+    await page.getByText('The server takes mail.').waitFor();
+    await page.getByText('A stranger’s message:').waitFor();
+    await button(page, 'Send a test message').click();
+    await page.locator('main .badge', { hasText: 'delivered' }).first().waitFor();
+    await look(page, 'guide-test');
+});
+
+await step('guide: a message is sent, and its story told', async () => {
+    await button(page, 'Send a test message').click();
+    await page.locator('[aria-live] .badge', { hasText: 'delivered' }).waitFor();
+    check((await text(page, '.reply')).includes('250'), 'with what the server said');
+    await look(page, 'guide-sent');
+});
+
+await step('logout, and the link is of no use any more', async () => {
+    await logOut(page);
+    await look(page, 'login');
+    page.expect(401, '/v1/setup');
+    await page.goto(`${base}/#/setup/${given.link}`);
+    await page.reload();
+    for (const name of ['new', 'again']) await page.fill(`[name=${name}]`, 'another good one');
+    await button(page, 'Set and log in').click();
+    await page.locator('.note.bad').waitFor();
+    same(await page.locator('.shell').count(), 0, 'shells');
+});
+
+await end();

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// What was found in a message that is kept apart, and what it holds: all of it text.
+import { useGet, segment } from '../api';
+import { Badge, Busy, Failed, Panel, Size } from '../components';
+import { number, t } from '../i18n';
+import { Checks } from './mail';
+import type { CheckEntry } from './mail';
+import type { Entry } from './quarantine';
+
+interface Part {
+    name?: string;
+    declared?: string;
+    type?: string;
+    size?: number;
+    findings?: string[];
+    blocked?: string;
+}
+export interface Findings {
+    class?: string;
+    viruses?: { name: string; part?: string; scanner?: string }[];
+    parts?: Part[];
+    symbols?: ({ name: string; score?: number; text?: string; engine?: string } | string)[];
+    actions?: { by?: string; name?: string; line?: number; action?: string; address?: string; text?: string }[];
+    scanners?: { name: string; state: string; text?: string }[];
+}
+export interface Details extends Entry {
+    helo?: string;
+    zone?: string;
+    account?: string;
+    headers?: [string, string][];
+    findings?: Findings;
+    trace?: CheckEntry[];
+    checks?: CheckEntry[];
+    error?: string;
+}
+interface View {
+    text?: string;
+    headers?: [string, string][];
+    parts?: Part[];
+    links?: Link[];
+}
+
+export function Headers({ of }: { of: [string, string][] }) {
+    return (
+        <dl class="facts mono small">
+            {of.map(([k, v], i) => (
+                <>
+                    <dt key={i}>{k}</dt>
+                    <dd>{v}</dd>
+                </>
+            ))}
+        </dl>
+    );
+}
+
+function PartTable({ of }: { of: Part[] }) {
+    if (!of.length) return <p class="dim">{t('common.empty')}</p>;
+    return (
+        <div class="table-box">
+            <table aria-label={t('quarantine.parts')}>
+                <thead>
+                    <tr>
+                        <th>{t('quarantine.part_name')}</th>
+                        <th>{t('quarantine.part_type')}</th>
+                        <th>{t('quarantine.part_findings')}</th>
+                        <th class="num">{t('queue.size')}</th>
+                    </tr>
+                </thead>
+                <tbody>
+                    {of.map((p, i) => (
+                        <tr key={i}>
+                            <td>{p.name || '–'}</td>
+                            <td>{p.type || p.declared}</td>
+                            <td>
+                                {p.findings?.join(', ')}
+                                {p.blocked && (
+                                    <>
+                                        {' '}
+                                        <Badge tone="bad">{p.blocked}</Badge>
+                                    </>
+                                )}
+                            </td>
+                            <td class="num">
+                                <Size bytes={p.size} />
+                            </td>
+                        </tr>
+                    ))}
+                </tbody>
+            </table>
+        </div>
+    );
+}
+
+/** What was found in a message; without anything nothing is shown. */
+export function Found({ f }: { f: Findings }) {
+    const symbols = (f.symbols ?? []).map((s) =>
+            typeof s === 'string' ? ({ name: s } as { name: string; score?: number; text?: string; engine?: string }) : s,
+        );
+    return (
+        <div class="stack">
+            {!!f.viruses?.length && (
+                <Panel title={t('quarantine.viruses')}>
+                    <ul class="plain">
+                        {f.viruses.map((v, i) => (
+                            <li key={i}>
+                                <Badge tone="bad">{v.name}</Badge> {v.part && t('quarantine.in_part', { part: v.part })}{' '}
+                                <span class="dim">{v.scanner}</span>
+                            </li>
+                        ))}
+                    </ul>
+                </Panel>
+            )}
+            {!!f.parts?.length && (
+                <Panel title={t('quarantine.parts')} flush>
+                    <PartTable of={f.parts} />
+                </Panel>
+            )}
+            {!!symbols.length && (
+                <Panel title={t('quarantine.symbols')} flush>
+                    <div class="table-box">
+                        <table aria-label={t('quarantine.symbols')}>
+                            <thead>
+                                <tr>
+                                    <th class="num tight">{t('quarantine.score')}</th>
+                                    <th>{t('quarantine.symbol')}</th>
+                                    <th>{t('queue.reason')}</th>
+                                </tr>
+                            </thead>
+                            <tbody>
+                                {[...symbols]
+                                    .sort((a, b) => Math.abs(b.score ?? 0) - Math.abs(a.score ?? 0))
+                                    .map((s, i) => (
+                                        <tr key={i}>
+                                            <td class="num">{s.score === undefined ? '' : number(s.score, 2)}</td>
+                                            <td class="mono small">{s.name}</td>
+                                            <td>
+                                                {s.text} {s.engine && <span class="dim">{s.engine}</span>}
+                                            </td>
+                                        </tr>
+                                    ))}
+                            </tbody>
+                        </table>
+                    </div>
+                </Panel>
+            )}
+            {!!f.actions?.length && (
+                <Panel title={t('quarantine.actions')}>
+                    <ul class="plain">
+                        {f.actions.map((a, i) => (
+                            <li key={i}>
+                                {a.by} <b>{a.name}</b> {a.action} {a.address} {a.text}
+                            </li>
+                        ))}
+                    </ul>
+                </Panel>
+            )}
+            {!!f.scanners?.length && (
+                <Panel title={t('quarantine.scanners')}>
+                    <ul class="plain">
+                        {f.scanners.map((s, i) => (
+                            <li key={i}>
+                                <Badge tone={s.state === 'fine' ? 'ok' : s.state === 'not-asked' ? '' : 'bad'}>{s.state}</Badge> {s.name}{' '}
+                                <span class="dim">{s.text}</span>
+                            </li>
+                        ))}
+                    </ul>
+                </Panel>
+            )}
+        </div>
+    );
+}
+
+export function Why({ m }: { m: Details }) {
+    return (
+        <div class="stack">
+            <Found f={m.findings ?? {}} />
+            <Panel title={t('checks.title')}>
+                <Checks of={m.checks ?? m.trace ?? []} />
+            </Panel>
+        </div>
+    );
+}
+
+export function MessageText({ text }: { text?: string }) {
+    return (
+        <Panel label={t('quarantine.text')}>
+            {text?.trim() ? (
+                <pre class="message-text" tabIndex={0}>
+                    {text}
+                </pre>
+            ) : (
+                <p class="dim">{t('quarantine.no_text')}</p>
+            )}
+        </Panel>
+    );
+}
+
+export interface Link {
+    url: string;
+    host?: string;
+    shown?: string;
+}
+
+export function Links({ of }: { of?: Link[] }) {
+    return (
+        <Panel title={t('quarantine.links')}>
+            {of?.length ? (
+                <ul class="plain links">
+                    {of.map((l, i) => (
+                        <li key={i}>
+                            <code class="wrap">{l.url}</code>
+                            {l.shown && l.shown !== l.url && <div class="dim small">{t('quarantine.shown_as', { text: l.shown })}</div>}
+                        </li>
+                    ))}
+                </ul>
+            ) : (
+                <p class="dim">{t('common.empty')}</p>
+            )}
+        </Panel>
+    );
+}
+
+/** Read by a process that can do no harm; here it is only text. */
+export function Inside({ id, what }: { id: string; what: 'text' | 'parts' }) {
+    const got = useGet<{ view?: View } & View>(`/v1/quarantine/${segment(id)}/view`);
+    if (got.error) return <Failed error={got.error} retry={got.reload} />;
+    if (!got.data) return <Busy />;
+    const v = got.data.view ?? got.data;
+    if (what === 'text') return <MessageText text={v.text} />;
+    return (
+        <div class="stack">
+            <Panel title={t('quarantine.parts')} flush>
+                <PartTable of={v.parts ?? []} />
+            </Panel>
+            <Links of={v.links} />
+        </div>
+    );
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// A TLS report that somebody sent (RFC 8460), read on the relay by a process that can do no harm.
+import { useState } from 'preact/hooks';
+import { post } from '../api';
+import { Action, Badge, Empty, Facts, Failed, Field, Panel, Table } from '../components';
+import { number, t } from '../i18n';
+
+interface Detail {
+    sessions: number;
+    result?: string;
+    mx?: string;
+    from?: string;
+    reason?: string;
+}
+interface Policy {
+    domain?: string;
+    type?: string;
+    well: number;
+    failed: number;
+    details: Detail[];
+}
+interface Report {
+    organization?: string;
+    contact?: string;
+    report_id?: string;
+    start?: string;
+    end?: string;
+    policies: Policy[];
+    more?: number;
+}
+
+export function TlsReport() {
+    const [file, setFile] = useState<File | null>(null),
+        [report, setReport] = useState<Report | null>(null),
+        [error, setError] = useState<unknown>(null);
+    const run = async () => {
+        setError(null);
+        setReport(null);
+        try {
+            setReport(await post<Report>('/v1/tls-report/show', file));
+        } catch (e) {
+            setError(e);
+        }
+    };
+    return (
+        <div class="stack">
+            <section class="panel" aria-label={t('tls_report.tab')}>
+                <div class="body stack">
+                    <p class="help">{t('tls_report.help')}</p>
+                    <Field label={t('tls_report.file')}>
+                        {(p) => <input {...p} type="file" accept=".json,.gz,.eml" onInput={(e) => setFile(e.currentTarget.files?.[0] ?? null)} />}
+                    </Field>
+                    <div>
+                        <Action class="primary" run={run} disabled={!file}>
+                            {t('tls_report.show')}
+                        </Action>
+                    </div>
+                </div>
+            </section>
+            {error ? <Failed error={error} /> : null}
+            {report && <Result r={report} />}
+        </div>
+    );
+}
+
+function Result({ r }: { r: Report }) {
+    return (
+        <div class="stack" aria-live="polite">
+            <Panel title={r.organization ?? t('tls_report.tab')}>
+                <Facts
+                    of={[
+                        [t('tracking.period'), [r.start, r.end].filter(Boolean).join(' – ')],
+                        [t('tls_report.contact'), r.contact],
+                        [t('tls_report.id'), r.report_id],
+                        [t('tls_report.more'), r.more],
+                    ]}
+                />
+            </Panel>
+            {!r.policies.length && <Empty />}
+            {r.policies.map((p, i) => (
+                <Panel
+                    key={i}
+                    title={
+                        <>
+                            {p.domain ?? '–'} <span class="dim">{p.type}</span>
+                        </>
+                    }
+                    flush
+                >
+                    <div class="body">
+                        {t('tls_report.well', { n: number(p.well) })} <Badge tone={p.failed ? 'bad' : 'ok'}>{t('tls_report.failed', { n: number(p.failed) })}</Badge>
+                    </div>
+                    {p.details.length > 0 && (
+                        <Table
+                            label={t('tls_report.failures')}
+                            rows={p.details.map((d, k) => ({ ...d, k }))}
+                            keyOf={(d) => String(d.k)}
+                            columns={[
+                                { id: 'sessions', title: t('tls_report.sessions'), num: true, sort: (d) => d.sessions, cell: (d) => number(d.sessions) },
+                                { id: 'result', title: t('tls_report.result'), cell: (d) => [d.result, d.reason].filter(Boolean).join(': ') },
+                                { id: 'mx', title: t('tls_report.mx'), cell: (d) => d.mx ?? '' },
+                                { id: 'from', title: t('tls_report.from'), cell: (d) => d.from ?? '', wideOnly: true },
+                            ]}
+                        />
+                    )}
+                </Panel>
+            ))}
+        </div>
+    );
+}
