@@ -113,7 +113,7 @@ void audit_request(struct admin *a, const struct identity *who, const struct rou
                    const char *detail)
 {
     struct buf action = { 0 };
-    bool reads = !strcmp(route->method, "GET") || route->right == RIGHT_CONFIG; /* who may look there changes nothing by it: a check at each key */
+    bool reads = !strcmp(route->method, "GET") || route->reads;
     bool stranger = who->via == VIA_NOBODY;
     bool refused = status == MHD_HTTP_FORBIDDEN || status == MHD_HTTP_UNAUTHORIZED || status == MHD_HTTP_TOO_MANY_REQUESTS;
     if (reads && (!refused || !route->right) && !target) return;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * POST /v1/backup: what `postern backup` writes, as a download. Another process makes it (src/proc/backup_child.c) as a file without a name; here
  * it is read while it goes out. There is one at a time, from its beginning until its last byte is sent: each may be as large as all data. */
-#include <errno.h>
 #include <event2/event.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,7 +10,7 @@
 #include <unistd.h>
 #include "admin/web_int.h"
 #include "base/clock.h"
-#include "base/json.h"
+#include "base/io.h"
 
 #define BACKUP_MS 1860000    /* the process has half an hour */
 #define LOOK_SECONDS 2
@@ -37,8 +36,7 @@ static void backup_free(struct backup *b)
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
     struct backup *b = arg;
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(b->r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct pollfd gone = { .fd = info ? info->connect_fd : -1, .events = POLLRDHUP };
+    struct pollfd gone = { .fd = http_socket_of(b->r->connection), .events = POLLRDHUP };
     if (poll(&gone, 1, 0) != 1 || !(gone.revents & (POLLRDHUP | POLLHUP | POLLERR))) return;
     event_del(b->look);
     tell_master(b->admin, "backup-stop");
@@ -50,10 +48,8 @@ static ssize_t read_piece(void *arg, uint64_t at, char *to, size_t max)
 {
     const struct backup *b = arg;
     if (at >= b->n) return MHD_CONTENT_READER_END_OF_STREAM;
-    ssize_t k;
-    do k = pread(b->fd, to, b->n - at < max ? (size_t)(b->n - at) : max, (off_t)at);
-    while (k < 0 && errno == EINTR);
-    return k > 0 ? k : MHD_CONTENT_READER_END_WITH_ERROR;
+    size_t k = io_read_at(b->fd, to, b->n - at < max ? (size_t)(b->n - at) : max, at);
+    return k ? (ssize_t)k : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
 static void on_sent(void *arg) { backup_free(arg); }
@@ -61,16 +57,11 @@ static void on_sent(void *arg) { backup_free(arg); }
 /* "postern-mail.example.com-2026-02-01.backup" */
 static void name_of(const struct admin *a, char *out, size_t size)
 {
-    struct buf host = { 0 };
     struct tm day;
     time_t now = (time_t)(clock_wall_ms() / 1000);
     localtime_r(&now, &day);
-    for (const char *p = a->site->hostname ? a->site->hostname : "relay"; *p && host.n < 100; p++) {
-        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '.' || *p == '-';
-        buf_add_char(&host, plain ? *p : '_');
-    }
-    snprintf(out, size, "postern-%s-%04d-%02d-%02d.backup", buf_cstr(&host), day.tm_year + 1900, day.tm_mon + 1, day.tm_mday);
-    buf_deinit(&host);
+    snprintf(out, size, "postern-%.100s-%04d-%02d-%02d.backup", a->site->hostname ? a->site->hostname : "relay", day.tm_year + 1900, day.tm_mon + 1,
+             day.tm_mday);
 }
 
 static void send_it(struct backup *b, const json_t *told)
@@ -92,7 +83,7 @@ static void send_it(struct backup *b, const json_t *told)
     snprintf(detail, sizeof detail, "%lld files, %llu bytes%s", (long long)json_integer_value(json_object_get(told, "files")),
              (unsigned long long)b->n, json_is_false(json_object_get(r->json, "quarantine")) ? ", without the quarantine" : "");
     http_audit(r, name, detail);
-    if (r->web) web_long(r);
+    http_connection_of(r->connection)->lasts = true;
     http_answer_response(r, MHD_HTTP_OK, response);
 }
 

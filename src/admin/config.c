@@ -248,7 +248,7 @@ const struct route routes_config[] = {
     { "GET", "/v1/config", "the configuration: effective values, what is written, its text", serve_show, RIGHT_CONFIG, no_fields, NULL,
       "version: string, values: object, written: object, text: string, file: string, pending: boolean, findings: array" },
     { "POST", "/v1/config/check", "what a change would do", serve_check, RIGHT_CONFIGURE, no_fields, check_body,
-      "ok: boolean, findings: array, diff: string, text: string" },
+      "ok: boolean, findings: array, diff: string, text: string", .reads = true },
     { "POST", "/v1/config/apply", "change the configuration and bring it in force", serve_apply, RIGHT_CONFIGURE, no_fields, apply_body, APPLIED },
     { "GET", "/v1/config/history", "its revisions, the newest first", serve_history, RIGHT_CONFIG, no_fields, NULL, "revisions: array" },
     { "GET", "/v1/config/diff", "what changed between two", serve_diff, RIGHT_CONFIG, diff_arguments, NULL, "diff: string" },

@@ -4,7 +4,6 @@
 #include <event2/event.h>
 #include <microhttpd.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -247,44 +246,13 @@ void digest_serve_send(struct http_request *r)
 
 /* ---- what the master says */
 
-static void set_file(struct digest_files *f, const char *what, int fd)
-{
-    static const char *const names[] = { "socket", "secret", "certificate", "key" };
-    int *const where[] = { &f->socket, &f->secret, &f->certificate, &f->key };
-    for (size_t i = 0; i < countof(names); i++) {
-        if (fd < 0 || strcmp(what, names[i]) != 0) continue;
-        if (*where[i] >= 0) close(*where[i]);
-        *where[i] = fd;
-        return;
-    }
-    if (fd >= 0) close(fd);
-}
-
-static void forget_files(struct digest_files *f)
-{
-    int *const all[] = { &f->socket, &f->secret, &f->certificate, &f->key };
-    for (size_t i = 0; i < countof(all); i++) {
-        if (*all[i] >= 0) close(*all[i]);
-        *all[i] = -1;
-    }
-}
-
-/* Small files only; false: it cannot be read. */
-static bool read_all(int fd, struct buf *out)
-{
-    ssize_t k = 0;
-    out->max = 256 << 10;
-    for (char *to; fd >= 0 && (to = buf_reserve(out, 4096)) && (k = pread(fd, to, 4096, (off_t)out->n)) > 0;) out->n += (size_t)k;
-    return fd >= 0 && k == 0 && out->n;
-}
-
 static void open_page(struct digest *d)
 {
     struct buf secret = { 0 }, certificate = { 0 }, key = { 0 };
     struct err err = { .text = "the secret, certificate or key cannot be read" };
-    bool ok = read_all(d->files.secret, &secret) && secret.n == DIGEST_SECRET_N;
+    bool ok = sent_file_read(d->files.secret, &secret) && secret.n == DIGEST_SECRET_N;
     if (ok) memcpy(d->secret, secret.p, DIGEST_SECRET_N);
-    if (ok && d->secure) ok = read_all(d->files.certificate, &certificate) && read_all(d->files.key, &key);
+    if (ok && d->secure) ok = sent_file_read(d->files.certificate, &certificate) && sent_file_read(d->files.key, &key);
     struct digest_page_start s = { .socket = d->files.socket, .certificate = buf_slice(&certificate), .key = buf_slice(&key) };
     if (ok) {
         d->files.socket = -1;
@@ -335,14 +303,13 @@ static void configure(struct digest *d, const json_t *m)
     json_array_foreach(json_object_get(m, "at"), i, v)
         if (d->at_n < DIGEST_TIMES_MAX) d->at[d->at_n++] = (uint32_t)json_integer_value(v);
     if (url && d->files.socket >= 0) open_page(d);
-    forget_files(&d->files);
+    sent_files_close(&d->files);
 }
 
 bool digest_on_master(struct admin *a, const json_t *m, int fd)
 {
-    const char *what = json_string_value(json_object_get(m, "what"));
     struct slice op = json_text(m, "op");
-    if (slice_eq(op, SLICE("digest-file")) && what) set_file(&a->digest->files, what, fd);
+    if (slice_eq(op, SLICE("digest-file"))) sent_files_take(&a->digest->files, json_text(m, "what"), fd);
     else if (slice_eq(op, SLICE("digest"))) configure(a->digest, m);
     else return false;
     return true;
@@ -353,7 +320,7 @@ bool digest_on_master(struct admin *a, const json_t *m, int fd)
 void digest_open(struct admin *a)
 {
     struct digest *d = mem_new(struct digest);
-    *d = (struct digest){ .admin = a, .files = { -1, -1, -1, -1 } };
+    *d = (struct digest){ .admin = a, .files = SENT_FILES_NONE };
     a->digest = d;
     list_init(&d->leaving);
     d->timer = event_new(a->base, -1, EV_PERSIST, on_tick, d);
@@ -365,7 +332,7 @@ void digest_close(struct admin *a)
     struct digest *d = a->digest;
     if (d->page) digest_page_leave(d->page, &d->leaving);
     digest_pages_sweep(&d->leaving, true);
-    forget_files(&d->files);
+    sent_files_close(&d->files);
     event_free(d->timer);
     mem_wipe(d->secret, sizeof d->secret);
     templates_free(d->templates);

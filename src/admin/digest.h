@@ -6,6 +6,7 @@
 #define POSTERN_ADMIN_DIGEST_H
 #include "admin/internal.h"
 #include "admin/digest_token.h"
+#include "admin/sent_files.h"
 #include "notice/template.h"
 
 #define DIGEST_TIMES_MAX 8
@@ -25,10 +26,7 @@ struct digest {
     bool has_secret;             /* else there are no links */
     struct templates *templates; /* of the page, and of its language; NULL: the built-in ones */
     struct wording wording;      /* of them */
-    /* descriptors that came before the rest; -1: none */
-    struct digest_files {
-        int socket, secret, certificate, key;
-    } files;
+    struct sent_files files;     /* which came before the rest */
     struct digest_page *page;    /* NULL: none */
     struct list leaving;         /* pages of former configurations whose last requests are under way */
     /* a run */

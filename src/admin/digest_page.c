@@ -6,12 +6,9 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include "admin/digest_text.h"
 #include "admin/http.h"
 #include "base/clock.h"
-#include "base/ip.h"
 #include "base/json.h"
 #include "base/log.h"
 
@@ -30,23 +27,13 @@ struct digest_page {
     struct digest *d;
     struct http_front front;
     struct event *sweeper;
-    struct list connections;
-    bool left;                   /* its socket is closed: libmicrohttpd would give its number out again */
     char *certificate, *key;     /* NULL: plain HTTP */
-    unsigned waiting;            /* requests that wait for somebody */
     uint64_t refused, told;      /* links that were none; mono ms of the last line about them */
-};
-
-struct connection {
-    struct list node;
-    struct MHD_Connection *mhd;
-    uint64_t began;              /* mono ms */
-    unsigned waiting;
 };
 
 struct request {
     struct digest_page *page;
-    struct connection *c;
+    struct MHD_Connection *mhd;
     bool post, waiting;
     char token[DIGEST_TOKEN_N + 1];
     struct digest_link link;
@@ -69,10 +56,7 @@ static void answer(struct request *r, enum digest_page_kind kind)
     digest_page_text(&r->page->d->wording, kind, r->message, slice_str(r->address), r->token, &r->answer);
     if (!r->waiting) return;
     r->waiting = false;
-    r->c->waiting--;
-    r->page->waiting--;
-    MHD_resume_connection(r->c->mhd);
-    event_add(r->page->front.timer, &(struct timeval){ 0, 0 });
+    http_resume(&r->page->front, r->mhd);
 }
 
 static enum MHD_Result respond(struct request *r)
@@ -87,7 +71,7 @@ static enum MHD_Result respond(struct request *r)
     if (!response) return MHD_NO;
     for (size_t i = 0; i < countof(headers); i++) MHD_add_response_header(response, headers[i][0], headers[i][1]);
     if (r->status == MHD_HTTP_METHOD_NOT_ALLOWED) MHD_add_response_header(response, "Allow", "GET, HEAD, POST");
-    enum MHD_Result rc = MHD_queue_response(r->c->mhd, r->status, response);
+    enum MHD_Result rc = MHD_queue_response(r->mhd, r->status, response);
     MHD_destroy_response(response);
     return rc;
 }
@@ -108,17 +92,6 @@ static void refuse(struct request *r)
 
 /* ---- what a link is for */
 
-static void client_of(const struct request *r, char *out, size_t size)
-{
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->c->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    struct buf b = { 0 };
-    struct ip ip;
-    uint16_t port;
-    if (info && info->client_addr && ip_from_sockaddr(info->client_addr, &ip, &port)) ip_add(&b, &ip);
-    snprintf(out, size, "link, from %s", b.n ? buf_cstr(&b) : "somebody");
-    buf_deinit(&b);
-}
-
 static void on_released(void *arg, json_t *all)
 {
     struct request *r = arg;
@@ -135,9 +108,10 @@ static void on_released(void *arg, json_t *all)
 
 static void release(struct request *r)
 {
-    char id[ID_TEXT_LEN + 1], by[80];
+    char id[ID_TEXT_LEN + 1], ip[64], by[80];
     id_format(r->link.id, id);
-    client_of(r, by, sizeof by);
+    http_ip(http_address_of(r->mhd), ip, sizeof ip);
+    snprintf(by, sizeof by, "link, from %s", ip);
     quarantine_release_one(r->page->d->admin, id, r->address, by, on_released, r);
 }
 
@@ -195,9 +169,8 @@ static void serve(struct request *r)
 
 static struct request *request_new(struct digest_page *p, struct MHD_Connection *mhd, const char *path, const char *method)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct request *r = mem_new(struct request);
-    *r = (struct request){ .page = p, .c = info ? info->socket_context : NULL, .body = { .max = BODY_MAX } };
+    *r = (struct request){ .page = p, .mhd = mhd, .body = { .max = BODY_MAX } };
     r->post = !strcmp(method, MHD_HTTP_METHOD_POST);
     bool reads = !strcmp(method, MHD_HTTP_METHOD_GET) || !strcmp(method, MHD_HTTP_METHOD_HEAD);
     if (!r->post && !reads) answer(r, DIGEST_PAGE_METHOD);
@@ -210,8 +183,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
 {
     struct request *r = *state;
     if (!r) {
-        *state = r = request_new(arg, mhd, path, method);
-        return r->c ? MHD_YES : MHD_NO;
+        *state = request_new(container_of(arg, struct digest_page, front), mhd, path, method);
+        return MHD_YES;
     }
     if (*data_n) { /* what does not fit is not read to its end */
         buf_add(&r->body, slice_of(data, *data_n));
@@ -221,9 +194,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     if (!r->status) serve(r);
     if (r->status) return respond(r);
     r->waiting = true;
-    r->c->waiting++;
-    r->page->waiting++;
-    MHD_suspend_connection(mhd);
+    http_suspend(&r->page->front, mhd);
     return MHD_YES;
 }
 
@@ -241,43 +212,21 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **state, en
 
 /* ---- connections: each has its time, however slowly it speaks */
 
-static void on_connection(void *arg, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode what)
+static bool is_over(const struct http_front *f, const struct http_connection *c, uint64_t age)
 {
-    struct digest_page *p = arg;
-    struct connection *c = *context;
-    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        *context = c = mem_new(struct connection);
-        *c = (struct connection){ .mhd = mhd, .began = clock_mono_ms() };
-        list_push_back(&p->connections, &c->node);
-    } else if (c) {
-        *context = NULL;
-        list_remove(&c->node);
-        free(c);
-    }
+    return age >= LIFE_MS;
 }
 
 static void on_sweep(evutil_socket_t fd, short what, void *arg)
 {
     struct digest_page *p = arg;
-    uint64_t now = clock_mono_ms();
-    list_each(it, &p->connections) {
-        const struct connection *c = list_entry(it, struct connection, node);
-        if (c->waiting || now - c->began < LIFE_MS) continue;
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-        if (info) shutdown(info->connect_fd, SHUT_RDWR); /* the rest follows by itself */
-    }
-    http_front_run(&p->front);
+    http_front_sweep(&p->front, is_over);
 }
 
 /* ---- life */
 
 static void page_free(struct digest_page *p)
 {
-    if (p->front.daemon) {
-        int fd = p->left ? -1 : MHD_quiesce_daemon(p->front.daemon); /* or it might shut down a socket that others have, too */
-        MHD_stop_daemon(p->front.daemon);
-        if (fd >= 0) close(fd);
-    }
     http_front_deinit(&p->front);
     if (p->sweeper) event_free(p->sweeper);
     if (p->key) mem_wipe(p->key, strlen(p->key));
@@ -286,37 +235,18 @@ static void page_free(struct digest_page *p)
     free(p);
 }
 
-static void start(struct digest_page *p, int fd)
-{
-    struct MHD_OptionItem tls[] = {
-        { MHD_OPTION_HTTPS_MEM_CERT, 0, p->certificate }, { MHD_OPTION_HTTPS_MEM_KEY, 0, p->key },
-        { MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" }, { MHD_OPTION_END, 0, NULL },
-    };
-    struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
-    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (p->certificate ? MHD_USE_TLS : 0U);
-    p->front.daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, p,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, p,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)(p->certificate ? CONNECTIONS_AN_IP : CONNECTIONS),
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_ARRAY, p->certificate ? tls : none, MHD_OPTION_END);
-}
-
 struct digest_page *digest_page_open(struct digest *d, const struct digest_page_start *s, struct err *err)
 {
     struct digest_page *p = mem_new(struct digest_page);
     *p = (struct digest_page){ .d = d, .front = { .admin = d->admin } };
-    list_init(&p->connections);
     if (s->certificate.n) {
         p->certificate = mem_slicedup(s->certificate);
         p->key = mem_slicedup(s->key);
     }
-    (void)listen(s->socket, CONNECTIONS); /* a former process may have shut it down */
-    start(p, s->socket);
-    if (!http_front_start(&p->front)) {
-        if (!p->front.daemon) close(s->socket);
+    if (!http_front_start(&p->front, &(struct http_front_start){
+            .socket = s->socket, .certificate = p->certificate, .key = p->key, .connections = CONNECTIONS,
+            .connections_an_ip = p->certificate ? CONNECTIONS_AN_IP : 0, .idle_seconds = IDLE_SECONDS, .memory = CONNECTION_MEMORY,
+            .on_request = on_request, .on_completed = on_completed })) {
         page_free(p);
         err_set(err, "HTTP cannot be started: see whether certificate and key fit each other");
         return NULL;
@@ -328,9 +258,7 @@ struct digest_page *digest_page_open(struct digest *d, const struct digest_page_
 
 void digest_page_leave(struct digest_page *p, struct list *leaving)
 {
-    int fd = MHD_quiesce_daemon(p->front.daemon);
-    if (fd >= 0) close(fd);
-    p->left = true;
+    http_front_leave(&p->front);
     list_push_back(leaving, &p->node);
 }
 
@@ -338,7 +266,7 @@ void digest_pages_sweep(struct list *leaving, bool all)
 {
     list_each_safe(it, leaving) {
         struct digest_page *p = list_entry(it, struct digest_page, node);
-        if (!all && (p->waiting || !list_empty(&p->connections))) continue;
+        if (!all && !http_front_is_idle(&p->front)) continue;
         list_remove(&p->node);
         page_free(p);
     }

@@ -252,7 +252,7 @@ void events_serve(struct http_request *r)
         return;
     }
     struct listener *l = mem_new(struct listener);
-    *l = (struct listener){ .admin = r->admin, .mhd = r->connection, .crank = r->crank, .web = r->web, .until = clock_mono_ms() + LIFE_MS };
+    *l = (struct listener){ .admin = r->admin, .mhd = r->connection, .crank = r->front->timer, .web = r->web, .until = clock_mono_ms() + LIFE_MS };
     memcpy(l->name, r->who.name, sizeof l->name);
     begin(e, l);
     struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read_stream, l, free_stream);

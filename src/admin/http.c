@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * HTTP: libmicrohttpd on our event loop, without threads of its own; requests from their first line to the one that serves them. A request that
- * has to wait for others is suspended meanwhile. */
+ * HTTP: requests from their first line to the one that serves them. A request that has to wait for others is suspended meanwhile. */
 #include "admin/http.h"
-#include <event2/event.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -10,7 +8,9 @@
 #include <unistd.h>
 #include "admin/auth.h"
 #include "admin/web.h"
+#include "base/clock.h"
 #include "base/io.h"
+#include "base/json.h"
 #include "base/log.h"
 
 #define CONNECTIONS 64
@@ -20,44 +20,6 @@
 #define BODY_FILES_MAX (UINT64_C(512) << 20) /* of all that are being sent or served */
 #define FORGET_MAX (64u << 10)   /* bytes of a body that are read of a request which is refused already */
 #define STRANGER_BODY_MAX (16u << 10) /* of somebody unknown, who may send many at once: a login, or a one-time link */
-
-struct admin_http {
-    struct http_front front;
-};
-
-/* ---- turning the crank */
-
-void http_front_run(struct http_front *f)
-{
-    MHD_UNSIGNED_LONG_LONG ms;
-    MHD_run(f->daemon);
-    event_del(f->timer);
-    if (MHD_get_timeout(f->daemon, &ms) != MHD_YES) return;
-    if (ms > 60000) ms = 60000;
-    event_add(f->timer, &(struct timeval){ (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000 });
-}
-
-static void on_event(evutil_socket_t fd, short what, void *arg)
-{
-    http_front_run(arg);
-}
-
-bool http_front_start(struct http_front *f)
-{
-    const union MHD_DaemonInfo *info = f->daemon ? MHD_get_daemon_info(f->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
-    if (!info) return false;
-    f->readable = event_new(f->admin->base, info->epoll_fd, EV_READ | EV_PERSIST, on_event, f);
-    f->timer = evtimer_new(f->admin->base, on_event, f);
-    event_add(f->readable, NULL);
-    return true;
-}
-
-void http_front_deinit(struct http_front *f)
-{
-    if (f->readable) event_free(f->readable);
-    if (f->timer) event_free(f->timer);
-    f->readable = f->timer = NULL;
-}
 
 /* ---- who asks */
 
@@ -73,10 +35,9 @@ void http_client(struct http_request *r, char *out, size_t size)
 
 static void socket_client(const struct http_request *r, char *out, size_t size)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct ucred who;
     socklen_t n = sizeof who;
-    if (info && getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0) snprintf(out, size, "uid %u", (unsigned)who.uid);
+    if (getsockopt(http_socket_of(r->connection), SOL_SOCKET, SO_PEERCRED, &who, &n) == 0) snprintf(out, size, "uid %u", (unsigned)who.uid);
     else snprintf(out, size, "somebody");
 }
 
@@ -84,7 +45,7 @@ static void identify(struct http_request *r)
 {
     const char *background = http_header(r, "X-Postern-Background");
     char peer[64];
-    if (r->web) web_client(r, peer, sizeof peer);
+    if (r->web) http_ip(http_address_of(r->connection), peer, sizeof peer);
     else socket_client(r, peer, sizeof peer);
     r->tried = !auth_identify(r->admin, &(struct auth_request){
         .socket = !r->web, .peer = peer, .cookie = http_header(r, MHD_HTTP_HEADER_COOKIE),
@@ -125,10 +86,10 @@ static bool has_body(const struct http_request *r)
 /* All that can be said before the body comes; r->status: it is refused. */
 static void take_header(struct http_request *r, int status)
 {
-    if (r->web) web_client(r, r->who.address, sizeof r->who.address); /* for the audit log, also of what is refused at once */
+    if (r->web) http_ip(http_address_of(r->connection), r->who.address, sizeof r->who.address); /* for the audit log, refused or not */
     if (r->web && !web_check(r)) return;
     identify(r);
-    if (r->web) web_known(r);
+    http_connection_of(r->connection)->known = r->who.via != VIA_NOBODY;
     if (r->who.via == VIA_NOBODY) r->body.max = STRANGER_BODY_MAX;
     if (!r->route && r->web && web_files_serve(r)) return;
     if (!r->route) {
@@ -138,13 +99,13 @@ static void take_header(struct http_request *r, int status)
     if (may(r) && http_check_arguments(r) && r->route->body_max) r->body.max = r->route->body_max;
 }
 
-static struct http_request *request_new(const struct http_front *f, struct MHD_Connection *c, const char *path, const char *method)
+static struct http_request *request_new(struct http_front *f, struct MHD_Connection *c, const char *path, const char *method)
 {
     struct http_request *r = mem_new(struct http_request);
     int status;
     r->admin = f->admin;
     r->connection = c;
-    r->crank = f->timer;
+    r->front = f;
     r->web = f->web;
     r->path = mem_strdup(path);
     r->method = method; /* libmicrohttpd's, as long as the request */
@@ -195,8 +156,7 @@ static enum MHD_Result finish_or_wait(struct http_request *r)
 {
     if (r->status) return http_respond(r);
     r->waiting = true;
-    if (r->web) web_waiting(r, true);
-    MHD_suspend_connection(r->connection);
+    http_suspend(r->front, r->connection);
     return MHD_YES;
 }
 
@@ -223,10 +183,7 @@ enum MHD_Result http_on_request(void *arg, struct MHD_Connection *connection, co
 static void wipe_secrets(const json_t *body)
 {
     static const char *const members[] = { "password", "old", "new", "code", "link" };
-    for (size_t i = 0; i < countof(members); i++) {
-        const json_t *v = json_object_get(body, members[i]);
-        if (json_is_string(v)) mem_wipe((char *)(uintptr_t)json_string_value(v), json_string_length(v));
-    }
+    for (size_t i = 0; i < countof(members); i++) json_wipe(json_object_get(body, members[i]));
 }
 
 void http_on_completed(void *arg, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode why)
@@ -234,7 +191,9 @@ void http_on_completed(void *arg, struct MHD_Connection *c, void **state, enum M
     struct http_request *r = *state;
     *state = NULL;
     if (!r) return;
-    if (r->web) web_completed(r);
+    struct http_connection *its = http_connection_of(c);
+    its->known = its->lasts = false;
+    its->since = clock_mono_ms();
     http_free_answer(r);
     identity_deinit(&r->who);
     json_decref(r->parts);
@@ -247,39 +206,23 @@ void http_on_completed(void *arg, struct MHD_Connection *c, void **state, enum M
     free(r);
 }
 
-/* %00 would end a text early for us, not for whoever reads it elsewhere: it becomes a byte that fits nowhere, and is no UTF-8. */
-size_t http_unescape(void *front, struct MHD_Connection *c, char *text)
-{
-    size_t n = MHD_http_unescape(text);
-    for (char *nul; (nul = memchr(text, 0, n));) *nul = (char)0xFF;
-    return n;
-}
-
 /* ---- the control socket */
 
-struct admin_http *http_open(struct admin *a, int listening, struct err *err)
+struct http_front *http_open(struct admin *a, int listening, struct err *err)
 {
-    struct admin_http *h = mem_new(struct admin_http);
-    struct http_front *f = &h->front;
+    struct http_front *f = mem_new(struct http_front);
     f->admin = a;
-    f->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_on_request, f,
-        MHD_OPTION_LISTEN_SOCKET, listening, MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, f, MHD_OPTION_UNESCAPE_CALLBACK, http_unescape, f,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
-    if (http_front_start(f)) return h;
-    if (f->daemon) MHD_stop_daemon(f->daemon);
-    free(h);
+    if (http_front_start(f, &(struct http_front_start){
+            .socket = listening, .connections = CONNECTIONS, .idle_seconds = IDLE_SECONDS, .memory = CONNECTION_MEMORY,
+            .on_request = http_on_request, .on_completed = http_on_completed })) return f;
+    free(f);
     err_set(err, "HTTP on the control socket cannot be started");
     return NULL;
 }
 
-/* No request may be waiting any more. */
-void http_close(struct admin_http **hp)
+void http_close(struct http_front **f)
 {
-    struct admin_http *h = *hp;
-    *hp = NULL;
-    if (!h) return;
-    http_front_deinit(&h->front);
-    MHD_stop_daemon(h->front.daemon);
-    free(h);
+    if (*f) http_front_deinit(*f);
+    free(*f);
+    *f = NULL;
 }

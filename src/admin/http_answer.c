@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Answers: JSON, text, files, and the headers that all of them have. */
-#include <errno.h>
-#include <event2/event.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "admin/auth.h"
 #include "admin/http.h"
 #include "admin/web.h"
+#include "base/io.h"
 
 #define NAMED_MAX 5 /* ids in an entry of the audit log */
 
@@ -73,9 +72,7 @@ void http_answer(struct http_request *r, int status, json_t *answer)
     }
     if (!r->waiting) return;
     r->waiting = false;
-    if (r->web) web_waiting(r, false);
-    MHD_resume_connection(r->connection);
-    event_add(r->crank, &(struct timeval){ 0, 0 });
+    http_resume(r->front, r->connection);
 }
 
 void http_error(struct http_request *r, int status, const char *text)
@@ -130,10 +127,8 @@ static ssize_t read_download(void *arg, uint64_t at, char *to, size_t max)
     }
     at -= f->before.n;
     if (at >= f->n) return MHD_CONTENT_READER_END_OF_STREAM;
-    ssize_t k;
-    do k = pread(f->fd, to, f->n - at < max ? (size_t)(f->n - at) : max, (off_t)(f->at + at));
-    while (k < 0 && errno == EINTR);
-    return k > 0 ? k : MHD_CONTENT_READER_END_WITH_ERROR;
+    size_t k = io_read_at(f->fd, to, f->n - at < max ? (size_t)(f->n - at) : max, f->at + at);
+    return k ? (ssize_t)k : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
 static void free_download(void *arg)

@@ -2,7 +2,7 @@
  * POST /v1/import/postfix: what `postern import` makes of another server's configuration. Nothing is changed. */
 #include <stdio.h>
 #include "admin/config.h"
-#include "base/mem.h"
+#include "base/json.h"
 
 #define BODY_MAX (12u << 20) /* 8 MB of files as JSON */
 
@@ -11,8 +11,7 @@ static void wipe(json_t *files)
 {
     const char *name;
     json_t *text;
-    json_object_foreach(files, name, text)
-        if (json_is_string(text)) mem_wipe((char *)(uintptr_t)json_string_value(text), json_string_length(text));
+    json_object_foreach(files, name, text) json_wipe(text);
 }
 
 static void serve_postfix(struct http_request *r)

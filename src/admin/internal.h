@@ -14,7 +14,7 @@
 #define ADMIN_LIST_MAX 1000 /* messages in one listing */
 
 struct event;
-struct admin_http;
+struct http_front;
 
 /* ---- peers.c: the master, the workers and the store */
 
@@ -28,7 +28,7 @@ struct peer {
 
 struct admin {
     struct event_base *base;
-    struct admin_http *http;
+    struct http_front *http;    /* of the control socket */
     struct peer *master, *store; /* store: NULL while there is none */
     struct list workers, asks;
     struct list bulks;           /* quarantine_bulk.c */
@@ -73,7 +73,7 @@ int ask_take_fd(struct admin *a);
 struct http_request {
     struct admin *admin;
     struct MHD_Connection *connection;
-    struct event *crank;       /* of the daemon that it came to: makes it go on */
+    struct http_front *front;  /* http.h: what it came to */
     struct web *web;           /* web.h; NULL: it came through the control socket */
     const struct route *route;
     const char *method;        /* as it came; HEAD is served by what serves GET */
@@ -98,8 +98,8 @@ struct http_request {
     json_t *parts;
 };
 
-struct admin_http *http_open(struct admin *a, int listening, struct err *err) MUST_CHECK;
-void http_close(struct admin_http **h);
+struct http_front *http_open(struct admin *a, int listening, struct err *err) MUST_CHECK;
+void http_close(struct http_front **f); /* no request may be waiting any more */
 /* Takes `answer`; at once or later, once a request. */
 void http_answer(struct http_request *r, int status, json_t *answer);
 void http_error(struct http_request *r, int status, const char *text);

@@ -262,7 +262,7 @@ const struct route routes_keys[] = {
     { "POST", "/v1/keys/dkim", "make a key; it signs when its record is published", serve_new, RIGHT_CONFIGURE, no_fields, new_body,
       "key: object, record: object, apply: object" },
     { "POST", "/v1/keys/dkim/check", "are the records published, and do they fit the keys", serve_check, RIGHT_CONFIG, no_fields, check_body,
-      "results: array" },
+      "results: array", .reads = true },
     { "POST", "/v1/keys/dkim/rotate", "the next step from one key to another", serve_rotate, RIGHT_CONFIGURE, no_fields, rotate_body,
       "step: string, key?: object, record?: object, old?: array, apply?: object" },
     { 0 },

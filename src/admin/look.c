@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What is looked at: a message or a TLS report that somebody sends, which this process never takes apart but hands on; the
- * texts of notices; lists in the DNS; the kernel's rules for transparent zones. */
+ * What is looked at: a message or a TLS report that somebody sends, which this process never takes apart but hands on; the texts of notices; lists
+ * in the DNS; the kernel's rules for transparent zones. */
 #include <microhttpd.h>
 #include "admin/config.h"
 #include "admin/figures.h"
 #include "admin/internal.h"
 #include "base/base64.h"
 #include "base/io.h"
+#include "base/json.h"
 #include "config/dns_catalogue.h"
 #include "content/report.h"
 
@@ -47,16 +48,18 @@ static void serve_scan(struct http_request *r)
 
 /* ---- POST /v1/tls-report/show: read by a process that the master's child forks for it */
 
-static bool add_file(int fd, uint64_t n, json_t *request)
+/* NULL: it cannot be read again. */
+static json_t *report_request(const struct http_request *r)
 {
+    size_t n = (size_t)r->file_n;
     struct buf bytes = { 0 }, base64 = { 0 };
-    char *to = buf_reserve(&bytes, (size_t)n);
-    bool ok = io_read_at(fd, to, (size_t)n, 0) == n;
-    if (ok) base64_add(&base64, slice_of(to, (size_t)n));
-    if (ok) json_object_set_new(request, "file", json_stringn_nocheck(base64.p, base64.n));
+    char *to = buf_reserve(&bytes, n);
+    bool ok = io_read_at(r->file, to, n, 0) == n;
+    if (ok) base64_add(&base64, slice_of(to, n));
+    json_t *request = ok ? json_pack("{s:s, s:s%}", "op", "tls-report", "file", base64.p, base64.n) : NULL;
     buf_deinit(&bytes);
     buf_deinit(&base64);
-    return ok;
+    return request;
 }
 
 /* Who read it may have been taken over by it. */
@@ -75,55 +78,40 @@ static void on_tls_report(struct http_request *r, json_t *answer)
 
 static void serve_tls_report(struct http_request *r)
 {
-    json_t *request = json_pack("{s:s}", "op", "tls-report");
-    int wrong = r->file < 0 || !r->file_n    ? MHD_HTTP_BAD_REQUEST
-                : r->file_n > TLS_REPORT_MAX ? MHD_HTTP_CONTENT_TOO_LARGE
-                : r->admin->reads_report     ? MHD_HTTP_SERVICE_UNAVAILABLE
-                                             : 0;
-    if (!wrong && !add_file(r->file, r->file_n, request)) wrong = MHD_HTTP_INTERNAL_SERVER_ERROR;
-    if (!wrong) {
-        r->admin->reads_report = true;
-        config_ask(r, request, on_tls_report);
-        return;
-    }
-    json_decref(request);
-    const char *why = wrong == MHD_HTTP_BAD_REQUEST         ? "expected a report as the body"
-                      : wrong == MHD_HTTP_CONTENT_TOO_LARGE ? TOO_LARGE
-                      : wrong == MHD_HTTP_SERVICE_UNAVAILABLE
-                          ? "another report is being read; try again"
-                          : "the report cannot be read again";
-    http_error(r, wrong, why);
+    json_t *request = NULL;
+    if (r->file < 0 || !r->file_n) http_error(r, MHD_HTTP_BAD_REQUEST, "expected a report as the body");
+    else if (r->file_n > TLS_REPORT_MAX) http_error(r, MHD_HTTP_CONTENT_TOO_LARGE, TOO_LARGE);
+    else if (r->admin->reads_report) http_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "another report is being read; try again");
+    else if (!(request = report_request(r))) http_error(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "the report cannot be read again");
+    if (!request) return;
+    r->admin->reads_report = true;
+    config_ask(r, request, on_tls_report);
 }
 
 /* ---- GET /v1/dns-lists: the catalogue, and how those of the configuration are */
 
-static const char *text_at(const json_t *j, const char *key)
-{
-    const char *s = json_string_value(json_object_get(j, key));
-    return s ? s : "";
-}
-
 static json_int_t number_at(const json_t *j, const char *key) { return json_integer_value(json_object_get(j, key)); }
+
+/* "off" is worse than "unknown", and that than "up". */
+static bool is_worse(struct slice state, struct slice than)
+{
+    if (slice_eq(state, SLICE("unknown"))) return !slice_eq(than, SLICE("off"));
+    return slice_eq(state, SLICE("off"));
+}
 
 /* Each worker asks for itself: counts are summed up, and of the states the worst is told. */
 static void add_worker(json_t *lists, const json_t *of_worker)
 {
+    static const char *const counts[] = { "asked", "listed", "failed" }, *const told[] = { "state", "reason", "until", NULL };
+    const json_t *l;
     size_t i;
-    json_t *l;
-    static const char *const counts[] = { "asked", "listed", "failed" };
     json_array_foreach(of_worker, i, l) {
         json_t *sum = json_array_get(lists, i);
-        if (!sum || strcmp(text_at(sum, "zone"), text_at(l, "zone")) != 0) {
-            if (!sum) json_array_append_new(lists, json_deep_copy(l));
-            continue; /* a worker of another generation */
-        }
-        for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
+        if (!sum) json_array_append_new(lists, json_deep_copy(l));
+        if (!sum || !slice_eq(json_text(sum, "zone"), json_text(l, "zone"))) continue; /* the second: a worker of another generation */
+        for (size_t k = 0; k < countof(counts); k++)
             json_object_set_new(sum, counts[k], json_integer(number_at(sum, counts[k]) + number_at(l, counts[k])));
-        bool worse = !strcmp(text_at(l, "state"), "off") ||
-                     (!strcmp(text_at(l, "state"), "unknown") && strcmp(text_at(sum, "state"), "off") != 0);
-        static const char *const told[] = { "state", "reason", "until" };
-        for (size_t k = 0; worse && k < sizeof told / sizeof *told; k++)
-            if (json_object_get(l, told[k])) json_object_set(sum, told[k], json_object_get(l, told[k]));
+        if (is_worse(json_text(l, "state"), json_text(sum, "state"))) config_take(sum, l, told);
     }
 }
 
@@ -162,28 +150,22 @@ static const struct route_field notice_arguments[] = {
 
 const struct route routes_look[] = {
     { "POST", "/v1/scan",
-      "take the message that is the body apart, as the relay would: its parts, what is blocked, viruses, spam; nothing "
-      "is learnt",
-      serve_scan, RIGHT_MAIL, .arguments = no_fields, .body_file = true,
-      .answers = "verdict?: string, parts: array, findings: array, viruses: array, scanners: array, symbols: array, "
-                 "actions: array, subject?: string, headers?: array, text?: string, links?: array, crashed?: boolean" },
-    { "POST", "/v1/tls-report/show",
-      "a TLS report that somebody sent, as the body: JSON, gzip'ed JSON, or the message it came in", serve_tls_report,
-      RIGHT_MAIL, .arguments = no_fields, .body_file = true,
-      .answers = "organization?: string, contact?: string, report_id?: string, start?: string, end?: string, policies: "
-                 "array, more?: integer" },
-    { "GET", "/v1/notices",
-      "the texts that the relay writes: what each is for, and which files take the place of built-in ones",
-      serve_notices, RIGHT_CONFIG, .arguments = no_fields,
-      .answers = "folder?: string, language: string, languages: array, notices: array" },
+      "take the message that is the body apart, as the relay would: its parts, what is blocked, viruses, spam; nothing is learnt",
+      serve_scan, RIGHT_MAIL, no_fields, .body_file = true,
+      .answers = "verdict?: string, parts: array, findings: array, viruses: array, scanners: array, symbols: array, actions: array, "
+                 "subject?: string, headers?: array, text?: string, links?: array, crashed?: boolean" },
+    { "POST", "/v1/tls-report/show", "a TLS report that somebody sent, as the body: JSON, gzip'ed JSON, or the message it came in",
+      serve_tls_report, RIGHT_MAIL, no_fields, .body_file = true,
+      .answers = "organization?: string, contact?: string, report_id?: string, start?: string, end?: string, policies: array, more?: integer" },
+    { "GET", "/v1/notices", "the texts that the relay writes: what each is for, and which files take the place of built-in ones",
+      serve_notices, RIGHT_CONFIG, no_fields, .answers = "folder?: string, language: string, languages: array, notices: array" },
     { "GET", "/v1/notices/*", "one of them: the text in force, the built-in one, the file that takes its place",
-      serve_notice, RIGHT_CONFIG, .arguments = notice_arguments,
-      .answers = "name: string, about: string, language: string, placeholders: array, mail: boolean, text: string, "
-                 "builtin: string, replaced: boolean, folder?: string, file: string" },
+      serve_notice, RIGHT_CONFIG, notice_arguments,
+      .answers = "name: string, about: string, language: string, placeholders: array, mail: boolean, text: string, builtin: string, "
+                 "replaced: boolean, folder?: string, file: string" },
     { "GET", "/v1/dns-lists", "the well-known lists in the DNS, and how those of the configuration are",
-      serve_dns_lists, RIGHT_STATUS, .arguments = no_fields, .answers = "lists: array, catalogue: array" },
-    { "GET", "/v1/nft",
-      "the kernel's rules for transparent zones, as nft -f takes them; installing them is `postern nft install`",
-      serve_nft, RIGHT_CONFIG, .arguments = no_fields, .answers = "text: string, zones: integer, notes: array" },
+      serve_dns_lists, RIGHT_STATUS, no_fields, .answers = "lists: array, catalogue: array" },
+    { "GET", "/v1/nft", "the kernel's rules for transparent zones, as nft -f takes them; installing them is `postern nft install`",
+      serve_nft, RIGHT_CONFIG, no_fields, .answers = "text: string, zones: integer, notes: array" },
     { 0 },
 };

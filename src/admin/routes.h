@@ -53,6 +53,7 @@ struct route {
     const struct route_field *arguments, *body; /* up to one without a name; NULL: none. With a body it must be a JSON object of these */
     const char *answers;           /* what an answer has, for the document: "messages: array, total?: integer" */
     bool body_file;                /* the body goes into a file, and may be large */
+    bool reads;                    /* changes nothing, whatever its method: it is not audited but where it is refused */
     bool no_token;                 /* for sessions of people only, and the control socket */
     uint32_t body_max;             /* bytes of a body that is no file; 0: a mebibyte */
     bool slashes;                  /* what the asterisk, at the end, stands for may have some */

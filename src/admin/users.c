@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Those who log in to send mail (the file of auth.users): /v1/users. The file is read and changed by a process of the
- * master's; what goes there in place of a password is made here, in a thread, so that the password itself goes nowhere.
- */
+ * Those who log in to send mail (the file of auth.users): /v1/users. The file is read and changed by a process of the master's; what goes there in
+ * place of a password is made here, in a thread, so that the password itself goes nowhere. */
 #include <microhttpd.h>
 #include "admin/auth_int.h"
 #include "admin/config.h"
 #include "auth/users_file.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "change/change.h"
 
 #define USER_ADDRESSES_MAX 1000
@@ -78,7 +76,7 @@ static void on_secret(void *arg, struct password_job *job)
     if (secret) {
         json_object_set(request, "secret", secret);
         config_ask_users(r, request, config_answer);
-        mem_wipe((char *)(uintptr_t)json_string_value(secret), json_string_length(secret));
+        json_wipe(secret);
     } else {
         json_decref(request);
         http_error(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "the password could not be hashed");
@@ -107,22 +105,20 @@ static void serve_list(struct http_request *r) { config_ask_users(r, http_argume
 static void serve_add(struct http_request *r)
 {
     struct err err;
-    json_t *login = json_object_get(r->json, "login");
-    bool named = users_name_ok(json_text(r->json, "login"), &err);
-    say(r, named ? json_string_value(login) : NULL);
+    struct slice login = json_text(r->json, "login");
+    bool named = users_name_ok(login, &err);
+    say(r, named ? login.p : NULL);
     if (!named) bad_member(r, "login", err.text);
-    else if (check_body(r)) {
-        json_t *request = config_change(r, "add");
-        json_object_set(request, "login", login);
-        go(r, request);
-    }
+    if (!named || !check_body(r)) return;
+    json_t *request = config_change(r, "add");
+    json_object_set(request, "login", json_object_get(r->json, "login"));
+    go(r, request);
 }
 
 static void serve_change(struct http_request *r)
 {
     json_t *request = config_change(r, "change");
-    bool found = path_login(r, request),
-         some = json_object_get(r->json, "password") || json_object_get(r->json, "addresses");
+    bool found = path_login(r, request), some = json_object_get(r->json, "password") || json_object_get(r->json, "addresses");
     say(r, json_string_value(json_object_get(request, "login")));
     if (found && !some) http_error(r, MHD_HTTP_BAD_REQUEST, "nothing to change: password or addresses is needed");
     if (found && some && check_body(r)) go(r, request);
@@ -140,12 +136,8 @@ static void serve_delete(struct http_request *r)
 
 /* ---- the table */
 
-#define ADDRESSES_HELP                                                                                                 \
-    "what may be sent as besides the login: someone@example.com, @example.com for all of a domain, * for any"
-#define CRAM                                                                                                           \
-    {                                                                                                                  \
-        "cram_md5", ROUTE_BOOL, false, "also a secret for CRAM-MD5, from which who steals the file can log in", NULL   \
-    }
+#define ADDRESSES_HELP "what may be sent as besides the login: someone@example.com, @example.com for all of a domain, * for any"
+#define CRAM { "cram_md5", ROUTE_BOOL, false, "also a secret for CRAM-MD5, from which who steals the file can log in", NULL }
 static const struct route_field list_arguments[] = {
     { "search", ROUTE_TEXT, false, "a part of the login or of an address", NULL },
     { "limit", ROUTE_NUMBER, false, "at most so many, up to 1000; 100 when not said", NULL },
@@ -167,31 +159,10 @@ static const struct route_field change_body[] = {
 };
 
 const struct route routes_users[] = {
-    { .method = "GET",
-      .path = "/v1/users",
-      .help = "those who log in to send mail, by login",
-      .serve = serve_list,
-      .right = RIGHT_ACCOUNTS,
-      .arguments = list_arguments,
+    { "GET", "/v1/users", "those who log in to send mail, by login", serve_list, RIGHT_ACCOUNTS, list_arguments,
       .answers = "users: array, total: integer, after?: string, backend: string, file: string" },
-    { .method = "POST",
-      .path = "/v1/users",
-      .help = "a new one",
-      .serve = serve_add,
-      .right = RIGHT_ACCOUNTS,
-      .body = add_body },
-    { .method = "PATCH",
-      .path = "/v1/users/*",
-      .help = "a new password, or other addresses",
-      .serve = serve_change,
-      .right = RIGHT_ACCOUNTS,
-      .body = change_body,
-      .slashes = true },
-    { .method = "DELETE",
-      .path = "/v1/users/*",
-      .help = "remove one",
-      .serve = serve_delete,
-      .right = RIGHT_ACCOUNTS,
-      .slashes = true },
+    { "POST", "/v1/users", "a new one", serve_add, RIGHT_ACCOUNTS, .body = add_body },
+    { "PATCH", "/v1/users/*", "a new password, or other addresses", serve_change, RIGHT_ACCOUNTS, .body = change_body, .slashes = true },
+    { "DELETE", "/v1/users/*", "remove one", serve_delete, RIGHT_ACCOUNTS, .slashes = true },
     { 0 },
 };

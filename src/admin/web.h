@@ -10,11 +10,6 @@ struct MHD_Response;
 void web_open(struct admin *a);
 void web_close(struct admin *a);          /* no request may be waiting any more */
 bool web_on_master(struct admin *a, const json_t *m, int fd); /* false: it is not about the web, and fd is the caller's */
-void web_client(const struct http_request *r, char *out, size_t size); /* its IP address */
-void web_known(struct http_request *r);                         /* who asks is clear */
-void web_waiting(struct http_request *r, bool waits);         /* for somebody else, with its connection suspended */
-void web_long(struct http_request *r);                          /* its answer may take hours to go out */
-void web_completed(struct http_request *r);
 
 /* ---- web_check.c: where requests come from, and what every answer says */
 /* Host, and of requests that change something Origin and Sec-Fetch-Site; false: it is refused. */

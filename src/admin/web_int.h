@@ -3,6 +3,7 @@
 #ifndef POSTERN_ADMIN_WEB_INT_H
 #define POSTERN_ADMIN_WEB_INT_H
 #include "admin/http.h"
+#include "admin/sent_files.h"
 #include "admin/web.h"
 #include "base/ip.h"
 
@@ -14,7 +15,7 @@ struct web_site {
     bool strict;                   /* the host has nothing but us on its ports: Strict-Transport-Security may be said */
     struct ip_net *networks;
     size_t network_n;
-    int socket, certificate, key;  /* descriptors that came before the rest; -1: none */
+    struct sent_files files;       /* which came before the rest */
     struct web *web;               /* NULL: it is off, or cannot be */
     struct list leaving;           /* those of former certificates whose last requests are under way */
     struct event *sweeper;
@@ -25,22 +26,11 @@ struct web {
     struct http_front front;
     struct list node;              /* in leaving */
     struct web_site *site;
-    struct list connections;
-    char *certificate, *key, *listen; /* PEM */
-    unsigned waiting;              /* requests that wait for somebody */
-    bool left;                     /* its socket is closed: libmicrohttpd would give its number out again */
+    char *certificate, *key;       /* PEM */
+    char *listen;
 };
 
 /* "[::1]:9443", "mail.example.com:9443": the name or address alone. */
 struct slice web_host_name(struct slice host);
-
-struct web_connection {
-    struct list node;
-    struct MHD_Connection *mhd;
-    uint64_t since;                /* mono ms: it began, or its last request ended */
-    bool known;                    /* the one whose request is under way has logged in */
-    bool waits;                    /* for somebody else, or for what is to be told */
-    bool lasts;                    /* its answer is large */
-};
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A line of the users file: name:hash:scram:cram:addresses.
  *   name       as the user writes it, after SASLprep; any case of ASCII letters is the same
- *   hash       crypt(5), made with yescrypt; for PLAIN and LOGIN. With ! or * in front the user is locked, whatever the
- * mechanism scram      iterations$salt$StoredKey$ServerKey, in base64 (RFC 5802 §3), or empty cram       MD5's state
- * after the inner and the outer key block, 64 hexadecimal digits, or empty addresses  what the user may send as besides
- * the name, with commas between: a@b.example, @b.example for a whole domain, * for any Lines that begin with # are
- * comments; "#seed:..." holds a random value from which salts of names that are not there are made. */
+ *   hash       crypt(5), made with yescrypt; for PLAIN and LOGIN. With ! or * in front the user is locked, whatever the mechanism
+ *   scram      iterations$salt$StoredKey$ServerKey, in base64 (RFC 5802 §3), or empty
+ *   cram       MD5's state after the inner and the outer key block, 64 hexadecimal digits, or empty
+ *   addresses  what the user may send as besides the name, with commas between: a@b.example, @b.example for a whole domain, * for any
+ * Lines that begin with # are comments; "#seed:..." holds a random value from which salts of names that are not there are made. */
 #include "auth/internal.h"
 #include "base/base64.h"
 #include "base/mem.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The users file from the side of who changes it: read whole, changed, written anew beside, synced, renamed. */
+ * The users file from the side of who changes it: read whole, changed, written anew beside, synced, renamed. All of that
+ * in the folder as it was opened, whatever becomes of the path meanwhile. */
 #include "auth/users_file.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +24,8 @@
 #define LOCK_TRIES 200 /* of 50 ms */
 
 struct edit {
-    const char *path;
-    int dir; /* locked while it lasts */
+    const char *path, *name; /* name: in dir */
+    int dir; /* of a change: the folder, locked while it lasts; else AT_FDCWD */
     bool exists;
     struct stat stat;
     struct buf text;
@@ -32,8 +33,10 @@ struct edit {
 
 static bool read_all(struct edit *e, struct err *err)
 {
-    int fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a pipe in its place is not waited for */
+    int link = e->dir == AT_FDCWD ? 0 : O_NOFOLLOW; /* what would be replaced is the link */
+    int fd = openat(e->dir, e->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | link); /* a pipe in its place is not waited for */
     if (fd < 0 && errno == ENOENT) return true;
+    if (fd < 0 && errno == ELOOP) return err_set(err, "%.200s is a symbolic link: name the file itself", e->path);
     if (fd < 0) return err_sys(err, errno, "%.200s", e->path);
     e->exists = true;
     bool ok = fstat(fd, &e->stat) == 0 && S_ISREG(e->stat.st_mode) && e->stat.st_size <= (off_t)FILE_SIZE_MAX;
@@ -60,6 +63,12 @@ static bool lock(int dir)
 static bool open_folder(struct edit *e, struct err *err)
 {
     char *copy = mem_strdup(e->path);
+    const char *slash = strrchr(e->path, '/');
+    if (slash) e->name = slash + 1;
+    if (!e->name[0]) {
+        free(copy);
+        return err_set(err, "%.200s is a folder: name a file", e->path);
+    }
     e->dir = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (e->dir < 0) err_sys(err, errno, "the folder of %.200s", e->path);
     bool ok = e->dir >= 0 && (lock(e->dir) || err_sys(err, errno, "locking the folder of %.200s", e->path));
@@ -82,17 +91,17 @@ static bool set_owner(const struct edit *e, int fd, int64_t group)
 static bool replace(const struct edit *e, struct slice text, int64_t group, struct err *err)
 {
     struct buf temporary = { 0 };
-    buf_addf(&temporary, "%s.new", e->path);
+    buf_addf(&temporary, "%s.new", e->name);
     const char *name = buf_cstr(&temporary);
-    (void)unlink(name); /* left by one that was killed: we have the lock */
-    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    (void)unlinkat(e->dir, name, 0); /* left by one that was killed: we have the lock */
+    int fd = openat(e->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     bool ok = fd >= 0 && set_owner(e, fd, group) && fchmod(fd, e->exists ? e->stat.st_mode & 0640 : 0640) == 0 &&
               io_write_all(fd, text) && fsync(fd) == 0;
-    if (!ok) err_sys(err, errno, "writing %.200s", name);
+    if (!ok) err_sys(err, errno, "writing %.200s.new", e->path);
     if (fd >= 0) close(fd);
-    if (ok && rename(name, e->path) != 0) ok = err_sys(err, errno, "replacing %.200s", e->path);
+    if (ok && renameat(e->dir, name, e->dir, e->name) != 0) ok = err_sys(err, errno, "replacing %.200s", e->path);
     if (ok && fsync(e->dir) != 0) ok = err_sys(err, errno, "syncing the folder of %.200s", e->path);
-    if (!ok && fd >= 0) (void)unlink(name);
+    if (!ok && fd >= 0) (void)unlinkat(e->dir, name, 0);
     buf_deinit(&temporary);
     return ok;
 }
@@ -226,11 +235,35 @@ static bool has_seed(struct slice text)
     return false;
 }
 
+/* Every line could be in one; so is nothing at all. */
+static bool looks_like_users(struct slice text)
+{
+    struct slice line;
+    struct user u;
+    struct err err;
+    bool all = true;
+    while (all && text.n) {
+        slice_cut(&text, '\n', &line);
+        all = !slice_trim(line).n || line.p[0] == '#' || user_parse(line, &u, &err);
+    }
+    mem_wipe(&u, sizeof u);
+    return all;
+}
+
+static bool is_one_of(int dir, const char *const *folders)
+{
+    struct stat is, one;
+    for (; fstat(dir, &is) == 0 && *folders; folders++)
+        if (stat(*folders, &one) == 0 && one.st_dev == is.st_dev && one.st_ino == is.st_ino) return true;
+    return false;
+}
+
 static bool may_write(const struct edit *e, const struct users_change *c, struct err *err)
 {
-    return !c->only_ours || has_seed(buf_slice(&e->text)) ||
-           err_set(err, "%.200s is no users file, and lies neither in system.directory nor beside the configuration: make "
-                        "its first user there with `postern user add`", e->path);
+    struct slice text = buf_slice(&e->text);
+    return !c->new_in || (looks_like_users(text) && (has_seed(text) || is_one_of(e->dir, c->new_in))) ||
+           err_set(err, "%.200s is no users file. A new one is made in system.directory or beside the configuration, and elsewhere by "
+                        "`postern user add`", e->path);
 }
 
 static bool change_text(const struct users_change *c, struct slice name, struct slice text, struct buf *out,
@@ -269,7 +302,7 @@ static bool change_text(const struct users_change *c, struct slice name, struct 
 
 bool users_file_change(const char *path, const struct users_change *c, struct err *err)
 {
-    struct edit e = { .path = path, .dir = -1 };
+    struct edit e = { .path = path, .name = path, .dir = -1 };
     struct buf name = { 0 }, out = { 0 };
     bool ok = users_name_ok(c->name, err) && secret_prepare_name(c->name, &name) &&
               check_addresses(c->addresses, err) && open_folder(&e, err) && read_all(&e, err) && may_write(&e, c, err) &&
@@ -284,7 +317,7 @@ bool users_file_change(const char *path, const struct users_change *c, struct er
 
 bool users_file_each(const char *path, users_file_cb *cb, void *arg, struct err *err)
 {
-    struct edit e = { .path = path, .dir = -1 };
+    struct edit e = { .path = path, .name = path, .dir = AT_FDCWD };
     struct user u;
     struct slice rest, line;
     bool ok = read_all(&e, err);

@@ -25,11 +25,13 @@ struct users_change {
     bool cram_md5;          /* keep the secret for CRAM-MD5, too; who had one before gets the new one in any case */
     bool remove;
     bool must_exist, must_not_exist;
-    bool only_ours; /* leave a file alone that was not made as a users file: whoever names it may not write anywhere */
+    /* Folders (ended by NULL), for whoever names the file, but may not write anywhere: elsewhere it must have been made as a
+     * users file, and in these nothing else is changed either. NULL: wherever it is. */
+    const char *const *new_in;
     int64_t group; /* of a file that is new; -1: as it comes */
 };
 /* Replaces the file by a changed one (mode 0640, or what an older one has of it), which is on disk when it returns
- * true. err->code: EEXIST, ESRCH (there is no such user), EINVAL (name or addresses), or what the system said. */
+ * true. Not a link. err->code: EEXIST, ESRCH (there is no such user), EINVAL (name or addresses), or what the system said. */
 bool users_file_change(const char *path, const struct users_change *change, struct err *err) MUST_CHECK;
 
 struct users_entry {

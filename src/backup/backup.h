@@ -53,8 +53,8 @@ struct backup_options {
 bool backup_collect(struct backup_writer *w, const struct backup_options *o, struct err *err) MUST_CHECK;
 /* ---- make.c: all of it, to fd, which stays the caller's. *n: how many files. err->code ENOSPC: the disk is full, or would be too full. */
 bool backup_make(int fd, const struct backup_options *o, size_t *n, struct err *err) MUST_CHECK;
-/* ---- snapshot.c: a copy of the database as it is at this moment, made by its owner in the first of these folders
- * (ended by NULL) that has room and lets him in; a descriptor of a file without a name, -1 with err. */
+/* ---- snapshot.c: a copy of the database as it is at this moment, made by its owner, as *st has him, in the first of these
+ * folders (ended by NULL) that has room and lets him in; a descriptor of a file without a name, whose size is in *st; -1 with err. */
 int backup_snapshot(const char *path, const char *const *scratch, struct stat *st, struct err *err);
 
 /* ---- read.c */
@@ -81,6 +81,9 @@ typedef bool backup_file_fn(void *arg, const struct backup_entry *e, int (*next)
 bool backup_each(int fd, const struct backup_archive *a, backup_file_fn *f, void *arg, struct err *err) MUST_CHECK;
 /* A path of a manifest: no empty, "." or ".." part, no control character; absolute or not. */
 bool backup_path_ok(const char *path, bool absolute);
+/* An absolute one as a manifest may have it: without empty parts and "."; with ".." the one that it really is, when it is there. Freed by the
+ * caller. */
+char *backup_path_tidy(const char *path);
 
 /* ---- place.c */
 struct backup_place {

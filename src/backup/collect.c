@@ -18,6 +18,7 @@ struct collect {
     const struct backup_options *o;
     struct err *err;
     bool failed;
+    char *directory;             /* system.directory, tidy */
     char **seen;                 /* paths of named files */
     size_t seen_n;
 };
@@ -55,17 +56,17 @@ static bool left_out(const struct collect *c, const char *path)
     return (!c->o->quarantine && !strcmp(path, "store/quarantine")) || strstr(path, "postern-backup-");
 }
 
-static bool add_database(struct collect *c, const char *path)
+/* st: what was seen without following links. The path may lead elsewhere by now: who reads it has that owner's rights. */
+static bool add_database(struct collect *c, const char *path, struct stat *st)
 {
-    struct stat st;
     char whole[4400];
     snprintf(whole, sizeof whole, "%s/%s", c->o->config->system.directory, path);
     const char *near = c->o->near, *own = c->o->config->system.directory;
     const char *const folders[] = { near ? near : own, near ? own : "/var/tmp", near ? "/var/tmp" : NULL, NULL };
-    if (stat(whole, &st) == 0 && !backup_writer_has_room(c->w, (uint64_t)st.st_size, c->err)) return false; /* its copy may lie on the same disk */
-    int fd = backup_snapshot(whole, folders, &st, c->err);
+    if (!backup_writer_has_room(c->w, (uint64_t)st->st_size, c->err)) return false; /* its copy may lie on the same disk */
+    int fd = backup_snapshot(whole, folders, st, c->err);
     if (fd < 0) return false;
-    bool ok = backup_write(c->w, BACKUP_DATA, path, fd, &st, c->err);
+    bool ok = backup_write(c->w, BACKUP_DATA, path, fd, st, c->err);
     close(fd);
     return ok;
 }
@@ -76,7 +77,7 @@ static bool add_data(struct collect *c, int dir, const char *name, const char *p
 {
     struct stat st;
     if (left_out(c, path) || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0) return true;
-    if (S_ISREG(st.st_mode) && ends(name, ".db")) return add_database(c, path);
+    if (S_ISREG(st.st_mode) && ends(name, ".db")) return add_database(c, path, &st);
     if (S_ISREG(st.st_mode)) return add_at(c, dir, name, BACKUP_DATA, path);
     if (!S_ISDIR(st.st_mode) || depth >= DEPTH_MAX) return true;
     int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -130,41 +131,49 @@ static bool seen(struct collect *c, const char *path)
     return false;
 }
 
-/* What is nobody's but root's, whatever links lead there. */
-static bool is_roots(const char *path)
+/* What is nobody's but root's, whatever links led there; and what cannot be told. */
+static bool is_roots(int fd)
 {
     static const char *const roots[] = { "/root", "/home", "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/ssh", "/etc/sudoers",
                                          "/etc/sudoers.d", "/etc/security", "/etc/krb5.keytab", "/var/spool/cron", "/proc", "/sys", "/dev", "/boot" };
-    char *real = realpath(path, NULL);
-    bool is = false;
-    for (size_t i = 0; real && i < countof(roots); i++) is |= below(real, roots[i]);
-    free(real);
+    char link[40], real[4400];
+    struct stat st;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, real, sizeof real - 1);
+    bool is = n <= 0 || fstat(fd, &st) != 0 || !st.st_nlink; /* without a name: it was another's a moment ago */
+    real[n > 0 ? n : 0] = 0;
+    for (size_t i = 0; i < countof(roots); i++) is |= below(real, roots[i]);
     return is;
+}
+
+static void add_named(struct collect *c, const char *path, bool folders);
+
+/* Takes fd. */
+static void add_named_folder(struct collect *c, int fd, const char *path)
+{
+    char inner[4400];
+    DIR *d = fdopendir(fd);
+    for (const struct dirent *e; d && (e = readdir(d));) {
+        int n = snprintf(inner, sizeof inner, "%s/%s", path, e->d_name);
+        if (e->d_name[0] != '.' && n > 0 && (size_t)n < sizeof inner) add_named(c, inner, false);
+    }
+    if (d) closedir(d);
+    else close(fd);
 }
 
 static void add_named(struct collect *c, const char *path, bool folders)
 {
     struct stat st;
-    char inner[4400];
-    if (c->failed || path[0] != '/' || stat(path, &st) != 0 || seen(c, path)) return;
-    if (c->o->downloaded && is_roots(path)) {
-        c->failed = !err_set(c->err, "%.200s, which the configuration names, lies where root's own files are: only `postern backup` takes it", path);
-        return;
-    }
-    if (S_ISREG(st.st_mode)) { /* the administrator's links are followed */
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        bool ok = fd >= 0 && fstat(fd, &st) == 0 ? backup_write(c->w, BACKUP_NAMED, path, fd, &st, c->err) : err_sys(c->err, errno, "%.250s", path);
-        if (fd >= 0) close(fd);
-        c->failed = !ok;
-        return;
-    }
-    DIR *d = folders && S_ISDIR(st.st_mode) ? opendir(path) : NULL;
-    for (const struct dirent *e; d && (e = readdir(d));) {
-        if (e->d_name[0] == '.') continue;
-        int n = snprintf(inner, sizeof inner, "%s/%s", path, e->d_name);
-        if (n > 0 && (size_t)n < sizeof inner) add_named(c, inner, false);
-    }
-    if (d) closedir(d);
+    if (c->failed || path[0] != '/' || stat(path, &st) != 0 || !(S_ISREG(st.st_mode) || (folders && S_ISDIR(st.st_mode))) || seen(c, path)) return;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* the administrator's links are followed */
+    bool ok = fd >= 0 && fstat(fd, &st) == 0;
+    if (!ok) err_sys(c->err, errno, "%.250s", path);
+    else if (c->o->downloaded && is_roots(fd)) /* what is open, not what the path says now */
+        ok = err_set(c->err, "%.200s, which the configuration names, lies where root's own files are: only `postern backup` takes it", path);
+    else if (S_ISREG(st.st_mode)) ok = backup_write(c->w, BACKUP_NAMED, path, fd, &st, c->err);
+    c->failed = !ok;
+    if (ok && folders && S_ISDIR(st.st_mode)) add_named_folder(c, fd, path);
+    else if (fd >= 0) close(fd);
 }
 
 static void on_path(void *arg, const char *option, const char *path)
@@ -174,10 +183,11 @@ static void on_path(void *arg, const char *option, const char *path)
     struct collect *c = arg;
     for (size_t i = 0; i < countof(ours); i++)
         if (!strcmp(option, ours[i])) return;
-    for (size_t i = 0; i < countof(systems); i++)
-        if (below(path, systems[i])) return;
-    if (below(path, c->o->config->system.directory)) return; /* it comes with the rest of it */
-    add_named(c, path, !strcmp(option, "templates"));
+    char *tidy = backup_path_tidy(path);
+    bool comes = !below(tidy, c->directory); /* else it comes with the rest of that */
+    for (size_t i = 0; i < countof(systems); i++) comes &= !below(tidy, systems[i]);
+    if (comes) add_named(c, tidy, !strcmp(option, "templates"));
+    free(tidy);
 }
 
 /* ---- the configuration */
@@ -198,11 +208,12 @@ static bool add_revisions(struct collect *c)
 
 bool backup_collect(struct backup_writer *w, const struct backup_options *o, struct err *err)
 {
-    struct collect c = { .w = w, .o = o, .err = err };
+    struct collect c = { .w = w, .o = o, .err = err, .directory = backup_path_tidy(o->config->system.directory) };
     bool ok = add_at(&c, AT_FDCWD, o->file, BACKUP_CONFIGURATION, o->file) && add_revisions(&c);
     if (ok) config_each_path(o->config, on_path, &c);
     ok = ok && !c.failed && add_all_data(&c);
     for (size_t i = 0; i < c.seen_n; i++) free(c.seen[i]);
     free(c.seen);
+    free(c.directory);
     return ok;
 }

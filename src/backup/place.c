@@ -41,18 +41,25 @@ static bool below(const char *path, const char *folder)
     return !strncmp(path, folder, n) && path[n] == '/';
 }
 
-/* Whoever made the archive does not decide which files of this machine are replaced. */
+static bool is_ours(const char *path) { return below(path, "/etc/postern") || below(path, "/var/lib/postern"); }
+
+static bool is_outside(const char *path, struct err *err)
+{
+    return err_set(err, "%.300s lies neither in /etc/postern nor in /var/lib/postern: say --outside when it may be written", path);
+}
+
+/* Whoever made the archive does not decide which files of this machine are replaced. Where the configuration goes is his decision who restores. */
 static bool check_places(const struct placing *p, struct err *err)
 {
-    char folder[4400], path[8300];
-    const char *given = p->place->config;
+    char path[8300];
+    const char *directory = p->archive->directory; /* put aside, whatever is in it */
     if (p->place->outside || p->place->to[0]) return true;
-    snprintf(folder, sizeof folder, "%.*s", given ? (int)(strrchr(given, '/') - given) : 0, given ? given : "");
+    if (strcmp(directory, "/var/lib/postern") != 0 && !is_ours(directory)) return is_outside(directory, err);
     for (size_t i = 0; i < p->archive->n; i++) {
+        enum backup_kind kind = p->archive->entries[i].kind;
+        if (p->place->config && (kind == BACKUP_CONFIGURATION || kind == BACKUP_REVISION)) continue;
         path_of(p, &p->archive->entries[i], path);
-        if (below(path, "/etc/postern") || below(path, "/var/lib/postern") || (folder[0] && below(path, folder))) continue;
-        if (given && p->archive->entries[i].kind >= BACKUP_DATA && below(p->archive->directory, folder)) continue;
-        return err_set(err, "%.300s lies neither in /etc/postern nor in /var/lib/postern: say --outside when it may be written", path);
+        if (!is_ours(path)) return is_outside(path, err);
     }
     return true;
 }
@@ -189,7 +196,7 @@ static bool check_stopped(const struct placing *p, struct err *err)
 static bool has_queue(const struct backup_archive *a)
 {
     for (size_t i = 0; i < a->n; i++)
-        if (a->entries[i].kind >= BACKUP_DATA && !strncmp(a->entries[i].path, "spool", 5)) return true;
+        if (a->entries[i].kind >= BACKUP_DATA && (!strcmp(a->entries[i].path, "spool") || below(a->entries[i].path, "spool"))) return true;
     return false;
 }
 

@@ -97,18 +97,39 @@ static bool read_all(struct archive *a, struct reading *r, struct err *err)
 
 /* ---- the manifest */
 
+/* No control character, also none of U+0080 to U+009F: it may be shown. */
+static bool is_plain(const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+        if (*p < 0x20 || *p == 0x7F || (*p == 0xC2 && p[1] < 0xA0)) return false;
+    return true;
+}
+
 bool backup_path_ok(const char *path, bool absolute)
 {
     struct slice rest = slice_str(path), part;
-    if (!path[0] || rest.n > PATH_LENGTH_MAX || (path[0] == '/') != absolute) return false;
+    if (!path[0] || rest.n > PATH_LENGTH_MAX || (path[0] == '/') != absolute || !is_plain(path)) return false;
     if (absolute) rest = slice_sub(rest, 1, rest.n);
-    for (size_t i = 0; i < rest.n; i++)
-        if ((unsigned char)rest.p[i] < 0x20 || rest.p[i] == 0x7F) return false;
     for (bool more = true; more;) {
         more = slice_cut(&rest, '/', &part);
         if (!part.n || part.n > 255 || slice_eq(part, SLICE(".")) || slice_eq(part, SLICE(".."))) return false;
     }
     return true;
+}
+
+char *backup_path_tidy(const char *path)
+{
+    struct slice rest = slice_str(path), part;
+    struct buf b = { 0 };
+    while (rest.n) {
+        slice_cut(&rest, '/', &part);
+        if (!part.n || slice_eq(part, SLICE("."))) continue;
+        buf_add_char(&b, '/');
+        buf_add(&b, part);
+    }
+    char *real = backup_path_ok(buf_cstr(&b), true) ? NULL : realpath(path, NULL), *tidy = real ? real : mem_slicedup(buf_slice(&b));
+    buf_deinit(&b);
+    return tidy;
 }
 
 static bool find_kind(const char *name, enum backup_kind *out)
@@ -156,7 +177,7 @@ static bool take_entry(const json_t *o, struct backup_entry *e)
     if (!find_kind(text_of(o, "kind"), &e->kind) || *end || end == text_of(o, "mode")) return false;
     bool folder = e->kind == BACKUP_FOLDER;
     e->mode = (mode_t)mode & (folder ? 0750 : 0644) ? (mode_t)mode & (folder ? 0755 : 0664) : (folder ? 0700 : 0600);
-    return path_fits(e) && (folder || read_digest(text_of(o, "sha256"), e->digest));
+    return path_fits(e) && is_plain(e->owner) && is_plain(e->group) && (folder || read_digest(text_of(o, "sha256"), e->digest));
 }
 
 static bool bad(struct err *err, const char *path)
@@ -204,7 +225,8 @@ static bool take_manifest(struct backup_archive *out, struct reading *r, struct 
     out->hostname = text_of(m, "hostname");
     out->version = text_of(m, "relay");
     out->made = (uint64_t)json_integer_value(json_object_get(m, "made"));
-    if (!backup_path_ok(out->config, true) || !backup_path_ok(out->directory, true) || !backup_path_ok(out->run_directory, true))
+    if (!backup_path_ok(out->config, true) || !backup_path_ok(out->directory, true) || !backup_path_ok(out->run_directory, true) ||
+        !is_plain(out->hostname) || !is_plain(out->version))
         return bad(err, "its manifest makes no sense");
     return take_entries(out, r, err);
 }

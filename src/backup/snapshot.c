@@ -114,7 +114,7 @@ static bool scratch_begin(struct scratch *s, const char *in, const struct stat *
         snprintf(s->copy, sizeof s->copy, "%s/copy", s->folder);
         s->lock = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         bool ours = s->lock >= 0 && flock(s->lock, LOCK_EX | LOCK_NB) == 0 && stat(s->folder, &there) == 0;
-        if (ours && chown(s->folder, owner->st_uid, owner->st_gid) == 0) return true;
+        if (ours && fchown(s->lock, owner->st_uid, owner->st_gid) == 0) return true;
         int code = errno;
         scratch_end(s);
         errno = code;
@@ -177,36 +177,31 @@ static int run(const char *path, struct scratch *s, const struct stat *owner, st
     return -1;
 }
 
-static int snapshot_in(const char *path, const char *in, struct stat *st, struct err *err)
+static int snapshot_in(const char *path, const char *in, const struct stat *owner, struct err *err)
 {
     struct scratch s;
-    struct stat owner;
-    if (lstat(path, &owner) != 0 || !S_ISREG(owner.st_mode)) {
-        err_sys(err, errno, "%.250s", path);
-        return -1;
-    }
-    if (!scratch_begin(&s, in, &owner, err)) return -1;
-    int fd = run(path, &s, &owner, err);
+    if (!scratch_begin(&s, in, owner, err)) return -1;
+    int fd = run(path, &s, owner, err);
     scratch_end(&s);
-    if (fd >= 0 && fstat(fd, st) != 0) {
-        err_sys(err, errno, "%.250s", path);
-        close(fd);
-        fd = -1;
-    }
-    st->st_mode = owner.st_mode;
-    st->st_uid = owner.st_uid;
-    st->st_gid = owner.st_gid;
     return fd;
 }
 
 int backup_snapshot(const char *path, const char *const *scratch, struct stat *st, struct err *err)
 {
     struct err first;
+    struct stat copy;
     int fd = -1;
     for (size_t i = 0; fd < 0 && scratch[i]; i++) {
         fd = snapshot_in(path, scratch[i], st, err);
         if (!i) first = *err;
     }
     if (fd < 0 && scratch[0]) *err = first;
-    return fd;
+    if (fd < 0) return -1;
+    if (fstat(fd, &copy) == 0) {
+        st->st_size = copy.st_size;
+        return fd;
+    }
+    err_sys(err, errno, "%.250s", path);
+    close(fd);
+    return -1;
 }

@@ -80,8 +80,10 @@ bool backup_writer_has_room(const struct backup_writer *w, uint64_t bytes, struc
     return false;
 }
 
+/* NULL: a path that is no UTF-8, or that no backup may have. */
 static json_t *describe(enum backup_kind kind, const char *path, const struct stat *st)
 {
+    if (!backup_path_ok(path, path[0] == '/')) return NULL;
     const struct passwd *pw = getpwuid(st->st_uid);
     const struct group *gr = getgrgid(st->st_gid);
     char mode[8];
@@ -93,7 +95,7 @@ static json_t *describe(enum backup_kind kind, const char *path, const struct st
 void backup_write_folder(struct backup_writer *w, const char *path, const struct stat *st)
 {
     json_t *one = describe(BACKUP_FOLDER, path, st);
-    if (one) json_array_append_new(w->entries, one); /* NULL: no UTF-8; such a name is none of ours */
+    if (one) json_array_append_new(w->entries, one); /* NULL: such a name is none of ours */
 }
 
 static bool begin_entry(struct backup_writer *w, const char *name, uint64_t size, struct err *err)
@@ -139,11 +141,20 @@ static void add_digest(json_t *one, EVP_MD_CTX *digest)
     json_object_set_new(one, "sha256", json_string(text));
 }
 
+static bool bad_path(const char *path, struct err *err)
+{
+    struct buf b = { 0 };
+    buf_add_printable(&b, slice_str(path), 200);
+    err_set_text(err, "%s cannot be kept, as its name is no UTF-8, or has control characters or \"..\": rename it, or remove it", buf_cstr(&b));
+    buf_deinit(&b);
+    return false;
+}
+
 bool backup_write(struct backup_writer *w, enum backup_kind kind, const char *path, int fd, const struct stat *st, struct err *err)
 {
     char name[32];
     json_t *one = describe(kind, path, st);
-    if (!one) return err_set(err, "a file's name is no UTF-8: rename it, or remove it");
+    if (!one) return bad_path(path, err);
     snprintf(name, sizeof name, "files/%08u", ++w->files);
     json_object_set_new(one, "name", json_string(name));
     json_object_set_new(one, "size", json_integer((json_int_t)st->st_size));

@@ -59,15 +59,18 @@ static const char *behind_place(const char *text)
     return NULL;
 }
 
+/* Perhaps its end is missing, and with it the quote behind what was read: "line 12: " in front of it may have been taken away. */
+static bool may_be_cut(const char *text) { return strlen(text) + 20 >= sizeof ((struct err *)0)->text; }
+
 static void hide_content(json_t *finding)
 {
     const char *text = answer_word(finding, "text"), *from = text ? behind_place(text) : NULL;
-    const char *first = from ? strchr(from, '"') : NULL, *last = first ? strrchr(first, '"') : NULL;
-    if (!first || last == first) return;
+    const char *first = from ? strchr(from, '"') : NULL, *last = first && !may_be_cut(text) ? strrchr(first, '"') : first;
+    if (!first) return;
     struct buf b = { 0 };
     buf_add(&b, slice_of(text, (size_t)(first + 1 - text)));
     buf_add_str(&b, "...");
-    buf_add_str(&b, last);
+    if (last > first) buf_add_str(&b, last);
     json_object_set_new(finding, "text", json_string(buf_cstr(&b)));
     buf_deinit(&b);
 }

@@ -46,11 +46,11 @@ bool answer_shuts_out(const struct config *c, const json_t *request, struct slic
 
 /* ---- answer_keys.c */
 answer_op answer_keys, answer_key_new, answer_key_plan, answer_key_switch, answer_key_retire;
+/* The configuration as the file is; NULL: *answer says that it has errors. The caller's. */
+struct config *answer_config(const struct change_world *w, json_t **answer);
 
 /* ---- answer_look.c */
 answer_op answer_notices, answer_notice, answer_nft;
-/* The configuration as the file is; NULL: *answer says that it has errors. The caller's. */
-struct config *answer_config(const struct change_world *w, json_t **answer);
 
 /* ---- imported.c */
 answer_op answer_import;

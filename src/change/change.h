@@ -56,6 +56,8 @@ struct change_users_world {
     const char *file, *directory; /* the configuration's, and system.directory as the relay was started with */
 };
 json_t *change_answer_users(const struct change_users_world *w, const json_t *request);
+struct users_entry;
+json_t *change_users_addresses_of(const struct users_entry *u); /* an array */
 /* "a,b" of ["a", "b"]. False: one of them is no address. */
 bool change_users_addresses(const json_t *list, struct buf *out, struct err *err) MUST_CHECK;
 

@@ -2,10 +2,10 @@
  * Answers to requests of the API about the users file: who logs in to send mail. Passwords are none here: what is made
  * of them comes ready, and is in no answer. */
 #include <errno.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include "auth/users_file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -42,18 +42,23 @@ struct listing {
     json_t *found; /* in the order of the file */
 };
 
+json_t *change_users_addresses_of(const struct users_entry *u)
+{
+    struct slice one, rest = u->addresses;
+    json_t *all = json_array();
+    while (rest.n) {
+        slice_cut(&rest, ',', &one);
+        if (slice_trim(one).n) json_array_append_new(all, change_answer_text(slice_trim(one)));
+    }
+    return all;
+}
+
 static void add_one(void *arg, const struct users_entry *u)
 {
     struct listing *l = arg;
-    struct slice one, rest = u->addresses;
     if (l->search.n && !slice_ihas(u->name, l->search) && !slice_ihas(u->addresses, l->search)) return;
-    json_t *addresses = json_array();
-    while (rest.n) {
-        slice_cut(&rest, ',', &one);
-        if (slice_trim(one).n) json_array_append_new(addresses, change_answer_text(slice_trim(one)));
-    }
-    json_array_append_new(l->found, json_pack("{s:o, s:o, s:b, s:b}", "login", change_answer_text(u->name), "addresses",
-                                              addresses, "locked", u->locked, "cram_md5", u->cram_md5));
+    json_array_append_new(l->found, json_pack("{s:o, s:o, s:b, s:b}", "login", change_answer_text(u->name),
+                                              "addresses", change_users_addresses_of(u), "locked", u->locked, "cram_md5", u->cram_md5));
 }
 
 static const char *login_of(const json_t *one) { return json_string_value(json_object_get(one, "login")); }
@@ -126,51 +131,36 @@ bool change_users_addresses(const json_t *list, struct buf *out, struct err *err
     return true;
 }
 
-/* auth.users can be set on the web, and root writes here: a file of the system (root's authorized_keys, a job of cron)
- * must not become the users file. New ones are made where only ours are; elsewhere the command has made it. */
-static bool is_in(const char *file, const char *folder)
+/* Files of others lie in it, too, and empty ones mean something there. */
+static bool is_shared(const char *folder)
 {
-    const char *slash = strrchr(file, '/');
-    char *parent = slash ? mem_slicedup(slice_of(file, slash == file ? 1 : (size_t)(slash - file))) : NULL;
-    char *a = parent ? realpath(parent, NULL) : NULL, *b = a ? realpath(folder, NULL) : NULL;
-    bool is = b && !strcmp(a, b);
-    free(parent);
-    free(a);
-    free(b);
-    return is;
+    const char *slash = strrchr(folder, '/');
+    return !strcmp(folder, "/") || (slash && !strcmp(slash, "/etc"));
 }
 
-static bool is_own_place(const struct change_users_world *w)
+/* auth.users can be set on the web, and root writes here: a file of the system (root's authorized_keys, a job of cron, the
+ * configuration) must not become the users file. */
+static json_t *change(const struct change_users_world *w, const json_t *request, struct users_change c, const char *done)
 {
-    char *file = realpath(w->file, NULL), *slash = file ? strrchr(file, '/') : NULL;
-    if (slash) *(slash == file ? slash + 1 : slash) = 0;
-    bool is = is_in(w->config->auth.users, w->directory) || (file && is_in(w->config->auth.users, file));
-    free(file);
-    return is;
-}
-
-static json_t *change(const struct change_users_world *w, const json_t *request, struct users_change *c,
-                      const char *done)
-{
-    const char *file = w->config->auth.users, *author = json_string_value(json_object_get(request, "author"));
+    const char *author = json_string_value(json_object_get(request, "author"));
     const json_t *list = json_object_get(request, "addresses");
     struct buf addresses = { 0 };
-    struct stat st;
     struct err err = { 0 };
-    c->name = json_text(request, "login");
-    c->secret = json_text(request, "secret");
-    c->cram_md5 = json_is_true(json_object_get(request, "cram_md5"));
-    c->group = w->group;
-    c->only_ours = !is_own_place(w);
-    bool link = lstat(file, &st) == 0 && S_ISLNK(st.st_mode);
-    bool ok = link ? err_set(&err, "%.200s is a symbolic link: name the file itself", file)
-                   : change_users_addresses(list, &addresses, &err);
-    if (list) c->addresses = addresses.n ? buf_slice(&addresses) : SLICE("");
-    ok = ok && users_file_change(file, c, &err);
+    char *file = mem_strdup(w->file);
+    const char *folder = dirname(file), *const own[] = { w->directory, is_shared(folder) ? NULL : folder, NULL };
+    c.name = json_text(request, "login");
+    c.secret = json_text(request, "secret");
+    c.cram_md5 = json_is_true(json_object_get(request, "cram_md5"));
+    c.group = w->group;
+    c.new_in = own;
+    bool ok = change_users_addresses(list, &addresses, &err);
+    if (list) c.addresses = addresses.n ? buf_slice(&addresses) : SLICE("");
+    ok = ok && users_file_change(w->config->auth.users, &c, &err);
     if (ok)
-        log_event(LOG_INFO, "users-changed", LOG_STR("by", author ? author : "web"), LOG_TEXT("user", c->name),
+        log_event(LOG_INFO, "users-changed", LOG_STR("by", author ? author : "web"), LOG_TEXT("user", c.name),
                   LOG_STR("change", done));
     buf_deinit(&addresses);
+    free(file);
     return ok ? json_pack("{s:i}", "status", STATUS_OK) : failed(&err);
 }
 
@@ -182,12 +172,12 @@ json_t *change_answer_users(const struct change_users_world *w, const json_t *re
     if (!strcmp(op, "list")) return list(w->config, request);
     if (w->config->auth.backend != CONFIG_AUTH_USERS) return refuse_backend(w->config);
     if (!strcmp(op, "change"))
-        return change(w, request, &c, json_object_get(request, "secret") ? "password" : "addresses");
+        return change(w, request, c, json_object_get(request, "secret") ? "password" : "addresses");
     if (!strcmp(op, "delete")) {
         c.remove = true;
-        return change(w, request, &c, "deleted");
+        return change(w, request, c, "deleted");
     }
     c = (struct users_change){ .must_not_exist = true };
-    if (!strcmp(op, "add") && json_object_get(request, "secret")) return change(w, request, &c, "added");
+    if (!strcmp(op, "add") && json_object_get(request, "secret")) return change(w, request, c, "added");
     return answer_failure(STATUS_BAD, "no such request");
 }

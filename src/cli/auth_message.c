@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "base/buf.h"
 #include "cli/auth.h"
+#include "message/crlf.h"
 #include "message/header.h"
 
 #define PIECE 65536
@@ -79,16 +80,14 @@ static void add_crlf(struct reading *r, struct slice in)
     }
 }
 
-/* mbox: "From SENDER DATE". A field may be written "From : ...", too (RFC 5322 §4.5.2). True when that is settled. */
+/* True when it is settled whether there is a line of an mbox. */
 static bool pass_mbox_line(struct reading *r, bool last)
 {
-    const struct slice mark = SLICE("From ");
     struct slice text = buf_slice(&r->text);
     if (!r->begun) {
         if (!last && text.n < 64 && slice_find(text, '\n') < 0) return false;
         r->begun = true;
-        struct slice rest = slice_trim_blanks(slice_sub(text, mark.n, text.n));
-        r->skipping = slice_starts(text, mark) && !(rest.n && rest.p[0] == ':');
+        r->skipping = crlf_is_mbox(text);
     }
     if (!r->skipping) return true;
     ptrdiff_t lf = slice_find(text, '\n');

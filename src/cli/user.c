@@ -109,14 +109,8 @@ static void print_one(void *unused, const struct users_entry *u)
 
 static void add_one(void *all, const struct users_entry *u)
 {
-    json_t *list = json_array();
-    struct slice one, addresses = u->addresses;
-    while (addresses.n) {
-        slice_cut(&addresses, ',', &one);
-        json_array_append_new(list, json_stringn(one.p, one.n));
-    }
-    json_array_append_new(all, json_pack("{s:o, s:b, s:b, s:o}", "name", change_answer_text(u->name), "cram_md5", u->cram_md5, "locked",
-                                         u->locked, "addresses", list));
+    json_array_append_new(all, json_pack("{s:o, s:b, s:b, s:o}", "name", change_answer_text(u->name), "cram_md5", u->cram_md5,
+                                         "locked", u->locked, "addresses", change_users_addresses_of(u)));
 }
 
 static int list(const char *file, bool json)

@@ -259,7 +259,8 @@ void nft_rules_deinit(struct nft_rules *r)
 static void add_commented(struct buf *out, struct slice lines)
 {
     struct slice line;
-    while (lines.n && (slice_cut(&lines, '\n', &line) || line.n)) {
+    while (lines.n) {
+        slice_cut(&lines, '\n', &line);
         buf_add_str(out, "# ");
         buf_add(out, line);
         buf_add_char(out, '\n');

@@ -5,19 +5,19 @@
 #include <net/if.h>
 #include "doctor/internal.h"
 
+bool doctor_ips_have(const struct ip *ips, size_t n, const struct ip *ip)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ip_eq(&ips[i], ip)) return true;
+    return false;
+}
+
 static void add(struct doctor_addresses *a, const struct ip *ip)
 {
-    if (!ip->family || doctor_addresses_has(a, ip)) return;
+    if (!ip->family || doctor_ips_have(a->ips, a->n, ip)) return;
     if (ip_is_private(ip)) {
         if (!ip_is_loopback(ip) || !a->hidden.family) a->hidden = *ip;
     } else if (a->n < ADDRESSES_MAX) a->ips[a->n++] = *ip;
-}
-
-bool doctor_addresses_has(const struct doctor_addresses *a, const struct ip *ip)
-{
-    for (size_t i = 0; i < a->n; i++)
-        if (ip_eq(&a->ips[i], ip)) return true;
-    return false;
 }
 
 static void add_interfaces(struct doctor_addresses *a, const struct config *c)

@@ -44,8 +44,7 @@ static void tell(struct exam *x, X509 *leaf, STACK_OF(X509) * chain, bool standa
     const char *host = x->config->hostname, *until = end_text(x, X509_get0_notAfter(leaf));
     struct names names = { 0 };
     tls_cert_names(leaf, add_name, &names);
-    buf_add_char(&names.text, '\0');
-    const char *who = buf_keep(&names.text, &x->arena).p;
+    const char *who = exam_kept(x, &names.text);
     long left = days_to(X509_get0_notAfter(leaf));
     const char *untrusted = authorities ? tls_client_trusts(authorities, leaf, chain) : NULL;
     const char *about = arena_printf(&x->arena, "the certificate for %s", who[0] ? who : "no name");

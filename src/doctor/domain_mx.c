@@ -7,9 +7,8 @@
 /* One of our addresses: those mail comes from, those of our name, those we listen on. */
 static bool is_our_address(const struct exam *x, const struct ip *own, size_t own_n, const struct ip *ip)
 {
-    if (doctor_addresses_has(&x->run->addresses, ip)) return true;
-    for (size_t i = 0; i < own_n; i++)
-        if (ip_eq(&own[i], ip)) return true;
+    const struct doctor_addresses *a = &x->run->addresses;
+    if (doctor_ips_have(a->ips, a->n, ip) || doctor_ips_have(own, own_n, ip)) return true;
     for (size_t i = 0; i < x->config->listener_n; i++)
         if (ip_eq(&x->config->listeners[i].ip, ip)) return true;
     return false;

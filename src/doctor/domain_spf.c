@@ -47,8 +47,7 @@ static const char *proposal(struct exam *x, struct slice record, const bool *all
     }
     if (!added) add_missing(x, allowed, &b);
     if (!record.n) buf_add_str(&b, " ~all"); /* who else sends for the domain is not known here */
-    buf_add_char(&b, '\0');
-    return buf_keep(&b, &x->arena).p;
+    return exam_kept(x, &b);
 }
 
 struct judged {
@@ -150,8 +149,7 @@ static const char *whole(struct exam *x, struct slice text)
 {
     struct buf b = { 0 };
     buf_add_printable(&b, text, 4000);
-    buf_add_char(&b, '\0');
-    return buf_keep(&b, &x->arena).p;
+    return exam_kept(x, &b);
 }
 
 void exam_spf(struct exam *x)

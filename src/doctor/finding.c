@@ -68,20 +68,24 @@ json_t *exam_record(struct exam *x, const char *id, const char *type, const char
     return r;
 }
 
+const char *exam_kept(struct exam *x, struct buf *b)
+{
+    buf_add_char(b, '\0');
+    return buf_keep(b, &x->arena).p;
+}
+
 const char *exam_shown(struct exam *x, struct slice s)
 {
     struct buf b = { 0 };
     buf_add_printable(&b, s, 300);
-    buf_add_char(&b, '\0');
-    return buf_keep(&b, &x->arena).p;
+    return exam_kept(x, &b);
 }
 
 const char *exam_ip(struct exam *x, const struct ip *ip)
 {
     struct buf b = { 0 };
     ip_add(&b, ip);
-    buf_add_char(&b, '\0');
-    return buf_keep(&b, &x->arena).p;
+    return exam_kept(x, &b);
 }
 
 #define SHOWN 5
@@ -94,16 +98,14 @@ const char *exam_names(struct exam *x, const struct slice *names, size_t n)
         buf_add_printable(&b, names[i], 253);
     }
     if (n > SHOWN) buf_addf(&b, " and %zu more", n - SHOWN);
-    buf_add_char(&b, '\0');
-    return buf_keep(&b, &x->arena).p;
+    return exam_kept(x, &b);
 }
 
 const char *exam_ips(struct exam *x, const struct ip *ips, size_t n)
 {
     struct slice names[SHOWN];
     for (size_t i = 0; i < n && i < SHOWN; i++) names[i] = slice_str(exam_ip(x, &ips[i]));
-    if (n <= SHOWN) return exam_names(x, names, n);
-    return arena_printf(&x->arena, "%s and %zu more", exam_names(x, names, SHOWN), n - SHOWN);
+    return exam_names(x, names, n); /* which looks at no more of them either */
 }
 
 json_t *exam_texts(const struct slice *texts, size_t n)

@@ -20,13 +20,6 @@ bool exam_addresses(struct exam *x, struct slice name, struct ip **ips, size_t *
     return true;
 }
 
-static bool has(const struct ip *ips, size_t n, const struct ip *ip)
-{
-    for (size_t i = 0; i < n; i++)
-        if (ip_eq(&ips[i], ip)) return true;
-    return false;
-}
-
 /* ---- which addresses */
 
 static void find_known(struct exam *x)
@@ -55,7 +48,7 @@ static void find_known(struct exam *x)
 
 static enum record_state state_of(const struct ip *ips, size_t n, bool failed, const struct ip *ip)
 {
-    if (has(ips, n, ip)) return RECORD_OK;
+    if (doctor_ips_have(ips, n, ip)) return RECORD_OK;
     for (size_t i = 0; i < n; i++)
         if (ips[i].family == ip->family) return RECORD_DIFFERENT;
     return failed ? RECORD_UNKNOWN : RECORD_MISSING;
@@ -118,7 +111,7 @@ static bool follow(struct exam *x, struct reverse *r)
         size_t n;
         bool failed;
         if (!exam_addresses(x, r->names[i], &ips, &n, &failed)) complete = false;
-        else if (has(ips, n, r->ip)) {
+        else if (doctor_ips_have(ips, n, r->ip)) {
             r->confirmed = true;
             if (slice_ieq(r->names[i], slice_str(x->run->helo))) r->is_helo = true;
         } else if (failed) r->failed = true;
@@ -131,8 +124,7 @@ static const char *reverse_name(struct exam *x, const struct ip *ip)
     struct buf b = { 0 };
     resolver_add_reversed(&b, ip);
     buf_add_str(&b, ip->family == 4 ? ".in-addr.arpa" : ".ip6.arpa");
-    buf_add_char(&b, '\0');
-    return buf_keep(&b, &x->arena).p;
+    return exam_kept(x, &b);
 }
 
 static void tell_reverse(struct exam *x, const struct reverse *r, enum auth_dns_status status)

@@ -27,7 +27,7 @@ struct doctor_addresses {
     bool smarthost;   /* mail for others goes through a smarthost: strangers see its addresses */
 };
 void doctor_addresses_find(const struct config *c, struct doctor_addresses *out);
-bool doctor_addresses_has(const struct doctor_addresses *a, const struct ip *ip);
+bool doctor_ips_have(const struct ip *ips, size_t n, const struct ip *ip);
 
 /* ---- run.c */
 struct doctor {
@@ -96,6 +96,7 @@ void exam_option(struct exam *x, const char *option);
  * strings, taken. */
 json_t *exam_record(struct exam *x, const char *id, const char *type, const char *host, const char *value,
                     const char *why, enum record_state state, json_t *found);
+const char *exam_kept(struct exam *x, struct buf *b);   /* as a string in the arena; the buffer is freed */
 const char *exam_shown(struct exam *x, struct slice s); /* printable, at most 300 bytes */
 const char *exam_ip(struct exam *x, const struct ip *ip);
 /* "a, b and 3 more" */

@@ -73,14 +73,34 @@ const char *probe_step_name(const struct probe *p)
     return p->stage > PROBE_QUIT ? "connect" : names[p->stage];
 }
 
-static void on_late(evutil_socket_t fd, short what, void *arg)
+static const char too_late[] = "no answer in time";
+
+static void on_limit(evutil_socket_t fd, short what, void *arg)
 {
     struct probe *p = arg;
     if (p->stage == PROBE_QUIT) probe_end(p);
-    else probe_fail(p, probe_step_name(p), "no answer in time");
+    else probe_fail(p, probe_step_name(p), too_late);
+}
+
+static void on_step(evutil_socket_t fd, short what, void *arg)
+{
+    struct probe *p = arg;
+    if (p->stream && p->stage > PROBE_QUIT) probe_pass_by(p, too_late);
+    else on_limit(fd, what, arg);
 }
 
 /* ---- addresses */
+
+void probe_pass_by(struct probe *p, const char *why)
+{
+    struct buf where = { 0 };
+    stream_free(&p->stream);
+    ip_add(&where, &p->targets[p->target_at - 1].ip);
+    buf_addf(&where, " port %u: %s", p->port, why);
+    probe_step(p, "connect", false, buf_cstr(&where));
+    buf_deinit(&where);
+    probe_next_target(p);
+}
 
 void probe_next_target(struct probe *p)
 {
@@ -237,8 +257,8 @@ void doctor_probe(struct doctor *d, const json_t *request, void (*reply)(void *a
     list_each(it, &d->probes) n++;
     struct probe *p = mem_new(struct probe);
     *p = (struct probe){ .doctor = d, .reply = reply, .arg = arg, .steps = json_array(), .extensions = json_array() };
-    p->limit = evtimer_new(d->o.base, on_late, p);
-    p->step = evtimer_new(d->o.base, on_late, p);
+    p->limit = evtimer_new(d->o.base, on_limit, p);
+    p->step = evtimer_new(d->o.base, on_step, p);
     list_push_back(&d->probes, &p->node);
     const char *wrong = n >= PROBES_MAX ? "too many connections are tried at once: try again in some seconds"
                                         : take_request(p, request);

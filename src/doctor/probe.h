@@ -64,6 +64,8 @@ void probe_end(struct probe *p); /* answers and frees it */
 /* The step fails, and that is the end. */
 void probe_fail(struct probe *p, const char *step, const char *text);
 void probe_next_target(struct probe *p); /* connects; may end it */
+/* This one cannot be connected to: the next. why: printable. */
+void probe_pass_by(struct probe *p, const char *why);
 
 /* probe_dialog.c: what is said over the connection */
 bool probe_connect(struct probe *p, const struct probe_target *t, struct err *err);

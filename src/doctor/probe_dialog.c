@@ -255,15 +255,8 @@ static void on_end(void *owner, enum stream_end why, const struct err *err)
     struct buf clean = { 0 };
     buf_add_printable(&clean, buf_slice(&b), 500);
     p->ssl = NULL;
-    stream_free(&p->stream);
-    if (connecting) {
-        struct buf where = { 0 };
-        ip_add(&where, &p->targets[p->target_at - 1].ip);
-        buf_addf(&where, " port %u: %s", p->port, buf_cstr(&clean));
-        probe_step(p, "connect", false, buf_cstr(&where));
-        buf_deinit(&where);
-        probe_next_target(p);
-    } else probe_fail(p, probe_step_name(p), buf_cstr(&clean));
+    if (connecting) probe_pass_by(p, buf_cstr(&clean));
+    else probe_fail(p, probe_step_name(p), buf_cstr(&clean));
     buf_deinit(&clean);
     buf_deinit(&b);
 }

@@ -12,13 +12,18 @@ struct domain {
     const char *recipients;  /* lines below `recipients:`, or NULL */
     bool subdomains;
 };
+/* A recipient there is, by the domain he is at. */
+struct known {
+    uint64_t domain;             /* hash of its name; 0: he may be at any */
+    struct import_entry *entry;
+};
 struct domains {
     struct domain *all;
     size_t n, cap;
     struct htable seen;
     struct import_hop otherwise; /* where mail goes without an entry in transport_maps */
     struct import_map *known;    /* recipients there are; NULL: all */
-    struct slice own;            /* mydestination: those are not relayed */
+    struct known *by_domain;     /* the same, sorted */
     bool parents;
     const char *param;
 };
@@ -28,43 +33,83 @@ static bool is(const void *item, const void *key) { return slice_ieq(((const str
 
 /* ---- their recipients */
 
-static bool belongs(struct slice key, struct slice domain)
+static struct slice domain_of(struct slice key)
 {
     ptrdiff_t at = slice_find(key, '@');
-    return at >= 0 && slice_ieq(slice_sub(key, (size_t)at + 1, key.n), domain);
+    return at >= 0 ? slice_sub(key, (size_t)at + 1, key.n) : SLICE("");
 }
 
-static const char *recipients_of(struct import *im, struct domains *d, struct slice domain)
+static int order(const void *a, const void *b)
 {
-    struct buf list = { 0 }, file = { 0 };
-    size_t n = 0;
-    struct err err;
-    if (!d->known || (!d->known->n && !d->known->table_n)) {
-        if (!im->verify_recipients) return NULL;
-        return arena_printf(&im->arena, "{verify: smtp, reject_code: %d}", im->verify_code == 550 ? 550 : 450);
-    }
-    for (size_t i = 0; i < d->known->table_n; i++) buf_addf(&list, "%s{table: %s}", n++ ? ", " : "", d->known->tables[i]);
-    for (size_t i = 0; i < d->known->n; i++) {
+    const struct known *x = a, *y = b;
+    if (x->domain != y->domain) return x->domain < y->domain ? -1 : 1;
+    return x->entry < y->entry ? -1 : x->entry > y->entry;
+}
+
+static void sort_known(struct domains *d)
+{
+    size_t n = d->known->n;
+    d->by_domain = mem_grow(NULL, n + 1, sizeof *d->by_domain);
+    for (size_t i = 0; i < n; i++) {
         struct import_entry *e = &d->known->entries[i];
+        d->by_domain[i] = (struct known){ e->kind == IMPORT_EXACT ? hash_ibytes(domain_of(e->key)) : 0, e };
+    }
+    qsort(d->by_domain, n, sizeof *d->by_domain, order);
+}
+
+/* The first of a domain; at least of what comes behind it. */
+static size_t first_of(const struct domains *d, uint64_t domain)
+{
+    size_t from = 0, to = d->known->n;
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+        if (d->by_domain[mid].domain < domain) from = mid + 1;
+        else to = mid;
+    }
+    return from;
+}
+
+struct recipients {
+    struct buf list, file; /* as they stand in the configuration, and as a file */
+    size_t n;
+};
+
+static void add_recipients(struct import *im, struct domains *d, struct slice domain, uint64_t hash, struct recipients *r)
+{
+    struct err err;
+    for (size_t i = first_of(d, hash); i < d->known->n && d->by_domain[i].domain == hash; i++) {
+        struct import_entry *e = d->by_domain[i].entry;
         struct slice key = e->key;
-        if (e->kind == IMPORT_EXACT && !belongs(key, domain)) continue;
+        if (e->kind == IMPORT_EXACT && !slice_ieq(domain_of(key), domain)) continue;
         if (e->kind == IMPORT_EXACT && key.p[0] == '@') key = slice_sub(key, 1, key.n);
         e->used = true;
         if (!match_check(key, LIST_OF_ADDRESSES, &err)) {
             left_out(im, &e->from, NULL, "%s: %s", import_show(im, key), err.text);
             continue;
         }
-        buf_addf(&list, "%s%s", n++ ? ", " : "", import_scalar(im, key));
-        buf_addf(&file, "%.*s\n", SLICE_ARG(key));
+        buf_addf(&r->list, "%s%s", r->n++ ? ", " : "", import_scalar(im, key));
+        buf_addf(&r->file, "%.*s\n", SLICE_ARG(key));
     }
-    const char *name = n > IMPORT_INLINE_MAX && !d->known->table_n
-                           ? import_keep(im, "lists", slice_str(arena_printf(&im->arena, "recipients-%.*s", SLICE_ARG(domain))), buf_slice(&file), false)
+}
+
+static const char *recipients_of(struct import *im, struct domains *d, struct slice domain)
+{
+    struct recipients r = { 0 };
+    if (!d->known->n && !d->known->table_n) {
+        if (!im->verify_recipients) return NULL;
+        return arena_printf(&im->arena, "{verify: smtp, reject_code: %d}", im->verify_code == 550 ? 550 : 450);
+    }
+    for (size_t i = 0; i < d->known->table_n; i++) buf_addf(&r.list, "%s{table: %s}", r.n++ ? ", " : "", d->known->tables[i]);
+    add_recipients(im, d, domain, hash_ibytes(domain), &r);
+    add_recipients(im, d, domain, 0, &r);
+    const char *name = r.n > IMPORT_INLINE_MAX && !d->known->table_n
+                           ? import_keep(im, "lists", slice_str(arena_printf(&im->arena, "recipients-%.*s", SLICE_ARG(domain))), buf_slice(&r.file), false)
                            : NULL;
     const char *out = name ? arena_printf(&im->arena, "{verify: list, reject_code: 550, list: [{file: %s}]}", import_scalar(im, slice_str(name)))
-                           : arena_printf(&im->arena, "{verify: list, reject_code: 550, list: [%s]}", buf_cstr(&list));
-    if (!n) out = arena_printf(&im->arena, "{verify: list, reject_code: 550, list: [\"postmaster@%.*s\"]}", SLICE_ARG(domain));
-    buf_deinit(&list);
-    buf_deinit(&file);
+                           : arena_printf(&im->arena, "{verify: list, reject_code: 550, list: [%s]}", buf_cstr(&r.list));
+    if (!r.n) out = arena_printf(&im->arena, "{verify: list, reject_code: 550, list: [\"postmaster@%.*s\"]}", SLICE_ARG(domain));
+    buf_deinit(&r.list);
+    buf_deinit(&r.file);
     return out;
 }
 
@@ -94,14 +139,6 @@ static void find_way(struct import *im, struct domains *d, struct domain *n)
     if (exact.text) import_add_route(im, n->name, &exact, &n->from);
 }
 
-static bool has_word(struct slice list, struct slice name)
-{
-    struct slice word;
-    while (import_word(&list, &word))
-        if (slice_ieq(word, name)) return true;
-    return false;
-}
-
 static void add_domain(struct import *im, struct slice word, const struct import_from *from, void *arg)
 {
     struct domains *d = arg;
@@ -121,7 +158,7 @@ static void add_domain(struct import *im, struct slice word, const struct import
         return;
     }
     struct slice name = slice_str(arena_strdup(&im->arena, slice_str(ascii)));
-    if (htable_find(&d->seen, hash_ibytes(name), is, &name) || has_word(d->own, name)) return;
+    if (htable_find(&d->seen, hash_ibytes(name), is, &name)) return;
     struct domain *n = arena_alloc(&im->arena, sizeof *n);
     *n = (struct domain){ .name = name, .from = *from };
     find_way(im, d, n);
@@ -170,10 +207,8 @@ static void finish(struct domains *d)
 {
     htable_deinit(&d->seen);
     free(d->all);
-    if (d->known) {
-        free(d->known->entries);
-        free(d->known->tables);
-    }
+    free(d->by_domain);
+    import_map_deinit(d->known);
 }
 
 /* ---- kinds of domains */
@@ -184,16 +219,29 @@ static void note_unused(struct import *im, struct import_map *m)
         if (!m->entries[i].used) left_out(im, &m->entries[i].from, "see whether its domain is among those that are taken", "a recipient of no domain here");
 }
 
+/* What stands at mydestination is not relayed. */
+static void pass_over_own(struct import *im, struct domains *d)
+{
+    struct slice own = import_get(im, "mydestination", NULL), word;
+    while (import_word(&own, &word)) {
+        if (htable_find(&d->seen, hash_ibytes(word), is, &word)) continue;
+        struct domain *n = arena_alloc(&im->arena, sizeof *n);
+        *n = (struct domain){ .name = word };
+        htable_add(&d->seen, n);
+    }
+}
+
 static void relay_domains(struct import *im)
 {
     struct import_map known = import_map_of(im, "relay_recipient_maps", NULL);
     struct domains d = { .parents = import_parents_match(im, "relay_domains"), .otherwise = im->smarthost, .known = &known, .param = "relay-domains" };
     struct import_from from;
-    d.own = import_get(im, "mydestination", NULL);
     struct slice transport = import_get(im, "relay_transport", &from);
     struct import_hop hop;
     if (transport.n && !slice_eq(transport, SLICE("relay")) && import_transport(im, transport, &hop, &from) && hop.text) d.otherwise = hop;
     htable_init(&d.seen, hash_of);
+    sort_known(&d);
+    pass_over_own(im, &d);
     import_each(im, "relay_domains", add_domain, &d);
     put_domains(im, &d);
     note_unused(im, &known);
@@ -219,7 +267,6 @@ static bool local_hop(struct import *im, struct import_hop *out)
 
 struct own {
     struct import_hop hop;
-    struct domains domains;
     struct slice names[200];
     struct import_from from[200];
     size_t n;
@@ -250,7 +297,6 @@ static void own_domains(struct import *im)
 {
     struct own *o = mem_zalloc(sizeof *o);
     size_t main = 0;
-    o->domains.known = NULL;
     bool mailboxes = local_hop(im, &o->hop);
     import_each(im, "mydestination", add_own, o);
     for (size_t i = 0; i < o->n; i++)
@@ -301,6 +347,7 @@ static void mailbox_domains(struct import *im)
     struct slice transport = import_get(im, "virtual_transport", &from), domains = import_get(im, "virtual_mailbox_domains", &domains_from);
     bool ok = true;
     htable_init(&d.seen, hash_of);
+    sort_known(&d);
     if (transport.n && !slice_eq(transport, SLICE("virtual"))) ok = import_transport(im, transport, &d.otherwise, &from);
     else if (domains.n) {
         d.otherwise.text = virtual_folder(im, &known);

@@ -144,19 +144,27 @@ static void read_map(struct import *im, struct import_map *m, struct slice spec,
         left_out(im, from, "write its entries to a file", "a table of type %s cannot be read", import_show(im, type));
 }
 
+static uint64_t hash_of(const void *entry) { return hash_ibytes(((const struct import_entry *)entry)->key); }
+static bool has_key(const void *entry, const void *key) { return slice_ieq(((const struct import_entry *)entry)->key, *(const struct slice *)key); }
+
 struct import_map import_maps(struct import *im, struct slice specs, const struct import_from *from, bool secret, bool aliases)
 {
     struct import_map m = { 0 };
+    struct import_from walk = *from;
     struct slice word;
+    htable_init(&m.exact, hash_of);
     while (import_word(&specs, &word)) {
-        struct import_from at = import_from_word(im, from, word, secret ? "***" : import_show(im, word));
+        struct import_from at = import_from_word(im, &walk, word, secret ? "***" : import_show(im, word));
         read_map(im, &m, word, &at, secret, aliases);
     }
+    for (size_t i = 0; i < m.n; i++)
+        if (m.entries[i].kind == IMPORT_EXACT && !import_find(&m, m.entries[i].key)) htable_add(&m.exact, &m.entries[i]);
     return m;
 }
 
 void import_map_deinit(struct import_map *m)
 {
+    htable_deinit(&m->exact);
     free(m->entries);
     free(m->tables);
 }
@@ -170,9 +178,7 @@ struct import_map import_map_of(struct import *im, const char *param, struct imp
 
 struct import_entry *import_find(struct import_map *m, struct slice key)
 {
-    for (size_t i = 0; i < m->n; i++)
-        if (m->entries[i].kind == IMPORT_EXACT && slice_ieq(m->entries[i].key, key)) return &m->entries[i];
-    return NULL;
+    return htable_find(&m->exact, hash_ibytes(key), has_key, &key);
 }
 
 /* ---- lists of names, files and tables */
@@ -188,13 +194,14 @@ static bool is_table(struct slice word)
 static void each(struct import *im, struct slice value, const struct import_from *from, import_word_fn *fn, void *arg, unsigned depth)
 {
     struct slice word, line;
+    struct import_from walk = *from;
     while (import_word(&value, &word)) {
         if (word.p[0] == '/' && depth < 5) {
             struct import_from at;
             struct import_text *t = import_open(im, import_str(im, word), from);
             while (t && import_next(im, t, &line, &at)) each(im, line, &at, fn, arg, depth + 1);
         } else if (is_table(word)) {
-            struct import_map m = import_maps(im, word, from, false, false);
+            struct import_map m = import_maps(im, word, &walk, false, false);
             for (size_t i = 0; i < m.n; i++) {
                 if (m.entries[i].kind == IMPORT_REGEXP || m.entries[i].kind == IMPORT_STATIC)
                     left_out(im, &m.entries[i].from, "write the names themselves", "names cannot be had from an expression");
@@ -203,7 +210,7 @@ static void each(struct import *im, struct slice value, const struct import_from
             for (size_t i = 0; i < m.table_n; i++) fn(im, slice_str(arena_printf(&im->arena, "table:%s", m.tables[i])), from, arg);
             import_map_deinit(&m);
         } else {
-            struct import_from at = depth ? *from : import_from_word(im, from, word, import_show(im, word));
+            struct import_from at = depth ? *from : import_from_word(im, &walk, word, import_show(im, word));
             fn(im, word, &at, arg);
         }
     }

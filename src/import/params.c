@@ -201,15 +201,16 @@ struct slice import_get(struct import *im, const char *name, struct import_from 
     return SLICE("");
 }
 
-struct import_from import_from_word(struct import *im, const struct import_from *from, struct slice word, const char *shown)
+struct import_from import_from_word(struct import *im, struct import_from *walk, struct slice word, const char *shown)
 {
-    struct import_from out = *from;
-    if (!from->line || !from->value.n || word.p < from->value.p || word.p > from->value.p + from->value.n) return out;
-    out.line += from->skipped;
-    for (const char *c = from->value.p; c < word.p; c++) out.line += *c == '\n';
-    struct slice rest = from->text, name;
-    if (!slice_cut(&rest, '=', &name)) return out;
-    out.text = slice_str(arena_printf(&im->arena, "%.*s: %s", SLICE_ARG(slice_trim(name)), shown));
+    struct slice ahead = walk->value, rest = walk->text, name;
+    if (!walk->line || !ahead.n || word.p < ahead.p || word.p > ahead.p + ahead.n) return *walk;
+    for (const char *c = ahead.p; c < word.p; c++) walk->skipped += *c == '\n';
+    walk->value = slice_sub(ahead, (size_t)(word.p - ahead.p), ahead.n);
+    struct import_from out = *walk;
+    out.line += walk->skipped;
+    out.skipped = 0;
+    if (slice_cut(&rest, '=', &name)) out.text = slice_str(arena_printf(&im->arena, "%.*s: %s", SLICE_ARG(slice_trim(name)), shown));
     return out;
 }
 

@@ -59,8 +59,9 @@ bool import_read_params(struct import *im, struct import_text *t);
 /* The value with all names replaced; empty when there is neither a definition nor a default. from: NULL or filled; line 0: it is a default.
  * Where a value stands on several lines, their breaks are in it. */
 struct slice import_get(struct import *im, const char *name, struct import_from *from);
-/* `from`, as import_get filled it, with the line that a word of the value stands in, and what is to be shown of it. */
-struct import_from import_from_word(struct import *im, const struct import_from *from, struct slice word, const char *shown);
+/* `walk`, as import_get filled it, with the line that a word of the value stands in, and what is to be shown of it. Words are asked for in their
+ * order: `walk` goes on to each. */
+struct import_from import_from_word(struct import *im, struct import_from *walk, struct slice word, const char *shown);
 bool import_yes(struct import *im, const char *name, struct import_from *from);
 /* $names replaced. False: a loop, too long, or not understood. */
 bool import_expand(struct import *im, struct slice text, struct slice *out, struct err *err) MUST_CHECK;
@@ -79,6 +80,7 @@ struct import_entry {
 struct import_map {
     struct import_entry *entries;
     size_t n, cap;
+    struct htable exact;     /* the first exact one of each key */
     const char **tables;     /* names in `tables`, of sources that are read as a whole */
     size_t table_n;
 };

@@ -2,11 +2,16 @@
  * Line ends of a message from a file. */
 #include "message/crlf.h"
 
+bool crlf_is_mbox(struct slice text)
+{
+    const struct slice mark = SLICE("From ");
+    return slice_starts(text, mark) && !slice_starts(slice_trim_blanks(slice_sub(text, mark.n, text.n)), SLICE(":"));
+}
+
 void crlf_add_message(struct slice text, struct buf *out)
 {
     struct slice line;
-    if (slice_starts(text, SLICE("From ")) && slice_find(text, ':') > slice_find(text, '\n'))
-        slice_cut(&text, '\n', &line); /* mbox */
+    if (crlf_is_mbox(text)) slice_cut(&text, '\n', &line);
     while (text.n) {
         bool ended = slice_cut(&text, '\n', &line);
         buf_add(out, line);

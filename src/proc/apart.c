@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What strangers wrote, and an administrator wants read, is read by a process that is forked for it from the one that
- * serves his request. It has no user's rights, no file, no socket; it writes its answer into a file in memory, which
- * goes on without being looked at, and ends. */
+ * What strangers wrote, and an administrator wants read, is read by a process that is forked for it from the one that serves his request. It has the
+ * scan user's rights, and no file or socket; it writes its answer into a file in memory, which goes on without being looked at, and ends. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -34,15 +31,12 @@
 static bool give_up_rights(const struct privilege_user *user, bool sandbox, pid_t parent, struct err *err)
 {
     struct landlock nothing;
-    const struct rlimit size = { ANSWER_MAX, ANSWER_MAX }, cpu = { CPU_SECONDS, CPU_SECONDS },
-                        room = { MEMORY_MAX, MEMORY_MAX }, none = { 0, 0 };
-    bool ok = setrlimit(RLIMIT_FSIZE, &size) == 0 && setrlimit(RLIMIT_CPU, &cpu) == 0 &&
-              setrlimit(RLIMIT_CORE, &none) == 0;
+    const struct rlimit size = { ANSWER_MAX, ANSWER_MAX }, cpu = { CPU_SECONDS, CPU_SECONDS }, room = { MEMORY_MAX, MEMORY_MAX }, none = { 0, 0 };
+    bool ok = setrlimit(RLIMIT_FSIZE, &size) == 0 && setrlimit(RLIMIT_CPU, &cpu) == 0 && setrlimit(RLIMIT_CORE, &none) == 0;
     ok = ok && (SANITIZER || setrlimit(RLIMIT_AS, &room) == 0); /* one reserves more address space than there is memory */
     if (!ok) return err_sys(err, errno, "setrlimit");
     if (!privilege_drop(user, err)) return false; /* which would clear the next */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
-        return err_set(err, "the process that wants it is gone");
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) return err_set(err, "the process that wants it is gone");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return err_sys(err, errno, "PR_SET_DUMPABLE");
     if (!sandbox) return true;
     landlock_init(&nothing);
@@ -72,8 +66,7 @@ static json_t *read_tls_report(const json_t *request)
     return out;
 }
 
-_Noreturn static void be_apart(const struct config *c, const struct privilege_user *user, pid_t parent,
-                               const json_t *request, int out)
+_Noreturn static void be_apart(const struct config *c, const struct privilege_user *user, pid_t parent, const json_t *request, int out)
 {
     struct err err;
     watch_forget();
@@ -115,8 +108,7 @@ static bool run(const struct config *c, const json_t *request, int out, struct e
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR) return err_sys(err, errno, "waitpid");
     if (!in_time) return err_set(err, "it takes too long to be read");
-    return (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS) ||
-           err_set(err, "the process that read it ended without an answer");
+    return (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS) || err_set(err, "the process that read it ended without an answer");
 }
 
 bool apart_wants(const json_t *request) { return slice_eq(json_text(request, "op"), SLICE("tls-report")); }

@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.dont_write_bytecode = sys.pycache_prefix is None  # scripts/test.sh has a folder for it; none is left in the tree
 
 from lib.daemon import Postern  # noqa: E402
+from lib.disk import Disk  # noqa: E402
 from lib.programs import Knot, Postfix, have  # noqa: E402
 from lib.sink import Sink  # noqa: E402
 from lib.util import BINARY  # noqa: E402
@@ -152,6 +153,22 @@ def make_world():
         return things[-1]
     yield make
     _stop_all(things)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """disk("tmpfs", 1): a lib.disk.Disk; where nothing can be mounted the test is skipped."""
+    made = []
+
+    def make(kind="ext4", megabytes=32, *options):
+        try:
+            made.append(Disk(tmp_path / f"disk{len(made)}", kind, megabytes, *options))
+        except OSError as e:
+            pytest.skip(f"cannot mount: {e}")
+        return made[-1]
+    yield make
+    for d in made:
+        d.stop()
 
 
 @pytest.fixture

@@ -43,12 +43,24 @@ def test_checks_do_not_show_what_is_in_files(relay, tmp_path):
     assert "never.to.be.seen" not in relay.log()
 
 
+def test_checks_do_not_show_the_beginning_either(relay, tmp_path):
+    """Bytes that are no text take more room than an error has, which ends before the quotes are closed."""
+    file = tmp_path / "bytes"
+    file.write_bytes(b"# one\n\"never" + b"\xff" * 150 + b"\n")
+    a = control(relay, "POST", "/v1/config/check", {"changes": [{"path": "checks.block.senders", "value": [{"file": str(file)}]}]})
+    errors = [f["text"] for f in a.json["findings"] if f["severity"] == "error"]
+    assert errors and f"{file}:2: \"..." in errors[0] and "never" not in a.text and "xff" not in a.text, a.json
+
+
 def test_who_only_looks_makes_root_read_nothing(relay):
     web = administrator(relay)
     auditor = logged_in(relay, "anna", "auditor")
     assert auditor.get("/v1/config").status == 200
     assert auditor.post("/v1/config/check", {"changes": [{"path": "header_checks", "value": [{"file": "/etc/shadow"}]}]}).status == 403
     assert web.post("/v1/config/check", {"changes": [{"path": "limits.hops", "value": 31}]}).json["ok"]
+    # Somebody's typing in a form is no entry of the audit log; somebody who may not is.
+    entries = web.get("/v1/audit", action="config.check").json["entries"]
+    assert [(e["who"], e["outcome"]) for e in entries] == [("anna", "refused")], entries
 
 
 def test_secrets_that_were_commented_out(tmp_path):

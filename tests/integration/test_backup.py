@@ -33,6 +33,7 @@ def packed(entries, manifest, path):
             info.size = len(text)
             t.addfile(info, io.BytesIO(text))
     subprocess.run(["zstd", "-q", "-f", "-o", str(path)], input=raw.getvalue(), check=True)
+    return path
 
 
 def entry(number, data, path, kind="data", **more):
@@ -122,6 +123,7 @@ def test_below_another_root(postern, tmp_path):
 
 def test_force_keeps_the_queue(postern, tmp_path):
     relay = postern(domains=[{"name": "example.com", "deliver": "127.0.0.1:1"}])
+    (relay.folder / "data/spool.old").mkdir()  # is no queue
     relay.command("backup", tmp_path / "b")
     assert relay.send("bob@example.com").code == 250
     relay.stop()
@@ -158,6 +160,31 @@ def test_paths_that_lead_elsewhere(tmp_path, path):
     assert done.returncode == 65 and not list((tmp_path / "root").iterdir()), done.stderr
 
 
+def test_paths_as_they_are_written(tmp_path):
+    """Whatever is taken can be brought back; what could not be is said when it is taken."""
+    for folder in ("conf", "data/store", "run"):
+        (tmp_path / folder).mkdir(parents=True)
+    for key in ("conf/a", "conf/b", "c", "data/d"):
+        (tmp_path / key).write_text("secret\n")
+        (tmp_path / key).chmod(0o600)
+    config = tmp_path / "conf/postern.yaml"
+    users = {f"{u}user": "" for u in ("", "admin_", "auth_", "sign_", "store_", "scan_", "table_", "mail_")}
+    files = ["./a", f"{tmp_path}//conf/./b", "../c", f"{tmp_path}/./data/d"]
+    config.write_text(json.dumps({"hostname": "mx.example.com", "webhooks": [{"url": f"https://127.0.0.1:{i + 1}/", "secret_file": f} for i, f in enumerate(files)],
+                                  "system": {"directory": f"{tmp_path}/data/", "run_directory": f"{tmp_path}/./run", **users}}))
+    command("backup", tmp_path / "b", "-c", config, check=0)
+    shown = command("restore", tmp_path / "b", "--list", check=0).stdout
+    assert sorted((line.split()[0], line.split()[-1]) for line in shown.splitlines()[3:]) == [
+        ("configuration", str(config)), ("data", "d"), ("folder", "store"), *[("named", str(tmp_path / key)) for key in ("c", "conf/a", "conf/b")]], shown
+    assert f"data {tmp_path}/data\n" in shown
+    (tmp_path / "root").mkdir()
+    command("restore", tmp_path / "b", "--to", tmp_path / "root", "--outside", check=0)
+    assert all((tmp_path / "root" / str(tmp_path / key)[1:]).read_text() == "secret\n" for key in ("conf/a", "conf/b", "c", "data/d"))
+    (tmp_path / "data/store/a\nb").touch()
+    refused = command("backup", tmp_path / "b2", "-c", config)
+    assert refused.returncode != 0 and "store/a\\x0ab cannot be kept" in refused.stderr and not (tmp_path / "b2").exists(), refused
+
+
 def link(name, target, kind):
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, target
@@ -175,6 +202,9 @@ CONFIG = entry(1, YAML, "/etc/postern/postern.yaml", "configuration")
     ([("files/00000001", YAML)], manifest([CONFIG, entry(2, b"x", "a")])),                   # something is missing
     ([("files/00000001", YAML)], manifest([CONFIG], version=2)),
     ([("files/00000001", YAML)], manifest([CONFIG], directory="/var/../etc")),
+    ([("files/00000001", YAML)], manifest([CONFIG], hostname="mx\x1b]0;x\x07")),
+    ([("files/00000001", YAML)], manifest([dict(CONFIG, owner="root\x1b[2J")])),
+    ([("files/00000001", YAML)], manifest([dict(CONFIG, path="/etc/postern/\x9bx")])),
     ([("files/00000001", YAML), ("../x", b"x")], manifest([CONFIG])),
     ([("files/00000001", YAML), link("files/00000002", "/etc/passwd", tarfile.SYMTYPE)], manifest([CONFIG])),
     ([("files/00000001", YAML), link("files/00000002", "files/00000001", tarfile.LNKTYPE)], manifest([CONFIG])),
@@ -187,6 +217,21 @@ def test_archives_that_are_none_of_ours(tmp_path, entries, its):
     (tmp_path / "root").mkdir()
     done = command("restore", tmp_path / "b", "--to", tmp_path / "root")
     assert done.returncode == 65 and not list((tmp_path / "root").iterdir()), done.stdout + done.stderr
+
+
+def test_who_made_it_does_not_say_what_is_replaced(tmp_path):
+    """Nor does the folder of -c, in which only the configuration goes."""
+    folder = tmp_path / "conf"
+    (folder / "keys").mkdir(parents=True)
+    keys = folder / "keys/authorized"
+    keys.write_text("mine\n")
+    text = [("files/00000001", YAML), ("files/00000002", b"x")]
+    for of in (packed(text[:1], manifest([CONFIG], directory=str(folder / "keys")), tmp_path / "moves"),
+               packed(text, manifest([CONFIG, entry(2, b"x", str(keys), "named")]), tmp_path / "names"),
+               packed(text, manifest([CONFIG, entry(2, b"x", "authorized")], directory=str(folder / "keys")), tmp_path / "has")):
+        done = command("restore", of, "-c", folder / "postern.yaml", "--force")
+        assert done.returncode and "--outside" in done.stderr, done
+    assert keys.read_text() == "mine\n" and [p.name for p in folder.iterdir()] == ["keys"]
 
 
 def test_damage_is_seen(postern, tmp_path):

@@ -8,28 +8,12 @@ import time
 
 import pytest
 
-from lib.disk import Disk
 from lib.load import Load, SinkProgram, account, children, queued_n, wait_drained
 from lib.util import wait_until
 
 pytestmark = pytest.mark.root
 SEED = int(os.environ.get("POSTERN_SEED", random.randrange(1 << 32)))
 BIG = "Subject: large\n\n" + ("x" * 70 + "\n") * 60000  # 4 MB
-
-
-@pytest.fixture
-def disk(tmp_path):
-    made = []
-
-    def make(kind="ext4", megabytes=32, *options):
-        try:
-            made.append(Disk(tmp_path / f"disk{len(made)}", kind, megabytes, *options))
-        except OSError as e:
-            pytest.skip(f"cannot mount: {e}")
-        return made[-1]
-    yield make
-    for d in made:
-        d.stop()
 
 
 @pytest.fixture

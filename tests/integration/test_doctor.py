@@ -48,7 +48,7 @@ def zones(keys):
         v6: f"{v6_name} PTR {HOST}.",
         "good.example": f'@ MX 10 {HOST}.\n@ TXT "v=spf1 ip4:{V4} ip6:{V6} -all"\n_dmarc TXT "v=DMARC1; p=reject; rua=mailto:d@good.example"\n'
                         '_mta-sts TXT "v=STSv1; id=20260101"\n_smtp._tls TXT "v=TLSRPTv1; rua=mailto:t@good.example"\n'
-                        f"{keys['good.example']['bind']}\nsub MX 5 {HOST}.\nsub MX 1 mail.bad.example.",
+                        f"{keys['good.example']['bind']}\nsub MX 5 {HOST}.\nsub MX 1 mail.bad.example.\ntwo A 127.0.0.2\ntwo A 127.0.0.3",
         "bad.example": '@ MX 10 mail\nmail A 198.51.100.9\n@ TXT "something else"\n@ TXT "v=spf1 ip4:198.51.100.9 ~all"\n'
                        '_dmarc TXT "v=DMARC1; p=none"\n_smtp._tls TXT "v=TLSRPTv1;"\n'
                        f"{keys['good.example']['bind'].replace('good.example', 'bad.example')}\nliar A 198.51.100.9\nother A 192.0.2.13",
@@ -497,6 +497,22 @@ def test_probe_of_a_silent_server_and_how_many_at_once(relay):
         assert 10 < time.monotonic() - begin < 25
         assert sorted(a.status for a in answers) == [200] * 4 + [400] * 2
         assert all(not a.json["ok"] and "no answer in time" in a.json["steps"][-1]["text"] for a in answers if a.status == 200)
+
+
+@pytest.mark.slow
+def test_probe_goes_on_to_the_next_address(relay):
+    """As delivery does, in whichever order they come."""
+    with contextlib.ExitStack() as close:
+        full = close.enter_context(socket.create_server(("127.0.0.2", 0), backlog=0))
+        address = full.getsockname()
+        for _ in range(2):  # the queue is full then, and more are not answered
+            s = close.enter_context(socket.socket())
+            s.setblocking(False)
+            s.connect_ex(address)
+        answer = probe(relay, host="two.good.example", port=address[1])
+    assert steps(answer) == [("resolve", True), ("connect", False), ("connect", False)]
+    told = {s["text"].split()[0]: s["text"] for s in answer["steps"][1:]}
+    assert told["127.0.0.2"].endswith("no answer in time") and "refused" in told["127.0.0.3"], told
 
 
 @pytest.mark.slow

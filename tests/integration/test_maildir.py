@@ -13,7 +13,6 @@ import tempfile
 import pytest
 
 from lib.daemon import Postern
-from lib.disk import Disk
 from lib.local import Mailboxes
 from lib.programs import have
 from lib.sink import Sink
@@ -160,19 +159,16 @@ def test_a_folder_that_cannot_be(relay):
 
 
 @pytest.mark.root
-def test_a_full_disk(relay, tmp_path):
-    try:
-        disk = Disk(tmp_path / "small", "tmpfs", 1)
-    except OSError as e:
-        pytest.skip(f"nothing can be mounted: {e}")
-    r = relay(mail=disk.path)
-    ballast = disk.path / "ballast"
+def test_a_full_disk(disk, relay):
+    small = disk("tmpfs", 1)
+    r = relay(mail=small.path)
+    ballast = small.path / "ballast"
     ballast.write_bytes(b"x" * 900000)
     r.send("anna@store.example", "Subject: full\n\n" + ("x" * 70 + "\n") * 6000)
     r.wait_log(r"deferred .*4\.3\.1 the message cannot be written: No space left on device")
-    assert not messages(disk.path / "store.example/anna") and not list((disk.path / "store.example/anna/tmp").iterdir())
+    assert not messages(small.path / "store.example/anna") and not list((small.path / "store.example/anna/tmp").iterdir())
     ballast.unlink()
-    arrived(disk.path / "store.example/anna")
+    arrived(small.path / "store.example/anna")
 
 
 @pytest.mark.slow
@@ -197,18 +193,15 @@ def test_the_process_is_killed(relay):
 
 @pytest.mark.slow
 @pytest.mark.root
-def test_the_worker_is_killed(relay, tmp_path):
+def test_the_worker_is_killed(disk, relay):
     """What has not been begun to be written for it is not written: the next one asks again."""
-    try:
-        disk = Disk(tmp_path / "small", "ext4", 20)
-    except OSError as e:
-        pytest.skip(f"nothing can be mounted: {e}")
-    r, n = relay(mail=disk.path), 32
-    folder = disk.path / "store.example/anna"
+    small = disk("ext4", 20)
+    r, n = relay(mail=small.path), 32
+    folder = small.path / "store.example/anna"
     r.send("anna@store.example", "Subject: first\n\ntext\n")
     arrived(folder)
     r.wait_queue_empty()
-    with disk.frozen():
+    with small.frozen():
         for i in range(n):
             r.send("anna@store.example", f"Subject: number {i}.\n\ntext\n")
         worker = r.pid("relay-0")

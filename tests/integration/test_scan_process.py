@@ -94,7 +94,8 @@ def test_the_command_says_pass_or_block(tmp_path):
     assert told[0] == "block" and any("blocked: extension exe" in line for line in told)
     assert command(tmp_path, FILE.format(name="notes.txt")).startswith("pass\n")
     assert command(tmp_path, FILE.format(name="a.exe").replace("\n", "\r\n")).startswith("block\n"), "both line ends are fine"
-    assert command(tmp_path, "From somebody\n" + FILE.format(name="a.exe")).startswith("block\n"), "so is an mbox"
+    for line in ("From somebody", "From a@b.example Sun Nov 22 10:00:00 2026"):
+        assert command(tmp_path, line + "\n" + FILE.format(name="a.exe")).startswith("block\n"), "so is an mbox"
 
 
 def test_the_command_tells_all_as_json(tmp_path):

@@ -20,7 +20,6 @@ import time
 import pytest
 
 from lib.daemon import SANITIZER, environment
-from lib.disk import Disk
 from lib.util import BINARY, wait_until
 
 EX_UNAVAILABLE, EX_CONFIG = 69, 78
@@ -114,40 +113,22 @@ def test_passwords_are_not_logged(relay):
 
 @pytest.mark.root
 @pytest.mark.slow
-def test_no_timeout_while_a_message_goes_to_the_disk(postern, sink, tmp_path):
+def test_no_timeout_while_a_message_goes_to_the_disk(disk, postern, sink):
     """Who is told of a timeout sends the message again, and it is there twice."""
-    if not shutil.which("fsfreeze", path="/usr/sbin:/sbin:/usr/bin"):
-        pytest.skip("fsfreeze is not installed")
-    try:
-        disk = Disk(tmp_path / "disk", "ext4", 64)
-    except OSError as e:
-        pytest.skip(f"cannot mount: {e}")
-
-    def freeze(how):
-        subprocess.run(["fsfreeze", how, disk.path], check=True,
-                       env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
-    relay = None
-    try:
-        relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], timeouts={"command": "1s", "data": "1s"},
-                        queue={"segment_size": "1M"}, system={"directory": str(disk.path)})
-        with relay.client() as c:
-            c.ehlo()
-            c.mail()
-            c.rcpt("slow@example.com")
-            c.cmd("DATA", 354)
-            freeze("-f")
-            try:
-                c.send("Subject: slow\r\n\r\n.\r\n")
-                c.expect_silence(3)
-            finally:
-                freeze("-u")
-            c.reply(250)
-            c.quit()
-        relay.wait_log("delivered")
-    finally:
-        if relay:
-            relay.stop()
-        disk.stop()
+    small = disk("ext4", 64)
+    relay = postern(domains=[{"name": "example.com", "deliver": sink.hop}], timeouts={"command": "1s", "data": "1s"},
+                    queue={"segment_size": "1M"}, system={"directory": str(small.path)})
+    with relay.client() as c:
+        c.ehlo()
+        c.mail()
+        c.rcpt("slow@example.com")
+        c.cmd("DATA", 354)
+        with small.frozen():
+            c.send("Subject: slow\r\n\r\n.\r\n")
+            c.expect_silence(3)
+        c.reply(250)
+        c.quit()
+    relay.wait_log("delivered")
 
 
 # ---- other users of this machine

@@ -299,7 +299,7 @@ def test_reload_of_certificates(postern, tmp_path):
     assert web.get("/v1/session").status == 200
     one.cert_file.write_bytes(Pair(tmp_path, "three", ["x.example"]).cert_file.read_bytes())  # the key does not fit
     relay.command("reload", check=None)
-    relay.wait_log("web-failed|does not fit|fit")
+    relay.wait_log("web-failed .*fit each other")
     assert certificate_of(relay) == second
     new = on(certificate=None, key=None)
     relay.write({"web": new})

@@ -88,7 +88,7 @@ def test_a_machine_comes_back(postern, sink, tmp_path):
     file.write_bytes(answer.body)
     shown = command("restore", file, "--list", check=0).stdout
     assert "configuration" in shown and str(secret) in shown and "store/memory.db" in shown and "admin/admin.db" in shown
-    assert "spool" not in shown and "bulk" not in shown and shown.count("store/quarantine/") >= 2
+    assert "spool" not in shown and shown.count("store/quarantine/") >= 2
     # The same as the command's, but for what has happened meanwhile.
     relay.command("backup", tmp_path / "other")
     paths = [sorted(line.split()[-1] for line in command("restore", f, "--list", check=0).stdout.splitlines()[3:]) for f in (file, tmp_path / "other")]
@@ -183,59 +183,62 @@ def test_the_client_goes_away(relay):
     assert web.post("/v1/backup").status == 200
 
 
-def slow(relay):
-    """Somebody holds a database such that its copy waits. Returns what ends that."""
-    db = sqlite3.connect(relay.folder / "data/admin/slow.db", isolation_level=None, check_same_thread=False)
-    db.execute("create table t (x)")
-    db.execute("begin exclusive")
-    return db
-
-
 def making(relay):
     return [pid for pid, name in processes(relay).items() if name == "backup"]
+
+
+@contextlib.contextmanager
+def held_up(relay, web):
+    """A backup is made that waits for a database, of which somebody holds a lock. Gives the connection that asked for it, and the lock."""
+    with contextlib.closing(sqlite3.connect(relay.folder / "data/admin/slow.db", isolation_level=None)) as lock:
+        lock.execute("create table t (x)")
+        lock.execute("begin exclusive")
+        with contextlib.closing(begun(web)) as s:
+            wait_until(lambda: making(relay), "its process")
+            yield s, lock
 
 
 @pytest.mark.slow
 def test_while_it_is_made(relay):
     """It waits for a database; meanwhile the configuration can be changed. Who goes away ends it, at once."""
     web = administrator(relay)
-    lock = slow(relay)
-    s = begun(web)
-    wait_until(lambda: making(relay), "its process")
-    began = time.monotonic()
-    version = web.get("/v1/config").json["version"]
-    assert web.post("/v1/config/apply", {"version": version, "changes": [{"path": "limits.message_size", "value": "12M"}]}).status == 200
-    assert time.monotonic() - began < 15 and making(relay)
-    assert web.post("/v1/backup").status == 409
-    s.close()
-    wait_until(lambda: not making(relay), "its end", 15)
-    lock.close()
+    with held_up(relay, web) as (s, _):
+        began = time.monotonic()
+        version = web.get("/v1/config").json["version"]
+        assert web.post("/v1/config/apply", {"version": version, "changes": [{"path": "limits.message_size", "value": "12M"}]}).status == 200
+        assert time.monotonic() - began < 15 and making(relay)
+        assert web.post("/v1/backup").status == 409
+        s.close()
+        wait_until(lambda: not making(relay), "its end", 15)
     wait_until(lambda: not leftovers(relay) and not nameless(relay), lambda: leftovers(relay) + nameless(relay))
     wait_until(lambda: web.post("/v1/backup").status == 200, "the next one")
+
+
+def gone(pid):
+    """It has ended, though nobody may have asked how."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return "Z" in f.read().split()[2]
+    except OSError:
+        return True
 
 
 @pytest.mark.daily(1)
 @pytest.mark.parametrize("who", ["backup", "admin", "master"])
 def test_kill(relay, who):
-    web = administrator(relay)
-    lock = slow(relay)
-    s = begun(web)
-    wait_until(lambda: making(relay), "its process")
-    pid = making(relay)[0]
-    wait_until(lambda: open(f"/proc/{pid}/task/{pid}/children").read().split(), "the process that copies")
-    copies = open(f"/proc/{pid}/task/{pid}/children").read().split()
-    victim = {"backup": pid, "master": relay.process.pid}.get(who) or next(p for p, name in processes(relay).items() if name == "admin")
-    everybody = processes(relay)
-    os.kill(victim, signal.SIGKILL)
-    if who == "backup":
-        assert b" 503 " in s.recv(4096)
-    for one in [pid, *map(int, copies)]:
-        wait_until(lambda: not os.path.exists(f"/proc/{one}") or "Z" in open(f"/proc/{one}/stat").read().split()[2], f"the end of {one}", 15)
-    s.close()
-    lock.close()
+    with held_up(relay, administrator(relay)) as (s, _):
+        pid = making(relay)[0]
+        copies = wait_until(lambda: open(f"/proc/{pid}/task/{pid}/children").read().split(), "the process that copies")
+        everybody = processes(relay)
+        victim = {"backup": pid, "master": relay.process.pid}.get(who) or next(p for p, name in everybody.items() if name == "admin")
+        os.kill(victim, signal.SIGKILL)
+        if who == "backup":
+            assert b" 503 " in s.recv(4096)
+        for one in [pid, *map(int, copies)]:
+            wait_until(lambda: gone(one), f"the end of {one}", 15)
     if who == "master":
         relay.process.wait(10)
-        wait_until(lambda: not any(os.path.exists(f"/proc/{one}") for one in everybody), "the others' end", 20)
+        wait_until(lambda: all(map(gone, everybody)), "the others' end", 20)
         relay.start()
     wait_web(relay)
     again = Web(relay)
@@ -270,26 +273,18 @@ def test_no_room(postern):
 
 @pytest.mark.root
 @pytest.mark.slow
-def test_full_disk(postern, tmp_path):
-    from lib.disk import Disk
-    try:
-        disk = Disk(tmp_path / "d", "tmpfs", 48)
-    except OSError as e:
-        pytest.skip(f"cannot mount: {e}")
-    try:
-        (disk.path / "data").mkdir()
-        relay = postern(web=on(), system={"directory": str(disk.path / "data")}, domains=[{"name": "example.com", "deliver": "127.0.0.1:1"}])
-        wait_web(relay)
-        (disk.path / "data/bulk").write_bytes(os.urandom(28 << 20))
-        web = administrator(relay)
-        answer = web.post("/v1/backup")
-        assert answer.status == 507 and "room" in answer.json["error"], answer
-        assert relay.send("bob@example.com").code == 250  # mail was not in need
-        (disk.path / "data/bulk").unlink()
-        assert web.post("/v1/backup").status == 200
-        relay.stop()
-    finally:
-        disk.stop()
+def test_full_disk(disk, postern):
+    data = disk("tmpfs", 48).path / "data"
+    data.mkdir()
+    relay = postern(web=on(), system={"directory": str(data)}, domains=[{"name": "example.com", "deliver": "127.0.0.1:1"}])
+    wait_web(relay)
+    (data / "bulk").write_bytes(os.urandom(28 << 20))
+    web = administrator(relay)
+    answer = web.post("/v1/backup")
+    assert answer.status == 507 and "room" in answer.json["error"], answer
+    assert relay.send("bob@example.com").code == 250  # mail was not in need
+    (data / "bulk").unlink()
+    assert web.post("/v1/backup").status == 200
 
 
 def test_errors_in_the_file(relay):
@@ -304,15 +299,10 @@ def test_errors_in_the_file(relay):
 
 
 def test_stopped_meanwhile(relay):
-    web = administrator(relay)
-    lock = slow(relay)
-    s = begun(web)
-    wait_until(lambda: making(relay), "its process")
-    began = time.monotonic()
-    relay.stop()
-    assert time.monotonic() - began < 15
-    s.close()
-    lock.close()
+    with held_up(relay, administrator(relay)):
+        began = time.monotonic()
+        relay.stop()
+        assert time.monotonic() - began < 15
 
 
 @pytest.mark.root

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import threading
-import time
 
 import pytest
 
@@ -19,7 +18,7 @@ from test_tls_reports import HOSTILE, REPORT, message_with
 
 MESSAGE = """From: a@client.example
 To: b@example.com
-Subject: an invoice
+Subject: an <b>invoice</b>
 MIME-Version: 1.0
 Content-Type: multipart/mixed; boundary=x
 
@@ -65,7 +64,7 @@ def without_times(told):
 
 @pytest.mark.parametrize("form", ["lf", "crlf", "mbox", "plain", "headless", "nul"])
 def test_scan_says_what_the_command_says(relay, web, tmp_path, form):
-    text = {"lf": MESSAGE, "crlf": MESSAGE.replace("\n", "\r\n"), "mbox": "From somebody\n" + MESSAGE, "plain": "Subject: hello\n\nsome text\n",
+    text = {"lf": MESSAGE, "crlf": MESSAGE.replace("\n", "\r\n"), "mbox": "From a@b.example Sun Nov 22 10:00:00 2026\n" + MESSAGE, "plain": "Subject: hello\n\nsome text\n",
             "headless": "no header at all", "nul": "a\0b: \xff\n\n\0"}[form].encode("latin-1")
     (tmp_path / "m.eml").write_bytes(text)
     by_command = json.loads(relay.command("scan", tmp_path / "m.eml", "--json").stdout)
@@ -77,7 +76,7 @@ def test_scan_says_what_the_command_says(relay, web, tmp_path, form):
 def test_scan_shows_parts_and_links(web):
     told = upload(web, "/v1/scan", MESSAGE.encode()).json
     part = next(p for p in told["parts"] if p.get("name") == "invoice.pdf.exe")
-    assert part["blocked"] == "extension exe" and told["subject"] == "an invoice" and ["Subject", "an invoice"] in told["headers"]
+    assert part["blocked"] == "extension exe" and told["subject"] == "an <b>invoice</b>" and ["Subject", "an <b>invoice</b>"] in told["headers"]
     assert {"url": "http://evil.example/x", "host": "evil.example", "shown": "http://bank.example"} in told["links"] and "<p>" not in told["text"]
 
 
@@ -118,12 +117,15 @@ def test_scan_holds_up_no_mail(postern, make_sink, monkeypatch):
     relay = postern(web=on(), attachments={"enabled": True}, domains=[{"name": "example.com", "deliver": make_sink().hop}])
     web = administrator(relay)
     wait_until(lambda: next((f["scan"] for f in relay.status()["figures"] if "scan" in f), {}).get("processes"), "scan processes")
+    looked = []
+
+    def look():
+        looked.append(upload(web, "/v1/scan", b"X: y\r\nX-Crash-Test: slow\r\n\r\ntext\r\n"))
     for _ in range(10):
-        threading.Thread(target=upload, args=(web, "/v1/scan", b"X: y\r\nX-Crash-Test: slow\r\n\r\ntext\r\n"), daemon=True).start()
+        threading.Thread(target=look, daemon=True).start()
     wait_until(lambda: next(f["scan"] for f in relay.status()["figures"] if "scan" in f)["queue"] > 5, "those that wait")
-    begun = time.monotonic()
     assert relay.send("b@example.com", "Subject: hello\n\ntext\n").code == 250
-    assert time.monotonic() - begun < 0.8  # ten would take one and a half seconds
+    assert len(looked) < 8, "those that waited are looked into afterwards"
 
 
 @pytest.mark.slow
@@ -317,7 +319,7 @@ def test_pages(postern, tmp_path):
                     checks={"dns_lists": {"lists": ["zen.spamhaus.org"]}})
     wait_web(relay)
     make_account(relay, "root")
-    drive("look", relay, tmp_path, report=json.dumps(REPORT), list="zen.spamhaus.org")
+    drive("look", relay, tmp_path, message=MESSAGE, report=json.dumps(REPORT), list="zen.spamhaus.org")
 
 
 def test_mail_goes_on(relay):

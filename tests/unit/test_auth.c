@@ -236,11 +236,49 @@ static void test_backend_replies(void **state)
     buf_deinit(&challenge);
 }
 
+static bool change_at(const char *path, const char *const *new_in, const char *word)
+{
+    struct err err = { .text = "" };
+    struct users_change change = { .name = SLICE("anna"), .secret = SLICE("$y$x::"), .group = -1, .new_in = new_in };
+    bool ok = users_file_change(path, &change, &err);
+    if (!ok && !strstr(err.text, word)) fail_msg("%s: %s", path, err.text);
+    return ok;
+}
+
+static void put(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_true(f && fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+/* Whoever names the file, but is not root, chooses by that no file that is none. */
+static void test_where_it_may_be(void **state)
+{
+    char base[] = "/tmp/postern-users-XXXXXX";
+    assert_true(mkdtemp(base) && chdir(base) == 0 && mkdir("own", 0700) == 0 && mkdir("other", 0700) == 0 && symlink("own", "by-link") == 0);
+    const char *const own[] = { "missing", "own", NULL };
+    put("own/words", "some words\n");
+    put("own/by-hand", "# mine\n\nbert:!:::\n");
+    put("other/by-hand", "bert:!:::\n");
+    put("other/made", "#seed:c2VlZA==\n");
+    assert_true(change_at("own/new", own, "") && change_at("own/new", own, "") && change_at("by-link/new2", own, "") && change_at("own/by-hand", own, ""));
+    assert_true(change_at("other/made", own, ""));
+    assert_false(change_at("own/words", own, "no users file") || change_at("other/by-hand", own, "no users file") || change_at("other/new", own, "no users file"));
+    assert_true(access("other/new", F_OK) != 0);
+    assert_true(change_at("other/by-hand", NULL, "") && change_at("other/new", NULL, ""));
+    assert_true(symlink("new", "own/link") == 0);
+    assert_false(change_at("own/link", own, "symbolic link") || change_at("own/link", NULL, "symbolic link"));
+    static const char *const made[] = { "own/words", "own/by-hand", "own/new", "own/new2", "own/link", "other/by-hand", "other/made", "other/new", "by-link" };
+    for (size_t i = 0; i < countof(made); i++) assert_int_equal(unlink(made[i]), 0);
+    assert_true(rmdir("own") == 0 && rmdir("other") == 0 && chdir("/") == 0 && rmdir(base) == 0); /* nothing else was left */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_base64), cmocka_unit_test(test_scram), cmocka_unit_test(test_cram), cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_users), cmocka_unit_test(test_names_and_files), cmocka_unit_test(test_changes_refused), cmocka_unit_test(test_brake), cmocka_unit_test(test_backend_replies),
+        cmocka_unit_test(test_users), cmocka_unit_test(test_names_and_files), cmocka_unit_test(test_changes_refused), cmocka_unit_test(test_where_it_may_be),
+        cmocka_unit_test(test_brake), cmocka_unit_test(test_backend_replies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

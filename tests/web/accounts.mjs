@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Accounts, their links, tokens, the audit log.
-import { answer, base, button, check, dialog, end, logIn, look, open, same, settled, step, text, visit } from './lib.mjs';
+import { answer, base, button, check, copied, dialog, end, logIn, look, open, same, settled, step, text, visit } from './lib.mjs';
 
 const page = await open();
 let link, token;
@@ -67,8 +67,7 @@ await step('a token for a program', async () => {
     await dialog(page).locator('button.primary').click();
     await page.getByText('Copy it now; it is not shown again.').waitFor();
     token = (await dialog(page).locator('code').innerText()).trim();
-    await dialog(page).getByRole('button', { name: 'Copy' }).click();
-    same(await page.evaluate(() => navigator.clipboard.readText()), token, 'what was copied');
+    same(await copied(button(dialog(page), 'Copy')), token, 'what was copied');
     await look(page, 'token-made');
     await answer(page, 'Close');
     const asked = await page.context().request.get(`${base}/metrics`, { headers: { Authorization: `Bearer ${token}`, Cookie: '' } });

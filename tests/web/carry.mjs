@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is carried out of the relay and into it: a backup as a download, and a Postfix configuration that becomes one for the relay.
 import fs from 'node:fs';
-import { answer, base, button, check, dialog, end, given, logIn, look, open, rows, same, settled, step, text, visit } from './lib.mjs';
+import { answer, base, button, check, copied, dialog, end, given, hold, logIn, look, open, rows, same, settled, step, text, visit } from './lib.mjs';
 
 const page = await open();
 const configuration = async () => (await (await page.context().request.get(`${base}/v1/config`)).json()).text;
@@ -26,8 +26,7 @@ await step('without the quarantine, and the command is copied', async () => {
     await page.getByLabel(/^With the messages in the quarantine/).uncheck();
     await button(page, 'Make and download').click();
     await (await coming).saveAs(`${given.backup}.small`);
-    await page.getByRole('button', { name: 'Copy', exact: true }).last().click();
-    same(await page.evaluate(() => navigator.clipboard.readText()), 'systemctl start postern', 'what was copied');
+    same(await copied(button(page, 'Copy').last()), 'systemctl start postern', 'what was copied');
 });
 
 await step('what cannot be is said', async () => {
@@ -40,6 +39,17 @@ await step('what cannot be is said', async () => {
     await page.getByLabel('or files').setInputFiles(`${given.backup}.large`);
     await page.getByText('At most 500 files, 8 MB together').waitFor();
     check(await button(page, 'Translate').isDisabled(), 'too much is not sent');
+});
+
+await step('what was chosen before is not answered any more', async () => {
+    const late = await hold(page, '**/v1/import/postfix', { json: { config: 'hostname: mx.other.example', taken: 1, left_out: 0, different: 0, notes: [] } });
+    await page.getByLabel('or files').setInputFiles([{ name: 'main.cf', mimeType: 'text/plain', buffer: Buffer.from('a = b\n') }]);
+    await button(page, 'Translate').click();
+    await late.came;
+    await page.getByLabel('or files').setInputFiles([{ name: 'master.cf', mimeType: 'text/plain', buffer: Buffer.from('smtp\n') }]);
+    await late.go();
+    await settled(page);
+    check(!(await text(page)).includes('mx.other.example'), 'the result of other files');
 });
 
 await step('a Postfix folder becomes a configuration with notes', async () => {

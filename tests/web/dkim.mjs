@@ -56,10 +56,12 @@ const stages = {
         check(!(await wanted()).includes(`${given.first}._domainkey`), 'the record of another key is told');
         await look(page, 'dkim-prepared');
         await close();
+        await settled(page);
         same(await rows(page).count(), 2, 'keys');
         await rotate(given.first); /* too early: its record is told again */
         await wanted();
         await close();
+        await settled(page);
         same(await rows(page).count(), 2, 'keys');
         same(await rows(page).getByText('waits', { exact: true }).count(), 1, 'keys that wait');
     },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first start: the one-time link, the guide from a domain to the first message. given: link, domain, hop (of the inner server).
-import { base, button, check, end, given, logOut, look, open, same, settled, step, text, told } from './lib.mjs';
+import { base, button, check, copied, end, given, hold, logOut, look, open, same, settled, step, text, told, visit } from './lib.mjs';
 
 const page = await open();
 const next = () => button(page, 'Next').click();
@@ -35,6 +35,13 @@ await step('guide: the inner server', async () => {
     await server.fill('127.0.0.1:1');
     await button(page, 'Test the connection').click();
     await page.getByText('That did not work; the last step says why.').waitFor();
+    const late = await hold(page, '**/v1/probe');
+    await button(page, 'Test the connection').click();
+    await late.came;
+    await server.fill('127.0.0.1:2');
+    await late.go();
+    await settled(page);
+    same(await page.locator('.step-list').count(), 0, 'answers for another server');
     await server.fill(given.hop);
     await field('An address to ask for (may stay empty)').fill(`bob@${given.domain}`);
     await button(page, 'Test the connection').click();
@@ -44,7 +51,7 @@ await step('guide: the inner server', async () => {
 });
 
 await step('guide: recipients', async () => {
-    same(await field('How are recipients verified?').inputValue(), 'smtp', 'the usual way');
+    await field('How are recipients verified?').and(page.locator(':has([value=smtp]:checked)')).waitFor(); // the usual way
     await field('How are recipients verified?').selectOption('list');
     await field('Addresses, one a line').fill(`bob@${given.domain}\nann@${given.domain}`);
     await look(page, 'guide-recipients');
@@ -54,9 +61,7 @@ await step('guide: recipients', async () => {
 await step('guide: DNS records', async () => {
     await page.locator('.records-list > *').first().waitFor();
     await look(page, 'guide-records');
-    await page.locator('.records-list button').first().click();
-    const copied = await page.evaluate(() => navigator.clipboard.readText());
-    check(copied.length > 3, 'a record is copied with one click');
+    check((await copied(page.locator('.records-list button').first())).length > 3, 'a record is copied with one click');
     await button(page, 'Make a DKIM key').click();
     await page.locator('.dns-record', { hasText: 'Signing key (DKIM)' }).waitFor();
     same(await button(page, 'Make a DKIM key').count(), 0, 'buttons once there is one');
@@ -68,8 +73,15 @@ await step('guide: apply', async () => {
     const diff = await text(page, '.diff');
     check(diff.includes(given.domain) && diff.includes(given.hop), `the differences name both: ${diff}`);
     await look(page, 'guide-apply');
+    const late = await hold(page, '**/v1/config/apply');
     await button(page, 'Apply').click();
+    await late.came;
+    await page.evaluate(() => (location.hash = '#/tracking'));
+    await page.locator('nav [aria-current=page]', { hasText: 'Tracking' }).waitFor();
+    await late.go();
     await told(page, /^Applied[.;]/);
+    same(await page.evaluate(() => location.hash), '#/tracking', 'whoever is elsewhere stays there');
+    await visit(page, `guide/test?domain=${given.domain}`);
 });
 
 await step('guide: test', async () => {
@@ -91,6 +103,7 @@ await step('guide: a message is sent, and its story told', async () => {
 
 await step('logout, and the link is of no use any more', async () => {
     await logOut(page);
+    same(await page.locator('.note').count(), 0, 'notes: there is an account by now');
     await look(page, 'login');
     page.expect(401, '/v1/setup');
     await page.goto(`${base}/#/setup/${given.link}`);

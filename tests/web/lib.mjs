@@ -180,6 +180,43 @@ export async function act(page, name, confirm = name, done = 'Done for 1 message
     await told(page, done);
 }
 
+/** Presses what copies something, and gives that. */
+export async function copied(place) {
+    const page = place.page();
+    await page.evaluate(() => navigator.clipboard.writeText(''));
+    await place.click();
+    return (await page.waitForFunction(() => navigator.clipboard.readText())).jsonValue();
+}
+
+/** Chooses language or theme, until the account has it. */
+export async function wish(page, choose) {
+    const kept = page.waitForResponse((r) => r.request().method() === 'PATCH' && r.url() === `${base}/v1/account`);
+    await choose();
+    await kept;
+}
+
+/** What is asked from here on gets its answer when the function that this gives is called. method: others are not held up; answer: instead of the relay's. */
+export async function hold(page, where, { method = 'POST', json } = {}) {
+    let go, asked;
+    const gate = new Promise((done) => (go = done)), came = new Promise((done) => (asked = done)); /* with the request */
+    await page.route(where, async (r) => {
+        if (r.request().method() !== method) return r.fallback();
+        const answer = json ? { json } : { response: await r.fetch() };
+        asked(r.request());
+        await gate;
+        await r.fulfill(answer);
+    });
+    return {
+        came,
+        async go() {
+            const request = await came, arrived = page.waitForEvent('requestfinished', (r) => r === request);
+            go();
+            await arrived;
+            await page.unroute(where);
+        },
+    };
+}
+
 export const rows = (page) => page.locator('main tbody tr');
 
 /** Presses what opens one of a list; where: "tracking". */

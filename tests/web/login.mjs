@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Logging in and out, the second factor, sessions that end, one's own password. given: idle (ms until a session ends by itself; 0: not waited for).
-import { PASSWORD, answer, base, button, check, codeOf, dialog, end, given, logIn, logOut, look, open, same, step, text, told, typeLogIn, visit } from './lib.mjs';
+import { PASSWORD, answer, base, button, check, codeOf, dialog, end, given, hold, logIn, logOut, look, open, same, settled, step, text, told, typeLogIn, visit } from './lib.mjs';
 
 const page = await open();
 let secret, recovery;
@@ -113,6 +113,40 @@ await step('another session is ended from here, and comes to the login', async (
     await other.waitForSelector('.shell');
     same(await other.evaluate(() => location.hash), '#/tracking', 'where one was');
     await other.context().close();
+});
+
+await step('who chooses a page while the shell is still being put up gets it', async () => {
+    await visit(page, 'account');
+    await logOut(page);
+    await page.evaluate(() => {
+        new MutationObserver((_, me) => {
+            if (!document.querySelector('.shell')) return;
+            me.disconnect();
+            location.hash = '#/tracking';
+        }).observe(document.body, { childList: true, subtree: true });
+    });
+    await typeLogIn(page, 'ann', 'a whole new one, longer');
+    await page.waitForSelector('.shell');
+    await settled(page);
+    same(await page.evaluate(() => location.hash), '#/tracking', 'where');
+    await page.locator('nav [aria-current=page]', { hasText: 'Tracking' }).waitFor();
+});
+
+await step('who has logged out stays so, whatever was asked before', async () => {
+    await visit(page, 'account');
+    page.expect(503, '/v1/events');
+    await page.route('**/v1/events', (r) => r.fulfill({ status: 503, json: { error: 'too many streams' } })); // the page asks whether it is still logged in
+    const late = await hold(page, '**/v1/session', { method: 'GET' });
+    await page.evaluate(() => (location.hash = '#/dashboard'));
+    await late.came;
+    await settled(page);
+    await logOut(page);
+    await late.go();
+    await settled(page); // a shell would ask for what it shows, and be told 401
+    same(await page.locator('.shell').count(), 0, 'shells');
+    await page.unroute('**/v1/events');
+    await typeLogIn(page, 'ann', 'a whole new one, longer');
+    await page.waitForSelector('.shell');
 });
 
 if (given.idle)

@@ -1,26 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is looked at: a message, a TLS report, the texts of notices, rules for transparent zones, how DNS lists are. given: report (JSON text), list (zone).
+// What is looked at: a message, a TLS report, the texts of notices, rules for transparent zones, how DNS lists are. given: message, report (JSON text), list (zone).
 import { Buffer } from 'node:buffer';
-import { answer, button, check, dialog, end, given, logIn, look, open, same, step, text, visit } from './lib.mjs';
+import { answer, button, check, copied, dialog, end, given, logIn, look, open, same, step, text, visit } from './lib.mjs';
 
 const page = await open();
-const MESSAGE = `From: a@client.example
-To: b@example.com
-Subject: an <b>invoice</b>
-MIME-Version: 1.0
-Content-Type: multipart/mixed; boundary=x
-
---x
-Content-Type: text/html
-
-<p>see <a href="http://evil.example/x">http://bank.example</a></p>
---x
-Content-Type: application/octet-stream
-Content-Disposition: attachment; filename="invoice.pdf.exe"
-
-content
---x--
-`;
 const file = (name, content) => ({ name, mimeType: 'application/octet-stream', buffer: Buffer.from(content) });
 
 await step('log in', () => logIn(page, 'root'));
@@ -33,7 +16,7 @@ await step('into a message that is typed, and one from a file', async () => {
     await button(page, 'Look into it').click();
     await page.getByText('What was seen').waitFor();
     check(!(await text(page)).includes('would be stopped'), 'this passes');
-    await page.setInputFiles('input[type=file]', file('m.eml', MESSAGE));
+    await page.setInputFiles('input[type=file]', file('m.eml', given.message));
     await button(page, 'Look into it').click();
     await page.getByText('would be stopped').waitFor();
     const shown = await text(page);
@@ -53,6 +36,7 @@ await step('a TLS report', async () => {
     await look(page, 'tls-report');
     page.expect(400, '/v1/tls-report/show');
     await page.setInputFiles('input[type=file]', file('r.json', 'this is none'));
+    await page.getByText('failed: 303').waitFor({ state: 'detached' }); // it was of another file
     await button(page, 'Show').click();
     await page.getByText(/the report is not JSON/).waitFor();
 });
@@ -73,8 +57,7 @@ await step('rules for transparent zones', async () => {
     await visit(page, 'policy/zones');
     await page.getByText('Show the rules').click();
     check((await text(page, 'main pre')).includes('table inet postern {'), 'the rules');
-    await button(page, 'Copy the rules').click();
-    await button(page, 'Copied').waitFor();
+    check((await copied(button(page, 'Copy the rules'))).includes('table inet postern {'), 'what was copied');
     await look(page, 'nft');
 });
 

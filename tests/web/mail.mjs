@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mail: queue, quarantine, tracking, explain, each with all that can be done there. given: queue (how many wait for down.example, their subjects "waits 0" ...),
 // held (how many are in the quarantine), spammer (of one of those), subject (of a message that arrived).
-import { act, answer, button, check, dialog, end, given, logIn, look, open, openOne, rows, same, settled, step, text, told, visit } from './lib.mjs';
+import { act, answer, button, check, dialog, end, given, hold, logIn, look, open, openOne, rows, same, settled, step, text, told, visit } from './lib.mjs';
 
 const page = await open();
 const chosen = () => text(page, '.bulk b');
@@ -9,9 +9,10 @@ const question = async () => (await dialog(page).locator('h2').innerText()).trim
 const tick = (n) => rows(page).nth(n).locator('input[type=checkbox]').check();
 const filter = async (label, value) => {
     const field = page.locator('main form[role=search]').getByLabel(label, { exact: true });
+    const before = page.url();
     if ((await field.evaluate((el) => el.tagName)) === 'SELECT') await field.selectOption(value);
     else await field.fill(value);
-    await page.waitForTimeout(450);
+    await page.waitForFunction((was) => location.href !== was, before);
     await settled(page);
 };
 
@@ -59,8 +60,12 @@ await step('queue: one is held, tried, let go and deleted', async () => {
     await button(page, 'Hold').click();
     same(await question(), 'Hold: 1 entry?');
     await look(page, 'queue-ask');
+    await page.route('**/v1/queue/*', (r) => (r.request().method() === 'GET' ? r.abort() : r.fallback()));
     await answer(page, 'Hold');
     await told(page, 'Done for 1 message.');
+    await page.getByText('The relay does not answer.').waitFor(); // which does not mean that the message is gone
+    await page.unroute('**/v1/queue/*');
+    await button(page, 'Try again').click();
     await page.locator('.badge.held', { hasText: 'held' }).first().waitFor();
     await act(page, 'Let go');
     await page.locator('main .facts .badge', { hasText: 'deferred' }).waitFor();
@@ -131,8 +136,12 @@ await step('quarantine: list and filters', async () => {
     await look(page, 'quarantine-list');
     await filter('Kind', 'virus');
     same(await rows(page).count(), 1, 'viruses');
+    await page.locator('main form[role=search]').getByLabel('Subject').fill('never mind');
     await button(page, 'Clear').click();
+    await page.evaluate(() => new Promise((done) => setTimeout(done, 400))); // after what was typed would have counted
+    same(await page.evaluate(() => location.hash), '#/quarantine', 'without filters');
     await settled(page);
+    same(await rows(page).count(), given.held, 'all of them');
 });
 
 await step('quarantine: a message, with nothing active', async () => {
@@ -163,6 +172,20 @@ await step('quarantine: learnt, released, deleted', async () => {
     await page.waitForFunction(() => location.hash.replace(/\?.*/, '') === '#/quarantine');
     await settled(page);
     same(await rows(page).count(), given.held - 1, 'rows left');
+});
+
+await step('quarantine: who has gone elsewhere stays there', async () => {
+    await openOne(page, rows(page).first(), 'quarantine');
+    const late = await hold(page, '**/v1/quarantine/delete', { json: { matched: 1 } });
+    await button(page, 'Delete').click();
+    await button(dialog(page), 'Delete').click();
+    await late.came;
+    await page.evaluate(() => (location.hash = '#/reports'));
+    await page.locator('nav [aria-current=page]', { hasText: 'Reports' }).waitFor();
+    await late.go();
+    await told(page, 'Done for 1 message.');
+    await page.waitForSelector('dialog[open]', { state: 'detached' });
+    same(await page.evaluate(() => location.hash), '#/reports', 'where');
 });
 
 await step('quarantine: several at once', async () => {
@@ -210,8 +233,7 @@ await step('tracking: from the search to the story', async () => {
     await visit(page, 'tracking?outcome=refused');
     check((await rows(page).count()) > 0, 'refusals are found');
     await look(page, 'tracking-refused');
-    await rows(page).first().click();
-    await settled(page);
+    await openOne(page, rows(page).first(), 'tracking');
     await look(page, 'tracking-refused-story');
     await page.route('**/v1/trace?*', async (r) => {
         const answered = await r.fetch();
@@ -248,6 +270,7 @@ await step('explain: from the story, and with a message', async () => {
     await page.locator('main').getByText(/55\d /).first().waitFor();
     await look(page, 'explain-blocked');
     await page.getByLabel('Sender', { exact: true }).fill('friend@elsewhere.example');
+    check((await text(page, '.path')).includes(given.sender), 'the way is that of the one that was asked about');
     const box = page.getByLabel('Message', { exact: true });
     if (!(await box.isVisible())) await page.getByText('With a message').click();
     await box.fill('From: friend@elsewhere.example\nSubject: hello\n\ntext\n');

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // On a phone: the drawer, tables as cards, forms and dialogs that fit; then the keyboard alone, and German with dark.
-import { base, button, check, dialog, end, logIn, look, open, openOne, rows, same, settled, step } from './lib.mjs';
+import { base, button, check, dialog, end, logIn, look, open, openOne, rows, same, settled, step, wish } from './lib.mjs';
 
 const phone = await open({ width: 390, height: 800 });
 
 await step('the drawer', async () => {
     await logIn(phone, 'root');
-    const nav = phone.locator('#nav'), inside = () => nav.evaluate((el) => el.getBoundingClientRect().right > 10 && getComputedStyle(el).visibility !== 'hidden');
-    check(!(await inside()), 'closed to begin with');
+    const drawer = (open) => phone.waitForFunction((wanted) => {
+        const nav = document.querySelector('#nav');
+        return (nav.getBoundingClientRect().right > 10 && getComputedStyle(nav).visibility !== 'hidden') === wanted;
+    }, open);
+    await drawer(false);
     await button(phone, 'Menu').click();
-    await phone.waitForTimeout(300);
-    check(await inside(), 'open');
+    await drawer(true);
     await look(phone, 'drawer');
     await phone.keyboard.press('Escape');
-    await phone.waitForTimeout(300);
-    check(!(await inside()), 'closed by Esc');
+    await drawer(false);
     await button(phone, 'Menu').click();
     await phone.locator('.nav a', { hasText: 'Queue' }).click();
+    await phone.waitForFunction(() => location.hash === '#/queue');
+    await drawer(false);
     await settled(phone);
-    await phone.waitForTimeout(300);
-    check(!(await inside()) && phone.url().includes('#/queue'), 'closed by going somewhere');
 });
 
 await step('a table and its questions fit', async () => {
@@ -66,19 +67,39 @@ await step('German, dark, remembered by the account', async () => {
     await page.context().close();
     const one = await open();
     await logIn(one, 'root');
-    await one.locator('.topbar select').selectOption('de');
+    await wish(one, () => one.locator('.topbar select').selectOption('de'));
     await one.locator('.nav', { hasText: 'Warteschlange' }).waitFor();
-    await button(one, 'Dunkle Darstellung').or(one.locator('.topbar button.icon:not(.menu-button)')).first().click();
+    await one.waitForFunction(() => document.title.startsWith('Übersicht'));
+    await wish(one, () => button(one, 'Dunkle Darstellung').click());
     const ground = await one.evaluate(() => getComputedStyle(document.body).backgroundColor);
     check(ground.match(/\d+/g).slice(0, 3).every((x) => x < 80), `a dark ground: ${ground}`);
-    await one.waitForTimeout(400);
     await one.context().close();
     const two = await open();
     await logIn(two, 'root');
     same(await two.evaluate(() => document.documentElement.lang), 'de', 'the language of the account elsewhere');
     await look(two, 'dashboard-de-dark');
-    await two.locator('.topbar select').selectOption('en');
-    await two.waitForTimeout(400);
+    await wish(two, () => two.locator('.topbar select').selectOption('en'));
+    await two.context().close();
+});
+
+await step('of two languages the one chosen last counts, whichever comes first', async () => {
+    const page = await open();
+    await logIn(page, 'root');
+    let go;
+    const gate = new Promise((done) => (go = done));
+    await page.route('**/de-*.js', async (r) => {
+        await gate;
+        await r.continue();
+    });
+    const choose = page.locator('.topbar select');
+    const german = page.waitForEvent('requestfinished', (r) => /\/de-[^/]*\.js$/.test(r.url()));
+    await choose.selectOption('de');
+    await choose.selectOption('en');
+    go();
+    await german;
+    await settled(page);
+    same(await page.evaluate(() => document.documentElement.lang), 'en', 'the language');
+    await page.context().close();
 });
 
 await end();

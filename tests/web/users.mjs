@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who logs in to send mail: made, changed, removed; each password is seen once. German and a phone, too.
 import fs from 'node:fs';
-import { answer, button, check, dialog, end, given, logIn, look, open, same, settled, step, text, visit } from './lib.mjs';
+import { answer, button, check, copied, dialog, end, given, hold, logIn, look, open, same, settled, step, text, visit } from './lib.mjs';
 
 const page = await open();
 const row = (name) => page.locator('main tr', { hasText: name });
@@ -13,8 +13,7 @@ async function take(name) {
     const shown = await dialog(page).locator('code').allInnerTexts();
     same(shown[0].trim(), name, 'the login');
     passwords[name] = shown[1].trim();
-    await dialog(page).getByRole('button', { name: 'Copy' }).click();
-    same(await page.evaluate(() => navigator.clipboard.readText()), passwords[name], 'what was copied');
+    same(await copied(button(dialog(page), 'Copy')), passwords[name], 'what was copied');
 }
 
 await step('log in', () => logIn(page, 'root'));
@@ -77,6 +76,7 @@ await step('search, other addresses, a new password', async () => {
     await button(page, 'Save').click();
     await take('bert');
     await answer(page, 'Close');
+    await settled(page);
     check((await row('bert').innerText()).includes('CRAM-MD5'), 'he has that secret again');
     await look(page, 'list');
 });
@@ -94,6 +94,22 @@ await step('one is removed, after a question', async () => {
     await look(page, 'remove');
     await answer(page, 'Remove');
     await row('carl/home').waitFor({ state: 'detached' });
+});
+
+await step('an answer that comes late closes no dialog but its own', async () => {
+    const late = await hold(page, '**/v1/users/*', { method: 'PATCH', json: {} });
+    await button(page, 'Addresses of bert').click();
+    await button(page, 'Save').click();
+    await late.came;
+    await button(page, 'Cancel').click();
+    await page.locator('main button.primary').first().click();
+    await dialog(page).getByLabel('Login').fill('dora');
+    const again = page.waitForResponse((r) => new URL(r.url()).pathname === '/v1/users');
+    await late.go();
+    await again; // the list is asked for anew once the change is done
+    await settled(page);
+    same(await dialog(page).getByLabel('Login').inputValue(), 'dora', 'what was typed into the other');
+    await button(page, 'Cancel').click();
 });
 
 await step('on a phone, in German', async () => {

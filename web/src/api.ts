@@ -16,7 +16,6 @@ export class ApiError extends Error {
     }
 }
 
-
 /** One segment of a path. */
 export const segment = encodeURIComponent;
 
@@ -36,11 +35,7 @@ export interface Download {
 
 async function fileOf(response: Response): Promise<Download> {
     const name = /filename="([^"]+)"/.exec(response.headers.get('Content-Disposition') ?? '')?.[1] ?? 'download';
-    try {
-        return { name, blob: await response.blob() };
-    } catch {
-        throw new ApiError(0, '', {}); /* it broke off */
-    }
+    return { name, blob: await response.blob() };
 }
 
 /** body: a file goes as it is, anything else as JSON. */
@@ -51,7 +46,7 @@ export async function request<T>(method: string, path: string, body?: unknown, o
     if (method !== 'GET' && session()?.csrf) headers['X-Postern-CSRF'] = session()!.csrf;
     if (options.background) headers['X-Postern-Background'] = '1';
     const was = session();
-    let response: Response;
+    let response: Response, text: string;
     try {
         response = await fetch(path.replace(/^\//, ''), {
             method,
@@ -61,12 +56,12 @@ export async function request<T>(method: string, path: string, body?: unknown, o
             credentials: 'same-origin',
             cache: 'no-store',
         });
+        if (options.file && response.ok) return (await fileOf(response)) as T;
+        text = await response.text();
     } catch (e) {
         if (options.signal?.aborted) throw e;
-        throw new ApiError(0, '', {}); /* no answer at all; shown in the reader's language */
+        throw new ApiError(0, '', {}); /* no answer, or one that broke off; shown in the reader's language */
     }
-    if (options.file && response.ok) return (await fileOf(response)) as T;
-    const text = await response.text();
     let answer: Record<string, unknown> = {};
     try {
         answer = text ? JSON.parse(text) : {};
@@ -88,9 +83,11 @@ export const patch = <T>(path: string, body: unknown = {}, options?: RequestOpti
 export const del = <T>(path: string, body?: unknown, options?: RequestOptions) => request<T>('DELETE', path, body, options);
 
 /** Who is logged in. Throws when the relay does not tell: then all stays as it was. */
-export async function loadSession(): Promise<void> {
+export async function loadSession(options?: RequestOptions): Promise<void> {
+    const was = session();
     try {
-        setSession(await get<Session>('/v1/session'));
+        const who = await get<Session>('/v1/session', undefined, options);
+        if (session() === was) setSession(who); /* else somebody logged in or out meanwhile */
     } catch (e) {
         if (!(e instanceof ApiError) || e.status !== 401) throw e; /* 401: known by now */
     }
@@ -108,15 +105,15 @@ export function useGet<T>(path: string | null, args?: Query, every?: number): Lo
     const address = path === null ? null : withQuery(path, args);
     const [state, setState] = useState<{ data?: T; error?: ApiError; busy: boolean }>({ busy: address !== null });
     const [turn, setTurn] = useState(0);
-    const background = useRef(false);
+    const background = useRef<string | null>(null); /* the address that is to be asked again, though nobody wanted it */
     useEffect(() => {
         if (address === null) {
             setState({ busy: false });
             return;
         }
         const abort = new AbortController();
-        const quiet = background.current;
-        background.current = false;
+        const quiet = background.current === address;
+        background.current = null;
         if (!quiet) setState((s) => ({ ...s, busy: true, error: undefined }));
         let timer: ReturnType<typeof setTimeout> | undefined;
         request<T>('GET', address, undefined, { signal: abort.signal, background: quiet })
@@ -137,7 +134,7 @@ export function useGet<T>(path: string | null, args?: Query, every?: number): Lo
                         timer = setTimeout(again, every);
                         return;
                     }
-                    background.current = true;
+                    background.current = address;
                     setTurn((n) => n + 1);
                 };
                 timer = setTimeout(again, every);
@@ -147,6 +144,9 @@ export function useGet<T>(path: string | null, args?: Query, every?: number): Lo
             clearTimeout(timer);
         };
     }, [address, turn, every]);
-    const reload = useCallback(() => setTurn((n) => n + 1), []);
+    const reload = useCallback(() => {
+        background.current = null;
+        setTurn((n) => n + 1);
+    }, []);
     return { data: state.data, error: state.error, busy: state.busy, reload };
 }

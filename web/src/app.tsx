@@ -8,7 +8,7 @@ import { GuideOffer } from './components/guide-offer';
 import { language, languageName, languages, t, useLanguage } from './i18n';
 import { pages } from './pages';
 import type { Page, PageProps } from './pages';
-import { href, navigate, useRoute } from './router';
+import { href, navigate, parse, useRoute } from './router';
 import type { Route } from './router';
 import { may, setSession, useSession } from './session';
 import type { Session } from './session';
@@ -39,8 +39,12 @@ export function App() {
     );
 }
 
+/** go: an answer may come late, and whoever is elsewhere by then stays there. */
 function pageProps(id: string, route: Route): PageProps {
-    return { rest: route.path.slice(1), query: route.query, go: (rest, query, replace) => navigate([id, ...rest], query, replace) };
+    const go: PageProps['go'] = (rest, query, replace) => {
+        if (href(parse(location.hash).path) === href(route.path)) navigate([id, ...rest], query, replace);
+    };
+    return { rest: route.path.slice(1), query: route.query, go };
 }
 
 /** A page's own file, loaded when it is first shown. */
@@ -71,12 +75,14 @@ function Shell({ who, route }: { who: Session; route: Route }) {
     const shown = here && allowed(here) ? here : undefined;
     useSlash();
     useEffect(() => {
-        if (!route.path.length) navigate([pages.find((p) => p.nav && allowed(p))?.id ?? 'account'], undefined, true);
+        /* asked now: who was quick may be on his way elsewhere */
+        if (!parse(location.hash).path.length) navigate([pages.find((p) => p.nav && allowed(p))?.id ?? 'account'], undefined, true);
     }, [route.path[0]]);
+    const title = `${shown ? t(shown.title) + ' – ' : ''}${who.hostname || 'Postern'}`;
+    useEffect(() => void (document.title = title), [title]);
     useEffect(() => {
         /* a new page: read from its beginning */
         setDrawer(false);
-        document.title = `${shown ? t(shown.title) + ' – ' : ''}${who.hostname || 'Postern'}`;
         if (first.current) first.current = false;
         else main.current?.focus({ preventScroll: true });
         scrollTo(0, 0);

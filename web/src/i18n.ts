@@ -11,7 +11,7 @@ const files = import.meta.glob<Texts>('./lang/*.json', { import: 'default' });
 export const languages = Object.keys(files).map((f) => f.slice('./lang/'.length, -'.json'.length));
 
 let texts: Texts = {};
-let current = 'en';
+let current = 'en', wanted = current;
 const changed = watched();
 
 /** What the browser wants, of what there is. */
@@ -23,7 +23,10 @@ export function preferredLanguage(): string {
 
 export async function setLanguage(to: string): Promise<void> {
     if (!languages.includes(to)) to = preferredLanguage();
-    texts = await files[`./lang/${to}.json`]();
+    wanted = to;
+    const got = await files[`./lang/${to}.json`]();
+    if (wanted !== to) return; /* another one was chosen meanwhile */
+    texts = got;
     current = to;
     document.documentElement.lang = to;
     localStorage.setItem('language', to);

@@ -77,7 +77,7 @@ function open() {
         lost = setTimeout(() => setConnected(false), LOST_MS);
         if (source?.readyState !== EventSource.CLOSED) return; /* else the browser tries again by itself */
         source = null;
-        void loadSession().catch(() => undefined); /* perhaps the session is over */
+        void loadSession({ background: true }).catch(() => undefined); /* perhaps the session is over */
         retry = setTimeout(open, 10000);
     });
 }

@@ -9,7 +9,7 @@ export interface PageProps {
     /** Behind the page's own name in the address. */
     rest: string[];
     query: Record<string, string>;
-    /** The page's address with another query. */
+    /** To another address of the page; nothing happens when its present one is no longer shown. */
     go: (rest: string[], query?: Query, replace?: boolean) => void;
 }
 

@@ -23,7 +23,6 @@ export interface Session {
     csrf: string;
     language: string;
     theme: string;
-    totp: boolean;
     addresses: string[];
     version: string;
     hostname: string;
@@ -45,6 +44,7 @@ export const sessionEnded = () => ended;
 export function setSession(to: Session | null, over = false): void {
     ended = to === null && over;
     current = to;
+    if (to) setup = false;
     changed.tell();
 }
 

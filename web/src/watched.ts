@@ -12,18 +12,23 @@ export interface Watched {
 
 export function watched(): Watched {
     const listeners = new Set<() => void>();
+    let told = 0; /* times */
     const listen = (f: () => void) => {
         listeners.add(f);
         return () => void listeners.delete(f);
     };
     return {
         tell: () => {
+            told++;
             for (const f of [...listeners]) f();
         },
         listen,
         use: () => {
-            const [, turn] = useState(0);
-            useEffect(() => listen(() => turn((n) => n + 1)), []);
+            const [, see] = useState(told);
+            useEffect(() => {
+                see(told); /* it may have changed between drawing and listening */
+                return listen(() => see(told));
+            }, []);
         },
     };
 }

@@ -21,8 +21,8 @@ export function chooseTheme(to: string): void {
     keep({ theme: to });
 }
 
-/** The account's language and theme count from now on. */
+/** The account's language and theme count from now on; where the language cannot be loaded, the present one stays. */
 export async function followWishes(who: Session): Promise<void> {
     if (who.theme) setTheme(who.theme);
-    if (who.language && who.language !== language()) await setLanguage(who.language);
+    if (who.language && who.language !== language()) await setLanguage(who.language).catch(() => undefined);
 }

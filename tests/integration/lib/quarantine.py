@@ -15,7 +15,7 @@ def mail(to="bob@example.com", kind="spam", **more):
     to = [to] if isinstance(to, str) else to
     return {"kind": KINDS[kind], "recipients": to, "sender": "eve@stranger.example", "subject": "Win now", "reason": "score 12.3 is above 10",
             "score": 1230, "text": TEXT, "prepend": "Received: from client.example\r\n\tby mx.postern.example\r\n",
-            "flags": 2, "findings": json.dumps({"symbols": ["A", "B"]}), **more}
+            "flags": 2, "findings": json.dumps({"symbols": [{"name": "A"}, {"name": "B"}]}), **more}
 
 
 def fill(relay, mails, number=0):

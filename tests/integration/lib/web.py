@@ -56,7 +56,7 @@ def control(relay, method, path, body=None):
     """A request on the control socket, where one is an administrator."""
     with contextlib.closing(http.client.HTTPConnection("localhost")) as c:
         c.sock = socket.socket(socket.AF_UNIX)
-        c.sock.settimeout(60)
+        c.sock.settimeout(90)  # the longest request is ended after 60
         c.sock.connect(f"{relay.config['system']['run_directory']}/control.sock")
         c.request(method, path, json.dumps(body) if isinstance(body, dict) else body)
         a = c.getresponse()
@@ -79,7 +79,7 @@ class Web:
 
     # ---- one request
 
-    def connect(self, timeout=60):
+    def connect(self, timeout=90):
         """A TLS connection, as far as the handshake."""
         s = socket.create_connection((self.address, self.port), timeout, (self.source, 0) if self.source else None)
         return ANYBODY.wrap_socket(s, server_hostname=self.relay.config["hostname"])

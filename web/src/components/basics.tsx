@@ -202,6 +202,11 @@ export function CopyButton({ text, label }: { text: string; label?: string }) {
     );
 }
 
+/** Something to be entered elsewhere. */
+export function CopyLine({ text }: { text: string }) {
+    return <div class="record-value"><code>{text}</code><CopyButton text={text} /></div>;
+}
+
 async function copyText(text: string) {
     try {
         await navigator.clipboard.writeText(text);
@@ -214,6 +219,13 @@ async function copyText(text: string) {
         document.execCommand('copy');
         area.remove();
     }
+}
+
+/** current: the component is still there. */
+export function useMounted(): { current: boolean } {
+    const mounted = useRef(true);
+    useEffect(() => () => void (mounted.current = false), []);
+    return mounted;
 }
 
 /** A button that does something that takes a while: cannot be pressed twice meanwhile. */
@@ -229,8 +241,7 @@ export function Action({
     disabled?: boolean;
 }) {
     const [busy, setBusy] = useState(false);
-    const mounted = useRef(true);
-    useEffect(() => () => void (mounted.current = false), []);
+    const mounted = useMounted();
     const click = async () => {
         setBusy(true);
         try {

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
 import { t } from '../i18n';
-import { Action, Note, errorText } from './basics';
+import { Action, Note, errorText, useMounted } from './basics';
 import { Icon } from './icons';
 
 export function Dialog({
@@ -93,13 +93,15 @@ export function FormDialog({
     children,
 }: Omit<Question, 'text'> & { disabled?: boolean; close: () => void; said?: (e: unknown) => string; children?: ComponentChildren }) {
     const [error, setError] = useState('');
+    const mounted = useMounted(); /* else it was cancelled meanwhile, and the dialog that is open may be another */
     const start = async () => {
         setError('');
         try {
             await run();
-            close();
+            if (mounted.current) close();
         } catch (e) {
-            setError(said(e));
+            if (mounted.current) setError(said(e));
+            else showToast(said(e), true);
         }
     };
     return (

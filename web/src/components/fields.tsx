@@ -62,6 +62,14 @@ export function PasswordField(p: { label: string; help?: string; name?: string; 
     return <TextField type="password" {...p} />;
 }
 
+/** null: none is chosen. */
+export function FileField({ label, accept, onInput }: { label: string; accept: string; onInput: (file: File | null) => void }) {
+    return <Field label={label}>{(p) => <input {...p} type="file" accept={accept} onInput={(e) => onInput(e.currentTarget.files?.[0] ?? null)} />}</Field>;
+}
+
+/** What people save a message as. */
+export const MESSAGE_FILES = '.eml,message/rfc822,text/plain';
+
 /** A choice of few; words: [value, what is shown]. */
 export function SelectField({
     label,

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { t } from '../i18n';
 import type { PageProps } from '../pages';
+import type { Query } from '../router';
 import { Field } from './fields';
 
 export interface FilterField {
@@ -38,11 +39,16 @@ export function Filters({
         timer = useRef<ReturnType<typeof setTimeout>>();
     const text = JSON.stringify(query);
     useEffect(() => setDraft(query), [text]);
-    useEffect(() => () => clearTimeout(timer.current), []);
+    const stop = () => clearTimeout(timer.current);
+    useEffect(() => stop, []);
+    const follow = (next: Query) => {
+        stop(); /* what was typed before is in it, or is not wanted */
+        go([], next, true);
+    };
     const set = (id: string, value: string, soon: boolean) => {
         const next = { ...draft, [id]: value };
         setDraft(next);
-        clearTimeout(timer.current);
+        stop();
         timer.current = setTimeout(() => go([], next, true), soon ? 0 : 350);
     };
     const any = fields.some((f) => query[f.id]),
@@ -87,15 +93,14 @@ export function Filters({
             role="search"
             onSubmit={(e) => {
                 e.preventDefault();
-                clearTimeout(timer.current);
-                go([], draft, true);
+                follow(draft);
             }}
         >
             <div class="body">
                 <div class="filters">
                     {fields.filter((f) => !f.more).map(draw)}
                     {any && (
-                        <button type="button" class="plain" onClick={() => go([], {}, true)}>
+                        <button type="button" class="plain" onClick={() => follow({})}>
                             {t('filter.clear')}
                         </button>
                     )}

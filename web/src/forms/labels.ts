@@ -3,7 +3,7 @@
 // ("queue.lifetime": ["name", "help"]; "~comment": of every option of that name; "=nobody": ["what a default is called"]), and where that has
 // nothing, in English.
 import { useEffect, useState } from 'preact/hooks';
-import { useLanguage } from '../i18n';
+import { language as chosen, useLanguage } from '../i18n';
 import type { Option } from './schema';
 
 type Texts = Record<string, [string, string?]>;
@@ -19,6 +19,7 @@ export function useLabels(): void {
         if (language === loaded) return;
         const load = files[`../lang/options/${language}.json`];
         void (load ? load() : Promise.resolve({})).then((all) => {
+            if (language !== chosen()) return; /* another one was chosen meanwhile */
             texts = all;
             loaded = language;
             turn((n) => n + 1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel's rules for transparent zones, where there are such zones: to be read and copied. Root puts them in force.
 import { useGet } from '../api';
-import { Busy, CopyButton, Failed, Note, Panel } from '../components';
+import { Busy, CopyButton, CopyLine, Failed, Note, Panel } from '../components';
 import { t } from '../i18n';
 import { useDraft } from './draft';
 import { isMap } from './tree';
@@ -20,7 +20,7 @@ function Rules() {
     return (
         <Panel title={t('nft.title')} actions={got.data && <CopyButton text={got.data.text} label={t('nft.copy')} />}>
             <p class="help">{t('nft.help')}</p>
-            <div class="record-value"><code>{INSTALL}</code><CopyButton text={INSTALL} /></div>
+            <CopyLine text={INSTALL} />
             {got.error && <Failed error={got.error} retry={got.reload} />}
             {got.busy && !got.data && <Busy />}
             {got.data?.notes.map((n) => <Note tone="warn" key={n}>{n}</Note>)}

@@ -2,7 +2,7 @@
 // The texts that the relay writes: which there are, which are replaced by files, and how to replace one.
 import { useState } from 'preact/hooks';
 import { segment, useGet } from '../api';
-import { Badge, Busy, CopyButton, Dialog, Failed, Panel, SelectField, Table } from '../components';
+import { Badge, Busy, CopyButton, CopyLine, Dialog, Failed, Panel, SelectField, Table } from '../components';
 import { t, tWord } from '../i18n';
 
 interface Notice {
@@ -58,8 +58,8 @@ function NoticeDialog({ name, languages, first, close }: { name: string; languag
                     {shown.replaced && <Text title={t('notices.builtin')} text={shown.builtin} />}
                     <div>
                         <p>{t(shown.replaced ? 'notices.is_in' : 'notices.how')}</p>
-                        <div class="record-value"><code>{shown.file}</code><CopyButton text={shown.file} /></div>
-                        {!shown.folder && <><p>{t('notices.option')}</p><div class="record-value"><code>{optionLine(shown.file)}</code><CopyButton text={optionLine(shown.file)} /></div></>}
+                        <CopyLine text={shown.file} />
+                        {!shown.folder && <><p>{t('notices.option')}</p><CopyLine text={optionLine(shown.file)} /></>}
                         <p class="help">{t('notices.then')}</p>
                     </div>
                 </div>

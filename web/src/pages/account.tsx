@@ -2,7 +2,7 @@
 // One's own account: password, second factor, sessions, tokens, language and appearance.
 import { useState } from 'preact/hooks';
 import { del, post, segment, useGet } from '../api';
-import { Action, Ago, Badge, Facts, Failed, Note, PageHead, PasswordField, Panel, SelectField, Table, Time, ask, toast } from '../components';
+import { Action, Ago, Badge, Facts, Failed, Note, PageHead, PasswordField, Panel, SelectField, Table, Time, ask, pressPrimary, toast } from '../components';
 import { language, languageName, languages, t } from '../i18n';
 import { session } from '../session';
 import { storedTheme, themes } from '../theme';
@@ -148,22 +148,17 @@ function Password() {
         }
     };
     return (
-        <form
-            class="form"
-            onSubmit={(e) => {
-                e.preventDefault();
-                void change();
-            }}
-        >
+        <form class="form" onSubmit={pressPrimary}>
             <input type="text" name="username" autocomplete="username" value={session()?.name} readOnly hidden />
             <PasswordField label={t('account.old')} autocomplete="current-password" value={old} onInput={setOld} />
             <NewPassword next={next} setNext={setNext} again={again} setAgain={setAgain} />
             {error && <Note tone="bad">{error}</Note>}
             <div>
-                <button type="submit" class="primary" disabled={!old || !next}>
+                <Action class="primary" run={change} disabled={!old || !next}>
                     {t('account.change_password')}
-                </button>
+                </Action>
             </div>
+            <input type="submit" hidden />
         </form>
     );
 }

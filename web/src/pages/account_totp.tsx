@@ -4,7 +4,6 @@ import { useState } from 'preact/hooks';
 import { ApiError, del, post, put } from '../api';
 import { Action, Badge, CopyButton, Dialog, FormDialog, PasswordField, TextField, attempt, errorText } from '../components';
 import { t } from '../i18n';
-import { session, setSession } from '../session';
 import { QrCode } from './qr';
 
 /** A wrong password is refused like something that is not allowed; here it is the field's matter. */
@@ -14,11 +13,6 @@ export function SecondFactor({ on, changed }: { on: boolean; changed: () => void
     const [pending, setPending] = useState<{ secret: string; uri: string } | null>(null);
     const [recovery, setRecovery] = useState<string[] | null>(null);
     const [removing, setRemoving] = useState(false);
-    const done = () => {
-        changed();
-        const who = session();
-        if (who) setSession({ ...who, totp: !on });
-    };
     return (
         <>
             <p>
@@ -34,22 +28,13 @@ export function SecondFactor({ on, changed }: { on: boolean; changed: () => void
                     {t('account.totp_add')}
                 </Action>
             )}
-            {pending && (
-                <Enrol
-                    pending={pending}
-                    close={() => setPending(null)}
-                    done={(codes) => {
-                        setPending(null);
-                        setRecovery(codes);
-                    }}
-                />
-            )}
+            {pending && <Enrol pending={pending} close={() => setPending(null)} done={setRecovery} />}
             {recovery && (
                 <Dialog
                     title={t('account.recovery')}
                     onClose={() => {
                         setRecovery(null);
-                        done();
+                        changed();
                     }}
                 >
                     <p>{t('account.recovery_help')}</p>
@@ -59,7 +44,7 @@ export function SecondFactor({ on, changed }: { on: boolean; changed: () => void
                     </p>
                 </Dialog>
             )}
-            {removing && <RemoveFactor close={() => setRemoving(false)} done={done} />}
+            {removing && <RemoveFactor close={() => setRemoving(false)} done={changed} />}
         </>
     );
 }
@@ -90,13 +75,7 @@ function Enrol({ pending, close, done }: { pending: { secret: string; uri: strin
                         </div>
                     </div>
                 </div>
-                <TextField
-                    label={t('account.totp_code')}
-                    value={code}
-                    onInput={setCode}
-                    inputMode="numeric"
-                    autocomplete="one-time-code"
-                />
+                <TextField label={t('account.totp_code')} value={code} onInput={setCode} inputMode="numeric" autocomplete="one-time-code" />
             </div>
         </FormDialog>
     );

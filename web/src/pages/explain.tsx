@@ -2,7 +2,7 @@
 // What would become of a mail: a form, and the way it would go as a picture. Nothing is sent.
 import { useState } from 'preact/hooks';
 import { post } from '../api';
-import { Action, Badge, Failed, Field, Icon, Note, Outcome, PageHead, Panel, Tabs, TextField, pressPrimary } from '../components';
+import { Action, Badge, Failed, Field, FileField, Icon, MESSAGE_FILES, Note, Outcome, PageHead, Panel, Tabs, TextField, pressPrimary, useAsking } from '../components';
 import { hopName } from '../format';
 import { number, t, tWord } from '../i18n';
 import type { PageProps } from '../pages';
@@ -55,6 +55,12 @@ interface Answer {
     checks?: CheckEntry[];
     content?: Content;
 }
+/** What was asked, as the answer shows it. */
+interface Asked {
+    client: string;
+    helo: string;
+    from: string;
+}
 
 const MESSAGE_MAX = 700000; /* bytes: what goes to the relay in one piece */
 
@@ -95,29 +101,23 @@ function Mail({ query, go }: PageProps) {
         account: query.account ?? '',
     });
     const [text, setText] = useState(''),
-        [file, setFile] = useState<File | null>(null),
-        [answer, setAnswer] = useState<Answer | null>(null),
-        [error, setError] = useState<unknown>(null);
+        [file, setFile] = useState<File | null>(null);
+    const { answer, error, ask } = useAsking<{ of: Asked; said: Answer }>();
     const set = (key: keyof typeof form) => (v: string) => setForm((f) => ({ ...f, [key]: v }));
-    const run = async () => {
-        setError(null);
+    const run = () => {
         go([], form, true);
-        try {
+        return ask(async () => {
             const message = file ?? (text.trim() ? new Blob([text.replace(/\r?\n/g, '\r\n')]) : undefined);
-            setAnswer(
-                await post<Answer>('/v1/explain', {
-                    client: form.client.trim(),
-                    helo: form.helo.trim(),
-                    from: form.from.trim(),
-                    account: form.account.trim(),
-                    to: form.to.split(/[\s,;]+/).filter(Boolean),
-                    ...(message ? { message: await base64(message) } : {}),
-                }),
-            );
-        } catch (e) {
-            setAnswer(null);
-            setError(e);
-        }
+            const said = await post<Answer>('/v1/explain', {
+                client: form.client.trim(),
+                helo: form.helo.trim(),
+                from: form.from.trim(),
+                account: form.account.trim(),
+                to: form.to.split(/[\s,;]+/).filter(Boolean),
+                ...(message ? { message: await base64(message) } : {}),
+            });
+            return { of: form, said };
+        });
     };
     return (
         <>
@@ -170,16 +170,7 @@ function Mail({ query, go }: PageProps) {
                                         />
                                     )}
                                 </Field>
-                                <Field label={t('explain.file')}>
-                                    {(p) => (
-                                        <input
-                                            {...p}
-                                            type="file"
-                                            accept=".eml,message/rfc822,text/plain"
-                                            onInput={(e) => setFile(e.currentTarget.files?.[0] ?? null)}
-                                        />
-                                    )}
-                                </Field>
+                                <FileField label={t('explain.file')} accept={MESSAGE_FILES} onInput={setFile} />
                             </div>
                         </details>
                         <div>
@@ -190,14 +181,14 @@ function Mail({ query, go }: PageProps) {
                         <input type="submit" hidden />
                     </div>
                 </form>
-                {error ? <Failed error={error} /> : null}
-                {answer && <Result a={answer} client={form.client} from={form.from} helo={form.helo} />}
+                {error !== undefined && <Failed error={error} />}
+                {answer && <Result a={answer.said} of={answer.of} />}
             </div>
         </>
     );
 }
 
-function Result({ a, client, from, helo }: { a: Answer; client: string; from: string; helo: string }) {
+function Result({ a, of }: { a: Answer; of: Asked }) {
     const checks = a.checks ?? a.trace ?? [];
     return (
         <div class="stack" aria-live="polite">
@@ -213,9 +204,7 @@ function Result({ a, client, from, helo }: { a: Answer; client: string; from: st
                     <Path
                         a={a}
                         r={r}
-                        client={client}
-                        from={from}
-                        helo={helo}
+                        of={of}
                         checks={checks.filter((c) => !c.recipient || c.recipient.toLowerCase() === r.recipient.toLowerCase())}
                     />
                 </Panel>
@@ -243,21 +232,7 @@ function Result({ a, client, from, helo }: { a: Answer; client: string; from: st
 const bad: Record<string, string> = { reject: 'bad', discard: 'bad', defer: 'warn', quarantine: 'held', hold: 'held' };
 
 /** From the client, stage by stage, to where it ends. */
-function Path({
-    a,
-    r,
-    client,
-    from,
-    helo,
-    checks,
-}: {
-    a: Answer;
-    r: Verdict;
-    client: string;
-    from: string;
-    helo: string;
-    checks: CheckEntry[];
-}) {
+function Path({ a, r, of, checks }: { a: Answer; r: Verdict; of: Asked; checks: CheckEntry[] }) {
     const passed = stages.filter((s) => checks.some((c) => c.stage === s));
     const ended = passed.find((s) => checks.some((c) => c.stage === s && c.check === r.check && bad[c.outcome]));
     const shown = ended ? passed.slice(0, passed.indexOf(ended) + 1) : passed;
@@ -267,9 +242,9 @@ function Path({
             <li class="node">
                 <Icon name="account" />
                 <div>
-                    <b>{client}</b>
-                    <div class="dim small">{helo}</div>
-                    <div class="dim small">{from || '<>'}</div>
+                    <b>{of.client}</b>
+                    <div class="dim small">{of.helo}</div>
+                    <div class="dim small">{of.from || '<>'}</div>
                     <Badge tone={a.trusted ? 'ok' : ''}>{t(a.trusted ? 'explain.trusted' : 'explain.stranger')}</Badge>{' '}
                     <span class="dim small">{t('explain.zone', { zone: a.zone })}</span>
                 </div>

@@ -2,6 +2,8 @@
 // What is outside the shell: the frame of log-in and first set-up.
 import type { ComponentChildren } from 'preact';
 import { LanguageMenu, ThemeButton } from '../app';
+import { TextField } from '../components';
+import { t } from '../i18n';
 import { setSession } from '../session';
 import type { Session } from '../session';
 import { followWishes } from '../wishes';
@@ -26,6 +28,10 @@ export function Gate({ title, children }: { title: string; children: ComponentCh
             </div>
         </main>
     );
+}
+
+export function NameField(p: { value: string; onInput: (v: string) => void; autofocus?: boolean }) {
+    return <TextField label={t('login.name')} name="username" autocomplete="username" autocapitalize="none" {...p} />;
 }
 
 /** Logged in. */

@@ -2,7 +2,7 @@
 // The set-up guide: from a domain to the first message, one step after another. What it changes is applied at once at the end.
 import { useEffect, useState } from 'preact/hooks';
 import { get, post, useGet } from '../api';
-import { Action, Badge, Busy, Check, Diff, Facts, Failed, Icon, Note, Outcome, PageHead, Panel, SelectField, TextField, errorText, toast } from '../components';
+import { Action, Badge, Busy, Check, Diff, Facts, Failed, Icon, Note, Outcome, PageHead, Panel, SelectField, TextField, errorText, toast, useAsking } from '../components';
 import { RecordBox } from '../components/record';
 import type { DnsRecord } from '../components/record';
 import { FindingList, tellApplied } from '../forms/bar';
@@ -138,34 +138,29 @@ function ServerStep({ domain, next }: StepArgs) {
     const path = join(place(domain), 'deliver');
     const [server, setServer] = useState(textOf(draft.value(path)) || textOf(draft.value('inner_host')));
     const [recipient, setRecipient] = useState('');
-    const [probe, setProbe] = useState<Probe | null>(null);
-    const [error, setError] = useState<unknown>(null);
+    const { answer: probe, error, ask, clear } = useAsking<Probe>();
     const take = (text: string) => {
         setServer(text);
-        setProbe(null);
+        clear();
         if (text.trim()) draft.set(path, text.trim());
     };
-    const test = async () => {
-        setError(null);
-        setProbe(null);
-        try {
-            setProbe(await post<Probe>('/v1/probe', { ...split(server), ...(recipient && { recipient }) }));
-        } catch (e) {
-            setError(e);
-        }
+    const choose = (text: string) => {
+        setRecipient(text.trim());
+        clear();
     };
+    const test = () => ask(() => post<Probe>('/v1/probe', { ...split(server), ...(recipient && { recipient }) }));
     return (
         <Panel title={t('guide.server')}>
             <div class="form">
                 <TextField label={t('guide.server_label', { x: domain })} help={t('guide.server_help')} value={server} onInput={take} placeholder="mail.inside.example.com" autofocus />
-                <TextField label={t('guide.recipient_label')} help={t('guide.recipient_help')} value={recipient} onInput={(v) => setRecipient(v.trim())} placeholder={`postmaster@${domain}`} />
+                <TextField label={t('guide.recipient_label')} help={t('guide.recipient_help')} value={recipient} onInput={choose} placeholder={`postmaster@${domain}`} />
             </div>
             <p class="row">
                 <Action run={test} disabled={!server.trim() || !may('configure')}>{t('guide.test_server')}</Action>
                 <button type="button" class="primary" disabled={!server.trim()} onClick={next}>{t('guide.next')}</button>
             </p>
             <div aria-live="polite">
-                {error !== null && <Note tone="bad">{errorText(error)}</Note>}
+                {error !== undefined && <Note tone="bad">{errorText(error)}</Note>}
                 {probe && <><Note tone={probe.ok ? 'ok' : 'bad'}>{t(probe.ok ? 'guide.server_ok' : 'guide.server_failed')}</Note><ProbeSteps of={probe} /></>}
             </div>
         </Panel>

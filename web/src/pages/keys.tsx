@@ -127,7 +127,7 @@ function Dkim({ keys, error, retry }: ListArgs) {
                     ),
                 },
             ]} />
-            {making && <NewKey close={() => setMaking(false)} made={(title, record) => { after(); setMaking(false); if (record) setShown({ title, record }); }} />}
+            {making && <NewKey close={() => setMaking(false)} made={(title, record) => { after(); if (record) setShown({ title, record }); }} />}
             {shown && <Dialog wide title={t('keys.record_title', { x: shown.title })} onClose={() => setShown(null)}><p>{t('keys.record_help')}</p><RecordBox record={{ type: 'TXT', ...shown.record }} /></Dialog>}
         </Panel>
     );

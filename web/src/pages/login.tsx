@@ -5,7 +5,7 @@ import { ApiError, post } from '../api';
 import { Action, Note, PasswordField, TextField, errorText, pressPrimary } from '../components';
 import { duration } from '../format';
 import { t } from '../i18n';
-import { adopt, Gate } from './gate';
+import { adopt, Gate, NameField } from './gate';
 import { sessionEnded, setupNeeded } from '../session';
 import type { Session } from '../session';
 
@@ -17,8 +17,8 @@ export default function Login() {
         [error, setError] = useState('');
     const form = useRef<HTMLFormElement>(null);
     const failed = (e: unknown) => {
-        if (!(e instanceof ApiError)) throw e;
-        if (e.body.code_needed) {
+        if (!(e instanceof ApiError)) setError(errorText(e));
+        else if (e.body.code_needed) {
             setNeedsCode(true);
             if (code) setError(e.message);
             setCode('');
@@ -30,13 +30,8 @@ export default function Login() {
         setError('');
         if (!name || !password) return setError(t('login.missing'));
         try {
-            await adopt(
-                await post<Session>(
-                    '/v1/session',
-                    { name: name.trim(), password, ...(code ? { code: code.replace(/\s/g, '') } : {}) },
-                    { keep: true },
-                ),
-            );
+            const given = { name: name.trim(), password, ...(code ? { code: code.replace(/\s/g, '') } : {}) };
+            await adopt(await post<Session>('/v1/session', given, { keep: true }));
         } catch (e) {
             failed(e);
         }
@@ -46,15 +41,7 @@ export default function Login() {
             {setupNeeded() && <Note tone="warn">{t('login.no_account')}</Note>}
             {sessionEnded() && !error && <Note>{t('login.ended')}</Note>}
             <form class="form" ref={form} onSubmit={pressPrimary}>
-                <TextField
-                    label={t('login.name')}
-                    name="username"
-                    autocomplete="username"
-                    autocapitalize="none"
-                    autofocus
-                    value={name}
-                    onInput={setName}
-                />
+                <NameField autofocus value={name} onInput={setName} />
                 <PasswordField label={t('login.password')} name="password" autocomplete="current-password" value={password} onInput={setPassword} />
                 {needsCode && (
                     <TextField
@@ -76,7 +63,7 @@ export default function Login() {
     );
 }
 
-/** Seconds in the answer. */
+/** Milliseconds until it may be tried again. */
 function waitOf(e: ApiError): number {
     const s = Number(e.body.retry_after);
     return s > 0 ? s * 1000 : 60000;

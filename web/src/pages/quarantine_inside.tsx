@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What was found in a message that is kept apart, and what it holds: all of it text.
+import type { ComponentChildren } from 'preact';
 import { useGet, segment } from '../api';
 import { Badge, Busy, Failed, Panel, Size } from '../components';
 import { number, t } from '../i18n';
@@ -19,7 +20,7 @@ export interface Findings {
     class?: string;
     viruses?: { name: string; part?: string; scanner?: string }[];
     parts?: Part[];
-    symbols?: ({ name: string; score?: number; text?: string; engine?: string } | string)[];
+    symbols?: { name: string; score?: number; text?: string; engine?: string }[];
     actions?: { by?: string; name?: string; line?: number; action?: string; address?: string; text?: string }[];
     scanners?: { name: string; state: string; text?: string }[];
 }
@@ -30,7 +31,6 @@ export interface Details extends Entry {
     headers?: [string, string][];
     findings?: Findings;
     trace?: CheckEntry[];
-    checks?: CheckEntry[];
     error?: string;
 }
 interface View {
@@ -43,9 +43,9 @@ interface View {
 export function Headers({ of }: { of: [string, string][] }) {
     return (
         <dl class="facts mono small">
-            {of.map(([k, v], i) => (
+            {of.map(([k, v]) => (
                 <>
-                    <dt key={i}>{k}</dt>
+                    <dt>{k}</dt>
                     <dd>{v}</dd>
                 </>
             ))}
@@ -91,81 +91,77 @@ function PartTable({ of }: { of: Part[] }) {
     );
 }
 
+/** What there is of one kind; nothing without any. */
+function Several<T>({ title, of, line }: { title: string; of?: T[]; line: (one: T) => ComponentChildren }) {
+    if (!of?.length) return null;
+    return (
+        <Panel title={title}>
+            <ul class="plain">
+                {of.map((one, i) => (
+                    <li key={i}>{line(one)}</li>
+                ))}
+            </ul>
+        </Panel>
+    );
+}
+
+function Symbols({ of }: { of: NonNullable<Findings['symbols']> }) {
+    const weight = (s: { score?: number }) => Math.abs(s.score ?? 0);
+    return (
+        <Panel title={t('quarantine.symbols')} flush>
+            <div class="table-box">
+                <table aria-label={t('quarantine.symbols')}>
+                    <thead>
+                        <tr>
+                            <th class="num tight">{t('quarantine.score')}</th>
+                            <th>{t('quarantine.symbol')}</th>
+                            <th>{t('queue.reason')}</th>
+                        </tr>
+                    </thead>
+                    <tbody>
+                        {[...of]
+                            .sort((a, b) => weight(b) - weight(a))
+                            .map((s, i) => (
+                                <tr key={i}>
+                                    <td class="num">{s.score === undefined ? '' : number(s.score, 2)}</td>
+                                    <td class="mono small">{s.name}</td>
+                                    <td>
+                                        {s.text} {s.engine && <span class="dim">{s.engine}</span>}
+                                    </td>
+                                </tr>
+                            ))}
+                    </tbody>
+                </table>
+            </div>
+        </Panel>
+    );
+}
+
 /** What was found in a message; without anything nothing is shown. */
 export function Found({ f }: { f: Findings }) {
-    const symbols = (f.symbols ?? []).map((s) =>
-            typeof s === 'string' ? ({ name: s } as { name: string; score?: number; text?: string; engine?: string }) : s,
-        );
     return (
         <div class="stack">
-            {!!f.viruses?.length && (
-                <Panel title={t('quarantine.viruses')}>
-                    <ul class="plain">
-                        {f.viruses.map((v, i) => (
-                            <li key={i}>
-                                <Badge tone="bad">{v.name}</Badge> {v.part && t('quarantine.in_part', { part: v.part })}{' '}
-                                <span class="dim">{v.scanner}</span>
-                            </li>
-                        ))}
-                    </ul>
-                </Panel>
-            )}
+            <Several title={t('quarantine.viruses')} of={f.viruses} line={(v) => (
+                <>
+                    <Badge tone="bad">{v.name}</Badge> {v.part && t('quarantine.in_part', { part: v.part })} <span class="dim">{v.scanner}</span>
+                </>
+            )} />
             {!!f.parts?.length && (
                 <Panel title={t('quarantine.parts')} flush>
                     <PartTable of={f.parts} />
                 </Panel>
             )}
-            {!!symbols.length && (
-                <Panel title={t('quarantine.symbols')} flush>
-                    <div class="table-box">
-                        <table aria-label={t('quarantine.symbols')}>
-                            <thead>
-                                <tr>
-                                    <th class="num tight">{t('quarantine.score')}</th>
-                                    <th>{t('quarantine.symbol')}</th>
-                                    <th>{t('queue.reason')}</th>
-                                </tr>
-                            </thead>
-                            <tbody>
-                                {[...symbols]
-                                    .sort((a, b) => Math.abs(b.score ?? 0) - Math.abs(a.score ?? 0))
-                                    .map((s, i) => (
-                                        <tr key={i}>
-                                            <td class="num">{s.score === undefined ? '' : number(s.score, 2)}</td>
-                                            <td class="mono small">{s.name}</td>
-                                            <td>
-                                                {s.text} {s.engine && <span class="dim">{s.engine}</span>}
-                                            </td>
-                                        </tr>
-                                    ))}
-                            </tbody>
-                        </table>
-                    </div>
-                </Panel>
-            )}
-            {!!f.actions?.length && (
-                <Panel title={t('quarantine.actions')}>
-                    <ul class="plain">
-                        {f.actions.map((a, i) => (
-                            <li key={i}>
-                                {a.by} <b>{a.name}</b> {a.action} {a.address} {a.text}
-                            </li>
-                        ))}
-                    </ul>
-                </Panel>
-            )}
-            {!!f.scanners?.length && (
-                <Panel title={t('quarantine.scanners')}>
-                    <ul class="plain">
-                        {f.scanners.map((s, i) => (
-                            <li key={i}>
-                                <Badge tone={s.state === 'fine' ? 'ok' : s.state === 'not-asked' ? '' : 'bad'}>{s.state}</Badge> {s.name}{' '}
-                                <span class="dim">{s.text}</span>
-                            </li>
-                        ))}
-                    </ul>
-                </Panel>
-            )}
+            {!!f.symbols?.length && <Symbols of={f.symbols} />}
+            <Several title={t('quarantine.actions')} of={f.actions} line={(a) => (
+                <>
+                    {a.by} <b>{a.name}</b> {a.action} {a.address} {a.text}
+                </>
+            )} />
+            <Several title={t('quarantine.scanners')} of={f.scanners} line={(s) => (
+                <>
+                    <Badge tone={s.state === 'fine' ? 'ok' : s.state === 'not-asked' ? '' : 'bad'}>{s.state}</Badge> {s.name} <span class="dim">{s.text}</span>
+                </>
+            )} />
         </div>
     );
 }
@@ -175,7 +171,7 @@ export function Why({ m }: { m: Details }) {
         <div class="stack">
             <Found f={m.findings ?? {}} />
             <Panel title={t('checks.title')}>
-                <Checks of={m.checks ?? m.trace ?? []} />
+                <Checks of={m.trace ?? []} />
             </Panel>
         </div>
     );
@@ -222,10 +218,10 @@ export function Links({ of }: { of?: Link[] }) {
 
 /** Read by a process that can do no harm; here it is only text. */
 export function Inside({ id, what }: { id: string; what: 'text' | 'parts' }) {
-    const got = useGet<{ view?: View } & View>(`/v1/quarantine/${segment(id)}/view`);
+    const got = useGet<{ view: View }>(`/v1/quarantine/${segment(id)}/view`);
     if (got.error) return <Failed error={got.error} retry={got.reload} />;
     if (!got.data) return <Busy />;
-    const v = got.data.view ?? got.data;
+    const v = got.data.view;
     if (what === 'text') return <MessageText text={v.text} />;
     return (
         <div class="stack">

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The queue: what waits, why, and until when; one, several or all that fit can be retried, held, released or deleted.
 import { useState } from 'preact/hooks';
-import { get, post, segment, useGet } from '../api';
+import { post, segment, useGet } from '../api';
 import {
     Ago,
     Empty,
@@ -277,8 +277,7 @@ function Detail({ id }: { id: string }) {
     const got = useGet<Answer>(`/v1/queue/${segment(id)}`, undefined, 10000);
     const [gone, setGone] = useState(false);
     const m = got.data?.messages?.[0];
-    const done = (op: Op) =>
-        op === 'delete' ? setGone(true) : void get<Answer>(`/v1/queue/${segment(id)}`).then(got.reload, () => setGone(true));
+    const done = (op: Op) => (op === 'delete' ? setGone(true) : got.reload());
     if (got.error?.status === 404 || gone)
         return (
             <>

@@ -2,7 +2,7 @@
 // A TLS report that somebody sent (RFC 8460), read on the relay by a process that can do no harm.
 import { useState } from 'preact/hooks';
 import { post } from '../api';
-import { Action, Badge, Empty, Facts, Failed, Field, Panel, Table } from '../components';
+import { AskForm, Badge, Empty, Facts, FileField, Panel, Table } from '../components';
 import { number, t } from '../i18n';
 
 interface Detail {
@@ -30,42 +30,19 @@ interface Report {
 }
 
 export function TlsReport() {
-    const [file, setFile] = useState<File | null>(null),
-        [report, setReport] = useState<Report | null>(null),
-        [error, setError] = useState<unknown>(null);
-    const run = async () => {
-        setError(null);
-        setReport(null);
-        try {
-            setReport(await post<Report>('/v1/tls-report/show', file));
-        } catch (e) {
-            setError(e);
-        }
-    };
+    const [file, setFile] = useState<File | null>(null);
+    const run = () => post<Report>('/v1/tls-report/show', file);
     return (
-        <div class="stack">
-            <section class="panel" aria-label={t('tls_report.tab')}>
-                <div class="body stack">
-                    <p class="help">{t('tls_report.help')}</p>
-                    <Field label={t('tls_report.file')}>
-                        {(p) => <input {...p} type="file" accept=".json,.gz,.eml" onInput={(e) => setFile(e.currentTarget.files?.[0] ?? null)} />}
-                    </Field>
-                    <div>
-                        <Action class="primary" run={run} disabled={!file}>
-                            {t('tls_report.show')}
-                        </Action>
-                    </div>
-                </div>
-            </section>
-            {error ? <Failed error={error} /> : null}
-            {report && <Result r={report} />}
-        </div>
+        <AskForm label={t('tls_report.tab')} button={t('tls_report.show')} about={[file]} disabled={!file} run={run} show={(r) => <Result r={r} />}>
+            <p class="help">{t('tls_report.help')}</p>
+            <FileField label={t('tls_report.file')} accept=".json,.gz,.eml" onInput={setFile} />
+        </AskForm>
     );
 }
 
 function Result({ r }: { r: Report }) {
     return (
-        <div class="stack" aria-live="polite">
+        <div class="stack">
             <Panel title={r.organization ?? t('tls_report.tab')}>
                 <Facts
                     of={[

@@ -2,7 +2,7 @@
 // Looking into a message from a file, or one that was typed: what the relay sees in it. It is read by a process that can do no harm; here it is text.
 import { useState } from 'preact/hooks';
 import { post } from '../api';
-import { Action, Badge, Facts, Failed, Field, Note, Outcome, Panel } from '../components';
+import { AskForm, Badge, Facts, Field, FileField, MESSAGE_FILES, Note, Outcome, Panel } from '../components';
 import { number, t, tWord } from '../i18n';
 import { Found, Headers, Links, MessageText } from './quarantine_inside';
 import type { Findings, Link } from './quarantine_inside';
@@ -23,47 +23,26 @@ const MESSAGE_MAX = 64 << 20; /* bytes */
 
 export function ScanForm() {
     const [file, setFile] = useState<File | null>(null),
-        [text, setText] = useState(''),
-        [answer, setAnswer] = useState<Answer | null>(null),
-        [error, setError] = useState<unknown>(null);
+        [text, setText] = useState('');
     const run = async () => {
-        setError(null);
-        setAnswer(null);
-        try {
-            const body = file ?? new Blob([text]);
-            if (body.size > MESSAGE_MAX) throw new Error(t('explain.too_large', { n: MESSAGE_MAX / 1024 }));
-            setAnswer(await post<Answer>('/v1/scan', body));
-        } catch (e) {
-            setError(e);
-        }
+        const body = file ?? new Blob([text]);
+        if (body.size > MESSAGE_MAX) throw new Error(t('explain.too_large', { n: MESSAGE_MAX / 1024 }));
+        return post<Answer>('/v1/scan', body);
     };
     return (
-        <div class="stack">
-            <section class="panel" aria-label={t('scan.tab')}>
-                <div class="body stack">
-                    <Field label={t('scan.file')}>
-                        {(p) => <input {...p} type="file" accept=".eml,message/rfc822,text/plain" onInput={(e) => setFile(e.currentTarget.files?.[0] ?? null)} />}
-                    </Field>
-                    <Field label={t('scan.text')} help={t('scan.text_help')}>
-                        {(p) => <textarea {...p} rows={7} spellcheck={false} value={text} disabled={!!file} onInput={(e) => setText(e.currentTarget.value)} />}
-                    </Field>
-                    <div>
-                        <Action class="primary" run={run} disabled={!file && !text.trim()}>
-                            {t('scan.run')}
-                        </Action>
-                    </div>
-                </div>
-            </section>
-            {error ? <Failed error={error} /> : null}
-            {answer && <Result a={answer} />}
-        </div>
+        <AskForm label={t('scan.tab')} button={t('scan.run')} about={[file, text]} disabled={!file && !text.trim()} run={run} show={(a) => <Result a={a} />}>
+            <FileField label={t('scan.file')} accept={MESSAGE_FILES} onInput={setFile} />
+            <Field label={t('scan.text')} help={t('scan.text_help')}>
+                {(p) => <textarea {...p} rows={7} spellcheck={false} value={text} disabled={!!file} onInput={(e) => setText(e.currentTarget.value)} />}
+            </Field>
+        </AskForm>
     );
 }
 
 function Result({ a }: { a: Answer }) {
     if (a.crashed) return <Note tone="bad">{t('scan.crashed')}</Note>;
     return (
-        <div class="stack" aria-live="polite">
+        <div class="stack">
             <Panel title={t('scan.result')}>
                 <Facts
                     of={[

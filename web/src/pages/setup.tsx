@@ -2,13 +2,13 @@
 // A one-time link: makes the first administrator, or sets a new password for an account.
 import { useState } from 'preact/hooks';
 import { post } from '../api';
-import { Action, Note, PasswordField, TextField, errorText, pressPrimary } from '../components';
+import { Action, Note, PasswordField, errorText, pressPrimary } from '../components';
 import { t } from '../i18n';
 import type { PageProps } from '../pages';
 import { navigate } from '../router';
 import { setupNeeded } from '../session';
 import type { Session } from '../session';
-import { adopt, Gate } from './gate';
+import { adopt, Gate, NameField } from './gate';
 
 const PASSWORD_MIN = 10;
 
@@ -24,7 +24,7 @@ export function NewPassword(p: { next: string; setNext: (v: string) => void; aga
 }
 
 export default function Setup({ rest }: PageProps) {
-    const first = setupNeeded();
+    const [first] = useState(setupNeeded);
     const [name, setName] = useState(first ? 'admin' : ''),
         [password, setPassword] = useState(''),
         [again, setAgain] = useState(''),
@@ -33,13 +33,9 @@ export default function Setup({ rest }: PageProps) {
         if (password !== again) return setError(t('setup.differ'));
         setError('');
         try {
-            const who = await post<Session>(
-                '/v1/setup',
-                { link: rest[0], password, ...(first ? { name: name.trim() } : {}) },
-                { keep: true },
-            );
-            navigate(first ? ['guide'] : [], undefined, true);
+            const who = await post<Session>('/v1/setup', { link: rest[0], password, ...(first ? { name: name.trim() } : {}) }, { keep: true });
             await adopt(who);
+            navigate(first ? ['guide'] : [], undefined, true);
         } catch (e) {
             setError(errorText(e));
         }
@@ -48,16 +44,7 @@ export default function Setup({ rest }: PageProps) {
         <Gate title={t(first ? 'setup.first' : 'setup.password')}>
             <p>{t(first ? 'setup.first_help' : 'setup.password_help')}</p>
             <form class="form" onSubmit={pressPrimary}>
-                {first && (
-                    <TextField
-                        label={t('login.name')}
-                        value={name}
-                        onInput={setName}
-                        autocomplete="username"
-                        autocapitalize="none"
-                        name="username"
-                    />
-                )}
+                {first && <NameField value={name} onInput={setName} />}
                 <NewPassword next={password} setNext={setPassword} again={again} setAgain={setAgain} />
                 {error && <Note tone="bad">{error}</Note>}
                 <Action class="primary" run={submit}>

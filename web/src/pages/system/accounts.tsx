@@ -2,7 +2,7 @@
 // Who may log in here, and as what.
 import { useState } from 'preact/hooks';
 import { del, patch, post, segment, useGet } from '../../api';
-import { Action, Ago, Badge, Check, CopyButton, Dialog, FormDialog, Icon, Panel, SelectField, Table, TextField, ask, attempt, toast } from '../../components';
+import { Action, Ago, Badge, Check, CopyButton, Dialog, FormDialog, Icon, Panel, SelectField, Table, TextField, ask, attempt, toast, useMounted } from '../../components';
 import { t, tWord } from '../../i18n';
 import type { Key } from '../../i18n';
 import { session } from '../../session';
@@ -23,7 +23,6 @@ export function Accounts() {
     const [open, setOpen] = useState<Account | 'new' | null>(null);
     const [link, setLink] = useState<{ name: string; link: string } | null>(null);
     const done = (name?: string, made?: string) => {
-        setOpen(null);
         reload();
         if (name && made) setLink({ name, link: made });
     };
@@ -71,6 +70,7 @@ function Edit({ of, close, done }: { of: Account | null; close: () => void; done
     const [role, setRole] = useState(of?.role ?? 'operator');
     const [addresses, setAddresses] = useState((of?.addresses ?? []).join('\n'));
     const [disabled, setDisabled] = useState(of?.disabled ?? false);
+    const mounted = useMounted();
     const list = addresses.split(/[\s,;]+/).filter(Boolean);
     const run = async () => {
         if (of) {
@@ -83,6 +83,7 @@ function Edit({ of, close, done }: { of: Account | null; close: () => void; done
     const forget = () => attempt(async () => {
         await patch(`/v1/accounts/${segment(of!.name)}`, { totp: false });
         toast(t('accounts.totp_removed'));
+        if (mounted.current) close();
         done();
     });
     return (

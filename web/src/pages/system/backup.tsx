@@ -3,7 +3,7 @@
 import { useState } from 'preact/hooks';
 import { post } from '../../api';
 import type { Download } from '../../api';
-import { Action, Check, CopyButton, Failed, Icon, Note, Panel } from '../../components';
+import { Action, Check, CopyLine, Failed, Icon, Note, Panel, useAsking } from '../../components';
 import { useDraft } from '../../forms/draft';
 import { save, size } from '../../format';
 import { t } from '../../i18n';
@@ -13,7 +13,7 @@ function Command({ text, help }: { text: string; help: Key }) {
     return (
         <li>
             {t(help)}
-            <div class="record-value"><code>{text}</code><CopyButton text={text} /></div>
+            <CopyLine text={text} />
         </li>
     );
 }
@@ -27,19 +27,12 @@ function fileOption(file?: string): string {
 export function Backup() {
     const option = fileOption(useDraft().state.base?.file);
     const [quarantine, setQuarantine] = useState(true);
-    const [made, setMade] = useState<{ name: string; bytes: number } | null>(null);
-    const [error, setError] = useState<unknown>(null);
-    const make = async () => {
-        setError(null);
-        setMade(null);
-        try {
-            const { name, blob } = await post<Download>('/v1/backup', quarantine ? {} : { quarantine: false }, { file: true });
-            save(name, blob);
-            setMade({ name, bytes: blob.size });
-        } catch (e) {
-            setError(e);
-        }
-    };
+    const { answer: made, error, ask } = useAsking<{ name: string; bytes: number }>();
+    const make = () => ask(async () => {
+        const { name, blob } = await post<Download>('/v1/backup', quarantine ? {} : { quarantine: false }, { file: true });
+        save(name, blob);
+        return { name, bytes: blob.size };
+    });
     const name = made?.name ?? 'postern.backup';
     return (
         <>
@@ -51,7 +44,7 @@ export function Backup() {
                     <div class="row"><Action class="primary" run={make}><Icon name="download" /> {t('backup.make')}</Action></div>
                     <p class="help">{t('backup.while')}</p>
                     <div aria-live="polite">{made && <Note tone="ok">{t('backup.made', { x: made.name, n: size(made.bytes) })}</Note>}</div>
-                    {error ? <Failed error={error} /> : null}
+                    {error !== undefined && <Failed error={error} />}
                 </div>
             </Panel>
             <Panel title={t('backup.move')}>

@@ -2,7 +2,7 @@
 // Another server's configuration as one for this relay: files in, a text with notes out, which goes to the editor of the file as a change that is pending.
 import { useState } from 'preact/hooks';
 import { post } from '../../api';
-import { Action, Badge, Empty, Failed, Field, Icon, Note, Panel, Table } from '../../components';
+import { Action, Badge, Empty, Failed, Field, Icon, Note, Panel, Table, useAsking } from '../../components';
 import { draft, useDraft } from '../../forms/draft';
 import { save, size } from '../../format';
 import { t } from '../../i18n';
@@ -21,33 +21,25 @@ const compiled = /\.(db|lmdb|cdb|dir|pag|mdb)$/;
 
 /** Names below the folder that was chosen; what postmap made is left away, as the relay reads the texts. */
 function named(list: File[]): [string, File][] {
-    const all = list.filter((f) => !compiled.test(f.name)).map((f): [string, File] => [(f.webkitRelativePath || f.name).replace(/^.*?\//, (top) => (f.webkitRelativePath ? '' : top)), f]);
+    const all = list.filter((f) => !compiled.test(f.name)).map((f): [string, File] => [(f.webkitRelativePath || f.name).replace(/^.*?\//, ''), f]);
     return all.filter(([name]) => !name.split('/').some((part) => part.startsWith('.')));
 }
 
 export function Import() {
     useDraft();
     const [files, setFiles] = useState<[string, File][]>([]);
-    const [answer, setAnswer] = useState<Imported | null>(null);
-    const [error, setError] = useState<unknown>(null);
+    const { answer, error, ask, clear } = useAsking<Imported>();
     const bytes = files.reduce((n, [, f]) => n + f.size, 0);
     const tooMuch = bytes > ALL_MAX || files.length > COUNT_MAX;
     const choose = (e: { currentTarget: HTMLInputElement }) => {
         for (const other of e.currentTarget.closest('.panel')!.querySelectorAll<HTMLInputElement>('input[type=file]')) if (other !== e.currentTarget) other.value = '';
         setFiles(named([...(e.currentTarget.files ?? [])]));
-        setAnswer(null);
-        setError(null);
+        clear();
     };
-    const run = async () => {
-        setError(null);
-        setAnswer(null);
-        try {
-            const texts = await Promise.all(files.map(async ([name, f]) => [name, await f.text()] as const));
-            setAnswer(await post<Imported>('/v1/import/postfix', { files: Object.fromEntries(texts.filter(([, text]) => !text.includes('\0'))) }));
-        } catch (e) {
-            setError(e);
-        }
-    };
+    const run = () => ask(async () => {
+        const texts = await Promise.all(files.map(async ([name, f]) => [name, await f.text()] as const));
+        return post<Imported>('/v1/import/postfix', { files: Object.fromEntries(texts.filter(([, text]) => !text.includes('\0'))) });
+    });
     const edit = (text: string) => {
         draft.setText(text);
         navigate(['system', 'raw']);
@@ -62,7 +54,7 @@ export function Import() {
                     {files.length > 0 && <p class="help wrap">{t('import.chosen', { n: files.length, size: size(bytes) })} {files.slice(0, 30).map(([name]) => name).join(', ')}{files.length > 30 && ' …'}</p>}
                     {tooMuch && <Note tone="bad">{t('import.too_much')}</Note>}
                     <div class="row"><Action class="primary" run={run} disabled={!files.length || tooMuch}><Icon name="play" /> {t('import.run')}</Action></div>
-                    {error ? <Failed error={error} /> : null}
+                    {error !== undefined && <Failed error={error} />}
                 </div>
             </Panel>
             {answer && <Result of={answer} edit={edit} />}

@@ -48,7 +48,6 @@ export function Users() {
     });
     const elsewhere = list.data && list.data.backend !== 'users';
     const done = (login?: string, password?: string) => {
-        setDoing(null);
         list.reload();
         if (login && password) setMade({ login, password });
     };
