@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What delivery reads: states from the spool, reasons (made of servers' words) in bounces, headers that are returned. */
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "delivery/bounce.h"
 #include "delivery/client.h"
 #include "delivery/reason.h"
@@ -35,9 +36,13 @@ static void write_bounce(struct slice in)
     struct bounce b = { .kind = (enum bounce_kind)(in.n % 3), .hostname = "relay.example", .to = reason, .sender = reason,
                         .rcpts = &rcpt, .rcpt_n = 1, .headers = bounce_cut_headers(in, 4096) };
     bounce_build(&b, &out);
-    for (size_t i = 0; i < out.n; i++) { /* 7-bit, and only CRLF ends lines */
+    const char *to = memmem(out.p, out.n, "To: <", 5); /* may be UTF-8 (RFC 6532), where it is well-formed */
+    size_t from = to ? (size_t)(to - out.p) : 0, end = from;
+    while (end < out.n && out.p[end] != '\r') end++;
+    if (!to || !utf8_clean(slice_sub(buf_slice(&out), from, end))) abort();
+    for (size_t i = 0; i < out.n; i++) { /* else 7-bit, and only CRLF ends lines */
         unsigned char c = (unsigned char)out.p[i];
-        if (c >= 0x7F || (c == '\n' && (!i || out.p[i - 1] != '\r')) || (c == '\r' && out.p[i + 1] != '\n')) abort();
+        if (c == 0x7F || (c > 0x7F && (i < from || i >= end)) || (c == '\n' && (!i || out.p[i - 1] != '\r')) || (c == '\r' && out.p[i + 1] != '\n')) abort();
     }
     buf_deinit(&out);
 }
