@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/json.h"
 #include "base/mem.h"
 #include "change/answer_int.h"
 #include "change/dkim_keys.h"
@@ -54,12 +55,30 @@ static json_t *key_at(const struct config *c, size_t i)
     return key_json(option, k->domain, k->selector, k->file, k->enabled);
 }
 
+static json_t *has_errors(const struct config_report *report)
+{
+    struct buf b = { 0 };
+    size_t i;
+    const json_t *one;
+    json_t *all = answer_findings(report);
+    buf_add_str(&b, "the configuration has errors");
+    json_array_foreach(all, i, one) {
+        if (!slice_eq(json_text(one, "severity"), SLICE("error"))) continue;
+        buf_addf(&b, "; the first, in line %d: %s", (int)json_integer_value(json_object_get(one, "line")), answer_word(one, "text"));
+        break;
+    }
+    json_t *out = answer_failure(STATUS_BAD, buf_cstr(&b));
+    json_object_set_new(out, "findings", all);
+    buf_deinit(&b);
+    return out;
+}
+
 struct config *answer_config(const struct change_world *w, json_t **answer)
 {
     struct config_report report;
     struct config *c = config_load(w->file, &report);
+    if (!c) *answer = has_errors(&report);
     config_report_deinit(&report);
-    if (!c) *answer = answer_failure(STATUS_BAD, "the configuration has errors");
     return c;
 }
 

@@ -45,7 +45,7 @@ static json_t *begin(const char *option, const char *file)
 /* The first certificate of a file whose pair cannot be used: what it is, all the same. */
 static X509 *first_of(const char *file)
 {
-    BIO *bio = BIO_new_file(file, "r");
+    BIO *bio = tls_open_file(file);
     X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
     BIO_free(bio);
     return cert;
@@ -73,7 +73,7 @@ static void add_pair(json_t *all, const char *option, const char *file, const ch
 /* Of a file with authorities: the one that ends first. */
 static void add_authority(json_t *all, const char *option, const char *file)
 {
-    BIO *bio = file && *file ? BIO_new_file(file, "r") : NULL;
+    BIO *bio = file && *file ? tls_open_file(file) : NULL;
     X509 *cert, *soonest = NULL;
     if (!file || !*file) return;
     json_t *out = begin(option, file);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Checks between options, and config_load around everything. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/hash.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "config/parse.h"
 #include "config/secret.h"
@@ -182,13 +182,12 @@ bool config_read_file(const char *path, struct buf *out, struct err *err)
 
 bool config_read_up_to(const char *path, size_t max, struct buf *out, struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return err_sys(err, errno, "cannot read %s", path);
+    int fd = io_open_file(path, err);
+    if (fd < 0) return false;
     struct stat st;
     ssize_t got = -1;
     bool ok = false;
     if (fstat(fd, &st) < 0) err_sys(err, errno, "cannot read %s", path);
-    else if (!S_ISREG(st.st_mode)) err_set(err, "%s is not a file", path);
     else if (st.st_size > (off_t)max) err_set(err, "%s is larger than %zu MB", path, max >> 20);
     else ok = buf_reserve(out, (size_t)st.st_size + 131072) != NULL; /* at once: growing would leave copies of secrets */
     while (ok && out->n <= max && (got = read(fd, buf_reserve(out, 65536), 65536)) > 0) out->n += (size_t)got;

@@ -2,10 +2,10 @@
  * The table of scanners: what is opened, who is asked, and what is given to them. */
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "content/scanner_internal.h"
 
@@ -29,10 +29,12 @@ static bool read_password(struct scanner *s, struct err *err)
     const char *path = s->c->password_file;
     char text[PASSWORD_MAX + 1];
     if (!path) return true;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
+    struct err inner;
+    int fd = io_open_file(path, &inner);
+    if (fd < 0) return err_set(err, "scanner %s: %s", s->c->name, inner.text);
+    ssize_t n = read(fd, text, sizeof text);
     int code = errno;
-    if (fd >= 0) close(fd);
+    close(fd);
     if (n < 0) return err_sys(err, code, "scanner %s: %s", s->c->name, path);
     struct slice all = slice_of(text, (size_t)n), line;
     slice_cut(&all, '\n', &line);

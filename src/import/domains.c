@@ -144,7 +144,7 @@ static void add_domain(struct import *im, struct slice word, const struct import
     struct domains *d = arg;
     char ascii[256];
     if (slice_starts(word, SLICE("table:"))) {
-        import_put(im, PUT_DOMAINS, from, "{table: %.*s%s%s}", SLICE_ARG(slice_sub(word, 6, word.n)), d->otherwise.text ? ", deliver: " : "",
+        import_put(im, PUT_DOMAINS, from, "{table: %s%s%s}", import_scalar(im, slice_sub(word, 6, word.n)), d->otherwise.text ? ", deliver: " : "",
                    d->otherwise.text ? d->otherwise.text : "");
         return;
     }

@@ -30,18 +30,20 @@ static const char *answers(struct import *im, struct slice s)
 {
     ptrdiff_t open = slice_find(s, '[');
     struct slice head = slice_sub(s, 0, (size_t)open), in, part, rest;
-    if (open < 0) return slice_find(s, ';') < 0 ? import_str(im, s) : NULL;
+    if (open < 0) return slice_find(s, ';') < 0 ? import_scalar(im, s) : NULL;
     if (s.p[s.n - 1] != ']' || slice_find(slice_sub(s, (size_t)open + 1, s.n), '[') >= 0) return NULL;
-    struct buf b = { 0 };
+    struct buf all = { 0 }, one = { 0 };
     rest = slice_sub(s, (size_t)open + 1, s.n - 1);
-    for (bool more = true; more;) {
+    for (bool more = true; more; buf_clear(&one)) {
         more = slice_cut(&rest, ';', &part);
         const char *dots = strstr(import_str(im, part), "..");
         in = dots ? slice_sub(part, 0, part.n - strlen(dots)) : part;
-        buf_addf(&b, "%s%.*s%.*s", b.n ? ", " : "", SLICE_ARG(head), SLICE_ARG(in));
-        if (dots) buf_addf(&b, "-%.*s%s", SLICE_ARG(head), dots + 2);
+        buf_addf(&one, "%.*s%.*s", SLICE_ARG(head), SLICE_ARG(in));
+        if (dots) buf_addf(&one, "-%.*s%s", SLICE_ARG(head), dots + 2);
+        buf_addf(&all, "%s%s", all.n ? ", " : "", import_scalar(im, buf_slice(&one)));
     }
-    return buf_keep(&b, &im->arena).p;
+    buf_deinit(&one);
+    return buf_keep(&all, &im->arena).p;
 }
 
 static void add_dns_list(struct import *im, const struct import_from *from, struct slice spec, const char *of, const char *action, int weight)

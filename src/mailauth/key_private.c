@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Private keys: read, made, used; and the record that publishes one. */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -10,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/base64.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "mailauth/dkim_parts.h"
 
@@ -74,11 +74,8 @@ static bool read_all(int fd, char *to, size_t *n)
 
 struct dkim_key *dkim_key_load(const char *file, struct err *err)
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        err_sys(err, errno, "key %s cannot be opened", file);
-        return NULL;
-    }
+    int fd = io_open_file(file, err);
+    if (fd < 0) return NULL;
     struct dkim_key *k = NULL;
     char *text = mem_alloc(FILE_MAX);
     size_t n;

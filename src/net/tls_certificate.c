@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A certificate with its chain and key: read, and checked before anybody sees it. */
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -12,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/buf.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "net/tls_parts.h"
 
@@ -118,14 +118,26 @@ static int no_passphrase(char *out, int n, int writing, void *arg) { return -1; 
 static BIO *read_file(const struct check *k, const char *file, char *text)
 {
     ssize_t n = 0, got = 0;
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    while (fd >= 0 && n < FILE_MAX && (got = read(fd, text + n, (size_t)(FILE_MAX - n))) > 0) n += got;
+    int fd = io_open_file(file, k->err);
+    if (fd < 0) return NULL;
+    while (n < FILE_MAX && (got = read(fd, text + n, (size_t)(FILE_MAX - n))) > 0) n += got;
     int code = errno;
-    if (fd >= 0) close(fd);
-    if (fd < 0 || got < 0) err_set_sys(k->err, code, "reading %.200s", file);
+    close(fd);
+    if (got < 0) err_set_sys(k->err, code, "reading %.200s", file);
     else if (n == FILE_MAX) err_set_text(k->err, "%.200s is larger than %d bytes", file, FILE_MAX - 1);
     else return BIO_new_mem_buf(text, (int)n);
     return NULL;
+}
+
+BIO *tls_open_file(const char *path)
+{
+    struct err err;
+    int fd = io_open_file(path, &err);
+    FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
+    BIO *bio = f ? BIO_new_fp(f, BIO_CLOSE) : NULL;
+    if (!bio && f) fclose(f);
+    else if (!f && fd >= 0) close(fd);
+    return bio;
 }
 
 static bool read_certificates(const struct check *k, BIO *bio)

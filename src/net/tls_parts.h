@@ -34,6 +34,9 @@ bool tls_pair_covers(const struct tls_pair *p, const char *name);
  * none. */
 void tls_cert_names(const X509 *cert, void (*each)(void *arg, const char *name), void *arg);
 
+/* To read certificates from; NULL: it cannot be opened, or is no file. */
+BIO *tls_open_file(const char *path);
+
 /* "CN = mx.example.com, O = Example", printable, cut to room. */
 void tls_name_text(const X509_NAME *name, char *out, size_t room);
 /* The words of OpenSSL for what failed last; its queue is emptied. False. */

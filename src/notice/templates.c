@@ -2,11 +2,11 @@
  * Templates that take the place of the built-in ones. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/io.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "notice/kinds.h"
@@ -62,15 +62,12 @@ size_t templates_replaced(const struct templates *t)
 
 static bool read_text(const char *path, struct buf *out, struct err *err)
 {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) return err_sys(err, errno, "cannot open %.250s", path);
-    bool ok = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-    if (!ok) err_set_text(err, "%.250s is not a file", path);
-    char *to = ok ? buf_reserve(out, TEMPLATE_MAX + 1) : NULL;
+    int fd = io_open_file(path, err);
+    if (fd < 0) return false;
+    char *to = buf_reserve(out, TEMPLATE_MAX + 1);
     ssize_t k = 0;
     while (to && out->n <= TEMPLATE_MAX && (k = read(fd, out->p + out->n, TEMPLATE_MAX + 1 - out->n)) > 0) out->n += (size_t)k;
-    if (ok && k < 0) ok = err_sys(err, errno, "cannot read %.250s", path);
+    bool ok = k >= 0 || err_sys(err, errno, "cannot read %.250s", path);
     close(fd);
     return ok;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 #include "base/clock.h"
+#include "net/tls_parts.h"
 #include "proc/process.h"
 
 #define KEPT_MS 60000 /* whoever may see the status may ask for it as often as he likes */
@@ -12,7 +13,7 @@
 /* The first one in the file: the others are those above it. */
 static bool not_after(const char *path, json_int_t *ms)
 {
-    BIO *bio = BIO_new_file(path, "r");
+    BIO *bio = tls_open_file(path);
     X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, (void *)(uintptr_t)"") : NULL;
     struct tm tm;
     bool ok = cert && ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) == 1;

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from lib.certs import Pair
 from lib.daemon import Postern
 from lib.disk import Disk
 from lib.util import wait_until
@@ -32,6 +33,21 @@ def test_shut_out(postern):
     done = web.post("/v1/config/apply", {"version": version, "changes": off, "anyway": True})
     assert done.status == 200 and done.json["ok"], done
     relay.command("config", "set", "web.enabled", "yes")
+
+
+def test_a_pipe_for_a_certificate(postern, tmp_path):
+    """Whoever renews certificates may put one there while the relay runs: nobody waits for its other end."""
+    pair = Pair(tmp_path, "mx", ["mx.postern.example"])
+    relay = postern(web=on(), tls={"certificate": str(pair.cert_file), "key": str(pair.key_file)})
+    web = administrator(relay)
+    pair.cert_file.unlink()
+    os.mkfifo(pair.cert_file)
+    keys = web.get("/v1/keys")
+    assert keys.status == 400 and "is not a file" in keys.json["error"] and keys.json["findings"], keys
+    assert web.get("/v1/status").status == 200
+    assert "is not a file" in relay.command("check", check=78).stdout
+    refused = relay.command("reload", check=None)
+    assert refused.returncode and "is not a file" in refused.stdout + refused.stderr, refused
 
 
 @pytest.mark.slow
