@@ -14,6 +14,7 @@
 #include "config/dump.h"
 
 #define CONFIG_MS 180000       /* others may be in front, and a reload may come behind */
+#define STORE_MS 15000
 #define ANSWER_MAX (64u << 20)
 
 /* ---- asking */
@@ -180,20 +181,49 @@ static bool is_plain_sender(struct slice s)
     return dot && domain.p[domain.n - 1] != '.';
 }
 
+/* Would an entry that asks for proof have let the message at hand through? */
+static void tell_effect(const struct http_request *r, json_t *answer)
+{
+    if (!r->parts || !json_is_true(json_object_get(answer, "ok"))) return;
+    bool proof = json_is_true(json_object_get(answer, "proven"));
+    json_object_set_new(answer, "effective", json_boolean(!proof || json_is_true(r->parts)));
+}
+
 /* What the check found in the rest of the configuration is for those who may see it. */
 static void on_sender(struct http_request *r, json_t *answer)
 {
+    tell_effect(r, answer);
     bool may_see = r->who.rights & RIGHT_CONFIG;
     if (!may_see) (void)json_object_del(answer, "findings");
     if (!may_see) (void)json_object_del(json_object_get(answer, "reload"), "findings");
     config_answer(r, answer);
 }
 
+static void add_sender(struct http_request *r)
+{
+    static const char *const names[] = { "address", "list", "comment", "unproven", NULL };
+    json_t *request = config_change(r, "sender");
+    config_take(request, r->json, names);
+    config_ask(r, request, on_sender);
+}
+
+static void on_message(void *arg, json_t *answers, unsigned missing)
+{
+    struct http_request *r = arg;
+    int fd = ask_take_fd(r->admin);
+    json_t *answer = http_only_answer(r, answers, "the store");
+    if (answer) {
+        r->parts = json_boolean(quarantine_sender_proven(fd));
+        add_sender(r);
+    }
+    if (fd >= 0) close(fd);
+    json_decref(answer);
+}
+
 static void serve_sender(struct http_request *r)
 {
-    static const char *const names[] = { "address", "list", "comment", NULL };
     const char *address = json_string_value(json_object_get(r->json, "address")), *list = json_string_value(json_object_get(r->json, "list"));
-    const json_t *comment = json_object_get(r->json, "comment");
+    const json_t *comment = json_object_get(r->json, "comment"), *message = json_object_get(r->json, "message");
     char target[300];
     if (!is_plain_sender(slice_str(address))) {
         http_error(r, MHD_HTTP_BAD_REQUEST, "address: expected an address (user@example.org) or a domain (example.org; .example.org: with all below it)");
@@ -203,11 +233,16 @@ static void serve_sender(struct http_request *r)
         http_error(r, MHD_HTTP_BAD_REQUEST, "comment: at most 200 characters");
         return;
     }
-    json_t *request = config_change(r, "sender");
-    config_take(request, r->json, names);
-    snprintf(target, sizeof target, "%s %s", list, address);
+    if (message && !(r->who.rights & RIGHT_MAIL)) {
+        http_error(r, MHD_HTTP_FORBIDDEN, "message: this needs the right \"mail\"");
+        return;
+    }
+    bool unproven = !strcmp(list, "allow") && json_is_true(json_object_get(r->json, "unproven"));
+    snprintf(target, sizeof target, "%s %s%s", list, address, unproven ? " without proof" : "");
     http_audit(r, target, NULL);
-    config_ask(r, request, on_sender);
+    if (message && !strcmp(list, "allow"))
+        ask_store(r->admin, json_pack("{s:s, s:O}", "op", "quarantine-open", "id", message), STORE_MS, on_message, r);
+    else add_sender(r);
 }
 
 /* ---- the table */
@@ -237,7 +272,12 @@ static const struct route_field rollback_body[] = {
 static const struct route_field sender_body[] = {
     { "address", ROUTE_TEXT, true, "an address, a domain, or with a dot in front a domain and all below it", NULL },
     { "list", ROUTE_TEXT, true, "whether its mail passes", "allow block" },
-    { "comment", ROUTE_TEXT, false, "why", NULL }, { 0 },
+    { "comment", ROUTE_TEXT, false, "why", NULL },
+    { "unproven", ROUTE_BOOL, false,
+      "of allow, true: the entry counts without proof by SPF, too, though anybody can claim to be this sender; one that is there asks for none any more",
+      NULL },
+    { "message", ROUTE_TEXT, false, "of allow: the id of a message of the sender in the quarantine; effective is about this one", NULL },
+    { 0 },
 };
 #define APPLIED "ok: boolean, revision: integer, version: string, findings: array, reload: object"
 
@@ -255,6 +295,6 @@ const struct route routes_config[] = {
     { "GET", "/v1/config/revision", "the text of one", serve_revision, RIGHT_CONFIG, revision_arguments, NULL, "text: string" },
     { "POST", "/v1/config/rollback", "make an earlier text the present one", serve_rollback, RIGHT_CONFIGURE, no_fields, rollback_body, APPLIED },
     { "POST", "/v1/senders", "allow or block a sender", serve_sender, RIGHT_SENDERS, no_fields, sender_body,
-      "ok: boolean, revision: integer, version: string, findings?: array, reload: object" },
+      "ok: boolean, proven: boolean, effective?: boolean, revision: integer, version: string, findings?: array, reload: object" },
     { 0 },
 };

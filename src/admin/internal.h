@@ -140,6 +140,7 @@ bool http_check_body(struct http_request *r) MUST_CHECK;
 /* ---- quarantine.c, quarantine_bulk.c */
 void quarantine_serve_change(struct http_request *r);  /* release, delete, train: the route's last word */
 void quarantine_serve_own(struct http_request *r);     /* release, delete: {"ids"}, for the addresses of who asks, and what digests may release */
+bool quarantine_sender_proven(int fd); /* of a message's file: by SPF. Blocks on it; -1, and what cannot be read: no */
 /* To this recipient alone. done, from the loop: the answer of POST /v1/quarantine/release, which is not the callee's. */
 void quarantine_release_one(struct admin *a, const char *id, const char *recipient, const char *by, void (*done)(void *arg, json_t *answer),
                             void *arg);

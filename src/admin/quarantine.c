@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "admin/internal.h"
 #include "store/quarantine_files.h"
+#include "store/trace.h"
 #include "spool/envelope.h"
 
 #define STORE_MS 15000
@@ -88,28 +89,51 @@ static void serve_view(struct http_request *r)
 
 /* ---- GET /v1/quarantine/ID/raw: our own lines in front, and the text as it came */
 
+struct opened {
+    struct quarantine_head head;
+    struct buf encoded;
+    struct arena arena;
+    struct envelope envelope;
+    struct err err;
+};
+
+static bool read_envelope(int fd, struct opened *o)
+{
+    uint64_t size;
+    *o = (struct opened){ .err = { .text = "the message's file did not come along" } };
+    return fd >= 0 && quarantine_file_read(fd, &o->head, &o->encoded, &size, &o->err) &&
+           envelope_decode(buf_slice(&o->encoded), &o->arena, &o->envelope, &o->err);
+}
+
+static void opened_deinit(struct opened *o)
+{
+    buf_deinit(&o->encoded);
+    arena_deinit(&o->arena);
+}
+
 static void on_raw_opened(void *arg, json_t *answers, unsigned missing)
 {
     struct http_request *r = arg;
     int fd = ask_take_fd(r->admin);
     json_t *answer = http_only_answer(r, answers, "the store");
-    struct quarantine_head head;
-    struct buf encoded = { 0 };
-    struct arena arena = { 0 };
-    struct envelope e;
-    struct err err = { .text = "the message's file did not come along" };
-    uint64_t size;
-    bool ok = answer && fd >= 0 && quarantine_file_read(fd, &head, &encoded, &size, &err) &&
-              envelope_decode(buf_slice(&encoded), &arena, &e, &err);
+    struct opened o;
+    bool ok = read_envelope(fd, &o) && answer;
     if (ok) {
-        http_answer_file(r, e.prepend, fd, quarantine_text_at(&head), head.text_n);
+        http_answer_file(r, o.envelope.prepend, fd, quarantine_text_at(&o.head), o.head.text_n);
     } else {
-        if (answer) http_error(r, MHD_HTTP_INTERNAL_SERVER_ERROR, err.text);
+        if (answer) http_error(r, MHD_HTTP_INTERNAL_SERVER_ERROR, o.err.text);
         if (fd >= 0) close(fd);
     }
     json_decref(answer);
-    buf_deinit(&encoded);
-    arena_deinit(&arena);
+    opened_deinit(&o);
+}
+
+bool quarantine_sender_proven(int fd)
+{
+    struct opened o;
+    bool proven = read_envelope(fd, &o) && trace_sender_proven(o.envelope.trace);
+    opened_deinit(&o);
+    return proven;
 }
 
 static void serve_raw(struct http_request *r)

@@ -6,7 +6,8 @@
  * {"ids": [..]} or filters or {"all": true}, and: recipients: [..] (only for these; of release and delete), delete: true (of release to all: it is
  * removed afterwards), as: "spam" | "ham" | "forget" (of train), limit: at most so many of those that fit, the newest first; before: only those
  * behind this id. With filters only what is held is released.
- * Answer: {"matched": how many fit, "done": [{"id", "as"?: the new id, "sender"?, "recipients"?}], "failed": [{"id", "error"}],
+ * Answer: {"matched": how many fit, "done": [{"id", "as"?: the new id, "sender"?, "recipients"?, "proven"? (of release: SPF
+ * proved the sender)}], "failed": [{"id", "error"}],
  * "before"?: there are more; ask again with this} */
 #include <event2/event.h>
 #include <microhttpd.h>
@@ -161,6 +162,7 @@ static void on_worker(void *arg, json_t *answers, unsigned missing)
     if (b->op == BULK_RELEASE) {
         json_object_set(b->entry, "as", json_object_get(answer, "id"));
         json_object_set(b->entry, "recipients", json_object_get(answer, "recipients"));
+        json_object_set(b->entry, "proven", json_object_get(answer, "proven"));
     }
     tell_log(b);
     if (b->op == BULK_RELEASE) note(b, "released", json_string_value(json_object_get(answer, "id")));

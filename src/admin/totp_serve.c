@@ -73,7 +73,7 @@ void totp_serve_confirm(struct http_request *r)
     uint64_t step = one.has_pending ? totp_check(one.pending, json_text(r->json, "code"), clock_wall_ms(), 0) : 0;
     json_t *codes = json_array();
     if (!one.has_pending) http_error(r, MHD_HTTP_CONFLICT, "no second factor was begun: POST /v1/account/totp makes its secret");
-    else if (!step) http_error(r, MHD_HTTP_BAD_REQUEST, "code: this code is not right; wait for the next one, and see that the clock of your device is right");
+    else if (!step) http_error(r, MHD_HTTP_BAD_REQUEST, "this code is not right; wait for the next one, and see that the clock of your device is right");
     else if (set_totp(u, &one, step, codes)) http_answer(r, MHD_HTTP_OK, json_pack("{s:O}", "recovery", codes));
     else auth_answer_failed(r);
     json_decref(codes);

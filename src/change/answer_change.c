@@ -5,12 +5,10 @@
 #include "base/log.h"
 #include "change/answer_int.h"
 #include "config/config.h"
-#include "config/edit.h"
 #include "config/parse.h"
 #include "config/secret.h"
 
 #define COMMENT_MAX 200
-#define SENDERS_MAX 2000 /* each addition keeps the file as it was: those who may do no more cannot fill the disk */
 
 /* ---- {"changes"} or {"text"} */
 
@@ -40,7 +38,7 @@ json_t *answer_check(const struct change_world *w, const json_t *request, bool *
     if (!config_read_file(w->file, &old_text, &err)) return answer_failure(STATUS_FAILED, err.text);
     if (make_wanted(&(struct answer_arg){ w, request }, buf_slice(&old_text), &text, &ignored, &answer)) {
         struct config *c = change_check_text(w->file, buf_slice(&text), &report);
-        (void)answer_shuts_out(c, request, buf_slice(&text), &report, &ignored);
+        (void)answer_shuts_out(buf_slice(&old_text), c, request, buf_slice(&text), &report, &ignored);
         answer_diff(buf_slice(&old_text), name, buf_slice(&text), name, &out);
         secret_hide_quoted(buf_slice(&text), &hidden);
         answer = json_pack("{s:i, s:b, s:o, s:o, s:o}", "status", STATUS_OK, "ok", c != NULL,
@@ -95,7 +93,7 @@ static json_t *ask_again(const struct store *s, const json_t *request, struct sl
         slice_eq(old_text, text))
         return NULL;
     struct config *c = config_parse(text, s->file, &ignored);
-    if (answer_shuts_out(c, request, text, &report, &why)) {
+    if (answer_shuts_out(old_text, c, request, text, &report, &why)) {
         answer = answer_failure(STATUS_CONFLICT, buf_cstr(&why));
         json_object_set_new(answer, "shut_out", json_true());
         json_object_set_new(answer, "findings", answer_findings(&report));
@@ -183,41 +181,22 @@ json_t *answer_rollback(const struct change_world *w, const json_t *request, boo
 
 /* ---- one sender, allowed or blocked */
 
-static bool has_sender(const struct config_match_list *l, const char *address)
-{
-    for (size_t i = 0; i < l->n; i++)
-        if (l->entries[i].match && slice_ieq(slice_str(l->entries[i].match), slice_str(address))) return true;
-    return false;
-}
+#define SENDERS_MAX 2000 /* each addition keeps the file as it was: those who may do no more cannot fill the disk */
 
-/* An entry of its own; allowed ones count where SPF proves them, when it is asked. */
-static bool add_sender(const struct config *c, const json_t *request, bool allow, struct slice old_text,
-                       struct buf *out, struct err *err)
-{
-    const char *comment = answer_word(request, "comment");
-    json_t *entry = json_pack("{s:s}", "match", answer_word(request, "address"));
-    if (comment && *comment) json_object_set_new(entry, "comment", json_string(comment));
-    if (allow && c && c->checks.spf.enabled) json_object_set_new(entry, "proven", json_true());
-    bool ok = edit_set_json(old_text, allow ? "checks.allow.senders[+]" : "checks.block.senders[+]", entry, out, err);
-    json_decref(entry);
-    return ok;
-}
+struct sender_arg {
+    struct answer_arg base;
+    struct change_sender sender;
+};
 
 static bool make_sender(void *arg, struct slice old_text, struct buf *out, struct buf *what, json_t **answer)
 {
-    const struct answer_arg *x = arg;
+    struct sender_arg *x = arg;
     struct err err;
     struct config_report report = { 0 };
-    const char *address = answer_word(x->request, "address"), *list = answer_word(x->request, "list");
-    bool allow = list && !strcmp(list, "allow"), ok = true;
-    struct config *c = config_parse(old_text, x->world->file, &report); /* NULL: what is made has its errors, too */
-    const struct config_match_list *there = c ? allow ? &c->checks.allow_senders : &c->checks.block_senders : NULL;
-    if (there && has_sender(there, address)) buf_add(out, old_text);
-    else if (there && there->n >= SENDERS_MAX)
-        ok = err_set(&err, "the list has %d entries or more: "
-                           "somebody who may change the configuration can move them to a file", SENDERS_MAX);
-    else ok = add_sender(c, x->request, allow, old_text, out, &err);
-    buf_addf(what, "%s the sender %s", allow ? "allow" : "block", address);
+    struct config *c = config_parse(old_text, x->base.world->file, &report);
+    bool ok = change_add_sender(c, &x->sender, old_text, out, &err);
+    buf_addf(what, "%s the sender %.*s%s", x->sender.allow ? "allow" : "block", SLICE_ARG(x->sender.address),
+             x->sender.unproven ? " without proof" : "");
     if (!ok) *answer = answer_failure(STATUS_BAD, err.text);
     config_free(c);
     config_report_deinit(&report);
@@ -226,5 +205,12 @@ static bool make_sender(void *arg, struct slice old_text, struct buf *out, struc
 
 json_t *answer_sender(const struct change_world *w, const json_t *request, bool *wrote)
 {
-    return answer_change(w, request, make_sender, &(struct answer_arg){ w, request }, wrote);
+    const char *list = answer_word(request, "list");
+    bool allow = list && !strcmp(list, "allow");
+    struct sender_arg x = { { w, request },
+                            { .address = slice_str(answer_word(request, "address")), .comment = answer_word(request, "comment"),
+                              .allow = allow, .most = SENDERS_MAX, .unproven = allow && json_is_true(json_object_get(request, "unproven")) } };
+    json_t *answer = answer_change(w, request, make_sender, &x, wrote);
+    if (json_is_true(json_object_get(answer, "ok"))) json_object_set_new(answer, "proven", json_boolean(x.sender.proven));
+    return answer;
 }

@@ -39,10 +39,10 @@ struct answer_arg {
 /* Under the lock: the version is checked when it is there, the text made, checked, written. The answer. */
 json_t *answer_change(const struct change_world *w, const json_t *request, make_text *make, void *arg, bool *wrote);
 
-/* ---- shut_out.c: would the configuration shut out who asks ("client" of the request, an address; without one:
- * nobody)? Adds a warning, and the reason to *why. */
-bool answer_shuts_out(const struct config *c, const json_t *request, struct slice text, struct config_report *report,
-                      struct buf *why);
+/* ---- shut_out.c: would the configuration c, whose text is `text`, shut out who asks ("client" of the request, an address;
+ * without one: nobody), or move the pages away from where he is? Adds a warning, and the reason to *why. */
+bool answer_shuts_out(struct slice old_text, const struct config *c, const json_t *request, struct slice text,
+                      struct config_report *report, struct buf *why);
 
 /* ---- answer_keys.c */
 answer_op answer_keys, answer_key_new, answer_key_plan, answer_key_switch, answer_key_retire;

@@ -31,6 +31,21 @@ enum change_outcome { CHANGE_WRITTEN, CHANGE_SAME, CHANGE_ERRORS, CHANGE_FAILED 
 enum change_outcome change_write(struct store *s, struct slice old_text, struct slice new_text, const char *what,
                                  struct config_report *report, uint64_t *revision, struct err *err) MUST_CHECK;
 
+/* ---- senders.c: an entry in checks.allow.senders or checks.block.senders */
+struct config;
+struct change_sender {
+    struct slice address;        /* or domain, plain: it is written as it is */
+    const char *comment;         /* NULL, "": none */
+    bool allow;
+    bool unproven;               /* of allowed ones: it counts without proof, too; one that is there and asks for proof does so no more */
+    size_t most;                 /* as long as the list may get; 0: without end */
+    bool proven;                 /* out: what stands there counts only where SPF proves the sender */
+};
+/* The text with an entry for it; as it was when there is one. Allowed ones ask for proof where checks.spf can give it. c: what old_text
+ * says; NULL: it has errors, which what is made has, too. Entries may be added one after the other by the same c. */
+bool change_add_sender(const struct config *c, struct change_sender *s, struct slice old_text, struct buf *out,
+                       struct err *err) MUST_CHECK;
+
 /* ---- written.c */
 /* What is written in the file, without defaults: numbers, scores and yes/no as in config_to_json, else texts; secrets
  * are "***". NULL: it is not YAML. */

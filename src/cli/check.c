@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/common.h"
 #include "config/parse.h"
+#include "proc/master.h"
 
 static void usage(FILE *to)
 {
@@ -59,6 +60,17 @@ static void print_summary(const struct config *c)
     buf_deinit(&b);
 }
 
+/* What only `run` would meet: where the check is made by root, this is most likely the machine. */
+static void look_for_users(const struct config *c, struct slice text, struct config_report *r)
+{
+    struct buf names = { 0 }, hint = { 0 };
+    if (!master_users_there(c, &names, &hint))
+        report_warning(r, config_place_of(text, "system"), "system", buf_cstr(&hint), "there is no user %s on this machine: `postern run` fails here",
+                       buf_cstr(&names));
+    buf_deinit(&names);
+    buf_deinit(&hint);
+}
+
 int cli_check(int argc, char **argv)
 {
     const char *file = CLI_DEFAULT_CONFIG;
@@ -78,6 +90,7 @@ int cli_check(int argc, char **argv)
     struct config *c = NULL;
     if (config_read_file(file, &text, &err)) c = change_check_text(file, buf_slice(&text), &report);
     else report_error(&report, (struct config_place){ 0 }, "", "name the file with -c FILE", "%s", err.text);
+    if (c) look_for_users(c, buf_slice(&text), &report);
     if (json) print_json(file, c, &report);
     else {
         report_format(&report, file, buf_slice(&text), &out);

@@ -131,7 +131,7 @@ static void print_head(const json_t *m)
     const char *sender = cli_text_of(m, "sender");
     printf("%s  %s\n", cli_text_of(m, "id"), cli_text_of(m, "state"));
     if (!*cli_text_of(m, "kind")) {
-        puts("How it came is not in the history any more.");
+        puts("How it came is not in the history: it is of the relay's own, or has been forgotten.");
         return;
     }
     clock_add_rfc3339(&b, (uint64_t)cli_number_of(m, "time"));

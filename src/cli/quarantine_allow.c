@@ -9,7 +9,6 @@
 #include "cli/cli.h"
 #include "cli/common.h"
 #include "cli/quarantine.h"
-#include "config/edit.h"
 #include "config/parse.h"
 #include "config/revision.h"
 
@@ -25,65 +24,58 @@ static bool is_plain(struct slice a)
     return true;
 }
 
-static bool is_listed(const struct config *c, struct slice sender)
-{
-    for (size_t i = 0; i < c->checks.allow_senders.n; i++)
-        if (slice_ieq(slice_str(c->checks.allow_senders.entries[i].match), sender)) return true;
-    return false;
-}
-
-static bool add_sender(struct buf *text, struct slice sender, bool proven, struct err *err)
+static bool add_sender(const struct config *c, struct buf *text, struct change_sender *s, struct err *err)
 {
     struct buf out = { 0 };
     char comment[64];
     time_t now = time(NULL);
     struct tm tm;
     strftime(comment, sizeof comment, "released from the quarantine on %Y-%m-%d", gmtime_r(&now, &tm));
-    json_t *entry = json_pack("{s:s%, s:s}", "match", sender.p, sender.n, "comment", comment);
-    if (proven) json_object_set_new(entry, "proven", json_true());
-    bool ok = edit_set_json(buf_slice(text), "checks.allow.senders[+]", entry, &out, err);
-    json_decref(entry);
-    if (!ok) {
-        buf_wipe(&out);
-        return false;
-    }
-    buf_wipe(text);
-    *text = out;
-    return true;
+    s->comment = comment;
+    bool ok = change_add_sender(c, s, buf_slice(text), &out, err);
+    buf_wipe(ok ? text : &out);
+    if (ok) *text = out;
+    return ok;
+}
+
+/* Where the entry would not have let the message at hand through, that is said, too. */
+static void tell(const char *shown, const struct change_sender *s, bool was_proven)
+{
+    printf("%s is allowed from now on%s\n", shown, s->proven ? ", where SPF proves that it is them" : "");
+    if (s->proven && !was_proven)
+        printf("  which it did not for this message: --unproven allows them all the same\n");
 }
 
 #define NO_PROOF "checks.spf is off, so nothing proves who a sender is; --unproven adds it all the same"
 
-/* How many were added; -1: the file cannot be changed. */
-static int add_all(struct buf *text, const struct config *c, const json_t *released, bool unproven, struct err *err)
+static bool add_one(const struct config *c, struct buf *text, const json_t *m, bool unproven, struct err *err)
 {
-    bool proven = c->checks.spf.enabled && !unproven;
+    struct change_sender s = { .address = slice_str(cli_text_of(m, "sender")), .allow = true, .unproven = unproven };
+    struct buf shown = { 0 };
+    bool ok = true;
+    buf_add_printable(&shown, s.address, 200);
+    if (is_plain(s.address)) {
+        ok = add_sender(c, text, &s, err);
+        if (ok) tell(buf_cstr(&shown), &s, json_is_true(json_object_get(m, "proven")));
+    } else if (s.address.n)
+        fprintf(stderr, "postern: %s is not added to checks.allow.senders: put it there by hand\n", buf_cstr(&shown));
+    else fputs("postern: a message without a sender (a bounce) has nobody who could be allowed\n", stderr);
+    buf_deinit(&shown);
+    return ok;
+}
+
+static bool add_all(struct buf *text, const struct config *c, const json_t *released, bool unproven, struct err *err)
+{
     size_t i;
     const json_t *m;
-    int n = 0;
-    if (!proven && !unproven) {
-        err_set_text(err, NO_PROOF);
-        return -1;
-    }
+    if (!c->checks.spf.enabled && !unproven) return err_set(err, NO_PROOF);
     json_array_foreach(released, i, m) {
         struct slice s = slice_str(cli_text_of(m, "sender"));
-        struct buf shown = { 0 };
         size_t before = 0;
         while (before < i && !slice_eq(slice_str(cli_text_of(json_array_get(released, before), "sender")), s)) before++;
-        if (before < i || is_listed(c, s)) continue;
-        buf_add_printable(&shown, s, 200);
-        if (is_plain(s)) {
-            if (!add_sender(text, s, proven, err)) n = -1;
-            else n++;
-            if (n > 0) printf("%s is allowed from now on%s\n", buf_cstr(&shown), proven ? ", where SPF proves that it is them" : "");
-        } else if (s.n)
-            fprintf(stderr, "postern: %s is not added to checks.allow.senders: put it there by hand\n", buf_cstr(&shown));
-        else
-            fputs("postern: a message without a sender (a bounce) has nobody who could be allowed\n", stderr);
-        buf_deinit(&shown);
-        if (n < 0) break;
+        if (before == i && !add_one(c, text, m, unproven, err)) return false;
     }
-    return n;
+    return true;
 }
 
 /* NULL: it cannot be read, or has errors. */
@@ -107,17 +99,17 @@ static bool write_text(struct store *s, struct slice old_text, struct slice text
     return got == CHANGE_WRITTEN || got == CHANGE_SAME;
 }
 
-static bool change(struct store *s, const json_t *released, bool unproven, int *added, struct err *err)
+static bool change(struct store *s, const json_t *released, bool unproven, bool *changed, struct err *err)
 {
     struct buf old_text = { 0 }, text = { 0 };
     struct config *c = read_config(s, &old_text, err);
     bool ok = c != NULL;
     if (ok) {
         buf_add(&text, buf_slice(&old_text));
-        *added = add_all(&text, c, released, unproven, err);
-        ok = *added >= 0;
+        ok = add_all(&text, c, released, unproven, err);
+        *changed = ok && !slice_eq(buf_slice(&old_text), buf_slice(&text));
     }
-    if (ok && *added) ok = write_text(s, buf_slice(&old_text), buf_slice(&text), err);
+    if (*changed) ok = write_text(s, buf_slice(&old_text), buf_slice(&text), err);
     config_free(c);
     buf_wipe(&old_text);
     buf_wipe(&text);
@@ -150,18 +142,18 @@ int quarantine_allow(const char *config, const char *socket, const json_t *relea
 {
     struct store s;
     struct err err;
-    int added = 0;
+    bool changed = false;
     if (!store_open(&s, config, true, &err)) {
         fprintf(stderr, "postern: released, but the sender is not allowed: %s\n", err.text);
         return EX_CANTCREAT;
     }
-    bool ok = change(&s, released, unproven, &added, &err);
+    bool ok = change(&s, released, unproven, &changed, &err);
     store_close(&s);
     if (!ok) {
         fprintf(stderr, "postern: released, but the sender is not allowed: %s\n", err.text);
         return EX_CANTCREAT;
     }
-    if (!added) return 0;
+    if (!changed) return 0;
     json_t *a = cli_request(socket, "POST", "/v1/reload", NULL, &err);
     bool loaded = a && json_is_true(json_object_get(a, "ok"));
     if (!a) fprintf(stderr, "postern: %s\n", err.text);

@@ -182,7 +182,8 @@ static void on_end(void *owner, enum stream_end why, const struct err *err)
 {
     struct client *c = owner;
     char what[sizeof err->text + 64];
-    snprintf(what, sizeof what, "%s while %s", why == STREAM_TIMEOUT ? "timed out" : err->text, doing(c));
+    if (c->stage == CLIENT_CONNECT && why != STREAM_TIMEOUT) snprintf(what, sizeof what, "%s", err->text); /* which says so itself */
+    else snprintf(what, sizeof what, "%s while %s", why == STREAM_TIMEOUT ? "timed out" : err->text, doing(c));
     if (why == STREAM_TLS_FAILED) fail_handshake(c, what);
     else if (may_go_without(c)) fail_text(c, "4.7.5", what, true);
     else client_fail(c, what);

@@ -22,7 +22,7 @@ static void refuse(struct check_call *call, const struct wording *w, struct slic
 {
     struct buf text = { 0 };
     const char *shown = check_show(call, domain);
-    buf_addf(&text, "the domain of the %s, %s, %s", w->whose, shown, what);
+    buf_addf(&text, "the %s's domain %s %s", w->whose, shown, what);
     check_refuse(call, 550, w->bad, nowhere, buf_cstr(&text), "%s %s", shown, what);
     buf_deinit(&text);
 }
@@ -31,8 +31,8 @@ static void refuse_null_mx(struct check_call *call, const struct wording *w, str
 {
     struct buf text = { 0 };
     const char *shown = check_show(call, domain);
-    buf_addf(&text, "the domain of the %s, %s, takes no mail (null MX)", w->whose, shown);
-    check_refuse(call, w->null_code, w->null, nowhere, buf_cstr(&text), "%s has a null MX", shown);
+    buf_addf(&text, "the %s's domain %s takes no mail (null MX)", w->whose, shown);
+    check_refuse(call, w->null_code, w->null, nowhere, buf_cstr(&text), "%s takes no mail (null MX)", shown);
     buf_deinit(&text);
 }
 

@@ -108,12 +108,26 @@ static void find_sender(const struct check_call *c, bool proven, struct list_fou
     list_find_sender(p.block, f->sender_local, f->sender_domain, proven, block);
 }
 
+/* In no list, but for the want of proof. */
+static bool tell_unproven(struct check_call *c, const struct pair *p)
+{
+    struct list_found allow, block;
+    find_sender(c, true, &allow, &block);
+    enum list_decision d = list_decide(&allow, &block);
+    if (d == LIST_UNDECIDED) return false;
+    check_pass(c, "%s.%s has %s, which counts when SPF proves the sender: here it does not", d == LIST_ALLOWED ? "allow" : "block",
+               p->what, check_show(c, slice_str((d == LIST_ALLOWED ? allow : block).entry->match)));
+    return true;
+}
+
 static void decide_sender(struct check_call *c)
 {
     const struct spf *spf = check_facts(c)->spf;
     const struct pair p = senders_pair(c);
+    const bool proven = spf && spf->result == SPF_PASS;
     struct list_found allow, block;
-    find_sender(c, spf && spf->result == SPF_PASS, &allow, &block);
+    find_sender(c, proven, &allow, &block);
+    if (!proven && list_decide(&allow, &block) == LIST_UNDECIDED && tell_unproven(c, &p)) return;
     decide(c, &p, &allow, &block);
 }
 

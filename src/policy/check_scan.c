@@ -191,8 +191,9 @@ static void summarize(struct check_call *c, const struct report *r)
 {
     size_t files = 0;
     for (size_t i = 0; i < r->part_n; i++) files += r->parts[i].is_file;
-    const char *all = arena_printf(check_arena(c), "%zu parts, %zu files%s", r->part_n + r->parts_more, files,
-                                   r->parts_more ? " at least" : "");
+    size_t parts = r->part_n + r->parts_more;
+    const char *all = arena_printf(check_arena(c), "%zu part%s, %zu file%s%s", parts, parts == 1 ? "" : "s", files,
+                                   files == 1 ? "" : "s", r->parts_more ? " at least" : "");
     if (r->judged) check_pass(c, "%s, score %.2f", all, r->score / 100.0);
     else check_pass(c, "%s", all);
 }

@@ -48,7 +48,8 @@ static const char *describe(struct check_call *c, const struct asked *a)
     struct buf b = { 0 };
     buf_addf(&b, "%s: %s", s->domain.n ? check_show(c, s->domain) : "no domain", spf_result_name(s->result));
     if (s->reason.n) buf_addf(&b, " (%s)", check_show(c, s->reason));
-    if (check_facts(c)->sender.n) buf_addf(&b, "; EHLO %s: %s", check_show(c, check_facts(c)->helo), spf_result_name(h->result));
+    if (check_facts(c)->sender.n && check_facts(c)->helo.n)
+        buf_addf(&b, "; EHLO %s: %s", check_show(c, check_facts(c)->helo), spf_result_name(h->result));
     const char *text = arena_strdup(check_arena(c), buf_slice(&b));
     buf_deinit(&b);
     return text;

@@ -82,7 +82,7 @@ static json_t *verdict_json(const struct explain *x, const struct policy_verdict
     if (v->enhanced[0]) json_object_set_new(o, "status", json_string(v->enhanced));
     if (v->text[0]) json_object_set_new(o, "text", json_string(v->text));
     if (v->check[0]) json_object_set_new(o, "check", json_string(v->check));
-    if (v->why[0]) json_object_set_new(o, "why", json_string(v->why));
+    if (v->why[0] && !strstr(v->text, v->why)) json_object_set_new(o, "why", json_string(v->why));
     if (v->place.line) json_object_set_new(o, "line", json_integer(v->place.line));
     return o;
 }

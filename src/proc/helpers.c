@@ -30,6 +30,15 @@ static bool share(const struct helper *h, const struct config *c, const char *di
     return privilege_lookup(c->system.scan_user, &scan, err) && directory_share(dir, &h->user, relay, &scan, err);
 }
 
+void helpers_each_user(const struct config *c, void (*user)(void *arg, const char *name), void *arg)
+{
+    for (size_t i = 0; i < HELPERS; i++) {
+        if (!kinds[i]->needed(c)) continue;
+        user(arg, kinds[i]->user(c));
+        if (kinds[i]->shared) user(arg, c->system.scan_user);
+    }
+}
+
 static bool prepare(struct helper *h, const struct config *c, struct err *err)
 {
     char dir[4200];

@@ -290,10 +290,20 @@ static void log_start(const struct master *m, const struct config *c)
                   LOG_STR("reason", geteuid() ? "not started as root" : "system.user or system.admin_user is empty"));
 }
 
+static bool users_there(const struct config *c, struct err *err)
+{
+    struct buf names = { 0 }, hint = { 0 };
+    bool there = master_users_there(c, &names, &hint);
+    if (!there) err_set_text(err, "there is no user %s: %s", buf_cstr(&names), buf_cstr(&hint));
+    buf_deinit(&names);
+    buf_deinit(&hint);
+    return there;
+}
+
 static bool start(struct master *m, struct config *c, struct err *err)
 {
     bool stale = false;
-    if (!watch_open(err) || !privilege_lookup(c->system.user, &m->relay_user, err) ||
+    if (!watch_open(err) || !users_there(c, err) || !privilege_lookup(c->system.user, &m->relay_user, err) ||
         !privilege_lookup(c->system.admin_user, &m->admin_user, err) || !prepare_directories(m, &stale, err) ||
         !store_prepare(m, c, err))
         return false;

@@ -3,6 +3,7 @@
  * parses nothing that comes from outside. */
 #ifndef POSTERN_PROC_MASTER_H
 #define POSTERN_PROC_MASTER_H
+#include "base/buf.h"
 #include "config/config.h"
 
 struct privilege_user;
@@ -21,6 +22,10 @@ struct master_options {
     const char *file;                                /* where it came from, for reloads */
     int (*admin_main)(const struct admin_start *start); /* in the child; what it returns is the exit code */
 };
+
+/* users.c: false: some users that the processes of this configuration become are not on this machine. names: "a", nor "b"; hint: what makes them.
+ * Who is not root changes to nobody, so that none is missed. Blocks (passwd database). */
+bool master_users_there(const struct config *c, struct buf *names, struct buf *hint);
 
 /* Runs until SIGTERM or SIGINT; the exit code. */
 int master_run(const struct master_options *o);

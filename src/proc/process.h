@@ -145,6 +145,8 @@ void child_connect(struct child *worker, struct child *other, const char *name);
 
 /* ---- helpers.c: the helper processes of each generation that needs them. They outlive the generation's place, until
  * its last worker is gone */
+/* Of those that are needed, and of who shares their directories. */
+void helpers_each_user(const struct config *c, void (*user)(void *arg, const char *name), void *arg);
 /* Users and directories. */
 bool helpers_prepare(struct generation *g, const struct config *c, struct err *err) MUST_CHECK;
 void helpers_start(struct generation *g);

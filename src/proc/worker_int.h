@@ -74,8 +74,8 @@ bool worker_doctor_request(struct worker *w, const json_t *request, void (*reply
 
 /* worker_quarantine.c: requests with a descriptor, which is taken. reply: from the loop or at once. False: it is none of these.
  *   {"op": "quarantine-release", "numbers"?: [..]} + file of the quarantine: on its way to these recipients, or all; answered when it is on
- *       disk, {"id": the id under which it goes on, "recipients": how many}
- *   {"op": "quarantine-details"} + file: {"headers": [[name, value] ..], "findings", "trace", "helo", "zone", "account"}
+ *       disk, {"id": the id under which it goes on, "recipients": how many, "proven": SPF proved the sender}
+ *   {"op": "quarantine-details"} + file: {"headers": [[name, value] ..], "findings", "trace", "proven", "helo", "zone", "account"}
  *   {"op": "quarantine-view"} + file: {"view": as of scan_view}
  *   {"op": "quarantine-train", "as": "spam" | "ham" | "forget"} + file; {"op": "learn", "as"} + file that is a message: {"learnt": true}
  *   {"op": "scan"} + file that is a message: report_to_people; {"op": "view"} + the same: {"view": as of scan_view}

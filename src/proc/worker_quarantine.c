@@ -123,7 +123,8 @@ static void on_committed(void *arg, bool ok, const struct err *err)
     id_format(f->envelope.id, id);
     id_format(f->old, was);
     log_event(LOG_INFO, "released-from-quarantine", LOG_ID(f->envelope.id), LOG_STR("was", was), LOG_NUM("recipients", f->envelope.rcpt_n));
-    worker_file_answer(f, json_pack("{s:s, s:I}", "id", id, "recipients", (json_int_t)f->envelope.rcpt_n));
+    worker_file_answer(f, json_pack("{s:s, s:I, s:b}", "id", id, "recipients", (json_int_t)f->envelope.rcpt_n, "proven",
+                                     trace_sender_proven(f->envelope.trace)));
 }
 
 static void commit(struct file_request *f)
@@ -257,8 +258,8 @@ static void serve_details(struct file_request *f, const json_t *request)
     }
     const struct envelope *e = &f->envelope;
     json_t *findings = e->findings.n ? json_loadb(e->findings.p, e->findings.n, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    json_t *j = json_pack("{s:o, s:o, s:o}", "headers", headers_json(f), "findings", findings ? findings : json_object(), "trace",
-                          trace_json(e->trace));
+    json_t *j = json_pack("{s:o, s:o, s:o, s:b}", "headers", headers_json(f), "findings", findings ? findings : json_object(),
+                          "trace", trace_json(e->trace), "proven", trace_sender_proven(e->trace));
     set_text(j, "helo", e->helo);
     set_text(j, "zone", e->zone);
     set_text(j, "account", e->account);

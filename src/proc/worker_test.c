@@ -8,23 +8,40 @@
 #include "notice/template.h"
 #include "proc/worker_int.h"
 #include "smtp/address.h"
+#include "store/store.h"
+
+#define SUBJECT "Test message" /* in the queue and the history */
 
 struct test_request {
+    struct worker *worker;
     void (*reply)(void *arg, json_t *answer);
     void *arg;
-    char *to;
-    uint64_t id;
+    char *to, *from;
+    uint64_t id, size;
 };
+
+/* So that it is found like mail that came from somebody. */
+static void tell_history(const struct test_request *t)
+{
+    struct slice to = slice_str(t->to);
+    const struct worker *w = t->worker;
+    if (!w->store || !w->config->store.history) return;
+    store_history(w->store, &(struct history_event){
+        .kind = HISTORY_ACCEPTED, .id = t->id, .when = clock_wall_ms(), .sender = slice_str(t->from), .rcpts = &to, .rcpt_n = 1,
+        .subject = SLICE(SUBJECT), .size = t->size });
+}
 
 static void on_committed(void *arg, bool ok, const struct err *err)
 {
     struct test_request *t = arg;
     char id[ID_TEXT_LEN + 1];
     id_format(t->id, id);
+    if (ok) tell_history(t);
     if (ok) log_event(LOG_INFO, "test-sent", LOG_ID(t->id), LOG_STR("to", t->to));
     else log_event(LOG_WARNING, "test-not-written", LOG_STR("to", t->to), LOG_ERR(err));
     t->reply(t->arg, json_pack("{s:s}", ok ? "id" : "error", ok ? id : err->text));
     free(t->to);
+    free(t->from);
     free(t);
 }
 
@@ -67,7 +84,8 @@ static void submit(struct worker *w, struct test_request *t, struct slice from)
     format(w, t, from, &text);
     bool wide = !utf8_ascii(from) || !utf8_ascii(to);
     struct envelope e = { .id = t->id, .sender = from, .flags = wide ? ENVELOPE_SMTPUTF8 : 0, .rcpts = &to, .rcpt_n = 1,
-                          .subject = SLICE("Test message") };
+                          .subject = SLICE(SUBJECT) };
+    t->size = text.n;
     if (!worker_submit(w, &e, buf_slice(&text), on_committed, t, &err)) on_committed(t, false, &err);
     buf_deinit(&text);
 }
@@ -85,7 +103,7 @@ bool worker_test_request(struct worker *w, const json_t *request, void (*reply)(
         reply(arg, json_pack("{s:s}", "error", "from: an address in one of the relay's domains, or the postmaster's"));
     } else {
         struct test_request *t = mem_new(struct test_request);
-        *t = (struct test_request){ .reply = reply, .arg = arg, .to = mem_slicedup(to) };
+        *t = (struct test_request){ .worker = w, .reply = reply, .arg = arg, .to = mem_slicedup(to), .from = mem_slicedup(from) };
         submit(w, t, from);
     }
     return true;

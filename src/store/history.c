@@ -32,6 +32,7 @@ static const char *const statements[HISTORY_STATEMENTS] = {
     [HISTORY_SUMS] = "SELECT count(DISTINCT CASE kind WHEN 2 THEN rcpt END), count(DISTINCT CASE kind WHEN 4 THEN rcpt END),"
                      " count(CASE kind WHEN 1 THEN 1 END), count(CASE kind WHEN 3 THEN 1 END),"
                      " (SELECT kind FROM event WHERE message=?1 ORDER BY n DESC LIMIT 1) FROM event WHERE message=?1",
+    [HISTORY_REASON] = "SELECT text FROM event WHERE message=?1 AND kind<>2 AND length(text)>0 ORDER BY n DESC LIMIT 1",
     [HISTORY_ADD_BLOCK] = "INSERT INTO block(n, first, last, docs) VALUES(?1, ?2, ?3, ?4)",
     [HISTORY_ADD_COLUMN] = "INSERT INTO block_column(at, data) VALUES(?1, ?2)",
     [HISTORY_ADD_EVENT_BLOCK] = "INSERT INTO event_block(n, first, last, docs, kinds, ids, kind, text) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

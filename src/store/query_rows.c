@@ -287,6 +287,15 @@ bool rows_fit(struct query *q, uint64_t id)
     return fits && fits_outcome(q, id, kind) && (said || fits_reason(q, id));
 }
 
+static void add_reason(struct query *q, json_t *o, uint64_t id)
+{
+    struct db *db = &q->h->db;
+    db_bind_number(db, HISTORY_REASON, 1, id);
+    if (db_step(db, HISTORY_REASON) != DB_ROW) return;
+    set_text(q, o, "reason", db_bytes(db, HISTORY_REASON, 0));
+    db_reset(db, HISTORY_REASON);
+}
+
 void rows_show(struct query *q, uint64_t id)
 {
     struct db *db = &q->h->db;
@@ -299,5 +308,6 @@ void rows_show(struct query *q, uint64_t id)
         json_object_set_new(o, "state", json_string(state_of(db, kind, rcpt_n)));
         db_reset(db, HISTORY_SUMS);
     }
+    add_reason(q, o, id);
     json_array_append_new(q->messages, o);
 }

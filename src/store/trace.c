@@ -127,3 +127,18 @@ json_t *trace_json(struct slice trace)
     }
     return all;
 }
+
+/* "example.org: pass (..); EHLO mail.example.net: fail": the first is the sender's. */
+bool trace_sender_proven(struct slice trace)
+{
+    struct trace_entry e;
+    struct slice in;
+    if (!trace_open(trace, &in)) return false;
+    while (trace_next(&in, &e)) {
+        ptrdiff_t at = slice_eq(e.check, SLICE("spf")) ? slice_find(e.why, ' ') : -1;
+        if (at <= 0 || e.outcome != TRACE_PASS || e.why.p[at - 1] != ':') continue;
+        struct slice result = slice_sub(e.why, (size_t)at + 1, e.why.n);
+        if (slice_starts(result, SLICE("pass")) && (result.n == 4 || strchr(" ;", result.p[4]))) return true;
+    }
+    return false;
+}

@@ -31,6 +31,8 @@ bool trace_open(struct slice trace, struct slice *in);
 bool trace_next(struct slice *in, struct trace_entry *out);
 /* [{"stage": "rcpt", "check": "greylist", "outcome": "defer", "why": .., "line": 12, "ms": 0.2}, ...] */
 json_t *trace_json(struct slice trace);
+/* Did SPF prove the sender, as the check "spf" noted it? */
+bool trace_sender_proven(struct slice trace);
 const char *trace_stage_name(unsigned stage);
 const char *trace_outcome_name(unsigned outcome);
 

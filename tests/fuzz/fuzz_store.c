@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         struct buf again = { 0 };
         struct slice was = slice_of(before.p, before.n - in.n);
         must(f->space < STORE_SPACES && f->key.n <= STORE_KEY_MAX && f->value.n <= STORE_VALUE_MAX);
-        must(f->event.kind <= HISTORY_DELETED && (!f->event.rcpt_n || f->event.rcpts));
+        must(f->event.kind < HISTORY_KINDS && (!f->event.rcpt_n || f->event.rcpts));
         wire_add(&again, f);
         must(slice_eq(buf_slice(&again), was));
         buf_deinit(&again);

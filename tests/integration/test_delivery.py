@@ -234,7 +234,8 @@ def test_a_dead_host_comes_back(postern, make_sink):
     ids = {queued_id(relay.send(f"dead{i}@example.com")) for i in range(5)}
     entries = relay.wait_queued(5)
     assert {e["id"] for e in entries} == ids
-    wait_until(lambda: "refused" in str(relay.queue()).lower(), lambda: f"the reason in {relay.queue()}")
+    wait_until(lambda: any(m["reason"].endswith(": cannot connect: Connection refused") for m in relay.queue()),
+               lambda: f"the reason in {relay.queue()}")
     sink = make_sink(port=port)
     for i in range(5):
         sink.wait_to(f"dead{i}@example.com", seconds=40)

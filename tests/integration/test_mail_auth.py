@@ -16,6 +16,7 @@ from lib.programs import have
 from lib.signing import EdKey, RsaKey
 from lib.smtp import STRANGER, TRUSTED, Smtp, queued_id
 from lib.util import free_port, wait_until
+from lib.web import control
 
 pytestmark = pytest.mark.skipif(not have("knotd"), reason="knotd is not installed")
 pytest.importorskip("dkim")
@@ -257,6 +258,37 @@ def test_proven_entries(make):
         c.rcpt("u@example.com", 250)
 
 
+def test_an_entry_without_its_proof_is_told(make):
+    relay = make(allow={"senders": [{"match": "nothing.test", "proven": True}]}, block={"senders": [{"match": "a@soft.test", "proven": True}]})
+    for sender, said in (("a@nothing.test", "allow.senders has nothing.test, which counts when SPF proves the sender: here it does not"),
+                         ("a@soft.test", "block.senders has a@soft.test, which counts when SPF proves the sender: here it does not"),
+                         ("a@pass.test", "in no list")):
+        reply, _ = send(relay, text(), sender)
+        row = trace(relay, reply)["sender-list"]
+        assert (row["outcome"], row["why"]) == ("pass", said)
+
+
+def test_allowing_who_is_in_the_quarantine(make):
+    """Whether SPF proved the sender is said of the message, of its release, and of what an entry that asks for proof would have done."""
+    relay = make(dmarc={"honor": True})
+    for sender, proven in (("a@pass.test", True), ("a@fail.test", False)):
+        send(relay, text("b@keeping.test"), sender, to=f"held-{sender}".replace("@", "-") + "@example.com")
+        held = next(m for m in quarantined(relay, 1 if proven else 2) if m["sender"] == sender)
+        assert relay.ask(f"/v1/quarantine/{held['id']}")["message"]["proven"] is proven
+        allow = {"address": sender, "list": "allow", "message": held["id"]}
+        for unproven in (False, True):
+            done = control(relay, "POST", "/v1/senders", {**allow, "unproven": unproven}).json
+            assert (done["ok"], done["proven"], done["effective"]) == (True, not unproven, proven or unproven), done
+        # What was taken off stays off; of an entry that is there as it is meant nothing is written.
+        again = control(relay, "POST", "/v1/senders", allow).json
+        assert again["unchanged"] and again["proven"] is False and again["effective"] is True, again
+        [done] = control(relay, "POST", "/v1/quarantine/release", {"ids": [held["id"]]}).json["done"]
+        assert done["proven"] is proven and done["sender"] == sender
+    assert control(relay, "POST", "/v1/senders", {**allow, "message": "6gc8m3c580005"}).status == 404
+    written = control(relay, "GET", "/v1/config").json["written"]["checks"]["allow"]["senders"]
+    assert written == [{"match": "a@pass.test"}, {"match": "a@fail.test"}]
+
+
 def test_greylisting_spares_the_proven(make):
     relay = make(greylist={"enabled": True, "private_exempt": False, "delay": "1m", "exempt": {"spf_pass": True}})
     with Smtp(relay.port) as c:
@@ -272,7 +304,7 @@ def test_explain(make):
     relay = make(spf={"reject": True})
     told = json.loads(relay.command("explain", "--client", "127.0.0.1", "--from", "a@fail.test", "--to", "u@example.com", "--json").stdout)
     rows = {row["check"]: row for row in told["trace"]}
-    assert rows["spf"]["outcome"] == "reject"
+    assert rows["spf"]["outcome"] == "reject" and "EHLO" not in rows["spf"]["why"]  # of which nothing was said
     told = json.loads(relay.command("explain", "--client", "127.0.0.1", "--from", "a@pass.test", "--to", "u@example.com", "--json").stdout)
     rows = {row["check"]: row for row in told["trace"]}
     assert rows["spf"]["outcome"] == "pass" and rows["dkim"]["stage"] == "content" and rows["dmarc"]["outcome"] == "skip"

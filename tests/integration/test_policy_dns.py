@@ -337,3 +337,14 @@ def test_mail_without_helo(make):
     relay = make()
     with relay.client() as c:
         c.cmd("MAIL FROM:<a@client.test>", 503)
+
+
+@pytest.mark.parametrize("domain, said", [("nowhere.test", "does not exist"), ("null.test", "takes no mail (null MX)"),
+                                          ("text.test", "has neither MX nor address records")])
+def test_why_is_not_told_twice(make, domain, said):
+    """What the sender is told says it all: the reason, which stands in the trace, adds nothing to it."""
+    relay = make(sender={"fqdn": True, "resolvable": True})
+    told = json.loads(relay.command("explain", "--json", "--client", "192.0.2.1", "--from", f"a@{domain}", "--to", "u@example.com").stdout)
+    [one] = told["recipients"]
+    assert one["text"] == f"the sender's domain {domain} {said}" and "why" not in one, one
+    assert [row["why"] for row in told["trace"] if row["check"] == "sender"] == [f"{domain} {said}"]

@@ -212,6 +212,22 @@ def test_users_that_cannot_be(tmp_path):
 
 
 @root
+def test_users_that_are_missing_are_told_together(tmp_path):
+    """By the check, too: what `run` meets first is not all there is to make."""
+    relay = Postern(tmp_path / "relay", {"system": {"user": "nosuchuser", "admin_user": "nobody", "auth_user": "notneeded",
+                                                    "store_user": "nosuchstore"}}, start=False)
+    hint = "make them with `useradd --system nosuchuser && useradd --system nosuchstore`"
+    done = command("check", "-c", relay.config_path, check=0)
+    assert 'there is no user "nosuchuser", nor "nosuchstore" on this machine' in done.stdout and hint in done.stdout, done.stdout
+    [found] = [f for f in json.loads(command("check", "--json", "-c", relay.config_path, check=0).stdout)["findings"] if f["option"] == "system"]
+    assert found["severity"] == "warning" and hint in found["hint"]
+    done = command("run", "-c", relay.config_path, check=78)
+    assert hint in done.stderr and "notneeded" not in done.stderr, done.stderr
+    relay.write({"system": {"user": "nobody", "store_user": "nobody"}})
+    assert "useradd" not in command("check", "-c", relay.config_path, check=0).stdout
+
+
+@root
 def test_a_folder_others_could_change_is_refused(tmp_path):
     """Who may write where the spool is could put something else in its place."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-open-"))

@@ -29,6 +29,10 @@ def test_it_arrives_and_its_story_is_told(relay, sink):
     key = answer.json["id"]
     event = story(web, key, "delivered")
     assert event["code"] == 250 and event["recipient"] == "bob@here.example"
+    told = relay.command("trace", key).stdout
+    assert "boss@elsewhere.example" in told and "Test message" in told and "  \n" not in told, told
+    found = web.get("/v1/trace", address="bob@here.example").json["messages"]
+    assert [(m["id"], m["sender"], m["subject"]) for m in found] == [(key, "boss@elsewhere.example", "Test message")], found
     got = sink.to("bob@here.example")[0]
     text = email.message_from_bytes(got.data, policy=email.policy.default)
     assert got.sender == "boss@elsewhere.example" and text["To"] == "bob@here.example" and text["Auto-Submitted"] == "auto-generated"

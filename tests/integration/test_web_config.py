@@ -248,9 +248,30 @@ def test_senders(relay):
     written = show(relay)["written"]["checks"]
     assert written["block"]["senders"] == [{"match": "Bad@spam.example", "comment": "asked by sales"}]
     assert written["allow"]["senders"] == [{"match": ".good.example"}]
-    assert ask(relay, "POST", "/v1/senders", {"address": "bad@spam.example", "list": "block"})["unchanged"] is True
+    again = ask(relay, "POST", "/v1/senders", {"address": "bad@spam.example", "list": "block"})
+    assert again["unchanged"] is True and again["proven"] is False
     for bad in ("", "*", "/.*/", "a b@c.example", "user@", "@", "localhost", "<>", "a@b", "10.0.0.0/8", ".", "x@.example"):
         assert ask(relay, "POST", "/v1/senders", {"address": bad, "list": "allow"}, 400)["error"]
+
+
+def test_senders_and_proof(relay):
+    """An entry asks for proof where SPF can give it; without proof only where that is said, and that holds for one that is there, too."""
+    apply(relay, changes=[{"path": "checks.spf.enabled", "value": True}])
+    good = {"address": "good@good.example", "list": "allow", "comment": "a partner"}
+
+    def written():
+        return show(relay)["written"]["checks"]["allow"]["senders"]
+    done = ask(relay, "POST", "/v1/senders", good)
+    assert done["proven"] is True and "effective" not in done
+    assert written() == [{"match": "good@good.example", "comment": "a partner", "proven": True}]
+    assert ask(relay, "POST", "/v1/senders", good)["unchanged"] is True
+    assert ask(relay, "POST", "/v1/senders", {**good, "unproven": True})["proven"] is False
+    assert written() == [{"match": "good@good.example", "comment": "a partner"}]
+    assert ask(relay, "GET", "/v1/config/history")["revisions"][0]["before"] == "a partner (allow the sender good@good.example without proof)"
+    assert ask(relay, "POST", "/v1/senders", {"address": "other.example", "list": "allow", "unproven": True})["proven"] is False
+    assert ask(relay, "POST", "/v1/senders", {"address": "bad.example", "list": "block", "unproven": True})["proven"] is False
+    assert written()[1] == {"match": "other.example"}
+    ask(relay, "POST", "/v1/senders", {**good, "unproven": "yes"}, 400)
 
 
 def revisions_of(relay):

@@ -10,7 +10,7 @@ import pytest
 from lib.certs import Pair
 from lib.daemon import Postern
 from lib.disk import Disk
-from lib.util import wait_until
+from lib.util import free_port, wait_until
 from lib.web import PASSWORD, Web, administrator, control, on
 
 
@@ -33,6 +33,29 @@ def test_shut_out(postern):
     done = web.post("/v1/config/apply", {"version": version, "changes": off, "anyway": True})
     assert done.status == 200 and done.json["ok"], done
     relay.command("config", "set", "web.enabled", "yes")
+
+
+def test_the_pages_move(postern):
+    relay = postern(web=on())
+    web = administrator(relay)
+    version = web.get("/v1/config").json["version"]
+    host, port = relay.config["web"]["listen"].rsplit(":", 1)
+    away, default = f"127.0.0.1:{free_port()}", "https://127.0.0.1:9443/"
+    for change, where in (({"path": "web.listen", "value": away}, f"https://{away}/"), ({"path": "web.listen", "unset": True}, default),
+                          ({"path": "web", "unset": True}, default), ({"path": "web.listen", "value": f"127.0.0.9:{port}"}, f"https://127.0.0.9:{port}/"),
+                          ({"path": "web.listen", "value": "*:9444"}, "port 9444 of this machine")):
+        changes = [change]
+        found = web.post("/v1/config/check", {"changes": changes}).json
+        assert found["ok"] and [f for f in found["findings"] if f["option"] == "web.listen" and f"it is at {where}" in f["text"]], found
+        refused = web.post("/v1/config/apply", {"version": version, "changes": changes})
+        assert refused.status == 409 and refused.json["shut_out"] is True and where in refused.json["error"], refused
+    # Where he is served by the same address and port as before, nobody is asked.
+    for value in (f"*:{port}", f"0.0.0.0:{port}"):
+        found = web.post("/v1/config/check", {"changes": [{"path": "web.listen", "value": value}]}).json["findings"]
+        assert not [f for f in found if "moves" in f["text"]], found
+    done = web.post("/v1/config/apply", {"version": version, "changes": [{"path": "web.listen", "value": away}], "anyway": True})
+    assert done.status == 200 and done.json["ok"], done
+    relay.wait_log(f" web listen=\\S*{away}")
 
 
 def test_a_pipe_for_a_certificate(postern, tmp_path):

@@ -353,6 +353,35 @@ static void taken_over(void **state)
     assert_int_equal(found(json_object(), NULL), 5);
 }
 
+/* The first word of what SPF noted is the sender's result; what others noted, or the result of EHLO, proves nobody. */
+static void proof_in_a_trace(void **state)
+{
+    static const struct {
+        const char *check, *why;
+        enum trace_outcome outcome;
+        bool proven;
+    } cases[] = {
+        { "spf", "a.example: pass (ip4:192.0.2.0/24); EHLO mail.a.example: none", TRACE_PASS, true },
+        { "spf", "a.example: pass", TRACE_PASS, true },
+        { "spf", "a.example: pass; EHLO b.example: fail", TRACE_PASS, true },
+        { "spf", "a.example: softfail (~all); EHLO pass.example: pass", TRACE_PASS, false },
+        { "spf", "a.example: fail (-all); an allow entry spares it", TRACE_PASS, false },
+        { "spf", "no domain: none; EHLO b.example: pass", TRACE_SKIP, false },
+        { "spf", "a.example: passable", TRACE_PASS, false },
+        { "spf", "not asked: pass", TRACE_PASS, false },
+        { "spf", "a.example: pass", TRACE_SKIP, false },
+        { "dmarc", "a.example: pass", TRACE_PASS, false },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct buf trace = { 0 };
+        trace_add(&trace, &(struct trace_entry){ .stage = 2, .outcome = TRACE_PASS, .check = SLICE("sender"), .why = SLICE("x.example: pass") });
+        trace_add(&trace, &(struct trace_entry){ .stage = 2, .outcome = cases[i].outcome, .check = slice_str(cases[i].check), .why = slice_str(cases[i].why) });
+        assert_int_equal(trace_sender_proven(buf_slice(&trace)), cases[i].proven);
+        buf_deinit(&trace);
+    }
+    assert_false(trace_sender_proven(SLICE("")) || trace_sender_proven(SLICE("\1trace")));
+}
+
 static void of_checks(void **state)
 {
     struct buf trace = { 0 };
@@ -498,6 +527,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(searching, open_history, close_history),
+        cmocka_unit_test(proof_in_a_trace),
         cmocka_unit_test_setup_teardown(given_and_copies, open_history, close_history),
         cmocka_unit_test_setup_teardown(going_on, open_history, close_history),
         cmocka_unit_test_setup_teardown(stories, open_history, close_history),

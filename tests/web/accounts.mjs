@@ -11,6 +11,7 @@ await step('an account is made; its link sets the password', async () => {
     await visit(page, 'system/accounts');
     await page.locator('main button.primary').first().click();
     await dialog(page).getByLabel('Name').fill('carl');
+    same(await dialog(page).getByLabel('Mail addresses').count(), 0, 'addresses of an operator');
     await dialog(page).getByLabel('Role').selectOption('user');
     await dialog(page).getByLabel('Mail addresses').fill('carl@example.com\nsales@example.com');
     await look(page, 'new');
@@ -24,6 +25,7 @@ await step('an account is made; its link sets the password', async () => {
     await his.goto(link);
     await his.waitForSelector('[name=new]');
     same(await his.locator('[name=username]').count(), 0, 'name fields: the account has one');
+    check((await text(his, '.gate')).includes('“carl”'), 'whose it is');
     for (const name of ['new', 'again']) await his.fill(`[name=${name}]`, 'the password of carl');
     await his.keyboard.press('Enter');
     await his.waitForSelector('.shell');

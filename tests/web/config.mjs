@@ -115,6 +115,19 @@ await step('discarding', async () => {
     same(await option('limits.message_size').inputValue(), '26M', 'the value');
 });
 
+await step('an error is marked on the tab that shows it, and on no other', async () => {
+    await visit(page, 'policy/lists');
+    await page.locator('main').getByRole('button', { name: 'Add', exact: true }).first().click();
+    await page.locator('main .records input[type=text]').last().fill('no address');
+    await bar.locator('.badge.bad').waitFor();
+    const marked = await page.locator('[role=tab]:has(.badge.bad)').allInnerTexts();
+    same(marked.map((x) => x.replace(/\W+$/, '')), ['Allow and block'], 'marked tabs');
+    await look(page, 'marked-tab');
+    await button(page, 'Discard').click();
+    await answer(page, 'Discard');
+    await visit(page, 'policy/limits');
+});
+
 await step('logging out forgets what was typed', async () => {
     await option('limits.message_size').fill('28M');
     await bar.getByText('no errors').waitFor(); // else it is asked while the session ends

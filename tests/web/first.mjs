@@ -25,9 +25,39 @@ await step('guide: the domain', async () => {
     await field('For which domain is mail received?').fill('nonsense');
     await page.getByText('This is no domain name.').waitFor();
     check(await button(page, 'Next').isDisabled(), 'one cannot go on with it');
-    await field('For which domain is mail received?').fill(given.domain);
+    check(await button(page, '2. Inner server').isDisabled(), 'by no way');
+    await field('For which domain is mail received?').fill('other.example');
+    await field('Who takes mail to the postmaster?').fill('somebody@other');
+    await page.getByText('This is no mail address.').waitFor();
+    await field('Who takes mail to the postmaster?').fill('somebody@other.example');
     await look(page, 'guide-domain');
     await next();
+});
+
+await step('guide: what is typed stays, and nothing that is incomplete', async () => {
+    await settled(page);
+    for (const one of ['3. Recipients', '5. Apply']) check(await button(page, one).isDisabled(), `${one} needs a server`);
+    await visit(page, 'system/general');
+    same(await page.locator('[id="o-postmaster"]').inputValue(), 'somebody@other.example', 'the postmaster elsewhere');
+    check((await text(page, '.pending-bar')).includes('1 change pending'), 'the domain without a server does not wait');
+    await visit(page, 'guide');
+    same(await field('Who takes mail to the postmaster?').inputValue(), 'somebody@other.example', 'the postmaster on return');
+    await field('For which domain is mail received?').fill('other.example');
+    await button(page, '2. Inner server').click();
+    await field(/^Which server keeps the mailboxes of other\.example/).fill(given.hop);
+    await button(page, '5. Apply').click();
+    await page.locator('.diff').waitFor();
+    await button(page, '1. Domain').click();
+    await field('For which domain is mail received?').fill(given.domain);
+    await field('Who takes mail to the postmaster?').fill(`bob@${given.domain}`);
+    await button(page, '5. Apply').click();
+    await page.locator('.diff', { hasText: given.domain }).waitFor();
+    const diff = await text(page, '.diff');
+    check(!diff.includes('other.example'), `nothing is left of what was corrected: ${diff}`);
+    check(diff.includes(`bob@${given.domain}`), `the postmaster is there: ${diff}`);
+    await button(page, '2. Inner server').click();
+    await button(page, '2. Inner server').hover();
+    await look(page, 'guide-steps');
 });
 
 await step('guide: the inner server', async () => {
@@ -43,6 +73,8 @@ await step('guide: the inner server', async () => {
     await settled(page);
     same(await page.locator('.step-list').count(), 0, 'answers for another server');
     await server.fill(given.hop);
+    await button(page, 'Test the connection').click();
+    await page.getByText('Whether it takes mail is not known').waitFor();
     await field('An address to ask for (may stay empty)').fill(`bob@${given.domain}`);
     await button(page, 'Test the connection').click();
     await page.getByText('The server takes mail.').waitFor();
@@ -71,7 +103,7 @@ await step('guide: DNS records', async () => {
 await step('guide: apply', async () => {
     await page.locator('.diff').waitFor();
     const diff = await text(page, '.diff');
-    check(diff.includes(given.domain) && diff.includes(given.hop), `the differences name both: ${diff}`);
+    check(diff.includes(`bob@${given.domain}`) && diff.includes(given.hop), `the differences name both: ${diff}`);
     await look(page, 'guide-apply');
     const late = await hold(page, '**/v1/config/apply');
     await button(page, 'Apply').click();

@@ -18,6 +18,16 @@ const filter = async (label, value) => {
 
 await step('log in', () => logIn(page, 'root'));
 
+await step('tracking: the list says why', async () => {
+    await visit(page, 'tracking?outcome=deferred');
+    const one = await rows(page).first().innerText();
+    check(/connect/i.test(one), `why it waits: ${one}`);
+    await visit(page, 'tracking?outcome=refused');
+    check(/relay|domain/i.test(await rows(page).first().innerText()), 'why it was refused');
+    await visit(page, 'tracking');
+    await look(page, 'tracking-list');
+});
+
 /* ---- the queue */
 
 await step('queue: the list, by pages of ten', async () => {
@@ -163,8 +173,13 @@ await step('quarantine: learnt, released, deleted', async () => {
     await act(page, 'Forget what was learnt');
     await button(page, 'Release').click();
     same(await question(), 'Release: 1 entry?');
+    await dialog(page).getByLabel('Allow the sender from now on').check();
     await look(page, 'quarantine-release');
+    await page.route('**/v1/senders', (r) => r.fulfill({ json: { ok: true, proven: true, effective: false } }));
     await answer(page, 'Release');
+    await page.locator('.toast', { hasText: 'counts only for mail that proves its sender by SPF; this message did not' }).waitFor();
+    await page.unroute('**/v1/senders');
+    await told(page, 'this message did not');
     await told(page, 'Done for 1 message.');
     await page.locator('.badge', { hasText: 'released' }).first().waitFor();
     await button(page, 'Delete').click();
@@ -257,6 +272,9 @@ await step('tracking: the sender is blocked, another allowed', async () => {
     await page.goto(at);
     await button(page, 'Allow sender').click();
     await dialog(page).getByLabel('Who').selectOption({ index: 1 });
+    await dialog(page).getByLabel('Also mail that does not prove its sender').check();
+    await dialog(page).getByText('Anybody can then write in this name').waitFor();
+    await dialog(page).getByLabel('Also mail that does not prove its sender').uncheck();
     await answer(page, 'Allow sender');
     await told(page, / is allowed\./);
     await visit(page, 'policy/lists');
@@ -271,6 +289,10 @@ await step('explain: from the story, and with a message', async () => {
     await look(page, 'explain-blocked');
     await page.getByLabel('Sender', { exact: true }).fill('friend@elsewhere.example');
     check((await text(page, '.path')).includes(given.sender), 'the way is that of the one that was asked about');
+    await button(page, 'Explain').click();
+    await page.getByText('not looked at: there is no message').waitFor();
+    same(await page.locator('.path .node.ok', { hasText: 'not looked at' }).count(), 0, 'ticks on what was not looked at');
+    await look(page, 'explain-without');
     const box = page.getByLabel('Message', { exact: true });
     if (!(await box.isVisible())) await page.getByText('With a message').click();
     await box.fill('From: friend@elsewhere.example\nSubject: hello\n\ntext\n');

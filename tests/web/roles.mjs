@@ -53,6 +53,9 @@ await step('auditor', async () => {
     await visit(page, 'system/audit');
     check(await rows(page).count(), 'the audit log is there');
     same(await page.getByRole('tab', { name: 'Accounts' }).count(), 0, 'tabs of accounts');
+    await visit(page, 'system/users');
+    check((await text(page)).includes('Your role does not see this page.'), 'a tab that is not for this role says so');
+    await look(page, 'auditor-no-tab');
     await visit(page, 'system');
     same(await button(page, 'Reload').count(), 0, 'buttons: Reload');
     for (const where of ['guide', 'keys', 'doctor', 'explain', 'reports', 'dashboard', 'account']) await look(page, `auditor-${(await visit(page, where), where)}`);

@@ -33,6 +33,7 @@ const tones: Record<string, Tone> = {
     deferred: 'warn',
     defer: 'warn',
     tempfail: 'warn',
+    refused_now: 'warn',
     warning: 'warn',
     tag: 'info',
     held: 'held',
@@ -49,9 +50,10 @@ const tones: Record<string, Tone> = {
     virus: 'bad',
 };
 
-/** A state or outcome by its word: coloured, in the reader's language. */
-export function Outcome({ word }: { word: string }) {
-    return <Badge tone={tones[word] ?? ''}>{tWord('outcome', word)}</Badge>;
+/** A state or outcome by its word: coloured, in the reader's language. code: what was replied; after a 4xx the client may come again. */
+export function Outcome({ word, code = 0 }: { word: string; code?: number }) {
+    const shown = word === 'refused' && code >= 400 && code < 500 ? 'refused_now' : word;
+    return <Badge tone={tones[shown] ?? ''}>{tWord('outcome', shown)}</Badge>;
 }
 
 export function Time({ ms, full }: { ms: number | null | undefined; full?: boolean }) {
@@ -63,13 +65,13 @@ export function Time({ ms, full }: { ms: number | null | undefined; full?: boole
     );
 }
 
-/** "5 min ago", "in 3 h". */
+/** "5 min ago", "in 3 h", "just now". */
 export function Ago({ ms }: { ms: number | null | undefined }) {
     if (!ms) return <>–</>;
     const d = ms - Date.now();
     return (
         <time dateTime={new Date(ms).toISOString()} title={fullTime(ms)} class="nowrap">
-            {t(d > 0 ? 'time.in' : 'time.ago', { d: duration(Math.abs(d)) })}
+            {Math.abs(d) < 1000 ? t('time.now') : t(d > 0 ? 'time.in' : 'time.ago', { d: duration(Math.abs(d)) })}
         </time>
     );
 }
@@ -283,6 +285,7 @@ export function Tabs({
             here = all.querySelector<HTMLElement>('[aria-selected=true]');
         if (here && all.scrollWidth > all.clientWidth) all.scrollLeft = here.offsetLeft - all.offsetLeft - (all.clientWidth - here.offsetWidth) / 2;
     }, [at]);
+    const reached = tabs.some(([id]) => id === at) ? at : tabs[0]?.[0]; /* by the Tab key, where none is at hand, too */
     const key = (e: KeyboardEvent) => {
         const i = tabs.findIndex(([id]) => id === at),
             n = tabs.length;
@@ -300,7 +303,7 @@ export function Tabs({
                     role="tab"
                     key={id}
                     aria-selected={id === at}
-                    tabIndex={id === at ? 0 : -1}
+                    tabIndex={id === reached ? 0 : -1}
                     onClick={() => onSelect(id)}
                 >
                     {title}

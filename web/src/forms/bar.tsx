@@ -33,6 +33,12 @@ export function FindingList({ of }: { of: Finding[] }) {
     );
 }
 
+/** Asks, and drops all that is pending. */
+export function askDiscard(): void {
+    const n = draft.count();
+    ask({ title: t('form.discard_title'), text: t('form.discard_text', { n }), button: t('form.discard'), danger: true, run: async () => draft.discard() });
+}
+
 export function PendingBar() {
     const [applying, setApplying] = useState(false);
     const [listed, setListed] = useState(false);
@@ -40,7 +46,6 @@ export function PendingBar() {
     if (!draft.pending() && !applying) return null;
     const n = draft.count(), found = checked?.findings ?? [];
     const errors = found.filter((f) => f.severity === 'error').length, warnings = found.length - errors;
-    const drop = () => ask({ title: t('form.discard_title'), text: t('form.discard_text', { n }), button: t('form.discard'), danger: true, run: async () => draft.discard() });
     return (
         <div class="pending-bar" role="region" aria-label={t('form.pending_label')}>
             {listed && found.length > 0 && <FindingList of={found} />}
@@ -53,7 +58,7 @@ export function PendingBar() {
                 </span>
                 {found.length > 0 && !checking && <button type="button" class="link" aria-expanded={listed} onClick={() => setListed(!listed)}>{t(listed ? 'form.hide' : 'form.show')}</button>}
                 <span class="grow" />
-                <button type="button" onClick={drop}>{t('form.discard')}</button>
+                <button type="button" onClick={askDiscard}>{t('form.discard')}</button>
                 {may('configure') && <button type="button" class="primary" onClick={() => setApplying(true)}>{t('form.review')}</button>}
             </div>
             {applying && <ApplyDialog close={() => setApplying(false)} />}

@@ -48,6 +48,8 @@ export function say(value: unknown): string {
 }
 
 function defaultOf(option: Option, path: string): string | undefined {
+    const yes = option.kind === 'bool' ? asBool(option.fallback as Tree) : undefined;
+    if (yes !== undefined) return t(yes ? 'form.yes' : 'form.no');
     if (option.fallback !== undefined) return say(option.fallback);
     if (option.shown) return shownOf(option.shown);
     const effective = draft.effective(path);

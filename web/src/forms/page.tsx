@@ -61,7 +61,11 @@ interface Args extends PageProps {
 }
 
 function mark(paths: string[]): ComponentChildren {
-    const bad = paths.flatMap((p) => findingsBelow(p)).some((f) => f.severity === 'error');
+    const found = paths.flatMap((p) => {
+        const others = elsewhere(p).flatMap((o) => findingsBelow(o)); /* are marked where they are shown */
+        return findingsBelow(p).filter((f) => !others.includes(f));
+    });
+    const bad = found.some((f) => f.severity === 'error');
     return bad ? <span class="badge bad">!</span> : null;
 }
 
@@ -70,21 +74,21 @@ export function OptionsPage({ id, title, help, tabs, actions, rest, query, go }:
     useLabels();
     const { schema, base, error, text } = draft.state;
     const shown = tabs.filter((x) => !x.hidden);
-    const at = shown.find((x) => x.id === rest[0]) ?? shown[0]!;
+    const at = rest[0] ? shown.find((x) => x.id === rest[0]) : shown[0];
     const pathsOf = (tab: string): string[] => {
         const paths = places[id]?.[tab] ?? [];
         return tab === 'others' && schema ? [...paths, ...unplaced(schema.options!.map((o) => o.name))] : paths;
     };
-    const paths = pathsOf(at.id), needed = may('config') && paths.length > 0;
+    const paths = at ? pathsOf(at.id) : [], needed = may('config') && paths.length > 0;
     return (
         <div class="options-page">
             <PageHead title={t(title)} help={help && t(help)}>{actions}</PageHead>
             {shown.length > 1 && (
-                <Tabs label={t(title)} at={at.id} onSelect={(x) => go([x])}
+                <Tabs label={t(title)} at={at?.id ?? ''} onSelect={(x) => go([x])}
                     tabs={shown.map((x) => [x.id, <>{x.title} {schema && base ? mark(pathsOf(x.id)) : null}</>])} />
             )}
-            <div class="stack" key={`${at.id} ${query.option ?? ""}`}>
-                {at.top?.()}
+            <div class="stack" key={`${at?.id} ${query.option ?? ""}`}>
+                {at ? at.top?.() : <Note tone="warn">{t(tabs.some((x) => x.id === rest[0]) ? 'error.not_for_you' : 'error.no_page')}</Note>}
                 {needed && error && !base && <Failed error={error} retry={() => void draft.load()} />}
                 {needed && !error && !base && <Busy />}
                 {needed && base && text !== null && <Note tone="warn">{t('form.raw_first')} <a href="#/system/raw">{t('system.raw')}</a></Note>}

@@ -60,6 +60,8 @@ interface Asked {
     client: string;
     helo: string;
     from: string;
+    /** Was there a message? */
+    text: boolean;
 }
 
 const MESSAGE_MAX = 700000; /* bytes: what goes to the relay in one piece */
@@ -116,7 +118,7 @@ function Mail({ query, go }: PageProps) {
                 to: form.to.split(/[\s,;]+/).filter(Boolean),
                 ...(message ? { message: await base64(message) } : {}),
             });
-            return { of: form, said };
+            return { of: { ...form, text: !!message }, said };
         });
     };
     return (
@@ -252,13 +254,15 @@ function Path({ a, r, of, checks }: { a: Answer; r: Verdict; of: Asked; checks: 
             {shown.map((s) => {
                 const here = checks.filter((c) => c.stage === s),
                     told = here.filter((c) => !quiet.has(c.outcome)),
-                    worst = told.find((c) => bad[c.outcome]);
+                    worst = told.find((c) => bad[c.outcome]),
+                    unseen = s === 'content' && !of.text,
+                    open = unseen || here.every((c) => c.outcome === 'skip');
                 return (
-                    <li class={`node ${worst ? bad[worst.outcome] : 'ok'}`} key={s}>
-                        <Icon name={worst ? 'warning' : 'check'} />
+                    <li class={`node ${worst ? bad[worst.outcome] : open ? '' : 'ok'}`} key={s}>
+                        <Icon name={worst ? 'warning' : open ? 'explain' : 'check'} />
                         <div>
                             <b>{tWord('stage', s)}</b>
-                            <div class="dim small">{t('explain.checks', { n: here.length })}</div>
+                            <div class="dim small">{unseen ? t('explain.unseen') : t('explain.checks', { n: here.length })}</div>
                             {told.map((c, i) => (
                                 <div class="small" key={i}>
                                     <b>{c.check}</b> <Outcome word={c.outcome} /> {c.reason ?? c.why}

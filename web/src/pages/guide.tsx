@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The set-up guide: from a domain to the first message, one step after another. What it changes is applied at once at the end.
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { get, post, useGet } from '../api';
 import { Action, Badge, Busy, Check, Diff, Facts, Failed, Icon, Note, Outcome, PageHead, Panel, SelectField, TextField, errorText, toast, useAsking } from '../components';
 import { RecordBox } from '../components/record';
 import type { DnsRecord } from '../components/record';
-import { FindingList, tellApplied } from '../forms/bar';
+import { FindingList, askDiscard, tellApplied } from '../forms/bar';
 import { draft, useDraft } from '../forms/draft';
 import { hostPort } from '../forms/group';
 import { duration, hopName } from '../format';
@@ -34,11 +34,34 @@ interface Explained {
 const DOMAIN = /^(?=.{3,253}$)([a-z0-9_]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}$/i;
 const MAILBOX = /^[^@\s]+@([a-z0-9_]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}$/i;
 
+const indexIn = (list: Tree | undefined, domain: string) => (Array.isArray(list) ? list.findIndex((x) => isMap(x) && x.name === domain) : -1);
+const isKnown = (domain: string) => indexIn(draft.value('domains'), domain) >= 0;
+const isWritten = (domain: string) => indexIn(draft.written('domains'), domain) >= 0; /* in the file already */
+
 /** Where the domain is in the list, or where it would be appended. */
 function place(domain: string): string {
-    const list = draft.value('domains'), all = Array.isArray(list) ? list : [];
-    const at = all.findIndex((x) => isMap(x) && x.name === domain);
-    return join('domains', at < 0 ? all.length : at);
+    const list = draft.value('domains'), at = indexIn(list, domain);
+    return join('domains', at >= 0 ? at : Array.isArray(list) ? list.length : 0);
+}
+
+const serverOf = (domain: string) => textOf(draft.value(join(place(domain), 'deliver'))) || textOf(draft.value('inner_host'));
+
+/** Without a server it would be an error wherever one goes next. */
+function dropIncomplete(domain: string): void {
+    if (!draft.state.base || !isKnown(domain) || isWritten(domain) || serverOf(domain)) return;
+    const list = draft.value('domains');
+    const alone = Array.isArray(list) && list.length === 1 && draft.written('domains') === undefined;
+    draft.set(alone ? 'domains' : place(domain), undefined);
+}
+
+/** The domain that is set up has this name from now on: one that is not in the file yet is renamed. */
+function nameDomain(before: string, name: string): void {
+    if (isKnown(name)) {
+        if (before !== name) dropIncomplete(before);
+        return;
+    }
+    const path = before && isKnown(before) && !isWritten(before) ? place(before) : place(name);
+    draft.set(join(path, 'name'), name);
 }
 
 function textOf(value: Tree | undefined): string {
@@ -53,15 +76,35 @@ function split(server: string): { host: string; port?: number } {
     return { host: (found[1] ?? found[2])!, ...(found[3] && { port: Number(found[3]) }) };
 }
 
+/** How far one can go: to the server once there is a domain, and on once that has one. */
+function reach(domain: string): number {
+    if (!isKnown(domain)) return 0; /* as after the page was loaded anew */
+    return isWritten(domain) || serverOf(domain) ? names.length - 1 : 1;
+}
+
 export default function Guide({ rest, go, query }: PageProps) {
     useDraft();
     const { base, error } = draft.state;
-    const [domain, setDomain] = useState(query.domain ?? '');
-    const at: Step = names.find((n) => n === rest[0]) ?? 'domain';
-    const list = draft.value('domains');
-    const known = Array.isArray(list) && list.some((x) => isMap(x) && x.name === domain); /* not after the page was loaded anew */
-    const step = known ? at : 'domain';
-    const next = () => go([names[names.indexOf(step) + 1] ?? 'test'], { domain });
+    const domain = query.domain ?? '';
+    const [typed, setTyped] = useState(domain);
+    const mine = useRef(domain); /* also where one went back to an address without it */
+    if (domain) mine.current = domain;
+    useEffect(() => {
+        if (domain) setTyped(domain);
+    }, [domain]);
+    useEffect(() => () => dropIncomplete(mine.current), []);
+    const wanted = names.findIndex((n) => n === rest[0]), at = Math.max(0, Math.min(wanted, reach(domain)));
+    const step = names[at]!;
+    const name = typed.toLowerCase(), ready = fitsFirst(typed) && (may('configure') || isKnown(name));
+    /** From the first step one takes along what is typed there, whichever way one leaves it. */
+    const leave = (to: Step) => {
+        if (to === step) return;
+        if (step !== 'domain') return go([to], { domain });
+        if (may('configure')) nameDomain(mine.current, name);
+        go([to], { domain: name });
+    };
+    const next = () => leave(names[at + 1] ?? 'test');
+    const far = step !== 'domain' ? reach(domain) : !ready ? 0 : isKnown(name) ? reach(name) : isWritten(mine.current) ? 1 : Math.max(1, reach(mine.current));
     if (error && !base) return <Failed error={error} retry={() => void draft.load()} />;
     if (!base) return <Busy />;
     if (draft.state.text !== null) return <Note tone="warn">{t('form.raw_first')} <a href="#/system/raw">{t('system.raw')}</a></Note>;
@@ -72,12 +115,15 @@ export default function Guide({ rest, go, query }: PageProps) {
             <nav aria-label={t('nav.guide')}>
                 <ol class="steps">
                     {names.map((n, i) => (
-                        <li key={n}><button type="button" aria-current={n === step ? 'step' : undefined} disabled={i > 0 && !known} onClick={() => go([n], { domain })}>{i + 1}. {t(`guide.${n}`)}</button></li>
+                        <li key={n}><button type="button" aria-current={n === step ? 'step' : undefined} disabled={i > far} onClick={() => leave(n)}>{i + 1}. {t(`guide.${n}`)}</button></li>
                     ))}
                 </ol>
             </nav>
             {!may('configure') && <Note tone="warn">{t('guide.read_only')}</Note>}
-            {step === 'domain' && <DomainStep start={domain} done={(d) => { setDomain(d); go(['server'], { domain: d }); }} />}
+            {draft.pending() && step !== 'apply' && (
+                <p class="row"><span class="dim">{t('guide.pending', { n: draft.count() })}</span><button type="button" class="link" onClick={askDiscard}>{t('form.discard')}</button></p>
+            )}
+            {step === 'domain' && <DomainStep domain={typed} setDomain={setTyped} ready={ready} next={next} />}
             {step === 'server' && <ServerStep key={domain} {...body} />}
             {step === 'recipients' && <RecipientsStep {...body} />}
             {step === 'records' && <RecordsStep {...body} />}
@@ -92,36 +138,37 @@ interface StepArgs {
     next: () => void;
 }
 
-function DomainStep({ start, done }: { start: string; done: (domain: string) => void }) {
-    const [domain, setDomain] = useState(start);
-    const [hostname, setHostname] = useState(String(draft.value('hostname') ?? ''));
-    const [postmaster, setPostmaster] = useState('');
-    const [unset] = useState(!draft.value('postmaster')); /* of the time the step is opened */
-    const fits = DOMAIN.test(domain), fitsHost = DOMAIN.test(hostname), fitsMaster = !postmaster || MAILBOX.test(postmaster);
+const textAt = (option: string) => String(draft.value(option) ?? '');
+const fitsMaster = () => !textAt('postmaster') || MAILBOX.test(textAt('postmaster'));
+/** Is what the first step asks for as it should be? */
+const fitsFirst = (domain: string) => DOMAIN.test(domain) && DOMAIN.test(textAt('hostname')) && fitsMaster();
+
+/** The relay's own options are kept as they are typed; the domain when one goes on, as it may be one of those that are there. */
+function DomainStep({ domain, setDomain, ready, next }: { domain: string; setDomain: (v: string) => void; ready: boolean; next: () => void }) {
+    const hostname = textAt('hostname'), disabled = !may('configure');
+    const take = (option: string) => (v: string) => draft.set(option, v.trim() || undefined);
     const submit = (e: Event) => {
         e.preventDefault();
-        if (!fits || !fitsHost || !fitsMaster) return;
-        const name = domain.toLowerCase();
-        if (hostname !== draft.value('hostname')) draft.set('hostname', hostname);
-        if (postmaster) draft.set('postmaster', postmaster);
-        if (draft.value(join(place(name), 'name')) !== name) draft.set(join(place(name), 'name'), name);
-        done(name);
+        if (ready) next();
     };
     return (
         <Panel title={t('guide.domain')}>
             <form class="form" onSubmit={submit}>
-                <TextField label={t('guide.domain_label')} help={t('guide.domain_help')} value={domain} onInput={(v) => setDomain(v.trim())} placeholder="example.com" autofocus error={domain && !fits ? t('guide.domain_odd') : undefined} />
-                <TextField label={t('guide.hostname_label')} help={t('guide.hostname_help')} value={hostname} onInput={(v) => setHostname(v.trim())} placeholder="mx.example.com" error={hostname && !fitsHost ? t('guide.domain_odd') : undefined} />
-                {unset && <TextField label={t('guide.postmaster_label')} help={t('guide.postmaster_help', { x: hostname || 'mx.example.com' })} value={postmaster} onInput={(v) => setPostmaster(v.trim())} placeholder={`postmaster@${domain || 'example.com'}`} error={!fitsMaster ? t('guide.postmaster_odd') : undefined} />}
-                <p><button type="submit" class="primary" disabled={!fits || !fitsHost || !fitsMaster}>{t('guide.next')}</button></p>
+                <TextField label={t('guide.domain_label')} help={t('guide.domain_help')} value={domain} onInput={(v) => setDomain(v.trim())} placeholder="example.com" autofocus error={domain && !DOMAIN.test(domain) ? t('guide.domain_odd') : undefined} />
+                <TextField label={t('guide.hostname_label')} help={t('guide.hostname_help')} value={hostname} onInput={take('hostname')} disabled={disabled} placeholder="mx.example.com" error={hostname && !DOMAIN.test(hostname) ? t('guide.domain_odd') : undefined} />
+                <TextField label={t('guide.postmaster_label')} help={t('guide.postmaster_help', { x: hostname || 'mx.example.com' })} value={textAt('postmaster')} onInput={take('postmaster')} disabled={disabled} placeholder={`postmaster@${domain || 'example.com'}`} error={!fitsMaster() ? t('guide.postmaster_odd') : undefined} />
+                <p><button type="submit" class="primary" disabled={!ready}>{t('guide.next')}</button></p>
             </form>
         </Panel>
     );
 }
 
-function ProbeSteps({ of }: { of: Probe }) {
+/** Whether it takes mail is known only where a recipient was asked for. */
+function ProbeResult({ of }: { of: Probe }) {
+    const asked = of.steps.some((s) => s.step === 'recipient');
     return (
         <>
+            <Note tone={of.ok ? 'ok' : 'bad'}>{t(!of.ok ? 'guide.server_failed' : asked ? 'guide.server_ok' : 'guide.server_connects')}</Note>
             <ol class="step-list">
                 {of.steps.map((s, i) => (
                     <li key={i}><span class={s.ok ? 'good' : 'poor'}><Icon name={s.ok ? 'check' : 'close'} size={16} /><span class="hidden-text">{t(s.ok ? 'guide.step_ok' : 'guide.step_failed')}</span></span>
@@ -136,13 +183,13 @@ function ProbeSteps({ of }: { of: Probe }) {
 
 function ServerStep({ domain, next }: StepArgs) {
     const path = join(place(domain), 'deliver');
-    const [server, setServer] = useState(textOf(draft.value(path)) || textOf(draft.value('inner_host')));
+    const [server, setServer] = useState(serverOf(domain));
     const [recipient, setRecipient] = useState('');
     const { answer: probe, error, ask, clear } = useAsking<Probe>();
     const take = (text: string) => {
         setServer(text);
         clear();
-        if (text.trim()) draft.set(path, text.trim());
+        draft.set(path, text.trim() || undefined);
     };
     const choose = (text: string) => {
         setRecipient(text.trim());
@@ -161,7 +208,7 @@ function ServerStep({ domain, next }: StepArgs) {
             </p>
             <div aria-live="polite">
                 {error !== undefined && <Note tone="bad">{errorText(error)}</Note>}
-                {probe && <><Note tone={probe.ok ? 'ok' : 'bad'}>{t(probe.ok ? 'guide.server_ok' : 'guide.server_failed')}</Note><ProbeSteps of={probe} /></>}
+                {probe && <ProbeResult of={probe} />}
             </div>
         </Panel>
     );
@@ -308,7 +355,7 @@ function TestStep({ domain }: StepArgs) {
     const [sure, setSure] = useState(true);
     const [error, setError] = useState('');
     const [sent, setSent] = useState('');
-    const deliver = split(textOf(draft.value(join(place(domain), 'deliver'))) || textOf(draft.value('inner_host')));
+    const deliver = split(serverOf(domain));
     const run = async () => {
         setError('');
         setExplained(null);
@@ -342,7 +389,7 @@ function TestStep({ domain }: StepArgs) {
                     <b>{t('guide.verdict')}</b> {[r.code, r.status, r.text || r.outcome, r.why].filter(Boolean).join(' ')} <a href={href(['explain'], { client: STRANGER, from: 'test@example.net', to: recipient })}>{t('guide.explain')}</a>
                 </Note>
             ))}
-            {probe && <><Note tone={probe.ok ? 'ok' : 'bad'}>{t(probe.ok ? 'guide.server_ok' : 'guide.server_failed')}</Note><ProbeSteps of={probe} /></>}
+            {probe && <ProbeResult of={probe} />}
             <p class="row"><Action run={send} disabled={!recipient.includes('@') || !may('configure')}>{t('guide.send')}</Action><span class="dim">{t('guide.send_help')}</span></p>
             <div aria-live="polite">{sent && may('mail') && <SentStory key={sent} id={sent} />}</div>
             <p>{t('guide.done')} <a href="#/doctor">{t('nav.doctor')}</a> · <a href="#/tracking">{t('nav.tracking')}</a> · <a href="#/policy">{t('nav.policy')}</a></p>

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { post } from '../api';
-import { Check, FormDialog, Outcome, SelectField, TextField, ask, toast } from '../components';
+import { Check, FormDialog, Note, Outcome, SelectField, TextField, ask, toast } from '../components';
 import type { Chosen } from '../components';
 import { placeOf } from '../forms/pages';
 import { number, t, tWord } from '../i18n';
@@ -171,8 +171,8 @@ export function Checks({ of }: { of: CheckEntry[] }) {
     );
 }
 
-/** Two buttons; what they ask: the address or its whole domain. */
-export function SenderButtons({ sender }: { sender: string | undefined | null }) {
+/** Two buttons; what they ask: the address or its whole domain. message: of this sender, in the quarantine. */
+export function SenderButtons({ sender, message }: { sender: string | undefined | null; message?: string }) {
     const [list, setList] = useState<'allow' | 'block' | null>(null);
     if (!sender || !may('senders')) return null;
     return (
@@ -183,19 +183,57 @@ export function SenderButtons({ sender }: { sender: string | undefined | null })
             <button type="button" onClick={() => setList('block')}>
                 {t('sender.block')}
             </button>
-            {list && <SenderDialog sender={sender} list={list} close={() => setList(null)} />}
+            {list && <SenderDialog sender={sender} message={message} list={list} close={() => setList(null)} />}
         </>
     );
 }
 
-function SenderDialog({ sender, list, close }: { sender: string; list: 'allow' | 'block'; close: () => void }) {
+/** What allowing a sender gives. proven: the entry counts only where SPF proves the sender; effective: it would have let the message at hand through. */
+interface Allowed {
+    proven?: boolean;
+    effective?: boolean;
+}
+
+/** Says what came of it; throws when one failed, after the others. unproved: of these a message is known that does not prove its sender. */
+export async function allowSenders(addresses: Iterable<string>, how: { unproven?: boolean; unproved?: Set<string>; comment?: string; message?: string }): Promise<void> {
+    const plain: string[] = [], proven: string[] = [], vain: string[] = [], { comment, message, unproven } = how;
+    let failed: unknown;
+    for (const address of addresses) {
+        try {
+            const a = await post<Allowed>('/v1/senders', { address, list: 'allow', ...(comment && { comment }), ...(message && { message }), ...(unproven && { unproven }) });
+            (!a.proven ? plain : a.effective === false || how.unproved?.has(address) ? vain : proven).push(address);
+        } catch (e) {
+            failed = e;
+        }
+    }
+    const told: [string[], 'sender.allowed' | 'sender.allowed_proven' | 'sender.allowed_vain'][] = [
+        [plain, 'sender.allowed'], [proven, 'sender.allowed_proven'], [vain, 'sender.allowed_vain'],
+    ];
+    for (const [of, text] of told) if (of.length) toast(t(text, { address: of.join(', '), n: of.length }));
+    if (failed) throw failed;
+}
+
+/** A box with its warning. */
+export function Unproven({ on, set }: { on: boolean; set: (v: boolean) => void }) {
+    return (
+        <div class="stack">
+            <Check label={t('sender.unproven')} checked={on} onInput={set} />
+            {on && <Note tone="warn">{t('sender.unproven_help')}</Note>}
+        </div>
+    );
+}
+
+function SenderDialog({ sender, message, list, close }: { sender: string; message?: string; list: 'allow' | 'block'; close: () => void }) {
     const domain = sender.slice(sender.lastIndexOf('@') + 1);
     const [what, setWhat] = useState(sender),
-        [comment, setComment] = useState('');
+        [comment, setComment] = useState(''),
+        [unproven, setUnproven] = useState(false);
     const action = t(`sender.${list}`);
     const run = async () => {
-        await post('/v1/senders', { address: what, list, ...(comment.trim() ? { comment: comment.trim() } : {}) });
-        toast(t(list === 'allow' ? 'sender.allowed' : 'sender.blocked', { address: what }));
+        const more = comment.trim() ? { comment: comment.trim() } : {};
+        if (list === 'allow') return allowSenders([what], { ...more, message, unproven });
+        await post('/v1/senders', { address: what, list, ...more });
+        toast(t('sender.blocked', { address: what }));
     };
     return (
         <FormDialog title={action} button={action} danger={list === 'block'} run={run} close={close}>
@@ -210,6 +248,7 @@ function SenderDialog({ sender, list, close }: { sender: string; list: 'allow' |
                         ...(domain && domain !== sender ? [[domain, t('sender.domain', { domain })] as [string, string]] : []),
                     ]}
                 />
+                {list === 'allow' && <Unproven on={unproven} set={setUnproven} />}
                 <TextField label={t('sender.comment')} help={t('sender.comment_help')} value={comment} onInput={setComment} />
             </div>
         </FormDialog>
@@ -219,19 +258,26 @@ function SenderDialog({ sender, list, close }: { sender: string; list: 'allow' |
 /** What a bulk request gives: {"matched", "done", "failed"} or {"matched"}. */
 interface BulkAnswer {
     matched?: number;
-    done?: unknown[];
+    done?: BulkDone[];
     failed?: { id: string; error: string }[];
     before?: string;
 }
 
-/** Asks again as long as there is more; says how it went. */
-export async function runBulk(path: string, body: Record<string, unknown>): Promise<string> {
+/** proven: of what is released, whether SPF proved its sender. */
+export interface BulkDone {
+    sender?: string;
+    proven?: boolean;
+}
+
+/** Asks again as long as there is more; says how it went. each: hears of what was done. */
+export async function runBulk(path: string, body: Record<string, unknown>, each?: (done: BulkDone) => void): Promise<string> {
     let done = 0,
         before: string | undefined;
     const failed: { id: string; error: string }[] = [];
     do {
         const a = await post<BulkAnswer>(path, before ? { ...body, before } : body);
         done += a.done ? a.done.length : (a.matched ?? 0);
+        if (each) a.done?.forEach(each);
         failed.push(...(a.failed ?? []));
         before = a.before;
     } while (before);
@@ -242,14 +288,14 @@ export async function runBulk(path: string, body: Record<string, unknown>): Prom
 }
 
 /** Asks, and does it to one message. */
-export function askOne(a: { id: string; action: string; text: ComponentChildren; danger?: boolean; path: string; body?: () => object; done: () => unknown }): void {
+export function askOne(a: { id: string; action: string; text: ComponentChildren; danger?: boolean; path: string; body?: () => object; each?: (done: BulkDone) => void; done: () => unknown }): void {
     ask({
         title: t('table.ask', { action: a.action, n: 1 }),
         text: a.text,
         button: a.action,
         danger: a.danger,
         run: async () => {
-            toast(await runBulk(a.path, { ids: [a.id], ...a.body?.() }));
+            toast(await runBulk(a.path, { ids: [a.id], ...a.body?.() }, a.each));
             await a.done();
         },
     });

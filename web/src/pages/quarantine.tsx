@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is kept apart: list, actions, and one message in quarantine_view. Whoever has the right "own" only sees what is for his addresses.
 import { useRef, useState } from 'preact/hooks';
-import { post } from '../api';
-import { Check, Empty, Filters, Note, Outcome, PageHead, Size, Table, Time, toastError, usePaged } from '../components';
+import { Check, Empty, Filters, Note, Outcome, PageHead, Size, Table, Time, attempt, usePaged } from '../components';
 import type { Bulk, Chosen, Column, FilterField } from '../components';
 import { number, t, tWord } from '../i18n';
 import type { PageProps } from '../pages';
 import type { Query } from '../router';
 import { may, session } from '../session';
-import { Address, Recipients, runBulk, selection } from './mail';
+import { Address, Recipients, Unproven, allowSenders, runBulk, selection } from './mail';
+import type { BulkDone } from './mail';
 import { QuarantineView } from './quarantine_view';
 
 export interface Entry {
@@ -141,20 +141,20 @@ export function KindBadge({ m }: { m: Entry }) {
 }
 
 function useBulk(args: Query, rows: Entry[]): Bulk[] {
-    const want = useRef<ReleaseWish>({ allow: false, remove: false }).current,
+    const want = useRef(noWish()).current,
         senders = useRef(new Map<string, string>()).current; /* what is chosen may be on another page */
     for (const m of rows) if (m.sender) senders.set(m.id, m.sender);
     const own = onlyOwn();
     if (!own && !may('change')) return [];
-    const act = (what: string, chosen: Chosen, more: object = {}) =>
-        runBulk(`${base()}/${what}`, { ...selection(chosen, args, numbers), ...more });
+    const act = (what: string, chosen: Chosen, more: object = {}, each?: (done: BulkDone) => void) =>
+        runBulk(`${base()}/${what}`, { ...selection(chosen, args, numbers), ...more }, each);
     const release = async (c: Chosen) => {
-        const said = await act('release', c, want.remove ? { delete: true } : {});
-        if (want.allow && 'ids' in c) await allowAll(new Set(c.ids.flatMap((id) => senders.get(id) ?? [])));
+        const said = await act('release', c, want.remove ? { delete: true } : {}, heard(want));
+        if (want.allow && 'ids' in c) await allowAll(c.ids.flatMap((id) => senders.get(id) ?? []), want);
         return said;
     };
     const releaseText = (_: number, c: Chosen) => {
-        want.allow = want.remove = false;
+        Object.assign(want, noWish());
         return own ? t('quarantine.own_release_help') : <ReleaseText want={want} all={!('ids' in c)} />;
     };
     const train = (as: 'spam' | 'ham'): Bulk => ({
@@ -170,25 +170,30 @@ function useBulk(args: Query, rows: Entry[]): Bulk[] {
     ];
 }
 
-export async function allowAll(senders: Iterable<string>): Promise<void> {
-    for (const address of senders) {
-        try {
-            await post('/v1/senders', { address, list: 'allow' });
-        } catch (e) {
-            toastError(e);
-        }
-    }
-}
-
 export interface ReleaseWish {
     allow: boolean;
+    /** Also mail that does not prove its sender. */
+    unproven: boolean;
     remove: boolean;
+    /** Senders of what was released without proof of them. */
+    unproved: Set<string>;
+}
+
+export const noWish = (): ReleaseWish => ({ allow: false, unproven: false, remove: false, unproved: new Set() });
+
+/** Hears of each message that is released. */
+export const heard = (want: ReleaseWish) => (done: BulkDone) => {
+    if (done.proven === false && done.sender) want.unproved.add(done.sender);
+};
+
+export function allowAll(senders: string[], want: ReleaseWish): Promise<void> {
+    return attempt(() => allowSenders(new Set(senders), want));
 }
 
 /** The question's boxes; what is ticked is in `want` when it is answered. all: of whom they are is not known. */
 export function ReleaseText({ want, all }: { want: ReleaseWish; all?: boolean }) {
     const [, turn] = useState(0);
-    const set = (key: keyof ReleaseWish) => (v: boolean) => {
+    const set = (key: 'allow' | 'unproven' | 'remove') => (v: boolean) => {
         want[key] = v;
         turn((n) => n + 1);
     };
@@ -196,6 +201,12 @@ export function ReleaseText({ want, all }: { want: ReleaseWish; all?: boolean })
         <div class="stack">
             <p>{t('quarantine.release_help')}</p>
             {may('senders') && !all && <Check label={t('quarantine.also_allow')} checked={want.allow} onInput={set('allow')} />}
+            {want.allow && (
+                <>
+                    <p class="dim">{t('sender.allow_help')}</p>
+                    <Unproven on={want.unproven} set={set('unproven')} />
+                </>
+            )}
             <Check label={t('quarantine.also_delete')} checked={want.remove} onInput={set('remove')} />
         </div>
     );

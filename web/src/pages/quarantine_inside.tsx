@@ -3,7 +3,7 @@
 import type { ComponentChildren } from 'preact';
 import { useGet, segment } from '../api';
 import { Badge, Busy, Failed, Panel, Size } from '../components';
-import { number, t } from '../i18n';
+import { number, t, tWord } from '../i18n';
 import { Checks } from './mail';
 import type { CheckEntry } from './mail';
 import type { Entry } from './quarantine';
@@ -159,7 +159,7 @@ export function Found({ f }: { f: Findings }) {
             )} />
             <Several title={t('quarantine.scanners')} of={f.scanners} line={(s) => (
                 <>
-                    <Badge tone={s.state === 'fine' ? 'ok' : s.state === 'not-asked' ? '' : 'bad'}>{s.state}</Badge> {s.name} <span class="dim">{s.text}</span>
+                    <Badge tone={s.state === 'fine' || s.state === 'not-asked' ? '' : 'bad'}>{tWord('scanner_state', s.state)}</Badge> {s.name} <span class="dim">{s.text}</span>
                 </>
             )} />
         </div>

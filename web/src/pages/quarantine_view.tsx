@@ -8,8 +8,7 @@ import { number, t, tWord } from '../i18n';
 import { href } from '../router';
 import { may } from '../session';
 import { Address, SenderButtons, askOne } from './mail';
-import { KindBadge, ReleaseText, allowAll, base, onlyOwn } from './quarantine';
-import type { ReleaseWish } from './quarantine';
+import { KindBadge, ReleaseText, allowAll, base, heard, noWish, onlyOwn } from './quarantine';
 import { Headers, Inside, Why } from './quarantine_inside';
 import type { Details } from './quarantine_inside';
 
@@ -106,15 +105,16 @@ function Buttons({ m, changed, back }: { m: Details; changed: () => void; back: 
     const can = own || may('change'),
         path = `${base()}/`;
     const release = () => {
-        const want: ReleaseWish = { allow: false, remove: false };
+        const want = noWish();
         askOne({
             id: m.id,
             action: t('quarantine.release'),
             text: own ? t('quarantine.own_release_help') : <ReleaseText want={want} />,
             path: `${path}release`,
             body: () => (want.remove ? { delete: true } : {}),
+            each: heard(want),
             done: async () => {
-                if (want.allow && m.sender) await allowAll([m.sender]);
+                if (want.allow && m.sender) await allowAll([m.sender], want);
                 if (want.remove) back();
                 else changed();
             },
@@ -158,7 +158,7 @@ function Buttons({ m, changed, back }: { m: Details; changed: () => void; back: 
                     )}
                 </>
             )}
-            {!own && <SenderButtons sender={m.sender} />}
+            {!own && <SenderButtons sender={m.sender} message={m.id} />}
             {!own && may('content') && <Download id={m.id} kind={m.kind} />}
             {can && (
                 <button type="button" class="danger" onClick={remove}>

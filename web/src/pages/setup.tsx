@@ -23,7 +23,7 @@ export function NewPassword(p: { next: string; setNext: (v: string) => void; aga
     );
 }
 
-export default function Setup({ rest }: PageProps) {
+export default function Setup({ rest, query }: PageProps) {
     const [first] = useState(setupNeeded);
     const [name, setName] = useState(first ? 'admin' : ''),
         [password, setPassword] = useState(''),
@@ -42,7 +42,7 @@ export default function Setup({ rest }: PageProps) {
     };
     return (
         <Gate title={t(first ? 'setup.first' : 'setup.password')}>
-            <p>{t(first ? 'setup.first_help' : 'setup.password_help')}</p>
+            <p>{first ? t('setup.first_help') : t(query.name ? 'setup.password_help_of' : 'setup.password_help', { x: query.name ?? '' })}</p>
             <form class="form" onSubmit={pressPrimary}>
                 {first && <NameField value={name} onInput={setName} />}
                 <NewPassword next={password} setNext={setPassword} again={again} setAgain={setAgain} />

@@ -61,6 +61,8 @@ interface Story {
     size?: number;
     code?: number;
     text?: string;
+    /** In a list: what its latest event says. */
+    reason?: string;
     trace?: CheckEntry[];
     checks?: CheckEntry[];
     events?: Event[];
@@ -122,7 +124,7 @@ function Search({ query, go }: Pick<PageProps, 'query' | 'go'>) {
     );
     const columns: Column<Story>[] = [
         { id: 'time', title: t('tracking.time'), tight: true, cell: (m) => <Time ms={m.time} /> },
-        { id: 'state', title: t('tracking.state'), tight: true, cell: (m) => <Outcome word={m.state ?? m.kind ?? ''} /> },
+        { id: 'state', title: t('tracking.state'), tight: true, cell: (m) => <Outcome word={m.state ?? m.kind ?? ''} code={m.code} /> },
         { id: 'sender', title: t('queue.sender'), address: true, cell: (m) => <Address of={m.sender ?? ''} /> },
         {
             id: 'recipients',
@@ -130,13 +132,9 @@ function Search({ query, go }: Pick<PageProps, 'query' | 'go'>) {
             address: true,
             cell: (m) => <Recipients of={m.recipients} count={m.recipient_count} />,
         },
-        {
-            id: 'subject',
-            title: t('tracking.subject'),
-            wideOnly: true,
-            cell: (m) => m.subject ?? (m.kind === 'refused' ? <span class="dim small">{m.text}</span> : ''),
-        },
-        { id: 'client', title: t('tracking.client'), wideOnly: true, cell: (m) => <span class="small">{m.client}</span> },
+        { id: 'subject', title: t('tracking.subject'), cell: (m) => m.subject && <div class="subject">{m.subject}</div> },
+        { id: 'reason', title: t('tracking.reason'), cell: (m) => <Reason m={m} /> },
+        { id: 'client', title: t('tracking.client'), wideOnly: true, cell: (m) => <span class={`small ${m.client?.includes(':') ? '' : 'nowrap'}`}>{m.client}</span> },
         { id: 'size', title: t('queue.size'), num: true, wideOnly: true, cell: (m) => (m.size ? <Size bytes={m.size} /> : '') },
     ];
     return (
@@ -161,6 +159,15 @@ function Search({ query, go }: Pick<PageProps, 'query' | 'go'>) {
             </section>
         </div>
     );
+}
+
+const REASON_SHOWN = 160; /* letters; all of it is in the story */
+
+/** Why it did not simply arrive. */
+function Reason({ m }: { m: Story }) {
+    const why = m.kind === 'refused' ? m.text : m.state === 'delivered' || m.state === 'queued' ? undefined : m.reason;
+    if (!why) return null;
+    return <span class="dim small">{why.length > REASON_SHOWN ? `${why.slice(0, REASON_SHOWN)} …` : why}</span>;
 }
 
 /* ---- one message */
@@ -197,7 +204,7 @@ function StoryPage({ id }: { id: string }) {
             <PageHead
                 title={
                     <>
-                        {m.subject || <span class="dim">{t('tracking.no_subject')}</span>} <Outcome word={m.state ?? m.kind ?? ''} />
+                        {m.subject || <span class="dim">{t('tracking.no_subject')}</span>} <Outcome word={m.state ?? m.kind ?? ''} code={m.code} />
                     </>
                 }
                 help={
@@ -208,7 +215,7 @@ function StoryPage({ id }: { id: string }) {
             >
                 {q && <QueueButtons m={q} done={reload} />}
                 {m.state === 'quarantined' && <QuarantineButtons id={m.id} done={reload} />}
-                <SenderButtons sender={m.sender} />
+                <SenderButtons sender={m.sender} message={m.state === 'quarantined' ? m.id : undefined} />
                 {m.client && (
                     <a
                         class="button"
@@ -311,7 +318,7 @@ function Timeline({ m }: { m: Story }) {
             {all.map((e, i) => (
                 <li key={i} class={`of-${e.kind}`}>
                     <div class="row">
-                        <Outcome word={e.kind} />
+                        <Outcome word={e.kind} code={e.code} />
                         {e.copy && <Badge>{t('tracking.copy')}</Badge>}
                         <span class="dim small">
                             <Time ms={e.time} full />

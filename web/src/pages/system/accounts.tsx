@@ -2,7 +2,7 @@
 // Who may log in here, and as what.
 import { useState } from 'preact/hooks';
 import { del, patch, post, segment, useGet } from '../../api';
-import { Action, Ago, Badge, Check, CopyButton, Dialog, FormDialog, Icon, Panel, SelectField, Table, TextField, ask, attempt, toast, useMounted } from '../../components';
+import { Action, Ago, Badge, Check, CopyButton, Dialog, Field, FormDialog, Icon, Panel, SelectField, Table, TextField, ask, attempt, toast, useMounted } from '../../components';
 import { t, tWord } from '../../i18n';
 import type { Key } from '../../i18n';
 import { session } from '../../session';
@@ -17,6 +17,9 @@ interface Account {
 }
 
 const ROLES = ['administrator', 'operator', 'auditor', 'user'];
+
+/** A link that says to its page whose it is; without that it works as well. */
+const named = (of: { name: string; link: string }) => `${of.link}?name=${encodeURIComponent(of.name)}`;
 
 export function Accounts() {
     const { data, error, reload } = useGet<{ accounts: Account[] }>('/v1/accounts');
@@ -58,7 +61,7 @@ export function Accounts() {
             {link && (
                 <Dialog title={t('accounts.link_made', { x: link.name })} onClose={() => setLink(null)}>
                     <p>{t('accounts.link_once')}</p>
-                    <div class="row"><code class="wrap grow">{link.link}</code><CopyButton text={link.link} label={t('common.copy')} /></div>
+                    <div class="row"><code class="wrap grow">{named(link)}</code><CopyButton text={named(link)} label={t('common.copy')} /></div>
                 </Dialog>
             )}
         </Panel>
@@ -72,13 +75,14 @@ function Edit({ of, close, done }: { of: Account | null; close: () => void; done
     const [disabled, setDisabled] = useState(of?.disabled ?? false);
     const mounted = useMounted();
     const list = addresses.split(/[\s,;]+/).filter(Boolean);
+    const own = role === 'user'; /* addresses are of no use to the others, who see all of the quarantine */
     const run = async () => {
         if (of) {
             await patch(`/v1/accounts/${segment(of.name)}`, {
                 ...(role !== of.role && { role }), ...(disabled !== of.disabled && { disabled }), ...(list.join() !== (of.addresses ?? []).join() && { addresses: list }),
             });
             done();
-        } else done(name, (await post<{ link?: string }>('/v1/accounts', { name, role, ...(list.length && { addresses: list }) })).link);
+        } else done(name, (await post<{ link?: string }>('/v1/accounts', { name, role, ...(own && list.length && { addresses: list }) })).link);
     };
     const forget = () => attempt(async () => {
         await patch(`/v1/accounts/${segment(of!.name)}`, { totp: false });
@@ -91,8 +95,11 @@ function Edit({ of, close, done }: { of: Account | null; close: () => void; done
             <div class="form">
                 {!of && <TextField label={t('accounts.name')} value={name} onInput={(v) => setName(v.trim())} autofocus />}
                 <SelectField label={t('accounts.role')} help={t(`accounts.${role}_help` as Key)} value={role} onInput={setRole} words={ROLES.map((r) => [r, tWord('role', r)])} />
-                <label class="stacked">{t('accounts.addresses')}<textarea rows={3} spellcheck={false} value={addresses} onInput={(e) => setAddresses(e.currentTarget.value)} /></label>
-                <p class="help">{t('accounts.addresses_help')}</p>
+                {(own || !!of?.addresses?.length) && (
+                    <Field label={t('accounts.addresses')} help={t('accounts.addresses_help')}>
+                        {(p) => <textarea {...p} rows={3} spellcheck={false} value={addresses} onInput={(e) => setAddresses(e.currentTarget.value)} />}
+                    </Field>
+                )}
                 {of && <Check label={t('accounts.disable')} checked={disabled} onInput={setDisabled} />}
                 {of?.totp && <p><Action run={forget}>{t('accounts.totp_remove')}</Action></p>}
                 {!of && <p class="help">{t('accounts.new_help')}</p>}

@@ -34,7 +34,7 @@ export function Revisions() {
                 { id: 'revision', title: t('revision.number'), cell: (r) => <button type="button" class="link" onClick={() => setOpen(r)}>{r.revision}</button>, num: true, tight: true, sort: (r) => r.revision },
                 { id: 'time', title: t('revision.time'), cell: (r) => <Time ms={r.time} full />, sort: (r) => r.time },
                 { id: 'user', title: t('revision.user'), cell: (r) => r.user ?? '', tight: true, sort: (r) => r.user },
-                { id: 'before', title: t('revision.before'), cell: (r) => <span class="wrap">{beforeWhat(r)}</span>, wideOnly: true },
+                { id: 'before', title: t('revision.before'), cell: (r) => <span class="wrap">{changeOf(r)}</span>, wideOnly: true },
             ]} />
             {open && <RevisionDialog of={open} close={() => setOpen(null)} done={() => { setOpen(null); reload(); }} />}
         </Panel>
@@ -42,8 +42,8 @@ export function Revisions() {
 }
 
 /** A revision is the text before a change, and named by that. */
-function beforeWhat(r: Revision): string {
-    return t('revision.before_x', { x: [r.before, r.comment].filter(Boolean).join(' · ') || '–' });
+function changeOf(r: Revision): string {
+    return [r.before, r.comment].filter(Boolean).join(' · ') || '–';
 }
 
 function RevisionDialog({ of, close, done }: { of: Revision; close: () => void; done: () => void }) {
@@ -75,7 +75,7 @@ function RevisionDialog({ of, close, done }: { of: Revision; close: () => void; 
                 {may('configure') && <Action class="primary" run={rollback}>{t('revision.rollback')}</Action>}
             </>
         }>
-            <p class="wrap"><b>{beforeWhat(of)}</b> {t('revision.help')}</p>
+            <p class="wrap"><b>{t('revision.before_x', { x: changeOf(of) })}</b> {t('revision.help')}</p>
             {draft.pending() && <Note tone="warn">{t('revision.pending')}</Note>}
             {diff.error ? <Failed error={diff.error} retry={diff.reload} /> : diff.data ? <Diff text={inverseDiff(diff.data.diff, t('revision.present'), t('revision.title', { x: of.revision }))} /> : <Busy />}
             {error && <Note tone="bad">{error}</Note>}
