@@ -200,7 +200,8 @@ def test_a_refusal_names_whom_it_was_meant_for(world, router):
 def test_status(world, router):
     assert router.nft("status").stdout == "in force\n"
     assert json.loads(router.nft("status", "--json").stdout) == {"transparent_zones": 1, "rules": "current", "fine": True}
-    assert "intercepted: " in router.relay.command("status").stdout
+    assert world.reached(SERVER) == "relay"
+    wait_until(lambda: "intercepted: " in router.relay.command("status").stdout, "the connection to be counted")
     before = router.rules()
     router.nft("install")
     assert [strip_counters(r) for r in router.rules()] == [strip_counters(r) for r in before]
