@@ -130,7 +130,7 @@ def test_force_keeps_the_queue(postern, tmp_path):
     done = command("restore", tmp_path / "b", "--force", "--outside")
     assert done.returncode == 0, done.stderr
     relay.start()
-    assert len(json.loads(relay.command("queue", "list", "--json").stdout)["messages"]) == 1
+    wait_until(lambda: len(json.loads(relay.command("queue", "list", "--json").stdout)["messages"]) == 1, "the message that was there")
 
 
 def test_with_queue(postern, sink, tmp_path):
