@@ -38,7 +38,7 @@ json_t *answer_check(const struct change_world *w, const json_t *request, bool *
     if (!config_read_file(w->file, &old_text, &err)) return answer_failure(STATUS_FAILED, err.text);
     if (make_wanted(&(struct answer_arg){ w, request }, buf_slice(&old_text), &text, &ignored, &answer)) {
         struct config *c = change_check_text(w->file, buf_slice(&text), &report);
-        (void)answer_shuts_out(buf_slice(&old_text), c, request, buf_slice(&text), &report, &ignored);
+        (void)answer_shuts_out(w, c, request, buf_slice(&text), &report, &ignored);
         answer_diff(buf_slice(&old_text), name, buf_slice(&text), name, &out);
         secret_hide_quoted(buf_slice(&text), &hidden);
         answer = json_pack("{s:i, s:b, s:o, s:o, s:o}", "status", STATUS_OK, "ok", c != NULL,
@@ -84,7 +84,7 @@ static void put_comment(const json_t *request, struct buf *what)
 }
 
 /* The answer to who would shut himself out, and has not said that he means it; NULL: go on. */
-static json_t *ask_again(const struct store *s, const json_t *request, struct slice old_text, struct slice text)
+static json_t *ask_again(const struct change_world *w, const json_t *request, struct slice old_text, struct slice text)
 {
     struct config_report report = { 0 }, ignored = { 0 };
     struct buf why = { 0 };
@@ -92,8 +92,8 @@ static json_t *ask_again(const struct store *s, const json_t *request, struct sl
     if (!json_object_get(request, "client") || json_is_true(json_object_get(request, "anyway")) ||
         slice_eq(old_text, text))
         return NULL;
-    struct config *c = config_parse(text, s->file, &ignored);
-    if (answer_shuts_out(old_text, c, request, text, &report, &why)) {
+    struct config *c = config_parse(text, w->file, &ignored);
+    if (answer_shuts_out(w, c, request, text, &report, &why)) {
         answer = answer_failure(STATUS_CONFLICT, buf_cstr(&why));
         json_object_set_new(answer, "shut_out", json_true());
         json_object_set_new(answer, "findings", answer_findings(&report));
@@ -105,7 +105,7 @@ static json_t *ask_again(const struct store *s, const json_t *request, struct sl
     return answer;
 }
 
-static json_t *change(struct store *s, const json_t *request, make_text *make, void *arg, bool *wrote)
+static json_t *change(const struct change_world *w, struct store *s, const json_t *request, make_text *make, void *arg, bool *wrote)
 {
     struct buf old_text = { 0 }, text = { 0 }, what = { 0 };
     struct config_report report = { 0 };
@@ -120,7 +120,7 @@ static json_t *change(struct store *s, const json_t *request, make_text *make, v
         answer = answer_failure(STATUS_CONFLICT,
                                 "the configuration was changed meanwhile by somebody else: load it again");
     else if (make(arg, buf_slice(&old_text), &text, &what, &answer) &&
-             !(answer = ask_again(s, request, buf_slice(&old_text), buf_slice(&text)))) {
+             !(answer = ask_again(w, request, buf_slice(&old_text), buf_slice(&text)))) {
         put_comment(request, &what);
         enum change_outcome outcome = change_write(s, buf_slice(&old_text), buf_slice(&text), buf_cstr(&what), &report,
                                                    &number, &err);
@@ -146,7 +146,7 @@ json_t *answer_change(const struct change_world *w, const json_t *request, make_
     if (!store_open(&s, w->file, true, &err)) return answer_failure(STATUS_FAILED, err.text);
     const char *author = answer_word(request, "author");
     s.author = author ? author : "web";
-    json_t *answer = change(&s, request, make, arg, wrote);
+    json_t *answer = change(w, &s, request, make, arg, wrote);
     store_close(&s);
     return answer;
 }

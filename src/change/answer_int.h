@@ -40,8 +40,8 @@ struct answer_arg {
 json_t *answer_change(const struct change_world *w, const json_t *request, make_text *make, void *arg, bool *wrote);
 
 /* ---- shut_out.c: would the configuration c, whose text is `text`, shut out who asks ("client" of the request, an address;
- * without one: nobody), or move the pages away from where he is? Adds a warning, and the reason to *why. */
-bool answer_shuts_out(struct slice old_text, const struct config *c, const json_t *request, struct slice text,
+ * without one: nobody), or move the pages away from where they are in force? Adds a warning, and the reason to *why. */
+bool answer_shuts_out(const struct change_world *w, const struct config *c, const json_t *request, struct slice text,
                       struct config_report *report, struct buf *why);
 
 /* ---- answer_keys.c */

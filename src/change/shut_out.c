@@ -46,8 +46,8 @@ static void tell_move(const struct config_web *w, struct buf *why)
     if (w->url) buf_addf(why, "; what leads %s there has to follow", w->url);
 }
 
-/* The option that would do it, and why; NULL: he stays. was: what the file says so far; NULL: it has errors. */
-static const char *shuts_out(const struct config_web *was, const struct config_web *w, const char *client, struct buf *why)
+/* The option that would do it, and why; NULL: he stays. now: what is in force. */
+static const char *shuts_out(const struct config_web *now, const struct config_web *w, const char *client, struct buf *why)
 {
     struct ip ip;
     bool has = false;
@@ -66,21 +66,16 @@ static const char *shuts_out(const struct config_web *was, const struct config_w
         buf_addf(why, "this shuts you out: %s is reached from that machine alone, and you come from %s", w->listen, client);
         return "web.listen";
     }
-    if (!was || reaches_still(was->listen, w->listen, &ip)) return NULL;
+    if (reaches_still(now->listen, w->listen, &ip)) return NULL;
     tell_move(w, why);
     return "web.listen";
 }
 
-bool answer_shuts_out(struct slice old_text, const struct config *c, const json_t *request, struct slice text,
+bool answer_shuts_out(const struct change_world *w, const struct config *c, const json_t *request, struct slice text,
                       struct config_report *report, struct buf *why)
 {
     const char *client = json_string_value(json_object_get(request, "client"));
-    struct config_report ignored = { 0 };
-    if (!c || !client) return false;
-    struct config *was = config_parse(old_text, c->file, &ignored);
-    const char *option = shuts_out(was ? &was->web : NULL, &c->web, client, why);
-    config_free(was);
-    config_report_deinit(&ignored);
+    const char *option = c && client ? shuts_out(&w->config->web, &c->web, client, why) : NULL;
     if (option)
         report_warning(report, config_place_of(text, option), option,
                        "apply it with \"anyway\": true when that is meant", "%s", buf_cstr(why));
